@@ -1,0 +1,183 @@
+//! Encoding: the [`Encoder`] trait, the [`BACKENDS`] table, and what leaves for the muxer.
+
+use crate::frame::{End, Frame};
+use crate::ladder::VideoCodec;
+use crate::plan::Rendition;
+use crate::time::GopId;
+
+/// One coded picture, or one coded audio frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// Presentation time: the slot of a picture, the number of an audio frame, both counted from the epoch.
+    pub time: i64,
+    /// An IDR (always true for audio).
+    pub idr: bool,
+    /// The access unit. AVC and HEVC: NAL units each behind a 4-byte big-endian length, without parameter sets; AAC: a raw data block.
+    pub data: Vec<u8>,
+}
+
+/// An encoder for one GOP (or, hardware, for the whole event). Fed slot by slot, in order.
+pub trait Encoder: Send {
+    /// Encodes `frame` and appends what is ready to `out`, in decoding order. An IDR when `frame.opens_gop` or `frame.force_idr`, nowhere else.
+    fn encode(&mut self, frame: &Frame, out: &mut Vec<Packet>) -> Result<(), EncodeError>;
+    /// Appends everything still held. No use after.
+    fn finish(self: Box<Self>, out: &mut Vec<Packet>) -> Result<(), EncodeError>;
+}
+
+/// Why an encoder refused.
+#[derive(Debug, thiserror::Error)]
+pub enum EncodeError {
+    /// It could not be opened with these settings.
+    #[error("{rung}: {backend} does not open: {why}")]
+    Open {
+        /// Rung name.
+        rung: String,
+        /// Backend name.
+        backend: &'static str,
+        /// libav's or the codec's words.
+        why: String,
+    },
+    /// It failed on a picture.
+    #[error("{rung}: {backend} failed in segment {gop}: {why}")]
+    Failed {
+        /// Rung name.
+        rung: String,
+        /// Backend name.
+        backend: &'static str,
+        /// Where.
+        gop: GopId,
+        /// libav's or the codec's words.
+        why: String,
+    },
+}
+
+/// Everything beside the frames that alters the bytes of one GOP.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recipe {
+    /// Operating point.
+    pub point: String,
+    /// CRF or its kin.
+    pub quality: f32,
+    /// Cap in bits per second.
+    pub cap: u64,
+    /// Slots inside the GOP (from 0) that are an IDR beside the first.
+    pub idr_at: Vec<u32>,
+}
+
+/// How long one encoder instance lives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lifetime {
+    /// Opened for every GOP; pure.
+    Gop,
+    /// Runs on across GOPs.
+    Event,
+}
+
+/// An encoder just opened, and the decoder configuration that its packets need.
+pub struct Opened {
+    /// The encoder.
+    pub encoder: Box<dyn Encoder>,
+    /// Content of the configuration box: `avcC` (AVCDecoderConfigurationRecord).
+    pub config: Vec<u8>,
+}
+
+/// A backend: a way to make packets of a codec.
+pub struct Candidate {
+    /// Name in ladders, plans and metrics.
+    pub name: &'static str,
+    /// Codecs it makes.
+    pub codecs: &'static [VideoCodec],
+    /// How long an instance lives.
+    pub lifetime: Lifetime,
+    /// Opens one.
+    pub open: fn(&Rendition, &Recipe) -> Result<Opened, EncodeError>,
+}
+
+/// What a rung does with a GOP (`schedule.rs` decides).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Order {
+    /// Encode it so.
+    Encode(Recipe),
+    /// Leave it out.
+    Skip(Why),
+}
+
+/// Why a rung left a GOP out.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Why {
+    /// The rung was late and its queue full (`--pace live` only).
+    Late,
+    /// Another shard makes it.
+    OtherShard,
+    /// Every backend failed on it.
+    Failed,
+}
+
+/// Which track, an index into the plan: video renditions first, then audio.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TrackId(pub usize);
+
+/// What is known of a finished GOP beside its packets. `PartialEq` so that tests can compare.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stats {
+    /// Slots (video) or audio frames.
+    pub units: u32,
+    /// Slots that repeat the picture before them.
+    pub repeats: u32,
+    /// Slots that show filler; or silent samples of audio, in audio frames rounded up.
+    pub filler: u32,
+    /// Time the encoder took, for statistics only.
+    pub busy: std::time::Duration,
+}
+
+/// Encoders to muxer. All tracks share one queue of these.
+#[derive(Clone, Debug)]
+pub enum ToMux {
+    /// One packet, in decoding order within (track, gop, attempt).
+    Packet {
+        /// Track.
+        track: TrackId,
+        /// GOP.
+        gop: GopId,
+        /// From 0; a higher one replaces what came before it.
+        attempt: u32,
+        /// The packet.
+        packet: Packet,
+    },
+    /// The GOP is complete: its segment can be closed without waiting for the next.
+    Done {
+        /// Track.
+        track: TrackId,
+        /// GOP.
+        gop: GopId,
+        /// The attempt that succeeded.
+        attempt: u32,
+        /// Counts.
+        stats: Stats,
+    },
+    /// The attempt failed or was discarded; drop its packets.
+    Void {
+        /// Track.
+        track: TrackId,
+        /// GOP.
+        gop: GopId,
+        /// Attempt.
+        attempt: u32,
+    },
+    /// The rung leaves this GOP out for good.
+    Skipped {
+        /// Track.
+        track: TrackId,
+        /// GOP.
+        gop: GopId,
+        /// Why.
+        why: Why,
+    },
+    /// Nothing follows on this track.
+    End {
+        /// Track.
+        track: TrackId,
+        /// How.
+        end: End,
+    },
+}

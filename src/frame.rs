@@ -1,0 +1,99 @@
+//! What flows between the stages: pictures, sound, and the end.
+
+use crate::time::{GopId, Seconds, Slot};
+use ffmpeg_next as ffmpeg;
+use std::sync::Arc;
+
+/// How a flow stops. It travels forward through every queue as an item; a queue that closes without it means that upstream broke.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// The event is over (end of a file, `--duration`, `stop {"end": true}`): the open GOP is closed short and published, end marks are written.
+    Ended,
+    /// Only this worker leaves (SIGTERM): whole GOPs in flight are finished, the open one is discarded, no end mark.
+    Leaving,
+}
+
+/// An item of a flow, or its end.
+#[derive(Clone, Debug)]
+pub enum Flow<T> {
+    /// The next item.
+    Item(T),
+    /// Nothing follows.
+    End(End),
+}
+
+/// Where a picture's samples are.
+#[derive(Clone)]
+pub enum Picture {
+    /// In host memory. Shared: nobody writes to it once it is in a [`Frame`].
+    Cpu(Arc<ffmpeg::frame::Video>),
+}
+
+/// Why a slot shows what it shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// The picture that the feed has for this slot.
+    Input,
+    /// The feed has none: the last picture again.
+    Repeat,
+    /// The feed has had none for longer than `hold`: black or a slate.
+    Filler,
+}
+
+/// One slot of the grid with its picture. Cloning counts a reference.
+#[derive(Clone)]
+pub struct Frame {
+    /// The slot, counted from the epoch.
+    pub slot: Slot,
+    /// The GOP that holds the slot.
+    pub gop: GopId,
+    /// True for the first slot of a GOP, and only there.
+    pub opens_gop: bool,
+    /// An IDR inside a GOP, asked for by a splice.
+    pub force_idr: bool,
+    /// The picture.
+    pub picture: Picture,
+    /// Why this picture.
+    pub origin: Origin,
+    /// What the source said beside the picture.
+    pub side: Arc<SideData>,
+}
+
+/// What travels with a picture from the source to every rung.
+#[derive(Clone, Debug, Default)]
+pub struct SideData {
+    /// Presentation time in the source, in its own clock.
+    pub source_pts: Option<Seconds>,
+    /// The UTC stamp that the source carried for this picture.
+    pub stamp: Option<Seconds>,
+}
+
+/// Frame sync to audio: one GOP of video is complete, so its sound may be made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AudioCue {
+    /// The GOP.
+    pub gop: GopId,
+    /// Slots that it has: all, or fewer where the event ended inside it.
+    pub slots: u32,
+    /// What to add to a source time to get UTC, for every audio sample of this GOP (its run-up included).
+    pub offset: Seconds,
+}
+
+/// The sound of one segment, with run-up before and after, as every audio rung encodes it.
+#[derive(Clone, Debug)]
+pub struct PcmSegment {
+    /// The segment.
+    pub gop: GopId,
+    /// First audio frame that is published, counted from the epoch.
+    pub first_frame: i64,
+    /// How many frames are published.
+    pub frames: u32,
+    /// Frames of run-up before the first published one, in `planes`.
+    pub lead: u32,
+    /// Frames after the last published one, in `planes`.
+    pub tail: u32,
+    /// One plane a channel, each `(lead + frames + tail) * frame size` samples, nominally within [-1, 1].
+    pub planes: Arc<Vec<Vec<f32>>>,
+    /// Published samples that the feed did not have, silent here.
+    pub silent_samples: u64,
+}

@@ -1,0 +1,105 @@
+//! The job: everything that was asked for, checked, before anything is opened.
+
+use crate::ladder::Ladder;
+use crate::time::{Rate, Seconds};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// A checked job: legal in itself, not yet resolved against a source.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Where the feed comes from: a path, `-`, `udp://…`, `testsrc:…`. One, for now.
+    pub inputs: Vec<String>,
+    /// What to make of it.
+    pub ladder: Ladder,
+    /// Directories to publish into.
+    pub outputs: Vec<PathBuf>,
+    /// Where to serve the page, the embedded origin and the status.
+    pub listen: Option<SocketAddr>,
+    /// How inputs are consumed.
+    pub pace: Pace,
+    /// The event ends after this long.
+    pub duration: Option<Seconds>,
+    /// How source time becomes UTC.
+    pub timeline: Timeline,
+    /// Nominal segment duration; the grid takes the nearest whole number of slots.
+    pub segment: Seconds,
+    /// Split segments into chunks of this length.
+    pub chunk: Option<Seconds>,
+    /// Which segments are kept and listed.
+    pub window: Window,
+    /// Number k is due at the end of its slot plus this, the same for both workers of a pair.
+    pub publish_delay: Seconds,
+    /// Which streams of the input are used.
+    pub select: Select,
+    /// Rate of the grid; the source's own, snapped to a standard one, where absent.
+    pub rate: Option<Rate>,
+}
+
+/// How inputs are consumed (`--pace`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pace {
+    /// At their own rate; lateness sheds whole GOPs.
+    Live,
+    /// As fast as the machine can; nothing is ever dropped.
+    Fast,
+}
+
+/// How source time becomes UTC (`[timeline]`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Timeline {
+    /// Which clock.
+    pub clock: ClockKind,
+    /// Source seconds = UTC.
+    pub anchor: Option<Anchor>,
+    /// Added to every picture's time before its slot is chosen; moves a feed that sits half a slot off the grid.
+    pub phase: Seconds,
+    /// Added to every SEI stamp (stamps without leap seconds, or with an encoder's known offset).
+    pub stamp_offset: Seconds,
+    /// A gap repeats the last picture for this long, then shows filler.
+    pub hold: Seconds,
+    /// A gap longer than this is not filled: its GOPs are left out (`EXT-X-GAP`).
+    pub max_gap: Seconds,
+}
+
+/// `timeline.clock`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ClockKind {
+    /// The first that the feed supports: `sei`, `pts` where there is an anchor, else `arrival` for live input and `file` for a file.
+    Auto,
+    /// UTC in every picture (MISB ST 0604).
+    Sei,
+    /// PTS against an anchor.
+    Pts,
+    /// The host's clock.
+    Arrival,
+}
+
+/// `--anchor SECONDS=UTC`: the source time `source` is the instant `utc`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Anchor {
+    /// Source time (PTS in seconds).
+    pub source: Seconds,
+    /// What UTC it is then.
+    pub utc: Seconds,
+}
+
+/// Which segments are kept and listed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Window {
+    /// The whole event.
+    Whole,
+    /// The last so many seconds, at least three segments.
+    Last(Seconds),
+}
+
+/// Which streams of the input are used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Select {
+    /// Index of the video stream among all streams; chosen where absent.
+    pub video: Option<usize>,
+    /// Index of the audio stream among all streams; chosen where absent.
+    pub audio: Option<usize>,
+    /// No sound at all.
+    pub no_audio: bool,
+}

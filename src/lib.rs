@@ -1,0 +1,21 @@
+//! mezzo: a live transcoding worker. One mezzanine feed in; a ladder of aligned CMAF segments out, in real time.
+//!
+//! The stages, in order, and what flows between them:
+//!
+//! - `capture`: opens inputs and demuxes once → access units
+//! - `decode`: decodes once, deinterlaces, puts every picture on the epoch grid → [`frame::Frame`], [`frame::PcmSegment`]
+//! - `downscale`: every distinct size once, each from the nearest larger one → frames per size
+//! - `encode`: one runner per rung, a fresh encoder per GOP → [`encode::ToMux`]
+//! - `mux`: align, fragment, playlists → [`sink::Publish`]
+//! - `sink`: directory, embedded origin → published
+//! - `serve`: HTTP around it
+//!
+//! Stages know queues, never each other; only `pipeline` knows the topology.
+
+pub mod encode;
+pub mod frame;
+pub mod job;
+pub mod ladder;
+pub mod plan;
+pub mod sink;
+pub mod time;

@@ -1,0 +1,95 @@
+//! The plan: a job resolved against a source. Facts only; everything that alters bytes is in here or in the feed.
+
+use crate::ladder::{AudioCodec, VideoCodec};
+use crate::time::{AudioGrid, Grid, Rate, Seconds};
+use serde::{Deserialize, Serialize};
+
+/// What the source is, as far as the plan depends on it. Kept beside the output, so that a restart does not resolve anew.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SourceFacts {
+    /// Coded width in pixels, after cropping and rotation.
+    pub width: u32,
+    /// Coded height in lines, after cropping and rotation.
+    pub height: u32,
+    /// Sample aspect ratio, width to height of a pixel, in lowest terms; (1, 1) where unknown.
+    pub sar: (u32, u32),
+    /// Picture rate of the source after deinterlacing (30i counts as 60), snapped to a standard one where it is within 1 %.
+    pub rate: Rate,
+    /// Whether pictures may be interlaced.
+    pub interlaced: bool,
+    /// Whether transfer is PQ or HLG.
+    pub hdr: bool,
+    /// Samples per second of the chosen sound; absent where there is none.
+    pub sample_rate: Option<u32>,
+}
+
+/// A video rendition as it will be made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rendition {
+    /// Rung and track name.
+    pub name: String,
+    /// Codec.
+    pub codec: VideoCodec,
+    /// Width in square pixels, even.
+    pub width: u32,
+    /// Height, even.
+    pub height: u32,
+    /// The grid.
+    pub grid: Grid,
+    /// Cap in bits per second.
+    pub max_bitrate: u64,
+    /// CRF or its kin.
+    pub quality: f32,
+    /// Operating point.
+    pub point: String,
+    /// Backends that can serve it here, in order of preference (names in `encode::BACKENDS`).
+    pub backends: Vec<String>,
+    /// GOPs of this rung that encode at once.
+    pub lanes: u32,
+}
+
+/// An audio rendition as it will be made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AudioRendition {
+    /// Rung and track name.
+    pub name: String,
+    /// Codec.
+    pub codec: AudioCodec,
+    /// Bits per second.
+    pub bitrate: u64,
+    /// Channels, 1 or 2.
+    pub channels: u32,
+    /// The grid; `grid.sample_rate` is 48000.
+    pub grid: AudioGrid,
+    /// ISO 639-2 language, `und` where the source does not say.
+    pub language: String,
+}
+
+/// What would run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Short hash of everything beside the feed that alters bytes (design: the class of a worker).
+    pub class: String,
+    /// What was resolved against.
+    pub source: SourceFacts,
+    /// The video grid, shared by all rungs.
+    pub grid: Grid,
+    /// Video renditions, largest first.
+    pub video: Vec<Rendition>,
+    /// Audio renditions, as in the ladder.
+    pub audio: Vec<AudioRendition>,
+    /// One line for each rung that was left out, with the reason.
+    pub left_out: Vec<String>,
+    /// One line for each thing a user should know (not locked to a twin, HDR clipped, …).
+    pub warnings: Vec<String>,
+}
+
+/// Sample rate of every audio rendition.
+pub const SAMPLE_RATE: u32 = 48_000;
+
+impl Plan {
+    /// How long a segment lasts.
+    pub fn segment_duration(&self) -> Seconds {
+        self.grid.gop_duration()
+    }
+}
