@@ -51,6 +51,8 @@ pub struct Frame {
     pub opens_gop: bool,
     /// An IDR inside a GOP, asked for by a splice.
     pub force_idr: bool,
+    /// The last slot of the event, where that is known in time (a file, `--duration`).
+    pub last: bool,
     /// The picture.
     pub picture: Picture,
     /// Why this picture.
@@ -77,6 +79,8 @@ pub struct AudioCue {
     pub slots: u32,
     /// What to add to a source time to get UTC, for every audio sample of this GOP (its run-up included).
     pub offset: Seconds,
+    /// The last GOP of the event, where that is known in time.
+    pub last: bool,
 }
 
 /// The sound of one segment, with run-up before and after, as every audio rung encodes it.
@@ -96,4 +100,6 @@ pub struct PcmSegment {
     pub planes: Arc<Vec<Vec<f32>>>,
     /// Published samples that the feed did not have, silent here.
     pub silent_samples: u64,
+    /// The last segment of the event, where that is known in time.
+    pub last: bool,
 }

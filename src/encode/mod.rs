@@ -126,6 +126,8 @@ pub struct Stats {
     pub repeats: u32,
     /// Slots that show filler; or silent samples of audio, in audio frames rounded up.
     pub filler: u32,
+    /// The last segment of the event, where that is known in time.
+    pub last: bool,
     /// Time the encoder took, for statistics only.
     pub busy: std::time::Duration,
 }
