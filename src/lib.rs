@@ -13,6 +13,8 @@
 //! Stages know queues, never each other; only `pipeline` knows the topology.
 
 pub mod capture;
+pub mod clock;
+pub mod decode;
 pub mod encode;
 pub mod frame;
 pub mod job;

@@ -20,6 +20,18 @@ impl Seconds {
     /// No time at all; as an instant, the epoch.
     pub const ZERO: Seconds = Seconds(Ratio::new_raw(0, 1));
 
+    /// One second.
+    pub const ONE: Seconds = Seconds(Ratio::new_raw(1, 1));
+
+    /// Half a second.
+    pub const HALF: Seconds = Seconds(Ratio::new_raw(1, 2));
+
+    /// Two milliseconds.
+    pub const TWO_MILLIS: Seconds = Seconds(Ratio::new_raw(1, 500));
+
+    /// A tenth of a second.
+    pub const TENTH: Seconds = Seconds(Ratio::new_raw(1, 10));
+
     /// `num / den` seconds. `den` must not be zero.
     pub fn new(num: i128, den: i128) -> Seconds {
         Seconds(Ratio::new(num, den))
@@ -84,6 +96,17 @@ impl Seconds {
     /// Divided by an integer that is not zero.
     pub fn over(self, n: i128) -> Seconds {
         Seconds(self.0 / n)
+    }
+
+    /// The remainder of a division by a positive `span`, at least zero and below it.
+    pub fn modulo(self, span: Seconds) -> Seconds {
+        let turns = (self.0 / span.0).floor();
+        Seconds(self.0 - turns * span.0)
+    }
+
+    /// How many times a positive `span` goes into this, to the nearest, halves up.
+    pub fn ratio_nearest(self, span: Seconds) -> i64 {
+        (self.0 / span.0 + Ratio::new(1, 2)).floor().to_integer() as i64
     }
 
     /// The span without its sign.

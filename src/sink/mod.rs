@@ -1,7 +1,7 @@
 //! Where published bytes go. A destination is one file here and one line in [`open`].
 
-use bytes::Bytes;
 use crate::time::{GopId, Seconds};
+use bytes::Bytes;
 
 /// What is published, in order. `path` is relative to the output's root (`avc-1080p/123.m4s`).
 #[derive(Clone, Debug)]

@@ -1,0 +1,293 @@
+//! Frame sync: every slot of the grid gets exactly one picture.
+//!
+//! This is the border of purity: behind it there are only slots. Among the pictures that fall into one slot the nearest
+//! wins, the others are dropped; a gap repeats the last picture for `hold`, then shows filler; a gap longer than `max_gap`
+//! leaves whole GOPs out. Nothing is emitted before the first GOP whose slots are all known from trusted pictures.
+
+use crate::clock::{Clock, Event, Placement, Tick};
+use crate::frame::{AudioCue, End, Frame, Origin, Picture, SideData};
+use crate::time::{GopId, Grid, Seconds, Slot};
+use std::sync::Arc;
+
+/// Source time and slots of one GOP agree this well when the feed has a constant rate: enough for stamps in milliseconds.
+const CONSTANT_RATE: Seconds = Seconds::TWO_MILLIS;
+
+/// A picture from the decoder.
+#[derive(Clone)]
+pub struct Timed {
+    /// When it is.
+    pub tick: Tick,
+    /// What it shows.
+    pub picture: Picture,
+    /// The decoder concealed errors in it.
+    pub damaged: bool,
+}
+
+/// What frame sync hands on.
+#[derive(Clone)]
+pub enum Emit {
+    /// One slot.
+    Frame(Frame),
+    /// A GOP is complete: its sound may be made.
+    Cue(AudioCue),
+}
+
+/// How many pictures met which end. All counts since the start.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Counts {
+    /// Pictures in their slots.
+    pub placed: u64,
+    /// Slots that repeat the picture before.
+    pub repeats: u64,
+    /// Slots that show filler.
+    pub filler: u64,
+    /// Pictures for which another was nearer to the slot.
+    pub dropped: u64,
+    /// Pictures for slots that were gone already.
+    pub late: u64,
+    /// Pictures before the first whole, trusted GOP.
+    pub joining: u64,
+    /// Slots left out because a gap was longer than `max_gap`.
+    pub skipped: u64,
+    /// Pictures with concealed errors.
+    pub damaged: u64,
+    /// Times source time jumped and stamps kept the lock.
+    pub jumps: u64,
+    /// Times the lock was lost.
+    pub locks_lost: u64,
+    /// Times the `arrival` clock moved the feed.
+    pub moves: u64,
+}
+
+/// The settings that frame sync goes by.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// A gap repeats the last picture for this long.
+    pub hold: Seconds,
+    /// A gap longer than this is left out.
+    pub max_gap: Seconds,
+    /// The event has so many slots.
+    pub duration: Option<u64>,
+    /// The feed is known from its beginning: its first picture may open the event.
+    pub whole: bool,
+}
+
+/// Makes the filler picture that fits the pictures of the feed.
+pub type MakeFiller = fn(&Picture) -> Picture;
+
+/// The box that re-times a feed to house clock.
+pub struct FrameSync {
+    grid: Grid,
+    clock: Clock,
+    settings: Settings,
+    make_filler: MakeFiller,
+    /// The next slot to emit; `None` while joining.
+    next: Option<Slot>,
+    /// One past the last slot of the event.
+    end: Option<Slot>,
+    /// The picture that holds the latest slot so far, not emitted yet: a nearer one may come, and it may be the last.
+    pending: Option<(Placement, Timed)>,
+    /// The last picture emitted (or seen while joining), and its slot.
+    shown: Option<(Slot, Timed)>,
+    filler: Option<Picture>,
+    offsets: Offsets,
+    ended: bool,
+    counts: Counts,
+}
+
+impl FrameSync {
+    /// A frame sync that has seen nothing.
+    pub fn new(grid: Grid, clock: Clock, settings: Settings, make_filler: MakeFiller) -> FrameSync {
+        FrameSync {
+            grid,
+            clock,
+            settings,
+            make_filler,
+            next: None,
+            end: None,
+            pending: None,
+            shown: None,
+            filler: None,
+            offsets: Offsets::default(),
+            ended: false,
+            counts: Counts::default(),
+        }
+    }
+
+    /// What happened so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Whether the event has all slots that `duration` gave it; nothing more is emitted.
+    pub fn is_over(&self) -> bool {
+        self.ended
+    }
+
+    /// Takes the next picture in presentation order and appends every slot that is decided now.
+    pub fn push(&mut self, timed: Timed, out: &mut Vec<Emit>) {
+        if self.ended {
+            return;
+        }
+        let placement = self.clock.place(timed.tick);
+        match placement.event {
+            Some(Event::Jumped) => self.counts.jumps += 1,
+            Some(Event::LockLost) => self.counts.locks_lost += 1,
+            Some(Event::Moved) => self.counts.moves += 1,
+            None => {}
+        }
+        self.counts.damaged += u64::from(timed.damaged);
+        let newest = self.pending.as_ref().map(|(p, _)| p.slot).or(self.next.map(|n| Slot(n.0 - 1)));
+        match newest {
+            Some(newest) if placement.slot < newest => self.counts.late += 1,
+            Some(newest) if placement.slot == newest => self.compete(placement, timed),
+            _ => {
+                self.emit_pending(false, out);
+                self.pending = Some((placement, timed));
+            }
+        }
+    }
+
+    /// Closes the feed. `Ended` emits the last picture and the cue of a short GOP; `Leaving` emits nothing: the open GOP is discarded.
+    pub fn finish(&mut self, end: End, out: &mut Vec<Emit>) {
+        if end == End::Ended && !self.ended {
+            self.emit_pending(true, out);
+        }
+        self.ended = true;
+    }
+
+    /// Two pictures in one slot: the nearer one stays; as near, the later one.
+    fn compete(&mut self, placement: Placement, timed: Timed) {
+        self.counts.dropped += 1;
+        let distance = |p: &Placement| (p.snapped - p.offset).abs();
+        match &mut self.pending {
+            Some((held, _)) if distance(held) < distance(&placement) => {}
+            Some(held) => *held = (placement, timed),
+            None => self.counts.late += 1,
+        }
+    }
+
+    fn emit_pending(&mut self, last: bool, out: &mut Vec<Emit>) {
+        let Some((placement, timed)) = self.pending.take() else { return };
+        let slot = placement.slot;
+        if self.next.is_none() {
+            self.join(&placement);
+        }
+        match self.next {
+            Some(next) if slot >= next => {
+                self.fill(slot, out);
+                if self.ended {
+                    return;
+                }
+                self.offsets.add(placement);
+                self.counts.placed += 1;
+                self.emit(slot, &timed, Origin::Input, last, out);
+            }
+            _ => self.counts.joining += 1,
+        }
+        self.shown = Some((slot, timed));
+    }
+
+    /// Decides where the event starts: at the first GOP whose first slot is this one or later, once pictures can be trusted.
+    fn join(&mut self, placement: &Placement) {
+        if !(self.settings.whole || placement.trusted) || placement.slot.0 < 0 {
+            return;
+        }
+        let opens = self.grid.index(placement.slot) == 0;
+        let gop = self.grid.gop(placement.slot);
+        let first = self.grid.first(if opens { gop } else { gop.next() });
+        self.next = Some(first);
+        self.offsets.before = Some(placement.offset);
+        self.end = self.settings.duration.and_then(|slots| i64::try_from(slots).ok()).map(|slots| Slot(first.0.saturating_add(slots)));
+    }
+
+    /// Fills the slots up to `slot`, not included.
+    fn fill(&mut self, slot: Slot, out: &mut Vec<Emit>) {
+        let Some(mut next) = self.next else { return };
+        let Some((shown_at, shown)) = self.shown.clone() else { return };
+        let gap = self.grid.time(slot) - self.grid.time(next);
+        if gap > self.settings.max_gap {
+            // The open GOP is closed with what there is, whole GOPs are left out, the one that `slot` is in begins with filler.
+            let close = self.grid.first(self.grid.gop(Slot(next.0 - 1)).next());
+            let resume = self.grid.first(self.grid.gop(slot));
+            while next < close && !self.ended {
+                self.emit_missing(next, shown_at, &shown, out);
+                next = Slot(next.0 + 1);
+            }
+            if self.ended {
+                return;
+            }
+            self.counts.skipped += u64::try_from(resume.0 - next.0).unwrap_or(0);
+            next = resume.max(next);
+            self.next = Some(next);
+            self.ended |= self.end.is_some_and(|end| next >= end);
+        }
+        while next < slot && !self.ended {
+            self.emit_missing(next, shown_at, &shown, out);
+            next = Slot(next.0 + 1);
+        }
+    }
+
+    fn emit_missing(&mut self, slot: Slot, shown_at: Slot, shown: &Timed, out: &mut Vec<Emit>) {
+        let since = self.grid.time(slot) - self.grid.time(shown_at);
+        if since <= self.settings.hold {
+            self.counts.repeats += 1;
+            self.emit(slot, shown, Origin::Repeat, false, out);
+        } else {
+            self.counts.filler += 1;
+            let picture = self.filler.get_or_insert_with(|| (self.make_filler)(&shown.picture)).clone();
+            self.emit(slot, &Timed { picture, ..shown.clone() }, Origin::Filler, false, out);
+        }
+    }
+
+    fn emit(&mut self, slot: Slot, timed: &Timed, origin: Origin, last: bool, out: &mut Vec<Emit>) {
+        let ends = self.end.is_some_and(|end| slot.0 + 1 >= end.0);
+        let last = last || ends;
+        let (gop, index) = (self.grid.gop(slot), self.grid.index(slot));
+        let side = SideData { source_pts: (origin == Origin::Input).then_some(timed.tick.pts), stamp: timed.tick.stamp };
+        out.push(Emit::Frame(Frame { slot, gop, opens_gop: index == 0, force_idr: false, last, picture: timed.picture.clone(), origin, side: Arc::new(side) }));
+        self.next = Some(Slot(slot.0 + 1));
+        if last || index + 1 == self.grid.gop_slots {
+            out.push(Emit::Cue(AudioCue { gop, slots: index + 1, offset: self.offsets.close(gop, self.grid), last }));
+        }
+        self.ended |= ends;
+    }
+}
+
+/// What UTC minus source time is for the sound of a GOP.
+///
+/// Where the feed has a constant rate, the slots give it: sound moves with the pictures that were snapped to the grid, and
+/// the largest offset of the GOP takes the rounding of the stamps out (the pattern of 3753.75 ticks a picture repeats every
+/// four). Where it has not, the reference itself is better.
+#[derive(Default)]
+struct Offsets {
+    placed: Vec<Placement>,
+    before: Option<Seconds>,
+}
+
+impl Offsets {
+    fn add(&mut self, placement: Placement) {
+        self.placed.push(placement);
+    }
+
+    /// The offset for `gop`, of whose pictures the last was just added. A GOP without any keeps the one before it.
+    fn close(&mut self, gop: GopId, grid: Grid) -> Seconds {
+        let own = self.placed.drain(..).filter(|p| grid.gop(p.slot) == gop).collect::<Vec<_>>();
+        let offset = of_gop(&own).or(self.before).unwrap_or(Seconds::ZERO);
+        self.before = Some(offset);
+        offset
+    }
+}
+
+fn of_gop(placed: &[Placement]) -> Option<Seconds> {
+    let mut snapped: Vec<Seconds> = placed.iter().map(|p| p.snapped).collect();
+    snapped.sort_unstable();
+    let median = *snapped.get(snapped.len() / 2)?;
+    let near = |s: &&Seconds| (**s - median).abs() <= CONSTANT_RATE;
+    let constant = snapped.iter().filter(near).count() * 5 >= snapped.len() * 4;
+    if constant { snapped.iter().filter(near).max().copied() } else { placed.first().map(|p| p.offset) }
+}
+
+#[cfg(test)]
+#[path = "framesync_tests.rs"]
+mod tests;

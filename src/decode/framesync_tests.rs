@@ -1,0 +1,191 @@
+//! Every slot exactly once, whatever the feed does.
+
+use super::*;
+use crate::clock::Reference;
+use crate::time::Rate;
+use ffmpeg_next::frame::Video;
+use proptest::prelude::*;
+
+fn picture() -> Picture {
+    Picture::Cpu(Arc::new(Video::empty()))
+}
+
+fn grid(num: u32, den: u32) -> Grid {
+    Grid::new(Rate::new(num, den).expect("a rate"), Seconds::whole(2))
+}
+
+fn sync(grid: Grid, reference: Reference, settings: Settings) -> FrameSync {
+    let clock = Clock::new(grid, reference, None, Seconds::ZERO, settings.max_gap, settings.whole);
+    FrameSync::new(grid, clock, settings, |_| picture())
+}
+
+fn settings(whole: bool) -> Settings {
+    Settings { hold: Seconds::ONE, max_gap: Seconds::whole(60), duration: None, whole }
+}
+
+fn timed(pts: Seconds, key: bool, stamp: Option<Seconds>) -> Timed {
+    Timed { tick: Tick { pts, key, stamp, arrival: pts }, picture: picture(), damaged: false }
+}
+
+fn run(sync: &mut FrameSync, feed: impl IntoIterator<Item = Timed>, end: End) -> Vec<Emit> {
+    let mut out = Vec::new();
+    for timed in feed {
+        sync.push(timed, &mut out);
+    }
+    sync.finish(end, &mut out);
+    out
+}
+
+fn frames(out: &[Emit]) -> Vec<(i64, Origin, bool)> {
+    out.iter().filter_map(|e| if let Emit::Frame(f) = e { Some((f.slot.0, f.origin, f.last)) } else { None }).collect()
+}
+
+fn cues(out: &[Emit]) -> Vec<AudioCue> {
+    out.iter().filter_map(|e| if let Emit::Cue(c) = e { Some(*c) } else { None }).collect()
+}
+
+#[test]
+fn a_file_is_counted_from_its_first_picture() {
+    let grid = grid(25, 1);
+    let feed = (0..75).map(|i| timed(Seconds::new(1000 + i * 40, 1000), i % 25 == 0, None));
+    let out = run(&mut sync(grid, Reference::First, settings(true)), feed, End::Ended);
+    let want: Vec<_> = (0..75).map(|i| (i, Origin::Input, i == 74)).collect();
+    assert_eq!(frames(&out), want);
+    let offset = Seconds::whole(-1);
+    assert_eq!(cues(&out), vec![AudioCue { gop: GopId(0), slots: 50, offset, last: false }, AudioCue { gop: GopId(1), slots: 25, offset, last: true }]);
+}
+
+#[test]
+fn leaving_discards_the_open_gop() {
+    let feed = (0..75).map(|i| timed(Seconds::new(i * 40, 1000), i % 25 == 0, None));
+    let out = run(&mut sync(grid(25, 1), Reference::First, settings(true)), feed, End::Leaving);
+    assert_eq!(cues(&out).len(), 1);
+    assert!(frames(&out).iter().all(|f| !f.2));
+}
+
+#[test]
+fn a_gap_is_held_then_filled() {
+    let kept = (0..200).filter(|i| !(60..120).contains(i));
+    let feed = kept.map(|i| timed(Seconds::new(i * 40, 1000), i % 25 == 0, None));
+    let mut sync = sync(grid(25, 1), Reference::First, settings(true));
+    let out = run(&mut sync, feed, End::Ended);
+    let kinds = frames(&out);
+    assert_eq!(kinds.iter().map(|f| f.0).collect::<Vec<_>>(), (0..200).collect::<Vec<_>>());
+    let of = |origin| kinds.iter().filter(|f| f.1 == origin).map(|f| f.0).collect::<Vec<_>>();
+    assert_eq!(of(Origin::Repeat), (60..85).take(25).collect::<Vec<_>>());
+    assert_eq!(of(Origin::Filler), (85..120).collect::<Vec<_>>()[..].to_vec());
+    assert_eq!((sync.counts().repeats, sync.counts().filler), (25, 35));
+}
+
+#[test]
+fn a_gap_beyond_the_limit_leaves_whole_gops_out() {
+    let grid = grid(25, 1);
+    let mut s = settings(false);
+    s.max_gap = Seconds::whole(3);
+    let start = Seconds::whole(1_763_000_000);
+    let kept = (0..1000i64).filter(|i| !(260..777).contains(i));
+    let feed = kept.map(|i| {
+        let t = Seconds::new((i * 40).into(), 1000);
+        timed(t, i % 25 == 0, Some(start + t))
+    });
+    let mut sync = sync(grid, Reference::Stamps, s);
+    let out = run(&mut sync, feed, End::Ended);
+    let slots: Vec<i64> = frames(&out).iter().map(|f| f.0).collect();
+    let holes: Vec<_> = slots.windows(2).filter(|w| w[1] != w[0] + 1).map(|w| (grid.index(Slot(w[0])), grid.index(Slot(w[1])))).collect();
+    assert_eq!(holes, vec![(49, 0)], "only whole GOPs are missing");
+    assert_eq!(sync.counts().skipped, 450);
+    assert_eq!(cues(&out).iter().map(|c| i64::from(c.slots)).sum::<i64>(), slots.len() as i64);
+}
+
+#[test]
+fn duration_ends_the_event() {
+    let mut s = settings(true);
+    s.duration = Some(60);
+    let feed = (0..200).map(|i| timed(Seconds::new(i * 40, 1000), i % 25 == 0, None));
+    let mut sync = sync(grid(25, 1), Reference::First, s);
+    let out = run(&mut sync, feed, End::Ended);
+    assert!(sync.is_over());
+    let want: Vec<_> = (0..60).map(|i| (i, Origin::Input, i == 59)).collect();
+    assert_eq!(frames(&out), want);
+    assert_eq!(cues(&out).last().map(|c| (c.slots, c.last)), Some((10, true)));
+}
+
+#[test]
+fn the_nearest_picture_wins_its_slot() {
+    // 50 pictures a second onto 25 slots: those on the grid stay.
+    let feed = (0..100).map(|i| timed(Seconds::new(i * 20, 1000), i % 50 == 0, None));
+    let mut sync = sync(grid(25, 1), Reference::First, settings(true));
+    let mut out = Vec::new();
+    feed.for_each(|t| sync.push(t, &mut out));
+    sync.finish(End::Ended, &mut out);
+    let pts: Vec<Seconds> = out.iter().filter_map(|e| if let Emit::Frame(f) = e { f.side.source_pts } else { None }).collect();
+    assert!(pts.iter().take(50).enumerate().all(|(i, p)| *p == Seconds::new(i as i128 * 40, 1000)), "{pts:?}");
+    assert_eq!(sync.counts().repeats, 0);
+}
+
+/// 90 kHz cannot say 59.94 or 23.976: the offset of sound is the same for every GOP all the same.
+#[test]
+fn rounding_of_stamps_does_not_move_sound() {
+    for (num, den) in [(60_000, 1001), (24_000, 1001), (30_000, 1001)] {
+        let grid = grid(num, den);
+        let period = grid.rate.period();
+        let start = Seconds::new(1_763_000_000_007, 1000);
+        let feed = (0..5000i128).map(|i| {
+            let t = Seconds::new(7, 90_000) + period.times(i);
+            timed(Seconds::new(t.floor_ticks(90_000).into(), 90_000), i % 48 == 0, Some(start + period.times(i)))
+        });
+        let out = run(&mut sync(grid, Reference::Stamps, settings(false)), feed, End::Leaving);
+        let offsets: std::collections::BTreeSet<Seconds> = cues(&out).iter().map(|c| c.offset).collect();
+        assert!(cues(&out).len() > 30);
+        assert_eq!(offsets.len(), 1, "{num}/{den}: {offsets:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// Whatever PTS do, slots come out once each and in order, GOPs open on their first slot, and cues cover what was emitted.
+    #[test]
+    fn slots_are_contiguous(steps in prop::collection::vec((-3_000..9_000i64, any::<bool>()), 1..300), whole in any::<bool>()) {
+        let grid = grid(30_000, 1001);
+        let mut pts = 900_000i64;
+        let feed: Vec<Timed> = steps.iter().map(|(step, key)| {
+            pts += if *step == 8_999 { 90_000 * 200 } else { *step };
+            timed(Seconds::new(pts.into(), 90_000), *key, None)
+        }).collect();
+        let anchor = crate::job::Anchor { source: Seconds::ZERO, utc: Seconds::whole(1_763_000_000) };
+        let reference = if whole { Reference::First } else { Reference::Anchor { anchor, about: None } };
+        let out = run(&mut sync(grid, reference, settings(whole)), feed, End::Ended);
+        let slots = frames(&out);
+        for pair in slots.windows(2) {
+            prop_assert_eq!(pair[1].0, pair[0].0 + 1);
+        }
+        if let Some(first) = slots.first() {
+            prop_assert_eq!(grid.index(Slot(first.0)), 0);
+            prop_assert!(slots.last().is_some_and(|l| l.2));
+        }
+        prop_assert_eq!(cues(&out).iter().map(|c| c.slots as usize).sum::<usize>(), slots.len());
+    }
+
+    /// Joined later with an anchor: the same picture in every slot that both have, and the same cue.
+    #[test]
+    fn joiners_emit_the_same(join in 1..300usize, phase in 0..40_000i64, drop in 0..5usize) {
+        let grid = grid(25, 1);
+        let anchor = crate::job::Anchor { source: Seconds::ZERO, utc: Seconds::new(1_763_000_000_000_000 + i128::from(phase), 1_000_000) };
+        let reference = Reference::Anchor { anchor, about: None };
+        let feed: Vec<Timed> = (0..700).filter(|i| drop == 0 || i % 97 >= drop).map(|i| timed(Seconds::new(i as i128 * 40, 1000), i % 32 == 0, None)).collect();
+        let later: Vec<Timed> = feed.iter().filter(|t| t.tick.pts >= Seconds::new(join as i128 * 40, 1000)).cloned().collect();
+        let skip = later.iter().position(|t| t.tick.key).unwrap_or(0);
+        let early = run(&mut sync(grid, reference.clone(), settings(false)), feed, End::Ended);
+        let late = run(&mut sync(grid, reference, settings(false)), later[skip..].to_vec(), End::Ended);
+        let shown = |out: &[Emit]| out.iter().filter_map(|e| if let Emit::Frame(f) = e { Some((f.slot, (f.origin, f.side.source_pts))) } else { None }).collect::<std::collections::BTreeMap<_, _>>();
+        let (early_frames, late_frames) = (shown(&early), shown(&late));
+        prop_assert!(!late_frames.is_empty());
+        for (slot, what) in &late_frames {
+            prop_assert_eq!(early_frames.get(slot), Some(what));
+        }
+        for cue in cues(&late) {
+            prop_assert!(cues(&early).contains(&cue), "{:?}", cue);
+        }
+    }
+}

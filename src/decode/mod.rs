@@ -1,0 +1,3 @@
+//! Decoding: pictures and sound, decoded once and put on the epoch grid.
+
+pub mod framesync;
