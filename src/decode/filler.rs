@@ -1,0 +1,38 @@
+//! The picture that is shown when the feed has been away for longer than `hold`: black, in the shape of the feed's own pictures.
+
+use crate::frame::Picture;
+use ffmpeg_next::color::Range;
+use ffmpeg_next::format::Pixel;
+use ffmpeg_next::frame::Video;
+use std::sync::Arc;
+
+/// Black with the size, format and colour description of `like`.
+pub fn black(like: &Picture) -> Picture {
+    let Picture::Cpu(like) = like;
+    let mut black = Video::new(like.format(), like.width(), like.height());
+    black.set_color_range(like.color_range());
+    black.set_color_space(like.color_space());
+    black.set_color_primaries(like.color_primaries());
+    black.set_color_transfer_characteristic(like.color_transfer_characteristic());
+    crate::ffmpeg::set_sar(&mut black, like.aspect_ratio());
+    let full = like.color_range() == Range::JPEG || is_jpeg(like.format());
+    let (depth, rgb) = crate::ffmpeg::depth_and_rgb(like.format());
+    for plane in 0..black.planes() {
+        let value: u16 = match (plane, rgb) {
+            (_, true) => 0,
+            (0, _) if full => 0,
+            (0, _) => 16 << (depth.max(8) - 8),
+            _ => 128 << (depth.max(8) - 8),
+        };
+        if depth > 8 {
+            black.data_mut(plane).chunks_exact_mut(2).for_each(|sample| sample.copy_from_slice(&value.to_le_bytes()));
+        } else {
+            black.data_mut(plane).fill(value as u8);
+        }
+    }
+    Picture::Cpu(Arc::new(black))
+}
+
+fn is_jpeg(format: Pixel) -> bool {
+    matches!(format, Pixel::YUVJ420P | Pixel::YUVJ422P | Pixel::YUVJ440P | Pixel::YUVJ444P | Pixel::YUVJ411P)
+}

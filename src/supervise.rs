@@ -1,0 +1,99 @@
+//! The threads of a job: named, joined on every path, the first failure kept.
+
+use crate::stop::Stop;
+use std::any::Any;
+use std::thread::JoinHandle;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// What went wrong, and in which thread.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
+pub struct StageError {
+    /// Name of the thread.
+    pub thread: String,
+    /// What it said.
+    pub why: Failure,
+}
+
+/// The threads that were started, in flow order.
+pub struct Threads {
+    stop: Stop,
+    failures: (crossbeam::channel::Sender<StageError>, crossbeam::channel::Receiver<StageError>),
+    running: Vec<(String, JoinHandle<()>)>,
+}
+
+impl Threads {
+    /// None yet. `stop` is raised as soon as one of them fails, so that the source stops and the rest drains.
+    pub fn new(stop: Stop) -> Threads {
+        Threads { stop, failures: crossbeam::channel::unbounded(), running: Vec::new() }
+    }
+
+    /// Starts a thread. Its error, or its panic, is a failure of the job.
+    pub fn spawn<E>(&mut self, name: &str, body: impl FnOnce() -> Result<(), E> + Send + 'static) -> Result<(), StageError>
+    where
+        E: Into<Failure>,
+    {
+        let (stop, failures, thread) = (self.stop.clone(), self.failures.0.clone(), name.to_owned());
+        let guarded = move || {
+            let why = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)) {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error.into(),
+                Err(panic) => panicked(panic.as_ref()).into(),
+            };
+            // The receiver lives as long as any thread does.
+            let _ = failures.send(StageError { thread, why });
+            stop.raise();
+        };
+        let handle = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(guarded)
+            .map_err(|error| StageError { thread: name.to_owned(), why: error.into() })?;
+        self.running.push((name.to_owned(), handle));
+        Ok(())
+    }
+
+    /// Waits for all of them, in flow order. The first failure in time is the error; the others are logged, for they are its echoes.
+    pub fn join(self) -> Result<(), StageError> {
+        for (name, handle) in self.running {
+            if handle.join().is_err() {
+                tracing::error!(thread = name, "ended without a word");
+            }
+        }
+        let mut failures = self.failures.1.try_iter();
+        let first = failures.next();
+        for echo in failures {
+            tracing::debug!(thread = echo.thread, why = %echo.why, "failed after the first failure");
+        }
+        first.map_or(Ok(()), Err)
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+    format!("internal error: {}", text.unwrap_or_else(|| "a panic without words".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_failure_is_kept_and_stops_the_rest() {
+        let stop = Stop::new();
+        let mut threads = Threads::new(stop.clone());
+        let seen = stop.clone();
+        threads.spawn("source", move || seen.waiter().recv().map(|()| ()).or(Ok::<(), String>(()))).expect("a thread");
+        threads.spawn("broken", || Err("no space left".to_owned())).expect("a thread");
+        let error = threads.join().expect_err("one failed");
+        assert_eq!((error.thread.as_str(), error.to_string().as_str()), ("broken", "no space left"));
+        assert!(stop.is_raised());
+    }
+
+    #[test]
+    fn a_panic_is_a_failure() {
+        let mut threads = Threads::new(Stop::new());
+        threads.spawn("odd", || -> Result<(), String> { panic!("slot 7") }).expect("a thread");
+        assert_eq!(threads.join().expect_err("it panicked").to_string(), "internal error: slot 7");
+    }
+}
