@@ -1,3 +1,122 @@
 //! Decoding: pictures and sound, decoded once and put on the epoch grid.
 
+pub mod filler;
 pub mod framesync;
+pub mod video;
+
+use crate::capture::{Kind, Unit};
+use crate::clock::Tick;
+use crate::frame::{AudioCue, End, Flow, Frame, Picture};
+use crate::status::Status;
+use crate::stop::Stop;
+use crossbeam::channel::{Receiver, SendError, Sender};
+use framesync::{Counts, Emit, FrameSync, Timed};
+use std::sync::Arc;
+use video::{SourcePicture, VideoDecoder};
+
+/// A queue behind this stage closed: whoever read it failed, and has said so.
+#[derive(Debug, thiserror::Error)]
+#[error("the stage behind {0} is gone")]
+pub struct Gone(pub &'static str);
+
+/// Where decoded pictures go.
+pub struct Outputs {
+    /// Every slot, to the downscaler.
+    pub frames: Sender<Flow<Frame>>,
+    /// Every complete GOP, to the audio thread; absent where there is no sound.
+    pub cues: Option<Sender<Flow<AudioCue>>>,
+}
+
+impl Outputs {
+    fn send(&self, emitted: &mut Vec<Emit>) -> Result<(), Gone> {
+        for emit in emitted.drain(..) {
+            match emit {
+                Emit::Frame(frame) => self.frames.send(Flow::Item(frame)).map_err(|SendError(_)| Gone("frame sync"))?,
+                Emit::Cue(cue) => self.cue(Flow::Item(cue))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn cue(&self, cue: Flow<AudioCue>) -> Result<(), Gone> {
+        self.cues.as_ref().map_or(Ok(()), |cues| cues.send(cue)).map_err(|SendError(_)| Gone("frame sync (sound)"))
+    }
+
+    fn end(&self, end: End) -> Result<(), Gone> {
+        self.cue(Flow::End(end))?;
+        self.frames.send(Flow::End(end)).map_err(|SendError(_)| Gone("frame sync"))
+    }
+}
+
+/// Body of the decoding thread: access units in, slots out. Once the event has its `duration` it says so behind it, raises
+/// `stop` for the source, and reads on until the source has ended, so that capture never waits for a full queue.
+///
+/// # Errors
+/// The stage behind is gone, or the queue closed without an end.
+pub fn run(mut decoder: VideoDecoder, mut sync: FrameSync, units: Receiver<Flow<Unit>>, outputs: Outputs, stop: &Stop, status: &Arc<Status>) -> Result<(), Gone> {
+    let (mut pictures, mut emitted, mut before) = (Vec::new(), Vec::new(), Counts::default());
+    for flow in &units {
+        let end = match flow {
+            Flow::Item(unit) if unit.kind == Kind::Video => {
+                decoder.push(&unit, &mut pictures);
+                None
+            }
+            Flow::Item(_) => None,
+            Flow::End(end) => {
+                if end == End::Ended {
+                    decoder.flush(&mut pictures);
+                }
+                Some(end)
+            }
+        };
+        status.source.pictures.add(pictures.len() as u64);
+        for picture in pictures.drain(..) {
+            sync.push(timed(picture), &mut emitted);
+        }
+        if let Some(end) = end {
+            sync.finish(end, &mut emitted);
+        }
+        count(status, &mut before, sync.counts());
+        outputs.send(&mut emitted)?;
+        match end {
+            Some(end) => return outputs.end(end),
+            None if sync.is_over() => {
+                outputs.end(End::Ended)?;
+                stop.raise();
+                return drain(&units);
+            }
+            None => {}
+        }
+    }
+    Err(Gone("capture"))
+}
+
+fn drain(units: &Receiver<Flow<Unit>>) -> Result<(), Gone> {
+    let ended = units.iter().any(|flow| matches!(flow, Flow::End(_)));
+    if ended { Ok(()) } else { Err(Gone("capture")) }
+}
+
+fn timed(picture: SourcePicture) -> Timed {
+    let SourcePicture { picture, pts, key, stamp, arrival, damaged, .. } = picture;
+    Timed { tick: Tick { pts, key, stamp, arrival }, picture: Picture::Cpu(picture), damaged }
+}
+
+/// Adds what changed since `before` to the job's counters.
+fn count(status: &Status, before: &mut Counts, now: Counts) {
+    let source = &status.source;
+    source.repeats.add(now.repeats - before.repeats);
+    source.fillers.add(now.filler - before.filler);
+    source.dropped.add(now.dropped + now.late - before.dropped - before.late);
+    source.errors.add(now.damaged - before.damaged);
+    source.anchors.add(now.jumps + now.locks_lost + now.moves - before.jumps - before.locks_lost - before.moves);
+    if now.locks_lost > before.locks_lost {
+        tracing::warn!("source time jumped and carries no UTC: carried on behind the last slot, no longer locked to a twin");
+    }
+    if now.jumps > before.jumps {
+        tracing::warn!("source time jumped; its UTC stamps keep the lock");
+    }
+    if now.skipped > before.skipped {
+        tracing::warn!(slots = now.skipped - before.skipped, "the feed was away for longer than max_gap: whole segments are left out");
+    }
+    *before = now;
+}
