@@ -64,14 +64,14 @@ impl Browser {
         self.call("Runtime.evaluate", json!({"expression": expression, "returnByValue": true}))["result"]["value"].clone()
     }
 
-    /// Asks until the expression is true, for at most 20 s.
+    /// Asks until the expression is true, for at most 30 s.
     fn until(&mut self, expression: &str) {
         let begun = Instant::now();
         while self.eval(expression) != true {
-            if begun.elapsed() > Duration::from_secs(20) {
+            if begun.elapsed() > Duration::from_secs(30) {
                 self.shot("failed");
                 let text = self.eval("document.body.innerText");
-                panic!("not within 20 s: {expression}\n{text}");
+                panic!("not within 30 s: {expression}\n{text}");
             }
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -107,6 +107,7 @@ fn the_page_plays_a_live_stream() {
     let store = Store::new(64 << 20, [TRACKS[2].to_owned()]);
     let status = Arc::new(Status::new(&plan(), true));
     let server = Server::start(SocketAddr::from(([127, 0, 0, 1], 0)), store.clone(), status.clone()).expect("started");
+    let address = server.address();
     let mut browser = Browser::start(profile.path());
     browser.call("Page.navigate", json!({"url": server.url()}));
     browser.until("document.getElementById('state')?.textContent === 'starting'");
@@ -114,7 +115,7 @@ fn the_page_plays_a_live_stream() {
     browser.until("document.querySelectorAll('#rungs tr').length === 3");
     browser.shot("1-waiting");
 
-    let mut ffmpeg = stream(dir.path(), 40, true).expect("ffmpeg");
+    let mut ffmpeg = stream(dir.path(), 90, true).expect("ffmpeg");
     let stop = Arc::new(AtomicBool::new(false));
     let pump = {
         let (dir, mut store, status, stop) = (dir.path().to_owned(), store.clone(), status.clone(), stop.clone());
@@ -132,7 +133,7 @@ fn the_page_plays_a_live_stream() {
         })
     };
     let begun = Instant::now();
-    browser.until("video.videoWidth > 0 && !video.paused && video.currentTime > 0 && cover.hidden");
+    browser.until("video.videoWidth > 0 && !video.paused && video.currentTime > 0 && document.getElementById('cover').hidden");
     let first = begun.elapsed();
     let from = browser.eval("video.currentTime").as_f64().expect("a number");
     browser.until(&format!("video.currentTime > {from} + 5 && video.getVideoPlaybackQuality().totalVideoFrames > 100"));
@@ -153,6 +154,15 @@ fn the_page_plays_a_live_stream() {
     server.stop();
     browser.until("document.getElementById('state').textContent === 'the server does not answer'");
     browser.shot("5-gone");
+
+    // It comes back under the same address, and the picture moves on.
+    std::thread::sleep(Duration::from_secs(4));
+    let stopped = browser.eval("video.currentTime").as_f64().expect("a number");
+    let server = Server::start(address, store, status).expect("the port is free again");
+    browser.until("document.getElementById('state').textContent === 'running'");
+    browser.until(&format!("!video.paused && video.currentTime > {stopped} + 2"));
+    browser.shot("6-back");
+    server.stop();
     stop.store(true, Ordering::Relaxed);
     pump.join().expect("joined");
     let _ = ffmpeg.kill();

@@ -10,6 +10,7 @@ let playing = false;
 let retryAt = 0;
 let failures = 0;
 let known = "";
+let seen = { time: -1, at: 0 };
 
 function cover(text) {
   at("cover").textContent = text;
@@ -94,23 +95,36 @@ video.addEventListener("playing", () => {
   cover("");
 });
 
-video.addEventListener("error", () => {
+function again(why) {
   playing = false;
   failures += 1;
   retryAt = performance.now() + Math.min(1000 * 2 ** failures, 15000);
-  cover(`The player stopped: ${video.error?.message || "unknown reason"}.\nTrying again.`);
-});
+  cover(`${why}\nTrying again.`);
+}
+
+video.addEventListener("error", () => again(`The player stopped: ${video.error?.message || "unknown reason"}.`));
 
 video.addEventListener("loadedmetadata", () => {
   if (video.paused) cover("");
 });
+
+// A player that starves without an error (the server was away) begins anew.
+setInterval(() => {
+  const now = performance.now();
+  if (!playing || video.paused || video.ended || video.currentTime !== seen.time) {
+    seen = { time: video.currentTime, at: now };
+  } else if (now - seen.at > 12000) {
+    seen.at = now;
+    again("The picture has stopped.");
+  }
+}, 500);
 
 setInterval(() => {
   if (!playing || !video.videoWidth) return;
   at("screen").style.aspectRatio = `${video.videoWidth} / ${video.videoHeight}`;
   const clock = video.getStartDate ? video.getStartDate().getTime() : NaN;
   const shown = clock + video.currentTime * 1000;
-  const behind = Number.isFinite(shown) ? `, ${((Date.now() - shown) / 1000).toFixed(1)} s behind the picture's own clock` : "";
+  const behind = Number.isFinite(shown) ? `, ${((Date.now() - shown) / 1000).toFixed(1)} s behind live` : "";
   at("playing").textContent = `Playing ${video.videoWidth}×${video.videoHeight}${behind}`;
 }, 500);
 
