@@ -71,12 +71,15 @@ impl SinkError {
     }
 }
 
+/// Makes a destination ready, so that a bad address fails at the start. Second argument: the names of all tracks.
+pub type Open = fn(&Path, &[String], &Arc<Status>) -> Result<Box<dyn Sink>, SinkError>;
+
 /// A kind of destination.
 pub struct Destination {
     /// How its addresses begin; empty for a plain path.
     pub scheme: &'static str,
-    /// Makes it ready, so that a bad address fails at the start. Second argument: the names of all tracks.
-    pub open: fn(&Path, &[String], &Arc<Status>) -> Result<Box<dyn Sink>, SinkError>,
+    /// Opens one.
+    pub open: Open,
 }
 
 /// Every kind of destination that can be written as `--output`.
