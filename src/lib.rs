@@ -20,5 +20,7 @@ pub mod frame;
 pub mod job;
 pub mod ladder;
 pub mod plan;
+pub mod serve;
 pub mod sink;
+pub mod status;
 pub mod time;

@@ -1,7 +1,15 @@
-//! Where published bytes go. A destination is one file here and one line in [`open`].
+//! Where published bytes go. A destination is one file here and one line in [`DESTINATIONS`].
 
+pub mod directory;
+pub mod runner;
+pub mod store;
+pub mod stored;
+
+use crate::status::Status;
 use crate::time::{GopId, Seconds};
 use bytes::Bytes;
+use std::path::Path;
+use std::sync::Arc;
 
 /// What is published, in order. `path` is relative to the output's root (`avc-1080p/123.m4s`).
 #[derive(Clone, Debug)]
@@ -54,4 +62,44 @@ pub struct SinkError {
     pub path: String,
     /// The system's words.
     pub why: String,
+}
+
+impl SinkError {
+    /// An error about `path`, in the system's words.
+    pub fn new(path: impl AsRef<Path>, why: impl ToString) -> SinkError {
+        SinkError { path: path.as_ref().display().to_string(), why: why.to_string() }
+    }
+}
+
+/// Makes a destination ready, so that a bad address fails at the start. Second argument: the names of all tracks.
+pub type Open = fn(&Path, &[String], &Arc<Status>) -> Result<Box<dyn Sink>, SinkError>;
+
+/// A kind of destination.
+pub struct Destination {
+    /// How its addresses begin; empty for a plain path.
+    pub scheme: &'static str,
+    /// Opens one.
+    pub open: Open,
+}
+
+/// Every kind of destination that can be written as `--output`.
+pub const DESTINATIONS: &[Destination] = &[Destination { scheme: "", open: directory::open }];
+
+/// Whether `output` is of a kind that exists and could be written to. Touches nothing.
+pub fn check(output: &Path) -> Result<(), SinkError> {
+    find(output)?;
+    directory::check(output)
+}
+
+/// Opens `output`, where `tracks` will be published.
+pub fn open(output: &Path, tracks: &[String], status: &Arc<Status>) -> Result<Box<dyn Sink>, SinkError> {
+    (find(output)?.open)(output, tracks, status)
+}
+
+fn find(output: &Path) -> Result<&'static Destination, SinkError> {
+    let scheme = output.to_str().and_then(|o| o.split_once("://")).map_or("", |(scheme, _)| scheme);
+    DESTINATIONS
+        .iter()
+        .find(|d| d.scheme == scheme)
+        .ok_or_else(|| SinkError::new(output, format!("no such kind of output: \"{scheme}://\"; accepted: a directory")))
 }

@@ -1,0 +1,48 @@
+# make demo   installs what is missing, builds, and plays a live test feed on http://127.0.0.1:8080/
+# make test   installs what is missing, and runs all tests
+
+INPUT ?= testsrc:
+LADDER ?= demo
+PORT ?= 8080
+CARGO ?= cargo
+RUST_NEEDED := 1.95.0
+PACKAGES := libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev libavdevice-dev libswscale-dev libswresample-dev \
+            libzimg-dev libclang-dev clang gcc libc6-dev make nasm pkg-config ffmpeg
+
+.DEFAULT_GOAL := help
+.PHONY: help deps build demo check test bench fuzz
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+	@echo "also: deps, build, check (format, lints, documentation), bench, fuzz TARGET=name"
+	@echo "settings: INPUT=$(INPUT) LADDER=$(LADDER) PORT=$(PORT)"
+
+# Installs only what is missing; without anything missing it needs no network and no rights.
+deps:
+	@sh scripts/deps "$(CARGO)" $(RUST_NEEDED) $(PACKAGES)
+
+build: deps
+	$(CARGO) build --release --locked
+
+demo: build
+	target/release/mezzo run --input '$(INPUT)' --ladder '$(LADDER)' --listen '127.0.0.1:$(PORT)' --pace live
+
+check: deps
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items --locked
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check; \
+	else echo "check: cargo-deny is not installed, so licences and advisories were not checked (cargo install cargo-deny --locked)"; fi
+
+test: deps
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		$(CARGO) nextest run --workspace --locked && $(CARGO) test --workspace --doc --locked; \
+	else $(CARGO) test --workspace --locked; fi
+
+bench: deps
+	$(CARGO) bench --locked
+
+fuzz: deps
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || { echo "fuzz: cargo-fuzz is not installed (cargo install cargo-fuzz --locked; it needs a nightly toolchain)"; exit 1; }
+	@test -n '$(TARGET)' || { echo "fuzz: say which one, TARGET=name:"; $(CARGO) fuzz list; exit 1; }
+	$(CARGO) +nightly fuzz run '$(TARGET)' -- -max_total_time=$(or $(SECONDS),60)

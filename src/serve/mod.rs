@@ -1,0 +1,163 @@
+//! HTTP around the worker: the page, the embedded origin, health and status. The only place with async code, on one thread of its own.
+//!
+//! | | |
+//! |---|---|
+//! | `/` | a page that plays the output and shows the rungs |
+//! | `/live/<path>` | what is published, from memory ([`crate::sink::store`]) |
+//! | `/healthz` | 200 while the process runs |
+//! | `/readyz` | 200 once every track has a segment, else 503 with the names of those that have none |
+//! | `/v1/status` | [`crate::status::Snapshot`] and the store's usage as JSON |
+//! | `/v1/time` | UTC as `xs:dateTime`, for DASH `UTCTiming` (`urn:mpeg:dash:utc:http-xsdate:2014`) |
+
+mod connection;
+mod live;
+mod page;
+mod range;
+mod status;
+
+use crate::sink::store::Store;
+use crate::status::Status;
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use tokio::sync::watch;
+
+pub use connection::Limits;
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address cannot be listened on.
+    #[error("listen {address}: {why}")]
+    Bind {
+        /// As given.
+        address: SocketAddr,
+        /// The system's words.
+        why: std::io::Error,
+    },
+    /// Its thread cannot be started.
+    #[error("listen {address}: the server's thread does not start: {why}")]
+    Thread {
+        /// As given.
+        address: SocketAddr,
+        /// The system's words.
+        why: std::io::Error,
+    },
+}
+
+/// What handlers see.
+#[derive(Clone)]
+struct App {
+    store: Store,
+    status: Arc<Status>,
+}
+
+/// A running server. Dropping it stops it, too.
+pub struct Server {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Listens on `address` and serves from a thread of its own. When this returns, the address is taken and connections are accepted; nothing else is needed from the caller.
+    pub fn start(address: SocketAddr, store: Store, status: Arc<Status>) -> Result<Server, ServeError> {
+        Server::start_with(address, store, status, Limits::default())
+    }
+
+    /// As [`Server::start`], with other limits.
+    pub fn start_with(address: SocketAddr, store: Store, status: Arc<Status>, limits: Limits) -> Result<Server, ServeError> {
+        let bind = |why| ServeError::Bind { address, why };
+        let thread = |why| ServeError::Thread { address, why };
+        let listener = std::net::TcpListener::bind(address).map_err(bind)?;
+        listener.set_nonblocking(true).map_err(bind)?;
+        let bound = listener.local_addr().map_err(bind)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(thread)?;
+        let listener = {
+            let _inside = runtime.enter();
+            tokio::net::TcpListener::from_std(listener).map_err(bind)?
+        };
+        let (stop, stopped) = watch::channel(false);
+        let router = router(App { store, status });
+        let run = move || runtime.block_on(connection::accept(listener, router, limits, stopped));
+        let joined = std::thread::Builder::new().name("serve".to_owned()).spawn(run).map_err(thread)?;
+        Ok(Server { address: bound, stop, thread: Some(joined) })
+    }
+
+    /// Where it listens; the port is the real one where 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// An address of the page that a browser on this machine can open.
+    pub fn url(&self) -> String {
+        let mut at = self.address;
+        if at.ip().is_unspecified() {
+            at.set_ip(if at.is_ipv4() { std::net::Ipv4Addr::LOCALHOST.into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
+        }
+        format!("http://{at}/")
+    }
+
+    /// Takes no new connections, lets answers in progress finish ([`Limits::goodbye`]), and joins the thread.
+    pub fn stop(mut self) {
+        self.join();
+    }
+
+    fn join(&mut self) {
+        // Nobody listens only where the thread is at its end already.
+        let _ = self.stop.send(true);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the server's thread panicked");
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.join();
+    }
+}
+
+fn router(app: App) -> Router {
+    Router::new()
+        .route("/", get(page::html))
+        .route("/page.css", get(page::css))
+        .route("/page.js", get(page::js))
+        .route("/live/{*path}", get(live::published))
+        .route("/healthz", get(status::healthz))
+        .route("/readyz", get(status::readyz))
+        .route("/v1/status", get(status::status))
+        .route("/v1/time", get(status::time))
+        .fallback(async || (StatusCode::NOT_FOUND, "not found\n"))
+        .layer(middleware::from_fn(cross_origin))
+        .with_state(app)
+}
+
+/// Any page may play this (CORS): only what is public is served, and no cookie is ever looked at.
+async fn cross_origin(request: Request, next: Next) -> Response {
+    let mut response = if request.method() == Method::OPTIONS {
+        let allow = [
+            (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS"),
+            (header::ACCESS_CONTROL_ALLOW_HEADERS, "range, if-none-match, if-range"),
+            (header::ACCESS_CONTROL_MAX_AGE, "86400"),
+            (header::ALLOW, "GET, HEAD, OPTIONS"),
+        ];
+        (StatusCode::NO_CONTENT, allow).into_response()
+    } else {
+        next.run(request).await
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("content-length, content-range, date, etag"));
+    headers.insert("timing-allow-origin", HeaderValue::from_static("*"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}

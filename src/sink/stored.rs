@@ -1,0 +1,104 @@
+//! What an earlier run stored: read once at the start, so that numbering and playlists carry on.
+
+use super::SinkError;
+use crate::time::GopId;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// The most segments of one track that are taken up again; the newest stay. At 2 s each that is 11 days.
+pub const MAX_SEGMENTS: usize = 500_000;
+
+/// The segments that exist under `dir` for each of `tracks`, in that order, oldest first. Only whole ones: files `<track>/<number>.m4s`, not empty, the number
+/// written as mezzo writes it. Anything else is left alone. A folder that is not there has none.
+pub fn scan(dir: &Path, tracks: &[String]) -> Result<Vec<(String, Vec<GopId>)>, SinkError> {
+    tracks.iter().map(|track| Ok((track.clone(), scan_track(&dir.join(track))?))).collect()
+}
+
+fn scan_track(folder: &Path) -> Result<Vec<GopId>, SinkError> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(SinkError::new(folder, e)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|e| SinkError::new(folder, e))?;
+        let Some(number) = entry.file_name().to_str().and_then(number) else { continue };
+        if entry.metadata().is_ok_and(|m| m.is_file() && m.len() > 0) {
+            found.push(number);
+        }
+        if found.len() >= 2 * MAX_SEGMENTS {
+            keep_newest(&mut found);
+        }
+    }
+    keep_newest(&mut found);
+    Ok(found)
+}
+
+fn keep_newest(found: &mut Vec<GopId>) {
+    found.sort_unstable();
+    let surplus = found.len().saturating_sub(MAX_SEGMENTS);
+    found.drain(..surplus);
+}
+
+/// The number in `<number>.m4s`, if it is written as mezzo writes it: digits, no sign, no leading zero, and within [`MAX_NUMBER`].
+pub fn number(name: &str) -> Option<GopId> {
+    let digits = name.strip_suffix(".m4s")?;
+    let canonical = digits == "0" || (!digits.starts_with('0') && !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()));
+    digits.parse().ok().filter(|&n| canonical && n <= MAX_NUMBER).map(GopId)
+}
+
+/// The largest number that a name is taken for: any arithmetic on the grid stays far inside 64 bits.
+pub const MAX_NUMBER: i64 = 1 << 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_whole_segments_and_nothing_else() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let track = dir.path().join("v");
+        fs::create_dir_all(track.join("7.m4s")).expect("a folder named as a segment");
+        let names = [
+            "10.m4s",
+            "9.m4s",
+            "0.m4s",
+            "883612800.m4s",
+            ".11.m4s.tmp",
+            "012.m4s",
+            "+5.m4s",
+            "-3.m4s",
+            "x.m4s",
+            "12.mp4",
+            "12.m4s.bak",
+            "init.mp4",
+            "99999999999999999999.m4s",
+            "1099511627777.m4s",
+            ".m4s",
+        ];
+        for name in names {
+            fs::write(track.join(name), b"x").expect("written");
+        }
+        fs::write(track.join("20.m4s"), b"").expect("written");
+        let found = scan(dir.path(), &["v".to_owned(), "absent".to_owned()]).expect("scan");
+        let ids = |n: &[i64]| n.iter().copied().map(GopId).collect::<Vec<_>>();
+        assert_eq!(found, vec![("v".to_owned(), ids(&[0, 9, 10, 883_612_800])), ("absent".to_owned(), vec![])]);
+    }
+
+    #[test]
+    fn a_file_where_a_track_should_be_is_an_error_with_its_path() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        fs::write(dir.path().join("v"), b"x").expect("written");
+        let error = scan(dir.path(), &["v".to_owned()]).expect_err("not a folder").to_string();
+        assert!(error.contains(&dir.path().join("v").display().to_string()), "{error}");
+    }
+
+    #[test]
+    fn the_newest_stay() {
+        let mut many: Vec<GopId> = (0..MAX_SEGMENTS as i64 + 3).rev().map(GopId).collect();
+        keep_newest(&mut many);
+        assert_eq!((many.len(), many.first(), many.last()), (MAX_SEGMENTS, Some(&GopId(3)), Some(&GopId(MAX_SEGMENTS as i64 + 2))));
+    }
+}

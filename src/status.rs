@@ -1,0 +1,382 @@
+//! What the worker is doing, as numbers: counted by the stages, shown by `serve`, logged at the end.
+//!
+//! Per picture nothing locks: counters are atomics. What belongs together (a segment's number, size and end) is behind one lock a track, taken once a segment.
+//! Nothing here is ever read back by a stage: published bytes do not depend on it.
+
+use crate::encode::{TrackId, Why};
+use crate::ladder::{AudioCodec, VideoCodec};
+use crate::plan::Plan;
+use crate::time::{GopId, Rate, Seconds};
+use serde::Serialize;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// A count that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Counts `n` more.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Relaxed);
+    }
+
+    /// The count so far.
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Where the worker stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Nothing is published yet.
+    Starting,
+    /// At work.
+    Running,
+    /// It was told to stop and finishes what is in flight.
+    Leaving,
+    /// The event is over.
+    Ended,
+    /// It broke.
+    Failed,
+}
+
+const STATES: [State; 5] = [State::Starting, State::Running, State::Leaving, State::Ended, State::Failed];
+
+/// What the source brought, and what was done to it. One line is one counter.
+#[derive(Debug, Default)]
+pub struct SourceCounts {
+    /// Access units demuxed, both streams.
+    pub units: Counter,
+    /// Bytes of them.
+    pub bytes: Counter,
+    /// Pictures decoded.
+    pub pictures: Counter,
+    /// Access units of either stream that did not decode, or not whole.
+    pub errors: Counter,
+    /// Slots that repeat the picture before them.
+    pub repeats: Counter,
+    /// Slots that show filler.
+    pub fillers: Counter,
+    /// Pictures for which there was no slot (a burst, a feed faster than the grid), or no time.
+    pub dropped: Counter,
+    /// Published samples of sound that the feed did not have.
+    pub silent_samples: Counter,
+    /// Times that the feed's clock was tied to the grid anew.
+    pub anchors: Counter,
+}
+
+/// One track.
+#[derive(Debug)]
+struct Track {
+    facts: TrackFacts,
+    queue: AtomicU64,
+    late: Counter,
+    failed: Counter,
+    other_shard: Counter,
+    retries: Counter,
+    published: Mutex<Published>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Published {
+    segments: u64,
+    bytes: u64,
+    last: Option<LastSegment>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct LastSegment {
+    number: GopId,
+    bytes: u64,
+    slot_end: Seconds,
+    published: Seconds,
+}
+
+/// What a track is, from the plan.
+#[derive(Clone, Debug, Serialize)]
+pub struct TrackFacts {
+    /// Rung and track name.
+    pub name: String,
+    /// What it carries.
+    #[serde(flatten)]
+    pub media: Media,
+    /// Cap of video, constant rate of audio, in bits per second.
+    pub max_bitrate: u64,
+}
+
+/// What a track carries.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Media {
+    /// Pictures.
+    Video {
+        /// Codec.
+        codec: VideoCodec,
+        /// Pixels across.
+        width: u32,
+        /// Lines.
+        height: u32,
+        /// Pictures per second.
+        rate: Rate,
+    },
+    /// Sound.
+    Audio {
+        /// Codec.
+        codec: AudioCodec,
+        /// Channels.
+        channels: u32,
+    },
+}
+
+/// Everything that is counted. One per job, shared by `Arc`.
+#[derive(Debug)]
+pub struct Status {
+    started: Instant,
+    state: AtomicU8,
+    error: Mutex<Option<String>>,
+    class: String,
+    warnings: Vec<String>,
+    segment: Seconds,
+    live: bool,
+    tracks: Vec<Track>,
+    /// The source's counts.
+    pub source: SourceCounts,
+    /// Segments that a destination already had with other bytes; it kept its own.
+    pub conflicts: Counter,
+}
+
+impl Status {
+    /// All zero. `live`: slots are instants of today's UTC, so that a lag behind them means something (false for a file that starts at the epoch).
+    pub fn new(plan: &Plan, live: bool) -> Status {
+        let video = plan.video.iter().map(|r| TrackFacts {
+            name: r.name.clone(),
+            media: Media::Video { codec: r.codec, width: r.width, height: r.height, rate: r.grid.rate },
+            max_bitrate: r.max_bitrate,
+        });
+        let audio = plan.audio.iter().map(|r| TrackFacts {
+            name: r.name.clone(),
+            media: Media::Audio { codec: r.codec, channels: r.channels },
+            max_bitrate: r.bitrate,
+        });
+        Status {
+            started: Instant::now(),
+            state: AtomicU8::new(State::Starting as u8),
+            error: Mutex::new(None),
+            class: plan.class.clone(),
+            warnings: plan.warnings.iter().chain(&plan.left_out).cloned().collect(),
+            segment: plan.segment_duration(),
+            live,
+            tracks: video.chain(audio).map(Track::new).collect(),
+            source: SourceCounts::default(),
+            conflicts: Counter::default(),
+        }
+    }
+
+    /// Where the worker stands now.
+    pub fn set_state(&self, state: State) {
+        self.state.store(state as u8, Relaxed);
+    }
+
+    /// The worker broke, and why. The first reason stays.
+    pub fn fail(&self, why: &str) {
+        self.set_state(State::Failed);
+        lock(&self.error).get_or_insert_with(|| why.to_owned());
+    }
+
+    /// How many GOPs wait for this track's encoder.
+    pub fn set_queue(&self, track: TrackId, gops: usize) {
+        if let Some(t) = self.tracks.get(track.0) {
+            t.queue.store(gops as u64, Relaxed);
+        }
+    }
+
+    /// A rung left a GOP out.
+    pub fn gop_skipped(&self, track: TrackId, why: Why) {
+        if let Some(t) = self.tracks.get(track.0) {
+            match why {
+                Why::Late => t.late.add(1),
+                Why::Failed => t.failed.add(1),
+                Why::OtherShard => t.other_shard.add(1),
+            }
+        }
+    }
+
+    /// A GOP is encoded again.
+    pub fn gop_retried(&self, track: TrackId) {
+        if let Some(t) = self.tracks.get(track.0) {
+            t.retries.add(1);
+        }
+    }
+
+    /// A segment is stored in every destination. Names beside the plan's are ignored.
+    pub fn segment_published(&self, track: &str, number: GopId, bytes: u64, slot_end: Seconds) {
+        let Some(t) = self.tracks.iter().find(|t| t.facts.name == track) else { return };
+        {
+            let mut p = lock(&t.published);
+            p.segments += 1;
+            p.bytes += bytes;
+            p.last = Some(LastSegment { number, bytes, slot_end, published: Seconds::host_now() });
+        }
+        let starting = State::Starting as u8;
+        let _ = self.state.compare_exchange(starting, State::Running as u8, Relaxed, Relaxed);
+    }
+
+    /// Tracks of which no segment is stored yet.
+    pub fn missing(&self) -> Vec<&str> {
+        self.tracks.iter().filter(|t| lock(&t.published).last.is_none()).map(|t| t.facts.name.as_str()).collect()
+    }
+
+    /// Everything, now.
+    pub fn snapshot(&self) -> Snapshot {
+        let now = Seconds::host_now();
+        Snapshot {
+            state: STATES.get(usize::from(self.state.load(Relaxed))).copied().unwrap_or(State::Failed),
+            error: lock(&self.error).clone(),
+            class: self.class.clone(),
+            now: now.to_rfc3339(),
+            uptime_ms: self.started.elapsed().as_millis() as u64,
+            segment_ms: self.segment.nearest_ticks(1000),
+            source: self.source.snapshot(),
+            conflicts: self.conflicts.get(),
+            tracks: self.tracks.iter().map(|t| t.snapshot(now, self.segment, self.live)).collect(),
+            warnings: self.warnings.clone(),
+        }
+    }
+}
+
+impl Track {
+    fn new(facts: TrackFacts) -> Track {
+        Track {
+            facts,
+            queue: AtomicU64::default(),
+            late: Counter::default(),
+            failed: Counter::default(),
+            other_shard: Counter::default(),
+            retries: Counter::default(),
+            published: Mutex::default(),
+        }
+    }
+
+    fn snapshot(&self, now: Seconds, segment: Seconds, live: bool) -> TrackSnapshot {
+        let p = *lock(&self.published);
+        let behind = |at: Seconds, slot_end: Seconds| live.then(|| (at - slot_end).nearest_ticks(1000));
+        TrackSnapshot {
+            facts: self.facts.clone(),
+            last_segment: p.last.map(|l| l.number.0),
+            segments: p.segments,
+            bytes: p.bytes,
+            bitrate: p.last.and_then(|l| bits_per_second(l.bytes, segment)),
+            lag_ms: p.last.and_then(|l| behind(l.published, l.slot_end)),
+            age_ms: p.last.and_then(|l| behind(now, l.slot_end)),
+            queue: self.queue.load(Relaxed),
+            late: self.late.get(),
+            failed: self.failed.get(),
+            other_shard: self.other_shard.get(),
+            retries: self.retries.get(),
+        }
+    }
+}
+
+fn bits_per_second(bytes: u64, span: Seconds) -> Option<u64> {
+    let (num, den) = span.fraction();
+    (num > 0).then(|| i128::from(bytes) * 8 * den / num).and_then(|bps| u64::try_from(bps).ok())
+}
+
+impl SourceCounts {
+    fn snapshot(&self) -> SourceSnapshot {
+        SourceSnapshot {
+            units: self.units.get(),
+            bytes: self.bytes.get(),
+            pictures: self.pictures.get(),
+            errors: self.errors.get(),
+            repeats: self.repeats.get(),
+            fillers: self.fillers.get(),
+            dropped: self.dropped.get(),
+            silent_samples: self.silent_samples.get(),
+            anchors: self.anchors.get(),
+        }
+    }
+}
+
+/// A poisoned lock only means that a thread died while it counted; the numbers are still numbers.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The status at one moment, as `/v1/status` shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Snapshot {
+    /// Where the worker stands.
+    pub state: State,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// The worker's class.
+    pub class: String,
+    /// The host's clock, RFC 3339.
+    pub now: String,
+    /// Milliseconds since the start.
+    pub uptime_ms: u64,
+    /// Milliseconds that a segment lasts.
+    pub segment_ms: i64,
+    /// The source.
+    pub source: SourceSnapshot,
+    /// See [`Status::conflicts`].
+    pub conflicts: u64,
+    /// Tracks as in the plan, video first.
+    pub tracks: Vec<TrackSnapshot>,
+    /// What the plan warned about, and which rungs it left out.
+    pub warnings: Vec<String>,
+}
+
+/// [`SourceCounts`] at one moment.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the same fields as SourceCounts, documented there")]
+pub struct SourceSnapshot {
+    pub units: u64,
+    pub bytes: u64,
+    pub pictures: u64,
+    pub errors: u64,
+    pub repeats: u64,
+    pub fillers: u64,
+    pub dropped: u64,
+    pub silent_samples: u64,
+    pub anchors: u64,
+}
+
+/// One track at one moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct TrackSnapshot {
+    /// What it is.
+    #[serde(flatten)]
+    pub facts: TrackFacts,
+    /// Number of the segment published last.
+    pub last_segment: Option<i64>,
+    /// Segments published by this process.
+    pub segments: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Bits per second of the last one, taken as a whole segment long.
+    pub bitrate: Option<u64>,
+    /// Milliseconds from the end of its slot to its publication; only where slots are today's UTC.
+    pub lag_ms: Option<i64>,
+    /// Milliseconds from the end of its slot to now: grows when the track stalls.
+    pub age_ms: Option<i64>,
+    /// GOPs that wait for its encoder.
+    pub queue: u64,
+    /// GOPs dropped because the rung was late.
+    pub late: u64,
+    /// GOPs dropped because every backend failed on them.
+    pub failed: u64,
+    /// GOPs left to another shard.
+    pub other_shard: u64,
+    /// GOPs encoded again.
+    pub retries: u64,
+}
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+pub(crate) mod tests;

@@ -1,0 +1,229 @@
+//! The embedded origin over real connections.
+
+mod common;
+
+use common::{TRACKS, answer, ask, has, plan, published, segment, stream};
+use mezzo::serve::{Limits, Server};
+use mezzo::sink::store::Store;
+use mezzo::sink::{Publish, Sink};
+use mezzo::status::Status;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const ANY: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
+
+/// A server on a free port, with its store.
+fn start(limits: Limits) -> (Server, Store, Arc<Status>) {
+    let store = Store::new(64 << 20, [TRACKS[2].to_owned()]);
+    let status = Arc::new(Status::new(&plan(), true));
+    let server = Server::start_with(SocketAddr::from(ANY), store.clone(), status.clone(), limits).expect("started");
+    (server, store, status)
+}
+
+fn publish(store: &mut Store, status: &Status, items: Vec<Publish>) {
+    for item in items {
+        store.publish(&item).expect("memory takes everything");
+        if let Publish::Segment { track, number, bytes, slot_end, .. } = &item {
+            status.segment_published(track, *number, bytes.len() as u64, *slot_end);
+        }
+    }
+}
+
+#[test]
+fn libav_plays_all_of_a_stream_from_it() {
+    if !has("ffmpeg") || !has("ffprobe") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("temporary folder");
+    assert!(stream(dir.path(), 4, false).and_then(|mut c| c.wait()).expect("ffmpeg").success());
+    let (server, mut store, status) = start(Limits::default());
+    assert_eq!(ask(server.address(), "GET", "/readyz", &[]).code, 503);
+    publish(&mut store, &status, published(dir.path()));
+    let ready = ask(server.address(), "GET", "/readyz", &[]);
+    assert_eq!((ready.code, ready.text().as_str()), (200, "ready\n"));
+
+    let url = format!("{}live/main.m3u8", server.url());
+    let probe = Command::new("ffprobe")
+        .args(["-v", "error", "-count_frames", "-show_entries", "stream=codec_name,width,nb_read_frames", "-of", "csv=p=0", &url])
+        .output()
+        .expect("ffprobe");
+    let (out, err) = (String::from_utf8_lossy(&probe.stdout), String::from_utf8_lossy(&probe.stderr));
+    assert!(err.is_empty(), "{err}");
+    for stream in ["h264,640,100", "h264,320,100"] {
+        assert!(out.lines().any(|l| l == stream), "{stream} is not in {out}");
+    }
+    assert!(out.lines().any(|l| l.starts_with("aac,")), "no sound in {out}");
+
+    let types = [
+        ("main.m3u8", "application/vnd.apple.mpegurl"),
+        ("aac/init.mp4", "audio/mp4"),
+        ("aac/0.m4s", "audio/mp4"),
+        ("avc-360p/init.mp4", "video/mp4"),
+        ("avc-360p/3.m4s", "video/mp4"),
+    ];
+    for (path, content_type) in types {
+        let got = ask(server.address(), "GET", &format!("/live/{path}"), &[]);
+        assert_eq!((got.code, got.header("content-type")), (200, content_type), "{path}");
+        if !path.ends_with("init.mp4") && !path.ends_with(".m3u8") {
+            assert_eq!(got.body, std::fs::read(dir.path().join(path)).expect("read"), "{path}");
+        }
+        assert_eq!(got.header("access-control-allow-origin"), "*");
+        assert_eq!(got.header("cache-control").contains("immutable"), !path.ends_with(".m3u8"), "{path}");
+    }
+    let json: serde_json::Value = serde_json::from_slice(&ask(server.address(), "GET", "/v1/status", &[]).body).expect("JSON");
+    assert_eq!(
+        (&json["ready"], &json["state"], &json["tracks"][0]["last_segment"], &json["store"]["segments"]),
+        (&true.into(), &"running".into(), &3.into(), &13.into())
+    );
+}
+
+#[test]
+fn answers_as_http_has_it() {
+    let (server, mut store, status) = start(Limits::default());
+    let to = server.address();
+    let items = (3..=6).map(|n| segment("avc-360p", n, format!("segment {n}").as_bytes())).collect();
+    publish(&mut store, &status, items);
+    publish(&mut store, &status, vec![Publish::Remove { path: "avc-360p/3.m4s".into() }]);
+    let path = "/live/avc-360p/5.m4s";
+
+    let whole = ask(to, "GET", path, &[]);
+    let etag = whole.header("etag").to_owned();
+    assert_eq!((whole.code, whole.text().as_str(), whole.header("accept-ranges"), etag.len()), (200, "segment 5", "bytes", 34));
+    let head = ask(to, "HEAD", path, &[]);
+    assert_eq!((head.code, head.header("content-length"), head.header("etag"), head.body.len()), (200, "9", etag.as_str(), 0));
+    for tags in [etag.clone(), format!("\"x\", W/{etag}"), "*".into()] {
+        let same = ask(to, "GET", path, &[&format!("if-none-match: {tags}")]);
+        assert_eq!((same.code, same.body.len(), same.header("etag")), (304, 0, etag.as_str()), "{tags}");
+        assert!(same.header("cache-control").contains("immutable"));
+    }
+    assert_eq!(ask(to, "GET", path, &["if-none-match: \"other\""]).code, 200);
+
+    let part = ask(to, "GET", path, &["range: bytes=2-4"]);
+    assert_eq!((part.code, part.text().as_str(), part.header("content-range"), part.header("content-length")), (206, "gme", "bytes 2-4/9", "3"));
+    assert_eq!(ask(to, "GET", path, &["range: bytes=-2"]).text(), " 5");
+    let beyond = ask(to, "GET", path, &["range: bytes=9-"]);
+    assert_eq!((beyond.code, beyond.header("content-range")), (416, "bytes */9"));
+    assert_eq!(ask(to, "GET", path, &["range: bytes=0-1", "if-range: \"old\""]).code, 200);
+    assert_eq!(ask(to, "GET", path, &["range: bytes=0-1", &format!("if-range: {etag}")]).code, 206);
+    assert_eq!(ask(to, "HEAD", path, &["range: bytes=0-1"]).code, 200);
+
+    assert_eq!(ask(to, "GET", "/live/avc-360p/3.m4s", &[]).code, 410);
+    assert_eq!(ask(to, "GET", "/live/avc-360p/1.m4s", &[]).code, 410);
+    assert_eq!(ask(to, "GET", "/live/avc-360p/7.m4s", &[]).code, 404);
+    for outside in [
+        "/live/../page.js",
+        "/live/%2e%2e/page.js",
+        "/live/avc-360p/../avc-360p/5.m4s",
+        "/live//avc-360p/5.m4s",
+        "/live/",
+        "/live",
+        "/etc/passwd",
+        "/live/avc-360p/%35.m4s",
+        "//live/main.m3u8",
+    ] {
+        assert_eq!(ask(to, "GET", outside, &[]).code, 404, "{outside}");
+    }
+
+    let options = ask(to, "OPTIONS", path, &["origin: http://elsewhere", "access-control-request-method: GET", "access-control-request-headers: range"]);
+    assert_eq!((options.code, options.header("access-control-allow-origin"), options.body.len()), (204, "*", 0));
+    assert!(options.header("access-control-allow-headers").contains("range"));
+    for method in ["POST", "PUT", "DELETE", "PATCH"] {
+        let refused = ask(to, method, path, &["content-length: 0"]);
+        assert_eq!((refused.code, refused.header("allow")), (405, "GET,HEAD"), "{method}");
+    }
+
+    assert_eq!(ask(to, "GET", "/healthz", &[]).code, 200);
+    let missing = ask(to, "GET", "/readyz", &[]);
+    assert_eq!((missing.code, missing.text().as_str()), (503, "no segment yet: avc-180p, aac\n"));
+    let time: mezzo::time::Seconds = ask(to, "GET", "/v1/time", &[]).text().parse().expect("an RFC 3339 date");
+    assert!((mezzo::time::Seconds::host_now() - time).abs() < mezzo::time::Seconds::whole(5));
+    for (path, content_type) in [("/", "text/html"), ("/page.css", "text/css"), ("/page.js", "text/javascript")] {
+        let page = ask(to, "GET", path, &[]);
+        assert!(
+            page.code == 200 && page.header("content-type").starts_with(content_type) && page.header("content-security-policy").contains("default-src 'none'")
+        );
+    }
+}
+
+#[test]
+fn a_taken_port_is_an_error_with_the_address() {
+    let (server, store, status) = start(Limits::default());
+    let error = Server::start(server.address(), store, status).err().expect("taken").to_string();
+    assert_eq!(error, format!("listen {}: Address already in use (os error 98)", server.address()));
+}
+
+#[test]
+fn slow_and_hostile_clients_are_let_go() {
+    let limits = Limits { connections: 2, head_time: Duration::from_millis(300), stall: Duration::from_millis(300), ..Limits::default() };
+    let (server, mut store, status) = start(limits);
+    let to = server.address();
+    publish(&mut store, &status, vec![segment("avc-360p", 1, &vec![7; 32 << 20])]);
+
+    // Two that never finish their request take both places; the third is served once they are cut off.
+    let begun = Instant::now();
+    let mut slow: Vec<TcpStream> = (0..2).map(|_| TcpStream::connect(to).expect("connect")).collect();
+    for s in &mut slow {
+        s.write_all(b"GET / HTTP/1.1\r\nx: ").expect("sent");
+    }
+    let dripping = std::thread::spawn(move || {
+        while slow.iter_mut().all(|s| s.write_all(b"y").is_ok()) && begun.elapsed() < Duration::from_secs(8) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+    assert_eq!(ask(to, "GET", "/healthz", &[]).code, 200);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    dripping.join().expect("joined");
+
+    // One that asks for much and takes nothing loses its connection; what it gets later is cut short.
+    let mut deaf = TcpStream::connect(to).expect("connect");
+    deaf.write_all(b"GET /live/avc-360p/1.m4s HTTP/1.1\r\nhost: x\r\n\r\n").expect("sent");
+    std::thread::sleep(Duration::from_millis(1500));
+    let mut got = Vec::new();
+    deaf.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    let ended = deaf.read_to_end(&mut got);
+    assert!(got.len() < 32 << 20, "{} bytes, {ended:?}", got.len());
+
+    // A head without end, and a method with a body that nobody reads.
+    assert_eq!(ask(to, "GET", "/", &[&format!("x: {}", "y".repeat(20_000))]).code, 431);
+    let many: Vec<String> = (0..100).map(|n| format!("x{n}: y")).collect();
+    assert_eq!(ask(to, "GET", "/", &many.iter().map(String::as_str).collect::<Vec<_>>()).code, 431);
+    let mut posting = TcpStream::connect(to).expect("connect");
+    posting.write_all(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n").expect("sent");
+    let mut raw = Vec::new();
+    posting.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    let _ = posting.read_to_end(&mut raw);
+    assert_eq!(answer(&raw).code, 405);
+    assert_eq!(ask(to, "GET", "/healthz", &[]).code, 200);
+}
+
+#[test]
+fn an_old_connection_is_closed_after_its_answer() {
+    let (server, _store, _status) = start(Limits { age: Duration::from_millis(300), ..Limits::default() });
+    let begun = Instant::now();
+    let mut stream = TcpStream::connect(server.address()).expect("connect");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").expect("sent");
+    let mut raw = Vec::new();
+    stream.read_to_end(&mut raw).expect("closed in order");
+    assert_eq!(answer(&raw).code, 200);
+    assert!(begun.elapsed() >= Duration::from_millis(250) && begun.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn stops_at_once_whatever_clients_do() {
+    let (server, mut store, status) = start(Limits::default());
+    let to = server.address();
+    publish(&mut store, &status, vec![segment("avc-360p", 1, &vec![7; 32 << 20])]);
+    let idle = TcpStream::connect(to).expect("connect");
+    let mut deaf = TcpStream::connect(to).expect("connect");
+    deaf.write_all(b"GET /live/avc-360p/1.m4s HTTP/1.1\r\nhost: x\r\n\r\n").expect("sent");
+    assert_eq!(ask(to, "GET", "/healthz", &[]).code, 200);
+    let begun = Instant::now();
+    server.stop();
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(TcpStream::connect(to).is_err(), "the port is free again");
+    drop((idle, deaf));
+}
