@@ -13,10 +13,14 @@
 //! Stages know queues, never each other; only `pipeline` knows the topology.
 
 pub mod capture;
+pub mod decode;
 pub mod encode;
+pub mod ffmpeg;
 pub mod frame;
 pub mod job;
 pub mod ladder;
 pub mod plan;
+pub mod sei;
 pub mod sink;
+pub mod stop;
 pub mod time;

@@ -1,0 +1,5 @@
+//! Decoding: once, for all rungs.
+
+mod convert;
+pub mod deinterlace;
+pub mod video;
