@@ -1,40 +1,77 @@
-//! The stop flag: raised once, seen by everything that waits.
+//! The stop flag. Only capture watches it; everything behind capture drains.
 
-use crossbeam::channel::{Receiver, Sender, bounded};
-use std::sync::{Arc, Mutex};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-/// A flag that can be raised once, polled, and waited on. Clones share it.
+/// A flag that is raised once, and can be waited for. Clones share it.
 #[derive(Clone)]
 pub struct Stop {
-    held: Arc<Mutex<Option<Sender<()>>>>,
-    waiter: Receiver<()>,
+    raised: Arc<AtomicBool>,
+    /// Dropped when the flag is raised, which disconnects every `bell`.
+    rope: Arc<Mutex<Option<Sender<Infallible>>>>,
+    bell: Receiver<Infallible>,
 }
 
 impl Stop {
-    /// A flag that is down.
+    /// A flag that is not raised.
     pub fn new() -> Stop {
-        let (held, waiter) = bounded(0);
-        Stop { held: Arc::new(Mutex::new(Some(held))), waiter }
+        let (rope, bell) = bounded(0);
+        Stop { raised: Arc::default(), rope: Arc::new(Mutex::new(Some(rope))), bell }
     }
 
-    /// Raises it. Nothing lowers it again.
+    /// Raises the flag and wakes everyone who waits. Not for a signal handler (it takes a lock), but for the thread behind one.
     pub fn raise(&self) {
-        self.held.lock().unwrap_or_else(|e| e.into_inner()).take();
+        self.raised.store(true, Ordering::Release);
+        self.rope.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// Whether it was raised.
+    /// Whether the flag is raised.
     pub fn is_raised(&self) -> bool {
-        matches!(self.waiter.try_recv(), Err(crossbeam::channel::TryRecvError::Disconnected))
+        self.raised.load(Ordering::Acquire)
     }
 
-    /// Disconnects when the flag is raised; carries nothing before that.
-    pub fn waiter(&self) -> &Receiver<()> {
-        &self.waiter
+    /// A channel that never carries anything and disconnects when the flag is raised, for `select!`.
+    pub fn bell(&self) -> &Receiver<Infallible> {
+        &self.bell
+    }
+
+    /// Waits for at most `span`. True when the flag is raised.
+    pub fn wait(&self, span: Duration) -> bool {
+        match self.bell.recv_timeout(span) {
+            Ok(never) => match never {},
+            Err(RecvTimeoutError::Timeout) => self.is_raised(),
+            Err(RecvTimeoutError::Disconnected) => true,
+        }
     }
 }
 
 impl Default for Stop {
     fn default() -> Stop {
         Stop::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    #[test]
+    fn raising_wakes_a_waiter() {
+        let stop = Stop::new();
+        let other = stop.clone();
+        assert!(!stop.wait(Duration::from_millis(1)));
+        let waiter = std::thread::spawn(move || {
+            let began = Instant::now();
+            (other.wait(Duration::from_secs(20)), began.elapsed())
+        });
+        stop.raise();
+        let (raised, took) = waiter.join().expect("the waiter does not panic");
+        assert!(raised && took < Duration::from_secs(10), "{took:?}");
+        assert!(stop.is_raised() && stop.wait(Duration::from_secs(20)));
+        stop.raise();
     }
 }

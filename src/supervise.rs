@@ -77,13 +77,14 @@ fn panicked(panic: &(dyn Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn the_first_failure_is_kept_and_stops_the_rest() {
         let stop = Stop::new();
         let mut threads = Threads::new(stop.clone());
         let seen = stop.clone();
-        threads.spawn("source", move || seen.waiter().recv().map(|()| ()).or(Ok::<(), String>(()))).expect("a thread");
+        threads.spawn("source", move || if seen.wait(Duration::from_secs(20)) { Ok(()) } else { Err("never stopped".to_owned()) }).expect("a thread");
         threads.spawn("broken", || Err("no space left".to_owned())).expect("a thread");
         let error = threads.join().expect_err("one failed");
         assert_eq!((error.thread.as_str(), error.to_string().as_str()), ("broken", "no space left"));

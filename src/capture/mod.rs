@@ -2,9 +2,50 @@
 //!
 //! Only this stage watches for a stop; everything behind it drains.
 
+mod choose;
+pub mod facts;
+mod libav;
+pub mod pace;
+mod pipe;
+pub mod run;
+pub mod stamps;
+mod turn;
+pub mod unwrap;
+
+pub use pace::Pacer;
+pub use run::{CaptureCounters, Feed, run};
+pub use turn::Turn;
+
+use crate::job::Select;
 use crate::plan::SourceFacts;
+use crate::stop::Stop;
 use crate::time::Seconds;
 use ffmpeg_next as ffmpeg;
+
+/// A way to open an input.
+struct Opener {
+    /// Whether this is the one for a URL.
+    takes: fn(&str) -> bool,
+    /// Opens it. Returns within 100 ms of the stop flag being raised.
+    open: fn(&str, &Select, &Stop) -> Result<(Source, Box<dyn Input>), CaptureError>,
+}
+
+/// Every kind of input; the first that takes the URL opens it.
+const INPUTS: &[Opener] = &[
+    Opener { takes: |url| url == "-", open: libav::open_stdin },
+    Opener { takes: |url| url.contains("://") && !url.starts_with("file:"), open: libav::open_network },
+    Opener { takes: |_| true, open: libav::open_path },
+];
+
+/// Opens `url` (a path, `-` for stdin, `udp://…` and libav's other protocols), chooses its streams and describes them.
+///
+/// # Errors
+/// [`CaptureError::Open`] where it is not there, is not media, has no picture that can be decoded, or lacks a stream that was asked for; also where `stop` is raised meanwhile.
+pub fn open(url: &str, select: &Select, stop: &Stop) -> Result<(Source, Box<dyn Input>), CaptureError> {
+    let opener = INPUTS.iter().find(|i| (i.takes)(url));
+    let open = opener.map(|i| i.open).ok_or_else(|| CaptureError::Open { url: url.to_owned(), why: "no input takes this URL".to_owned() })?;
+    open(url, select, stop)
+}
 
 /// Which of the two chosen streams.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,6 +76,8 @@ pub struct StreamInfo {
     pub time_base: (i32, i32),
     /// ISO 639-2 language, where the container says.
     pub language: Option<String>,
+    /// How its pictures must be turned.
+    pub turn: Turn,
 }
 
 /// What the source's stamps mean.
@@ -67,10 +110,21 @@ pub struct Source {
 pub enum Read {
     /// The next access unit of a chosen stream.
     Unit(Unit),
+    /// Something was lost here; reading goes on.
+    Lost(Lost),
     /// The input is at its end.
     End,
     /// The stop flag was seen.
     Stopped,
+}
+
+/// What was lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lost {
+    /// A read failed.
+    Read,
+    /// A packet whose stamps are beyond every sane range.
+    Stamp,
 }
 
 /// An opened input. Owned by the capture thread.

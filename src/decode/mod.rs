@@ -1,5 +1,7 @@
 //! Decoding: pictures and sound, decoded once and put on the epoch grid.
 
+mod convert;
+pub mod deinterlace;
 pub mod filler;
 pub mod framesync;
 pub mod video;

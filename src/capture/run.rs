@@ -1,0 +1,283 @@
+//! The capture thread: reads an input and fills the decoders' queues.
+
+use super::{CaptureError, Input, Kind, Lost, Origin, Pacer, Read, Source, Unit};
+use crate::frame::{End, Flow};
+use crate::job::Pace;
+use crate::stop::Stop;
+use crossbeam::channel::{Sender, TrySendError, after, never, select};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// What capture counts. Shared with the status page.
+#[derive(Debug, Default)]
+pub struct CaptureCounters {
+    /// Video packets read.
+    pub video: AtomicU64,
+    /// Audio packets read.
+    pub audio: AtomicU64,
+    /// Packets that the demuxer flags as damaged (handed on all the same).
+    pub corrupt: AtomicU64,
+    /// Steps of a stream's DTS backwards, or forwards by more than two seconds.
+    pub jumps: AtomicU64,
+    /// Reads that failed.
+    pub failed_reads: AtomicU64,
+    /// Packets dropped because their stamps were beyond every sane range.
+    pub bad_stamps: AtomicU64,
+    /// GOPs left out, whole or from some packet on, because the decoder was outrun (`live` only).
+    pub shed_gops: AtomicU64,
+    /// The video packets of those.
+    pub shed_packets: AtomicU64,
+    /// Audio packets left out because nobody took them (`live`; in `fast` only where audio lies thousands of packets ahead of video).
+    pub shed_audio: AtomicU64,
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// An opened input and how it is consumed.
+pub struct Feed {
+    input: Box<dyn Input>,
+    /// Where packets are held back to their own rate.
+    pacer: Option<Pacer>,
+    /// Whether lateness sheds.
+    sheds: bool,
+    time_bases: [(i32, i32); 2],
+}
+
+impl Feed {
+    /// `live` with a file: paced and shedding. `live` with a live feed: shedding. `fast`: neither.
+    pub fn new(input: Box<dyn Input>, source: &Source, pace: Pace) -> Feed {
+        let live = pace == Pace::Live;
+        let pacer = (live && source.origin == Origin::File).then(|| Pacer::new(source));
+        let video = source.video.time_base;
+        let time_bases = [video, source.audio.as_ref().map_or(video, |a| a.time_base)];
+        Feed { input, pacer, sheds: live, time_bases }
+    }
+}
+
+/// How long a full video queue holds up a `live` input inside a GOP before the rest of that GOP is left out.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Audio packets kept here while the audio queue is full, so that video never waits for audio (whose decoder waits for video).
+const AUDIO_BACKLOG: usize = 8192;
+
+/// How often audio gets its turn while video waits.
+const AUDIO_TURN: Duration = Duration::from_millis(20);
+/// How long a file whose audio lies that far ahead of its video holds up: then audio is dropped, since its reader may be waiting for the video behind it.
+const AUDIO_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Reads until the end, a stop or a fatal error, and says which. [`Flow::End`] then lies in both queues, except after an error or where a queue's reader has gone.
+///
+/// In `fast` a full queue holds up the reading. In `live` whole GOPs of the source are left out: one that starts while the video queue is more than half full is not
+/// sent at all; one during which the queue stays full for [`PATIENCE`] loses its tail. The pictures that lead the next key picture go with it, since they refer to what is gone.
+///
+/// # Errors
+/// [`CaptureError::Broken`] where nothing can follow.
+pub fn run(feed: Feed, video: Sender<Flow<Unit>>, audio: Option<Sender<Flow<Unit>>>, stop: &Stop, counters: &CaptureCounters) -> Result<End, CaptureError> {
+    let Feed { mut input, mut pacer, sheds, time_bases } = feed;
+    let mut queues = Queues { video, audio, backlog: VecDeque::new(), sheds, shed: Shed::No, stop, counters };
+    let mut jumps = [Jump { last: None, time_base: time_bases[0] }, Jump { last: None, time_base: time_bases[1] }];
+    let end = loop {
+        let unit = match input.read()? {
+            Read::Unit(unit) => unit,
+            Read::Lost(Lost::Read) => {
+                count(&counters.failed_reads);
+                continue;
+            }
+            Read::Lost(Lost::Stamp) => {
+                count(&counters.bad_stamps);
+                continue;
+            }
+            Read::End => break End::Ended,
+            Read::Stopped => break End::Leaving,
+        };
+        count(if unit.kind == Kind::Video { &counters.video } else { &counters.audio });
+        if unit.packet.is_corrupt() {
+            count(&counters.corrupt);
+        }
+        if jumps[(unit.kind == Kind::Audio) as usize].seen(&unit) {
+            count(&counters.jumps);
+        }
+        let unit = match &mut pacer {
+            None => unit,
+            Some(pacer) => {
+                let now = Instant::now();
+                let due = pacer.due(unit.kind, &unit.packet, now);
+                if stop.wait(due.saturating_duration_since(now)) {
+                    break End::Leaving;
+                }
+                Unit { arrival: crate::time::Seconds::host_now(), ..unit }
+            }
+        };
+        match queues.put(unit) {
+            Sent::Yes => {}
+            Sent::Stopped | Sent::NobodyThere => break End::Leaving,
+        }
+    };
+    Ok(queues.close(end))
+}
+
+/// Watches one stream's DTS.
+struct Jump {
+    last: Option<i64>,
+    time_base: (i32, i32),
+}
+
+impl Jump {
+    fn seen(&mut self, unit: &Unit) -> bool {
+        let Some(dts) = unit.packet.dts() else { return false };
+        let Some(last) = self.last.replace(dts) else { return false };
+        let step = i128::from(dts) - i128::from(last);
+        step < 0 || step * i128::from(self.time_base.0) > 2 * i128::from(self.time_base.1)
+    }
+}
+
+/// What is left out at the moment.
+enum Shed {
+    No,
+    /// Everything until the next key packet.
+    Gop,
+    /// Packets that are shown before this PTS, until one that is not.
+    Leading(i64),
+}
+
+enum Sent {
+    Yes,
+    Stopped,
+    NobodyThere,
+}
+
+struct Queues<'a> {
+    video: Sender<Flow<Unit>>,
+    audio: Option<Sender<Flow<Unit>>>,
+    backlog: VecDeque<Unit>,
+    sheds: bool,
+    shed: Shed,
+    stop: &'a Stop,
+    counters: &'a CaptureCounters,
+}
+
+impl Queues<'_> {
+    fn put(&mut self, unit: Unit) -> Sent {
+        match unit.kind {
+            Kind::Audio => self.put_audio(unit),
+            Kind::Video => self.put_video(unit),
+        }
+    }
+
+    fn put_video(&mut self, unit: Unit) -> Sent {
+        self.flush_audio();
+        if self.sheds && self.is_shed(&unit) {
+            count(&self.counters.shed_packets);
+            return Sent::Yes;
+        }
+        match self.video.try_send(Flow::Item(unit)) {
+            Ok(()) => Sent::Yes,
+            Err(TrySendError::Disconnected(_)) => Sent::NobodyThere,
+            Err(TrySendError::Full(item)) => self.wait_video(item),
+        }
+    }
+
+    /// Waits for room, moving audio on meanwhile.
+    fn wait_video(&mut self, item: Flow<Unit>) -> Sent {
+        let patience = if self.sheds { after(PATIENCE) } else { never() };
+        loop {
+            let audio_turn = if self.backlog.is_empty() { never() } else { after(AUDIO_TURN) };
+            select! {
+                send(self.video, item) -> sent => return if sent.is_ok() { Sent::Yes } else { Sent::NobodyThere },
+                recv(self.stop.bell()) -> _ => return Sent::Stopped,
+                recv(audio_turn) -> _ => self.flush_audio(),
+                recv(patience) -> _ => {
+                    self.shed = Shed::Gop;
+                    count(&self.counters.shed_gops);
+                    count(&self.counters.shed_packets);
+                    return Sent::Yes;
+                }
+            }
+        }
+    }
+
+    fn is_shed(&mut self, unit: &Unit) -> bool {
+        let full = self.video.capacity().is_some_and(|c| self.video.len() > c / 2);
+        if unit.packet.is_key() {
+            if full {
+                count(&self.counters.shed_gops);
+                self.shed = Shed::Gop;
+                return true;
+            }
+            self.shed = match (&self.shed, unit.packet.pts()) {
+                (Shed::Gop, Some(pts)) => Shed::Leading(pts),
+                _ => Shed::No,
+            };
+            return false;
+        }
+        match self.shed {
+            Shed::No => false,
+            Shed::Gop => true,
+            Shed::Leading(key) if unit.packet.pts().is_some_and(|pts| pts < key) => true,
+            Shed::Leading(_) => {
+                self.shed = Shed::No;
+                false
+            }
+        }
+    }
+
+    fn put_audio(&mut self, unit: Unit) -> Sent {
+        if self.audio.is_none() {
+            return Sent::Yes;
+        }
+        self.backlog.push_back(unit);
+        self.flush_audio();
+        if self.backlog.len() <= AUDIO_BACKLOG {
+            return Sent::Yes;
+        }
+        let (Some(sender), Some(unit)) = (&self.audio, self.backlog.pop_front()) else { return Sent::Yes };
+        let patience = if self.sheds { Duration::ZERO } else { AUDIO_PATIENCE };
+        select! {
+            send(sender, Flow::Item(unit)) -> sent => if sent.is_err() { self.audio = None },
+            recv(self.stop.bell()) -> _ => return Sent::Stopped,
+            recv(after(patience)) -> _ => count(&self.counters.shed_audio),
+        }
+        Sent::Yes
+    }
+
+    /// Hands on as much of the backlog as fits. A reader that has gone is forgotten: the video goes on.
+    fn flush_audio(&mut self) {
+        while let (Some(sender), Some(unit)) = (&self.audio, self.backlog.pop_front()) {
+            match sender.try_send(Flow::Item(unit)) {
+                Ok(()) => {}
+                Err(TrySendError::Full(Flow::Item(unit))) => return self.backlog.push_front(unit),
+                Err(_) => {
+                    self.audio = None;
+                    self.backlog.clear();
+                }
+            }
+        }
+    }
+
+    /// Ends both flows. Waits for the readers, who drain whatever comes; video first, since audio may wait for it.
+    fn close(mut self, mut end: End) -> End {
+        let backlog = std::mem::take(&mut self.backlog);
+        if self.video.send(Flow::End(end)).is_err() {
+            end = End::Leaving;
+        }
+        let Some(sender) = &self.audio else { return end };
+        for unit in backlog {
+            if end == End::Leaving {
+                break;
+            }
+            select! {
+                send(sender, Flow::Item(unit)) -> sent => if sent.is_err() { return end },
+                recv(self.stop.bell()) -> _ => break,
+            }
+        }
+        // A reader that has gone needs no end.
+        let _ = sender.send(Flow::End(end));
+        end
+    }
+}
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

@@ -1,0 +1,134 @@
+//! The stamps of packets: unwrapped, filled in where the container has none, checked.
+
+use super::Kind;
+use super::unwrap::Unwrap;
+use crate::time::{Rate, Seconds};
+use ffmpeg_next::Packet;
+
+/// How a stream's stamps are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Scale {
+    /// Seconds per tick.
+    pub time_base: (i32, i32),
+    /// Bits before they wrap.
+    pub bits: u32,
+}
+
+/// Puts stamps on the packets of one input.
+pub struct Stamper {
+    video: Track,
+    audio: Option<Track>,
+    /// Audio counts in the video's scale, and wraps with it.
+    shared: bool,
+    clock: Unwrap,
+    own_clock: Unwrap,
+}
+
+struct Track {
+    scale: Scale,
+    /// Ticks from one packet to the next where the container does not say.
+    step: i64,
+    /// Where the next packet without any stamp goes.
+    next: i64,
+}
+
+impl Stamper {
+    /// `rate` is what pictures without stamps are counted at.
+    pub fn new(video: Scale, audio: Option<Scale>, rate: Rate) -> Stamper {
+        let step = ticks(rate.period(), video.time_base);
+        Stamper {
+            video: Track { scale: video, step, next: 0 },
+            audio: audio.map(|scale| Track { scale, step: 0, next: 0 }),
+            shared: audio == Some(video),
+            clock: Unwrap::new(video.bits),
+            own_clock: Unwrap::new(audio.map_or(64, |a| a.bits)),
+        }
+    }
+
+    /// Rewrites the packet's stamps. False where they are beyond every sane range: drop it.
+    ///
+    /// A DTS is continued from the packet before (of either stream), the PTS lies beside it. Video without any stamp gets a DTS counted at its packets'
+    /// duration, else at the frame rate; its PTS stays absent, and the decoder gives its pictures the DTSs in rising order. Audio without PTS gets its DTS, or follows on.
+    pub fn stamp(&mut self, kind: Kind, packet: &mut Packet) -> bool {
+        let own = kind == Kind::Audio && !self.shared;
+        let clock = if own { &mut self.own_clock } else { &mut self.clock };
+        let track = match (kind, &mut self.audio) {
+            (Kind::Video, _) => &mut self.video,
+            (Kind::Audio, Some(track)) => track,
+            (Kind::Audio, None) => return false,
+        };
+        let (dts, pts) = match (packet.dts(), packet.pts()) {
+            (Some(dts), pts) => {
+                let Some(dts) = clock.next(dts) else { return false };
+                (Some(dts), pts.map(|pts| clock.beside(dts, pts)))
+            }
+            (None, Some(pts)) => (None, Some(clock.next(pts))),
+            (None, None) => (Some(track.next), None),
+        };
+        let pts = match pts {
+            Some(None) => return false,
+            Some(pts) => pts,
+            None if kind == Kind::Audio => dts,
+            None => None,
+        };
+        let sane = |stamp: Option<i64>| stamp.is_none_or(|s| Seconds::from_ticks(s, track.scale.time_base.0, track.scale.time_base.1).is_some());
+        if !sane(dts) || !sane(pts) {
+            return false;
+        }
+        let step = if packet.duration() > 0 { packet.duration() } else { track.step };
+        track.next = dts.or(pts).unwrap_or(track.next).saturating_add(step);
+        packet.set_dts(dts);
+        packet.set_pts(pts);
+        true
+    }
+}
+
+/// A span in ticks of a time base, to the nearest, at least 1.
+fn ticks(span: Seconds, time_base: (i32, i32)) -> i64 {
+    let (num, den) = span.fraction();
+    let base = (i128::from(time_base.0.max(1)), i128::from(time_base.1.max(1)));
+    Seconds::new(num * base.1, den * base.0).nearest_ticks(1).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TS: Scale = Scale { time_base: (1, 90_000), bits: 33 };
+
+    fn packet(dts: Option<i64>, pts: Option<i64>) -> Packet {
+        let mut packet = Packet::new(1);
+        packet.set_dts(dts);
+        packet.set_pts(pts);
+        packet
+    }
+
+    fn stamped(stamper: &mut Stamper, kind: Kind, dts: Option<i64>, pts: Option<i64>) -> (Option<i64>, Option<i64>) {
+        let mut packet = packet(dts, pts);
+        assert!(stamper.stamp(kind, &mut packet));
+        (packet.dts(), packet.pts())
+    }
+
+    #[test]
+    fn both_streams_wrap_together() {
+        let rate = Rate::new(25, 1).expect("a rate");
+        let wrap = 1 << 33;
+        let mut s = Stamper::new(TS, Some(TS), rate);
+        assert_eq!(stamped(&mut s, Kind::Video, Some(wrap - 3600), Some(0)), (Some(wrap - 3600), Some(wrap)));
+        assert_eq!(stamped(&mut s, Kind::Audio, None, Some(wrap - 1920)), (None, Some(wrap - 1920)));
+        assert_eq!(stamped(&mut s, Kind::Video, Some(0), Some(3600)), (Some(wrap), Some(wrap + 3600)));
+        // libav's own correction is undone.
+        assert_eq!(stamped(&mut s, Kind::Audio, Some(-wrap), Some(-wrap)), (Some(wrap), Some(wrap)));
+        assert_eq!(stamped(&mut s, Kind::Audio, Some(wrap + 1920), Some(wrap + 1920)), (Some(wrap + 1920), Some(wrap + 1920)));
+    }
+
+    #[test]
+    fn pictures_without_stamps_are_counted() {
+        let rate = Rate::new(30_000, 1001).expect("a rate");
+        let mut s = Stamper::new(Scale { time_base: (1, 90_000), bits: 64 }, None, rate);
+        assert_eq!(stamped(&mut s, Kind::Video, None, None), (Some(0), None));
+        assert_eq!(stamped(&mut s, Kind::Video, None, None), (Some(3003), None));
+        assert!(!s.stamp(Kind::Video, &mut packet(Some(i64::MAX - 1), None)));
+        assert_eq!(stamped(&mut s, Kind::Video, None, None), (Some(6006), None));
+    }
+}

@@ -1,0 +1,137 @@
+//! The filter graph behind the decoder: fields to pictures (bwdif), and turning upright. In place for the whole event, so that its delay of one picture is constant.
+
+use super::video::Facts;
+use crate::capture::Turn;
+use crate::ffmpeg::{format_number, set_graph_threads};
+use crate::time::Seconds;
+use ffmpeg_next::Error;
+use ffmpeg_next::filter::{self, Graph};
+use ffmpeg_next::frame::Video;
+use std::collections::VecDeque;
+
+/// How many pictures the graph may hold back before their facts are forgotten. bwdif holds two.
+const HELD: usize = 16;
+
+/// What the graph is to do. It never changes during an event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Work {
+    /// Interlaced pictures become two each; progressive ones pass.
+    pub deinterlace: bool,
+    /// How to turn.
+    pub turn: Turn,
+    /// Threads of the filters; they work on slices, which alters nothing.
+    pub threads: usize,
+    /// The time from a field to the next, where stamps do not say.
+    pub field: Seconds,
+}
+
+/// Runs pictures through libavfilter. Rebuilt whenever their size or format changes.
+pub struct Filter {
+    work: Work,
+    graph: Option<Built>,
+}
+
+struct Built {
+    graph: Graph,
+    shape: (u32, u32, i32),
+    /// Number of the next picture in: the graph counts pictures, not time, so that a jump of the source cannot bend a field's stamp.
+    next: i64,
+    held: VecDeque<(i64, Facts)>,
+}
+
+impl Filter {
+    /// `None` where there is nothing to do.
+    pub fn new(work: Work) -> Option<Filter> {
+        (work.deinterlace || work.turn != Turn::None).then_some(Filter { work, graph: None })
+    }
+
+    /// One picture in; what is ready is appended to `out`, in order.
+    ///
+    /// # Errors
+    /// Where the graph cannot be built for such a picture, or refuses it: the picture is lost.
+    pub fn push(&mut self, mut picture: Video, facts: Facts, out: &mut Vec<(Video, Facts)>) -> Result<(), Error> {
+        let shape = (picture.width(), picture.height(), format_number(&picture));
+        if self.graph.as_ref().is_some_and(|g| g.shape != shape) {
+            self.flush(out);
+        }
+        let built = match &mut self.graph {
+            Some(built) => built,
+            None => self.graph.insert(build(&self.work, shape)?),
+        };
+        picture.set_pts(Some(built.next));
+        built.held.push_back((built.next, facts));
+        built.next += 1;
+        if built.held.len() > HELD {
+            built.held.pop_front();
+        }
+        built.graph.get("in").ok_or(Error::Bug)?.source().add(&picture)?;
+        built.collect(&self.work, out);
+        Ok(())
+    }
+
+    /// Drains the graph and forgets it.
+    pub fn flush(&mut self, out: &mut Vec<(Video, Facts)>) {
+        if let Some(mut built) = self.graph.take() {
+            let flushed = built.graph.get("in").is_some_and(|mut input| input.source().flush().is_ok());
+            if flushed {
+                built.collect(&self.work, out);
+            }
+        }
+    }
+}
+
+fn build(work: &Work, (width, height, format): (u32, u32, i32)) -> Result<Built, Error> {
+    let mut graph = Graph::new();
+    set_graph_threads(&mut graph, work.threads);
+    let (buffer, sink) = (filter::find("buffer").ok_or(Error::FilterNotFound)?, filter::find("buffersink").ok_or(Error::FilterNotFound)?);
+    graph.add(&buffer, "in", &format!("video_size={width}x{height}:pix_fmt={format}:time_base=1/1:pixel_aspect=1/1"))?;
+    graph.add(&sink, "out", "")?;
+    let mut chain: Vec<&str> = Vec::new();
+    if work.deinterlace {
+        chain.push("bwdif=mode=send_field:parity=auto:deint=interlaced");
+    }
+    chain.extend(work.turn.filter());
+    // The flags are for a conversion that libavfilter may put in for a format bwdif does not read.
+    let spec = format!("sws_flags=accurate_rnd+bitexact+bicubic;{}", chain.join(","));
+    graph.output("in", 0)?.input("out", 0)?.parse(&spec)?;
+    graph.validate()?;
+    Ok(Built { graph, shape: (width, height, format), next: 0, held: VecDeque::new() })
+}
+
+impl Built {
+    fn collect(&mut self, work: &Work, out: &mut Vec<(Video, Facts)>) {
+        loop {
+            let mut picture = Video::empty();
+            let Some(mut sink) = self.graph.get("out") else { return };
+            if sink.sink().frame(&mut picture).is_err() {
+                return;
+            }
+            let Some(pts) = picture.pts() else { continue };
+            // bwdif counts in half pictures: even for a picture or its first field, odd for its second field.
+            let (number, second) = if work.deinterlace { (pts.div_euclid(2), pts.rem_euclid(2) == 1) } else { (pts, false) };
+            while self.held.front().is_some_and(|(n, _)| *n < number) {
+                self.held.pop_front();
+            }
+            let Some(&(_, facts)) = self.held.front().filter(|(n, _)| *n == number) else { continue };
+            let following = self.held.get(1).filter(|(n, _)| *n == number + 1).map(|(_, f)| f.pts);
+            let facts = match second {
+                true => second_field(facts, following, work.field),
+                false if work.deinterlace && facts.interlaced => Facts { duration: Some(half(&facts, following, work.field)), ..facts },
+                false => facts,
+            };
+            out.push((picture, facts));
+        }
+    }
+}
+
+/// Half of the way to the next picture, where that is plausible; else the nominal time of a field.
+fn half(facts: &Facts, following: Option<Seconds>, field: Seconds) -> Seconds {
+    let step = following.map(|next| next - facts.pts).filter(|&step| step > field && step < field.times(3));
+    step.map_or(field, |step| step.over(2))
+}
+
+fn second_field(facts: Facts, following: Option<Seconds>, field: Seconds) -> Facts {
+    let half = half(&facts, following, field);
+    // The stamp is of the first field; so is the random-access point.
+    Facts { pts: facts.pts + half, duration: Some(half), key: false, stamp: None, ..facts }
+}

@@ -1,0 +1,321 @@
+//! The video decoder: access units in, upright progressive pictures out, in presentation order.
+
+use super::convert::Planar;
+use super::deinterlace::{Filter, Work};
+use crate::capture::{StreamInfo, Unit};
+use crate::ffmpeg::{open_decoder, share_packet, unregistered_sei};
+use crate::plan::SourceFacts;
+use crate::sei::parse_st0604;
+use crate::time::Seconds;
+use ffmpeg_next as ffmpeg;
+use ffmpeg_next::codec::decoder::Opened;
+use ffmpeg_next::frame::Video;
+use ffmpeg_next::{Error, Packet};
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// Packets whose facts are kept while their pictures are inside the decoder. Its own delay is at most 16 pictures and a few threads.
+const IN_FLIGHT: usize = 512;
+/// Packets without a key packet after which decoding starts all the same.
+const BLIND_AFTER: u64 = 600;
+/// Errors of one call after which the decoder is left alone until the next packet.
+const ERRORS_AT_ONCE: u32 = 64;
+
+/// A decoded picture of the source.
+#[derive(Clone)]
+pub struct SourcePicture {
+    /// The samples: planar, progressive (or declared so), upright.
+    pub picture: Arc<Video>,
+    /// When it is shown, in the source's clock; exact, also for a second field.
+    pub pts: Seconds,
+    /// The first picture, in presentation order, of a random-access period (IDR, CRA, recovery point, I of MPEG-2).
+    pub key: bool,
+    /// UTC that the source says beside it (ST 0604). Never on a second field.
+    pub stamp: Option<Seconds>,
+    /// The host's clock when its packet came in.
+    pub arrival: Seconds,
+    /// How long it is shown, where the container says.
+    pub duration: Option<Seconds>,
+    /// The packet was damaged, or the decoder concealed errors.
+    pub damaged: bool,
+}
+
+/// What is known of a picture beside its samples, on its way through the filters.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    pub(super) pts: Seconds,
+    pub(super) key: bool,
+    pub(super) stamp: Option<Seconds>,
+    pub(super) arrival: Seconds,
+    pub(super) duration: Option<Seconds>,
+    pub(super) damaged: bool,
+    pub(super) interlaced: bool,
+}
+
+/// What the decoder counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct VideoCounters {
+    /// Packets that came.
+    pub packets: u64,
+    /// Packets before the first random-access point, and those that lead it in presentation: not decoded.
+    pub before_key: u64,
+    /// Errors of the decoder.
+    pub errors: u64,
+    /// Pictures that came out, after deinterlacing.
+    pub pictures: u64,
+    /// Pictures of them that are damaged.
+    pub damaged: u64,
+    /// Pictures lost because they had no usable time, or a filter refused them.
+    pub lost: u64,
+}
+
+/// Why a decoder does not open.
+#[derive(Debug, thiserror::Error)]
+#[error("video stream {index} ({codec}): no decoder opens: {why}")]
+pub struct VideoError {
+    /// Index in the container.
+    pub index: usize,
+    /// Codec name.
+    pub codec: &'static str,
+    /// libav's words.
+    pub why: String,
+}
+
+/// Decodes one stream. Owned by the decode thread.
+pub struct VideoDecoder {
+    decoder: Opened,
+    time_base: (i32, i32),
+    period: Seconds,
+    planar: Planar,
+    filter: Option<Filter>,
+    join: Join,
+    sent: VecDeque<Sent>,
+    next: i64,
+    keys: VecDeque<Sent>,
+    /// DTSs of packets without PTS, whose pictures are not out yet.
+    unstamped: BTreeSet<(i64, i64)>,
+    last: Option<Seconds>,
+    filtered: Vec<(Video, Facts)>,
+    counters: VideoCounters,
+}
+
+/// Facts of a packet inside the decoder. Its pictures carry `number` as PTS.
+#[derive(Clone, Copy)]
+struct Sent {
+    number: i64,
+    pts: Option<i64>,
+    duration: i64,
+    arrival: Seconds,
+    corrupt: bool,
+    key: bool,
+}
+
+enum Join {
+    Waiting,
+    /// Packets that are shown before the first key picture refer to what never came.
+    Leading(Option<i64>),
+    Joined,
+}
+
+impl VideoDecoder {
+    /// A decoder for `info`, with at most `threads` threads for the codec and as many for the filters. Neither number alters a sample.
+    ///
+    /// # Errors
+    /// Where libav has no decoder for the codec, or its parameters are broken.
+    pub fn open(info: &StreamInfo, facts: &SourceFacts, threads: usize) -> Result<VideoDecoder, VideoError> {
+        let decoder = open_decoder(&info.parameters, info.time_base, threads).map_err(|e| VideoError {
+            index: info.index,
+            codec: info.parameters.id().name(),
+            why: e.to_string(),
+        })?;
+        let field = facts.rate.period();
+        let period = if facts.interlaced { field.times(2) } else { field };
+        Ok(VideoDecoder {
+            decoder,
+            time_base: info.time_base,
+            period,
+            planar: Planar::default(),
+            filter: Filter::new(Work { deinterlace: facts.interlaced, turn: info.turn, threads, field }),
+            join: Join::Waiting,
+            sent: VecDeque::new(),
+            next: 0,
+            keys: VecDeque::new(),
+            unstamped: BTreeSet::new(),
+            last: None,
+            filtered: Vec::new(),
+            counters: VideoCounters::default(),
+        })
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> VideoCounters {
+        self.counters
+    }
+
+    /// One access unit in; pictures that are ready are appended to `out`, in presentation order. Errors of the decoder are counted, never fatal.
+    pub fn push(&mut self, unit: &Unit, out: &mut Vec<SourcePicture>) {
+        self.counters.packets += 1;
+        if !self.admits(&unit.packet) {
+            self.counters.before_key += 1;
+            return;
+        }
+        let Some(mut packet) = share_packet(&unit.packet) else {
+            self.counters.errors += 1;
+            return;
+        };
+        let number = self.remember(unit);
+        packet.set_pts(Some(number));
+        packet.set_dts(Some(number));
+        let mut sent = self.decoder.send_packet(&packet);
+        if sent == Err(Error::Other { errno: ffmpeg::error::EAGAIN }) {
+            self.receive(out);
+            sent = self.decoder.send_packet(&packet);
+        }
+        if sent.is_err() {
+            self.counters.errors += 1;
+        }
+        self.receive(out);
+    }
+
+    /// The end: everything still held is appended to `out`. No use after.
+    pub fn flush(&mut self, out: &mut Vec<SourcePicture>) {
+        if self.decoder.send_eof().is_ok() {
+            self.receive(out);
+        }
+        if let Some(filter) = &mut self.filter {
+            filter.flush(&mut self.filtered);
+        }
+        self.hand_out(out);
+    }
+
+    /// Whether the packet is decoded at all: nothing is before the first key packet, and nothing that is shown before it.
+    fn admits(&mut self, packet: &Packet) -> bool {
+        match self.join {
+            Join::Waiting if packet.is_key() => self.join = Join::Leading(packet.pts()),
+            Join::Waiting if self.counters.packets > BLIND_AFTER => self.join = Join::Joined,
+            Join::Waiting => return false,
+            Join::Leading(Some(key)) => match packet.pts() {
+                Some(pts) if pts < key => return false,
+                _ => self.join = Join::Joined,
+            },
+            Join::Leading(None) => self.join = Join::Joined,
+            Join::Joined => {}
+        }
+        true
+    }
+
+    fn remember(&mut self, unit: &Unit) -> i64 {
+        let packet = &unit.packet;
+        let number = self.next;
+        self.next += 1;
+        let sent = Sent { number, pts: packet.pts(), duration: packet.duration(), arrival: unit.arrival, corrupt: packet.is_corrupt(), key: packet.is_key() };
+        if let (None, Some(dts)) = (packet.pts(), packet.dts()) {
+            self.unstamped.insert((dts, number));
+            if self.unstamped.len() > IN_FLIGHT {
+                self.unstamped.pop_first();
+            }
+        }
+        if sent.key {
+            self.keys.push_back(sent);
+            if self.keys.len() > IN_FLIGHT {
+                self.keys.pop_front();
+            }
+        }
+        self.sent.push_back(sent);
+        if self.sent.len() > IN_FLIGHT {
+            self.sent.pop_front();
+        }
+        number
+    }
+
+    fn receive(&mut self, out: &mut Vec<SourcePicture>) {
+        let mut errors = 0;
+        while errors < ERRORS_AT_ONCE {
+            let mut picture = Video::empty();
+            match self.decoder.receive_frame(&mut picture) {
+                Ok(()) => self.decoded(picture),
+                Err(Error::Eof | Error::Other { errno: ffmpeg::error::EAGAIN }) => break,
+                Err(_) => {
+                    errors += 1;
+                    self.counters.errors += 1;
+                }
+            }
+        }
+        self.hand_out(out);
+    }
+
+    /// Gives a picture its facts and sends it through the filters.
+    fn decoded(&mut self, picture: Video) {
+        let number = picture.pts().or(picture.timestamp());
+        let sent = number.and_then(|n| self.sent.iter().rev().find(|s| s.number == n)).copied();
+        let Some(sent) = sent else {
+            self.counters.lost += 1;
+            return;
+        };
+        let Some(pts) = self.time_of(&sent) else {
+            self.counters.lost += 1;
+            return;
+        };
+        let facts = Facts {
+            pts,
+            key: self.opens_period(&sent, picture.is_key()),
+            stamp: unregistered_sei(&picture).into_iter().find_map(parse_st0604),
+            arrival: sent.arrival,
+            duration: Seconds::from_ticks(sent.duration, self.time_base.0, self.time_base.1).filter(|&d| d > Seconds::ZERO),
+            damaged: sent.corrupt || picture.is_corrupt() || picture.has_decode_errors(),
+            interlaced: picture.is_interlaced(),
+        };
+        self.last = Some(pts);
+        let Ok(picture) = self.planar.make(picture) else {
+            self.counters.lost += 1;
+            return;
+        };
+        match &mut self.filter {
+            None => self.filtered.push((picture, facts)),
+            Some(filter) => {
+                if filter.push(picture, facts, &mut self.filtered).is_err() {
+                    self.counters.lost += 1;
+                }
+            }
+        }
+    }
+
+    /// The picture's time. A packet without PTS (elementary streams, AVI) has a DTS; pictures come in presentation order, so they take those DTSs in rising order,
+    /// afresh from every key picture. Without either, a picture follows the one before it.
+    fn time_of(&mut self, sent: &Sent) -> Option<Seconds> {
+        if sent.key {
+            self.unstamped.retain(|(_, number)| *number >= sent.number);
+        }
+        let ticks = match sent.pts {
+            Some(pts) => Some(pts),
+            None => self.unstamped.pop_first().map(|(dts, _)| dts),
+        };
+        match ticks {
+            Some(ticks) => Seconds::from_ticks(ticks, self.time_base.0, self.time_base.1),
+            None => self.last.map(|last| last + self.period),
+        }
+    }
+
+    /// Whether the picture is the first of a random-access period: it is the key packet's own, or the first that is shown after it (where its own was not shown).
+    fn opens_period(&mut self, sent: &Sent, intra: bool) -> bool {
+        let follows = |key: &Sent| key.number <= sent.number && key.pts.zip(sent.pts).is_none_or(|(key, own)| own >= key);
+        let opened = self.keys.iter().rposition(follows);
+        if let Some(n) = opened {
+            self.keys.drain(..=n);
+        }
+        opened.is_some() || intra
+    }
+
+    fn hand_out(&mut self, out: &mut Vec<SourcePicture>) {
+        for (picture, f) in self.filtered.drain(..) {
+            self.counters.pictures += 1;
+            self.counters.damaged += u64::from(f.damaged);
+            let picture = Arc::new(picture);
+            out.push(SourcePicture { picture, pts: f.pts, key: f.key, stamp: f.stamp, arrival: f.arrival, duration: f.duration, damaged: f.damaged });
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "video_tests.rs"]
+mod tests;

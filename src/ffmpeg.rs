@@ -1,0 +1,194 @@
+//! What libav needs beside `ffmpeg-next`: fields and calls that it does not wrap. The crate's only `unsafe` is here, each block with its reason.
+
+use ffmpeg_next as ffmpeg;
+use ffmpeg_next::codec::Parameters;
+use ffmpeg_next::codec::decoder::Opened;
+use ffmpeg_next::ffi;
+use ffmpeg_next::format::context::Input;
+use ffmpeg_next::{Error, Packet, Rational, frame};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+/// Pins libav to x86-64-v3 (AVX2, FMA, BMI): its float decoders and its AAC encoder differ by instruction set. Once, before any other use of libav.
+/// Flags that name a slow CPU are masked too, since they choose other code. Elsewhere than on x86-64 it does nothing.
+pub fn pin_cpu() {
+    #[cfg(target_arch = "x86_64")]
+    {
+        const LEVEL: i32 = ffi::AV_CPU_FLAG_MMX
+            | ffi::AV_CPU_FLAG_MMXEXT
+            | ffi::AV_CPU_FLAG_SSE
+            | ffi::AV_CPU_FLAG_SSE2
+            | ffi::AV_CPU_FLAG_SSE3
+            | ffi::AV_CPU_FLAG_SSSE3
+            | ffi::AV_CPU_FLAG_SSE4
+            | ffi::AV_CPU_FLAG_SSE42
+            | ffi::AV_CPU_FLAG_AVX
+            | ffi::AV_CPU_FLAG_AVX2
+            | ffi::AV_CPU_FLAG_FMA3
+            | ffi::AV_CPU_FLAG_BMI1
+            | ffi::AV_CPU_FLAG_BMI2
+            | ffi::AV_CPU_FLAG_CMOV;
+        // SAFETY: both calls only read and write an atomic of libavutil; what is forced is a subset of what this CPU has.
+        unsafe { ffi::av_force_cpu_flags(ffi::av_get_cpu_flags() & LEVEL) }
+    }
+}
+
+/// What the codec parameters say of a stream.
+#[derive(Clone, Copy, Debug)]
+pub struct CodecFacts {
+    /// Width after cropping, as libav has it; may be zero or negative in a broken input.
+    pub width: i32,
+    /// Height after cropping.
+    pub height: i32,
+    /// Sample aspect ratio, unchecked.
+    pub sar: (i32, i32),
+    /// Whether the field order is known, and if so whether it is interlaced.
+    pub interlaced: Option<bool>,
+    /// Whether the transfer is PQ or HLG.
+    pub hdr: bool,
+    /// Samples per second; zero for video.
+    pub sample_rate: i32,
+}
+
+/// Reads the fields of codec parameters that `ffmpeg-next` does not show.
+pub fn codec_facts(parameters: &Parameters) -> CodecFacts {
+    use ffi::AVColorTransferCharacteristic::{AVCOL_TRC_ARIB_STD_B67, AVCOL_TRC_SMPTE2084};
+    use ffi::AVFieldOrder::{AV_FIELD_PROGRESSIVE, AV_FIELD_UNKNOWN};
+    // SAFETY: the pointer is to an AVCodecParameters that `parameters` owns or keeps alive; only plain fields are read.
+    let p = unsafe { &*parameters.as_ptr() };
+    CodecFacts {
+        width: p.width,
+        height: p.height,
+        sar: (p.sample_aspect_ratio.num, p.sample_aspect_ratio.den),
+        interlaced: (p.field_order != AV_FIELD_UNKNOWN).then_some(p.field_order != AV_FIELD_PROGRESSIVE),
+        hdr: p.color_trc == AVCOL_TRC_SMPTE2084 || p.color_trc == AVCOL_TRC_ARIB_STD_B67,
+        sample_rate: p.sample_rate,
+    }
+}
+
+/// Bits of stream `index`'s stamps (33 for MPEG-TS, 64 where they do not wrap); `None` where there is no such stream.
+pub fn wrap_bits(input: &Input, index: usize) -> Option<u32> {
+    let stream = input.stream(index)?;
+    // SAFETY: `stream` came from `input`, which keeps it alive; a plain field is read.
+    u32::try_from(unsafe { (*stream.as_ptr()).pts_wrap_bits }).ok()
+}
+
+/// Leaves every stream but those in `keep` unread by the demuxer.
+pub fn keep_only(input: &mut Input, keep: &[usize]) {
+    for mut stream in input.streams_mut() {
+        let discard = if keep.contains(&stream.index()) { ffi::AVDiscard::AVDISCARD_DEFAULT } else { ffi::AVDiscard::AVDISCARD_ALL };
+        // SAFETY: the stream belongs to `input`, borrowed mutably; `discard` is a field that users set.
+        unsafe { (*stream.as_mut_ptr()).discard = discard }
+    }
+}
+
+/// The stream indices of each program (MPEG-TS); empty for containers without programs.
+pub fn programs(input: &Input) -> Vec<Vec<usize>> {
+    // SAFETY: libav keeps `programs` an array of `nb_programs` valid pointers, and `stream_index` one of `nb_stream_indexes`, while the context is open.
+    unsafe {
+        let context = &*input.as_ptr();
+        let mut all = Vec::new();
+        for n in 0..context.nb_programs as usize {
+            let program = &**context.programs.add(n);
+            all.push((0..program.nb_stream_indexes as usize).map(|i| *program.stream_index.add(i) as usize).collect());
+        }
+        all
+    }
+}
+
+/// Opens a decoder for `parameters` with at most `threads` threads: frame threads where the codec has them, else slice threads.
+pub fn open_decoder(parameters: &Parameters, time_base: (i32, i32), threads: usize) -> Result<Opened, Error> {
+    let codec = ffmpeg::decoder::find(parameters.id()).ok_or(Error::DecoderNotFound)?;
+    let mut decoder = ffmpeg::codec::Context::from_parameters(parameters.clone())?.decoder();
+    decoder.set_packet_time_base(Rational(time_base.0, time_base.1));
+    // SAFETY: the context is ours and not opened yet, which is when these fields may be set.
+    unsafe {
+        let context = &mut *decoder.as_mut_ptr();
+        context.thread_count = i32::try_from(threads.clamp(1, 16)).unwrap_or(1);
+        context.thread_type = ffi::FF_THREAD_FRAME | ffi::FF_THREAD_SLICE;
+    }
+    decoder.open_as(codec)
+}
+
+/// A second reference to the packet's data, with stamps of its own. `None` when memory is short.
+pub fn share_packet(packet: &Packet) -> Option<Packet> {
+    use ffmpeg::packet::{Mut, Ref};
+    let mut shared = Packet::empty();
+    // SAFETY: `shared` is a blank packet, as av_packet_ref wants it; the source is only read (data that is not counted is copied).
+    let done = unsafe { ffi::av_packet_ref(shared.as_mut_ptr(), packet.as_ptr()) };
+    (done >= 0).then_some(shared)
+}
+
+/// Copies everything but the samples from one frame to another: stamps, colour, side data.
+pub fn copy_properties(from: &frame::Video, to: &mut frame::Video) -> Result<(), Error> {
+    // SAFETY: both are valid frames, distinct by the borrow rules.
+    match unsafe { ffi::av_frame_copy_props(to.as_mut_ptr(), from.as_ptr()) } {
+        done if done >= 0 => Ok(()),
+        error => Err(Error::from(error)),
+    }
+}
+
+/// Every user_data_unregistered SEI payload that travels with the picture (libav's own getter finds the first only).
+pub fn unregistered_sei(picture: &frame::Video) -> Vec<&[u8]> {
+    // SAFETY: libav keeps `side_data` an array of `nb_side_data` valid pointers, each to `size` bytes, as long as the frame lives and is not changed, which the borrow grants.
+    unsafe {
+        let frame = &*picture.as_ptr();
+        let mut all = Vec::new();
+        for n in 0..usize::try_from(frame.nb_side_data).unwrap_or(0) {
+            let side = &**frame.side_data.add(n);
+            if side.type_ == ffi::AVFrameSideDataType::AV_FRAME_DATA_SEI_UNREGISTERED && !side.data.is_null() {
+                all.push(std::slice::from_raw_parts(side.data, side.size as usize));
+            }
+        }
+        all
+    }
+}
+
+/// Whether the pixel format holds each component in a plane of its own, as little-endian integers, without alpha or a palette: what the downscaler reads.
+pub fn is_plain_planar(format: ffmpeg::format::Pixel) -> bool {
+    // SAFETY: a format's descriptor is a constant of libavutil; null for none.
+    let Some(d) = (unsafe { ffi::av_pix_fmt_desc_get(format.into()).as_ref() }) else { return false };
+    let odd = ffi::AV_PIX_FMT_FLAG_BE
+        | ffi::AV_PIX_FMT_FLAG_PAL
+        | ffi::AV_PIX_FMT_FLAG_BITSTREAM
+        | ffi::AV_PIX_FMT_FLAG_HWACCEL
+        | ffi::AV_PIX_FMT_FLAG_ALPHA
+        | ffi::AV_PIX_FMT_FLAG_BAYER
+        | ffi::AV_PIX_FMT_FLAG_FLOAT;
+    let n = usize::from(d.nb_components);
+    let components = d.comp.get(..n).unwrap_or(&[]);
+    let apart = (0..n).all(|i| components.iter().filter(|c| c.plane == components[i].plane).count() == 1);
+    d.flags as i64 & i64::from(odd) == 0 && apart && components.iter().all(|c| c.shift == 0) && (n == 1 || n == 3)
+}
+
+/// The format among `choices` that loses least of `format`.
+pub fn nearest_format(format: ffmpeg::format::Pixel, choices: &[ffmpeg::format::Pixel]) -> ffmpeg::format::Pixel {
+    let mut list: Vec<ffi::AVPixelFormat> = choices.iter().map(|&c| c.into()).collect();
+    list.push(ffi::AVPixelFormat::AV_PIX_FMT_NONE);
+    // SAFETY: the list ends with AV_PIX_FMT_NONE as the call wants it; the last argument may be null.
+    unsafe { ffi::avcodec_find_best_pix_fmt_of_list(list.as_ptr(), format.into(), 0, std::ptr::null_mut()) }.into()
+}
+
+/// How many threads the graph's filters may use. Before it is configured.
+pub fn set_graph_threads(graph: &mut ffmpeg::filter::Graph, threads: usize) {
+    // SAFETY: the graph is ours and valid; the field may be set until it is configured.
+    unsafe { (*graph.as_mut_ptr()).nb_threads = i32::try_from(threads.clamp(1, 16)).unwrap_or(1) }
+}
+
+/// The pixel format as the number that a `buffer` filter's `pix_fmt` takes.
+pub fn format_number(picture: &frame::Video) -> i32 {
+    // SAFETY: a valid frame; a plain field is read.
+    unsafe { (*picture.as_ptr()).format }
+}
+
+/// Waits until `fd` can be read without blocking (data, end of file or an error), at most `span`. Not of libav, but `unsafe` all the same.
+pub fn wait_readable(fd: BorrowedFd<'_>, span: Duration) -> io::Result<bool> {
+    let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let millis = i32::try_from(span.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: one pollfd, valid for the call; the descriptor is open while it is borrowed.
+    match unsafe { libc::poll(&mut poll, 1, millis) } {
+        -1 => Err(io::Error::last_os_error()),
+        ready => Ok(ready > 0),
+    }
+}
