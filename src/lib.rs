@@ -13,6 +13,7 @@
 //! Stages know queues, never each other; only `pipeline` knows the topology.
 
 pub mod capture;
+pub mod config;
 pub mod encode;
 pub mod frame;
 pub mod job;
