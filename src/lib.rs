@@ -15,6 +15,7 @@
 pub mod capture;
 pub mod config;
 pub mod encode;
+pub mod ffmpeg;
 pub mod frame;
 pub mod job;
 pub mod ladder;
