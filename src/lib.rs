@@ -13,6 +13,7 @@
 //! Stages know queues, never each other; only `pipeline` knows the topology.
 
 pub mod capture;
+pub mod class;
 pub mod config;
 pub mod encode;
 pub mod ffmpeg;
@@ -20,5 +21,6 @@ pub mod frame;
 pub mod job;
 pub mod ladder;
 pub mod plan;
+pub mod resolution;
 pub mod sink;
 pub mod time;
