@@ -1,4 +1,4 @@
-//! What libav needs beside `ffmpeg-next`: fields and calls that it does not wrap. The crate's only `unsafe` is here, each block with its reason.
+//! What libav needs beside `ffmpeg-next`: fields and calls that it does not wrap. The crate's only `unsafe` is in this file and its folder, each block with its reason.
 
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::codec::Parameters;
@@ -10,29 +10,9 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
-/// Pins libav to x86-64-v3 (AVX2, FMA, BMI): its float decoders and its AAC encoder differ by instruction set. Once, before any other use of libav.
-/// Flags that name a slow CPU are masked too, since they choose other code. Elsewhere than on x86-64 it does nothing.
-pub fn pin_cpu() {
-    #[cfg(target_arch = "x86_64")]
-    {
-        const LEVEL: i32 = ffi::AV_CPU_FLAG_MMX
-            | ffi::AV_CPU_FLAG_MMXEXT
-            | ffi::AV_CPU_FLAG_SSE
-            | ffi::AV_CPU_FLAG_SSE2
-            | ffi::AV_CPU_FLAG_SSE3
-            | ffi::AV_CPU_FLAG_SSSE3
-            | ffi::AV_CPU_FLAG_SSE4
-            | ffi::AV_CPU_FLAG_SSE42
-            | ffi::AV_CPU_FLAG_AVX
-            | ffi::AV_CPU_FLAG_AVX2
-            | ffi::AV_CPU_FLAG_FMA3
-            | ffi::AV_CPU_FLAG_BMI1
-            | ffi::AV_CPU_FLAG_BMI2
-            | ffi::AV_CPU_FLAG_CMOV;
-        // SAFETY: both calls only read and write an atomic of libavutil; what is forced is a subset of what this CPU has.
-        unsafe { ffi::av_force_cpu_flags(ffi::av_get_cpu_flags() & LEVEL) }
-    }
-}
+mod host;
+
+pub use host::{Access, access, pin_cpu};
 
 /// What the codec parameters say of a stream.
 #[derive(Clone, Copy, Debug)]

@@ -1,9 +1,19 @@
 //! The job: everything that was asked for, checked, before anything is opened.
 
+pub mod check;
+#[cfg(test)]
+mod job_tests;
+mod place;
+pub mod value;
+pub mod wishes;
+
 use crate::ladder::Ladder;
 use crate::time::{Rate, Seconds};
+use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+pub use value::{Listen, Span, Text};
+pub use wishes::Wishes;
 
 /// A checked job: legal in itself, not yet resolved against a source.
 #[derive(Clone, Debug)]
@@ -63,15 +73,16 @@ pub struct Timeline {
 }
 
 /// `timeline.clock`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum ClockKind {
-    /// The first that the feed supports: `sei`, `pts` where there is an anchor, else `arrival` for live input and `file` for a file.
+    /// The first that the feed supports: sei, pts where there is an anchor, else arrival for live input, its own start for a file
     Auto,
-    /// UTC in every picture (MISB ST 0604).
+    /// UTC in every picture (MISB ST 0604)
     Sei,
-    /// PTS against an anchor.
+    /// PTS against an anchor
     Pts,
-    /// The host's clock.
+    /// The host's clock
     Arrival,
 }
 
@@ -102,4 +113,9 @@ pub struct Select {
     pub audio: Option<usize>,
     /// No sound at all.
     pub no_audio: bool,
+}
+
+/// Whether `input` is the path of a file: no scheme, not stdin, not `testsrc:` or `gst:`.
+pub fn is_file(input: &str) -> bool {
+    input != "-" && !input.contains("://") && !input.starts_with("testsrc:") && !input.starts_with("gst:")
 }

@@ -1,6 +1,15 @@
 //! The ladder: which renditions a job makes. Read from TOML, either a file or one that is built in (`ladders/`).
 
+pub mod bitrate;
+mod check;
+#[cfg(test)]
+mod ladder_tests;
+
+use crate::config::{self, ConfigError};
+pub use bitrate::Bitrate;
+pub use check::{MAX_NAME, RESERVED, SIZES, legal_name};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// A ladder as written: wishes, before they are resolved against a source.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,12 +37,32 @@ pub enum VideoCodec {
     Av1,
 }
 
+impl VideoCodec {
+    /// As ladders write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            VideoCodec::Avc => "avc",
+            VideoCodec::Hevc => "hevc",
+            VideoCodec::Av1 => "av1",
+        }
+    }
+}
+
 /// An audio codec.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AudioCodec {
     /// AAC-LC.
     Aac,
+}
+
+impl AudioCodec {
+    /// As ladders write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            AudioCodec::Aac => "aac",
+        }
+    }
 }
 
 /// One video rung.
@@ -45,8 +74,10 @@ pub struct VideoRung {
     /// Codec.
     pub codec: VideoCodec,
     /// Width of the box that the picture is fitted into, in square pixels, even.
+    #[serde(deserialize_with = "check::size")]
     pub width: u32,
     /// Height of that box, even.
+    #[serde(deserialize_with = "check::size")]
     pub height: u32,
     /// The cap, in bits per second: no segment exceeds 1.10 x this x its duration. Written "6M", "730k" or as a number.
     pub max_bitrate: Bitrate,
@@ -88,14 +119,38 @@ fn default_channels() -> u32 {
     2
 }
 
-/// Bits per second, written "6M", "3.5M", "730k" or as a whole number.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
-#[serde(transparent)]
-pub struct Bitrate(pub u64);
+/// Operating points that a rung may name.
+pub const POINTS: &[&str] = &["ultrafast", "superfast", "veryfast", "faster", "fast", "medium"];
 
-impl<'de> Deserialize<'de> for Bitrate {
-    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Bitrate, D::Error> {
-        // Replaced when parsing lands: accepts a whole number only.
-        u64::deserialize(d).map(Bitrate)
+/// The ladder of a job that names none.
+pub const DEFAULT: &str = "avc-1080p-6";
+
+/// Built-in ladders by name. Another one is a file in `ladders/` and a line here.
+pub const BUILT_IN: &[(&str, &str)] = &[
+    ("avc-1080p-6", include_str!("../ladders/avc-1080p-6.toml")),
+    ("demo", include_str!("../ladders/demo.toml")),
+    ("tiny", include_str!("../ladders/tiny.toml")),
+];
+
+impl Ladder {
+    /// The ladder that `--ladder` means: a built-in name, or a file (`./tiny` where a file is called as a built-in one). A relative path starts at `base`.
+    pub fn load(wish: &str, base: &Path) -> Result<Ladder, ConfigError> {
+        if let Some((name, text)) = BUILT_IN.iter().find(|(name, _)| *name == wish) {
+            return Ladder::parse(name, text);
+        }
+        let path = base.join(wish);
+        if !wish.contains('/') && !wish.ends_with(".toml") && !path.exists() {
+            let names = config::listed(BUILT_IN.iter().map(|(name, _)| *name));
+            let why = format!("neither a built-in ladder nor a file; accepted: {names}, or the path of a TOML file");
+            return Err(ConfigError::Read { what: "ladder", file: wish.to_owned(), why });
+        }
+        Ladder::parse(&path.display().to_string(), &config::read("ladder", &path)?)
+    }
+
+    /// A checked ladder from TOML. `file` goes into errors.
+    pub fn parse(file: &str, text: &str) -> Result<Ladder, ConfigError> {
+        let ladder: Ladder = config::parse("ladder", file, text)?;
+        ladder.check(file, POINTS)?;
+        Ok(ladder)
     }
 }

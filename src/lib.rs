@@ -13,7 +13,9 @@
 //! Stages know queues, never each other; only `pipeline` knows the topology.
 
 pub mod capture;
+pub mod class;
 pub mod clock;
+pub mod config;
 pub mod decode;
 pub mod encode;
 pub mod ffmpeg;
@@ -21,6 +23,7 @@ pub mod frame;
 pub mod job;
 pub mod ladder;
 pub mod plan;
+pub mod resolution;
 pub mod sei;
 pub mod serve;
 pub mod sink;

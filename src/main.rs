@@ -1,1 +1,10 @@
-fn main() {}
+//! The `mezzo` program: arguments in, an exit code out.
+
+mod cli;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main(&cli::Cli::parse())
+}

@@ -1,7 +1,14 @@
 //! The plan: a job resolved against a source. Facts only; everything that alters bytes is in here or in the feed.
 
+pub mod backends;
+pub mod fit;
+#[cfg(test)]
+pub(crate) mod plan_tests;
+mod resolve;
+
 use crate::ladder::{AudioCodec, VideoCodec};
 use crate::time::{AudioGrid, Grid, Rate, Seconds};
+pub use resolve::{AAC_FRAME, PlanError, resolve};
 use serde::{Deserialize, Serialize};
 
 /// What the source is, as far as the plan depends on it. Kept beside the output, so that a restart does not resolve anew.

@@ -1,0 +1,93 @@
+//! The command line: one file per command here, each a function from its arguments to an exit code.
+
+mod args;
+#[cfg(test)]
+mod check;
+#[cfg(test)]
+mod feed;
+mod log;
+mod plan;
+#[cfg(test)]
+mod run;
+mod source;
+
+pub use args::{Cli, Command};
+use mezzo::capture::CaptureError;
+use mezzo::config::ConfigError;
+use mezzo::plan::PlanError;
+use mezzo::resolution::ResolutionError;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Why a command ends with another exit code than 0.
+#[derive(Debug)]
+pub struct Failure {
+    /// 1: it failed while running. 2: the job, ladder or arguments are wrong, and nothing was written.
+    pub code: u8,
+    /// What to tell.
+    pub error: anyhow::Error,
+}
+
+impl Failure {
+    /// The job, ladder or arguments are wrong.
+    pub fn wrong(error: impl Into<anyhow::Error>) -> Failure {
+        Failure { code: 2, error: error.into() }
+    }
+
+    /// It failed while running.
+    pub fn failed(error: impl Into<anyhow::Error>) -> Failure {
+        Failure { code: 1, error: error.into() }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Failure {
+        Failure::wrong(error)
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Failure {
+        Failure::wrong(error)
+    }
+}
+
+impl From<ResolutionError> for Failure {
+    fn from(error: ResolutionError) -> Failure {
+        Failure::wrong(error)
+    }
+}
+
+impl From<CaptureError> for Failure {
+    fn from(error: CaptureError) -> Failure {
+        match error {
+            CaptureError::Open { .. } => Failure::wrong(error),
+            CaptureError::Broken { .. } => Failure::failed(error),
+        }
+    }
+}
+
+/// Does what the command line asks for.
+pub fn main(cli: &Cli) -> ExitCode {
+    log::start(&cli.log);
+    mezzo::ffmpeg::pin_cpu();
+    let done = match &cli.command {
+        Command::Plan(args) => plan::plan(args, source::facts),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            log::failure(&cli.log, &failure);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+/// Writes what was asked for to stdout. A reader that has left is not a failure.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::failed(anyhow::Error::new(e).context("stdout"))),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,180 @@
+//! Arguments that several commands share, and the table of commands.
+
+use super::log::LogArgs;
+use super::{Failure, plan};
+use clap::{Args, Parser, Subcommand};
+use mezzo::job::wishes::{LadderWish, PaceWish, SelectWishes, TimelineWishes};
+use mezzo::job::{Anchor, ClockKind, Job, Listen, Span, Text, Window, Wishes};
+use mezzo::time::Rate;
+use std::path::PathBuf;
+
+/// A live transcoding worker: one mezzanine feed in, aligned CMAF segments of a ladder out, in real time
+#[derive(Parser, Debug)]
+#[command(version, arg_required_else_help = true, max_term_width = 120)]
+#[command(
+    after_help = "Exit codes: 0 the feed ended or a stop was asked for; 1 it failed while running; 2 the job, ladder or arguments are wrong, and nothing was written."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// How to log.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Show what a job would make of its source, and open nothing for writing
+    Plan(plan::PlanArgs),
+}
+
+/// A job, by file or by flags. Flags win.
+#[derive(Args, Clone, Debug, Default)]
+pub struct JobArgs {
+    /// A job file; flags override what it says
+    #[arg(value_name = "JOB.toml", env = "MEZZO_JOB")]
+    job: Option<PathBuf>,
+    /// Where the feed comes from: a file, - (stdin), udp://ADDRESS:PORT, testsrc:OPTIONS
+    #[arg(long, short, env = "MEZZO_INPUT", value_name = "URL")]
+    input: Vec<String>,
+    /// The ladder: the name of a built-in one (avc-1080p-6, demo, tiny) or a TOML file [default: avc-1080p-6]
+    #[arg(long, short, env = "MEZZO_LADDER", value_name = "NAME|FILE")]
+    ladder: Option<String>,
+    /// A directory to publish into; may be given more than once
+    #[arg(long, short, env = "MEZZO_OUTPUT", value_name = "DIRECTORY")]
+    output: Vec<PathBuf>,
+    /// Serve the page, the streams and the status here (127.0.0.1:8080, :8080)
+    #[arg(long, env = "MEZZO_LISTEN", value_name = "ADDRESS")]
+    listen: Option<Listen>,
+    /// How inputs are consumed [default: auto]
+    #[arg(long, env = "MEZZO_PACE", value_enum)]
+    pace: Option<PaceWish>,
+    /// End the event after this long (30s, 2m)
+    #[arg(long, env = "MEZZO_DURATION", value_name = "TIME")]
+    duration: Option<Span>,
+
+    /// How long a segment lasts, to the nearest whole number of pictures [default: 2s]
+    #[arg(long, env = "MEZZO_SEGMENT", value_name = "TIME", help_heading = "Segments")]
+    segment: Option<Span>,
+    /// Split segments into chunks of this length
+    #[arg(long, env = "MEZZO_CHUNK", value_name = "TIME", help_heading = "Segments")]
+    chunk: Option<Span>,
+    /// Which segments are kept and listed: whole, or the last so many seconds [default: 120 at pace live, whole at pace fast]
+    #[arg(long, env = "MEZZO_WINDOW", value_name = "whole|TIME", help_heading = "Segments")]
+    window: Option<Window>,
+    /// When a segment is due, counted from the end of its slot; the same for both workers of a pair [default: 6s]
+    #[arg(long, env = "MEZZO_PUBLISH_DELAY", value_name = "TIME", help_heading = "Segments")]
+    publish_delay: Option<Span>,
+    /// Pictures a second (25, 30000/1001) [default: as the source, at most 60]
+    #[arg(long, env = "MEZZO_RATE", value_name = "RATE", help_heading = "Segments")]
+    rate: Option<Rate>,
+
+    /// Where UTC comes from [default: auto]
+    #[arg(long, env = "MEZZO_CLOCK", value_enum, help_heading = "Timeline")]
+    clock: Option<ClockKind>,
+    /// The source time SECONDS is the instant UTC (0=2026-11-21T20:15:30Z); two workers with one anchor make the same segments
+    #[arg(long, env = "MEZZO_ANCHOR", value_name = "SECONDS=UTC", allow_hyphen_values = true, help_heading = "Timeline")]
+    anchor: Option<Anchor>,
+    /// Added to every picture's time; moves a feed that sits half a picture off the grid (-20ms)
+    #[arg(long, env = "MEZZO_PHASE", value_name = "TIME", allow_hyphen_values = true, help_heading = "Timeline")]
+    phase: Option<Span>,
+    /// Added to every UTC stamp in the pictures (stamps without leap seconds: -37s)
+    #[arg(long, env = "MEZZO_STAMP_OFFSET", value_name = "TIME", allow_hyphen_values = true, help_heading = "Timeline")]
+    stamp_offset: Option<Span>,
+    /// A gap repeats the last picture for this long, then shows black [default: 1s]
+    #[arg(long, env = "MEZZO_HOLD", value_name = "TIME", help_heading = "Timeline")]
+    hold: Option<Span>,
+    /// A gap longer than this is left out of the playlists [default: 60s]
+    #[arg(long, env = "MEZZO_MAX_GAP", value_name = "TIME", help_heading = "Timeline")]
+    max_gap: Option<Span>,
+
+    /// Index of the video stream among all streams of the input [default: chosen]
+    #[arg(long, env = "MEZZO_VIDEO", value_name = "INDEX", help_heading = "Streams")]
+    video: Option<usize>,
+    /// Index of the audio stream among all streams of the input [default: chosen]
+    #[arg(long, env = "MEZZO_AUDIO", value_name = "INDEX", help_heading = "Streams")]
+    audio: Option<usize>,
+    /// No sound
+    #[arg(long, env = "MEZZO_NO_AUDIO", help_heading = "Streams")]
+    no_audio: bool,
+}
+
+impl JobArgs {
+    /// The job: file and flags together, checked, its places looked at. Opens nothing for writing.
+    pub fn job(&self) -> Result<Job, Failure> {
+        let (below, file) = match &self.job {
+            Some(path) => (Wishes::read(path)?, path.display().to_string()),
+            None => (Wishes::default(), "arguments".to_owned()),
+        };
+        let job = self.wishes().over(below).check(&file)?;
+        job.check_places()?;
+        Ok(job)
+    }
+
+    fn wishes(&self) -> Wishes {
+        Wishes {
+            inputs: some(&self.input),
+            ladder: self.ladder.clone().map(|wish| LadderWish::Named(wish, PathBuf::new())),
+            outputs: some(&self.output),
+            listen: self.listen.map(Text),
+            pace: self.pace,
+            duration: self.duration.map(Text),
+            segment: self.segment.map(Text),
+            chunk: self.chunk.map(Text),
+            window: self.window.map(Text),
+            publish_delay: self.publish_delay.map(Text),
+            rate: self.rate.map(Text),
+            timeline: TimelineWishes {
+                clock: self.clock,
+                anchor: self.anchor.map(Text),
+                phase: self.phase.map(Text),
+                stamp_offset: self.stamp_offset.map(Text),
+                hold: self.hold.map(Text),
+                max_gap: self.max_gap.map(Text),
+            },
+            select: SelectWishes { video: self.video, audio: self.audio, no_audio: self.no_audio.then_some(true) },
+        }
+    }
+}
+
+/// A flag that may be repeated counts as given once it is there at all.
+fn some<T: Clone>(values: &[T]) -> Option<Vec<T>> {
+    (!values.is_empty()).then(|| values.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_table_of_arguments_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_has_a_variable_and_a_line_of_help() {
+        let command = Cli::command();
+        let subcommands = std::iter::once(&command).chain(command.get_subcommands());
+        for (name, arg) in subcommands.flat_map(|c| c.get_arguments().map(|arg| (c.get_name().to_owned(), arg))) {
+            assert!(arg.get_help().is_some(), "{name} {} has no help", arg.get_id());
+            if let Some(long) = arg.get_long().filter(|long| !["help", "version"].contains(long)) {
+                // The feed is no job: a worker's environment must not reach it.
+                let of = if name == "feed" { "MEZZO_FEED" } else { "MEZZO" };
+                let variable = format!("{of}_{}", long.to_uppercase().replace('-', "_"));
+                assert_eq!(arg.get_env().and_then(|e| e.to_str()), Some(variable.as_str()), "{name} --{long}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_ladders_in_the_help_are_those_built_in() {
+        let help = Cli::command().find_subcommand_mut("plan").expect("plan").render_long_help().to_string();
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        let names: Vec<&str> = mezzo::ladder::BUILT_IN.iter().map(|(name, _)| *name).collect();
+        assert!(help.contains(&format!("({})", names.join(", "))), "{help}");
+        assert!(help.contains(&format!("[default: {}]", mezzo::ladder::DEFAULT)));
+    }
+}

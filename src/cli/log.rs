@@ -1,0 +1,80 @@
+//! What goes to stderr: log lines, as text or JSON, and the one line of a failure.
+
+use super::Failure;
+use clap::{Args, ValueEnum};
+use std::io::IsTerminal;
+use tracing::level_filters::LevelFilter;
+
+/// How to log.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct LogArgs {
+    /// How log lines look on stderr
+    #[arg(long, env = "MEZZO_LOG_FORMAT", value_enum, default_value_t = Format::Text, global = true, help_heading = "Log")]
+    pub log_format: Format,
+    /// The least severe lines to log; debug adds the errors of libav, trace its warnings
+    #[arg(long, env = "MEZZO_LOG_LEVEL", value_enum, default_value_t = Level::Info, global = true, help_heading = "Log")]
+    pub log_level: Level,
+}
+
+/// `--log-format`.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// Lines for people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// `--log-level`.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Level {
+    /// Only what ends the job
+    Error,
+    /// What costs pictures or sound
+    Warn,
+    /// What happens once in a while
+    Info,
+    /// What happens for every segment
+    Debug,
+    /// Everything
+    Trace,
+}
+
+impl Level {
+    fn filter(self) -> LevelFilter {
+        match self {
+            Level::Error => LevelFilter::ERROR,
+            Level::Warn => LevelFilter::WARN,
+            Level::Info => LevelFilter::INFO,
+            Level::Debug => LevelFilter::DEBUG,
+            Level::Trace => LevelFilter::TRACE,
+        }
+    }
+
+    /// libav writes to stderr by itself, without a stage or a track: nothing of it unless someone looks for trouble.
+    fn libav(self) -> ffmpeg_next::log::Level {
+        match self {
+            Level::Error | Level::Warn | Level::Info => ffmpeg_next::log::Level::Quiet,
+            Level::Debug => ffmpeg_next::log::Level::Error,
+            Level::Trace => ffmpeg_next::log::Level::Warning,
+        }
+    }
+}
+
+/// Starts logging for the whole process. Once.
+pub fn start(args: &LogArgs) {
+    let builder = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(args.log_level.filter());
+    match args.log_format {
+        Format::Text => builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
+        Format::Json => builder.json().init(),
+    }
+    ffmpeg_next::log::set_level(args.log_level.libav());
+}
+
+/// Says why the command fails: in the manner of a shell tool, or as a log line where a machine reads.
+pub fn failure(args: &LogArgs, failure: &Failure) {
+    match args.log_format {
+        Format::Text => eprintln!("error: {:#}", failure.error),
+        Format::Json => tracing::error!(exit = failure.code, "{:#}", failure.error),
+    }
+}

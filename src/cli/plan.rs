@@ -1,0 +1,104 @@
+//! `mezzo plan`: what would run.
+
+use super::args::JobArgs;
+use super::{Failure, print};
+use clap::Args;
+use mezzo::job::Job;
+use mezzo::ladder::Bitrate;
+use mezzo::plan::{Plan, SourceFacts, resolve};
+use mezzo::resolution::Resolution;
+use std::fmt::Write;
+
+/// Arguments of `mezzo plan`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  mezzo plan --input feed.ts --output /srv/live
+  mezzo plan --input udp://239.1.1.1:5000 --listen :8080 --anchor 0=2026-11-21T20:15:30Z --json
+  mezzo plan event.toml --ladder my-ladder.toml")]
+pub struct PlanArgs {
+    #[command(flatten)]
+    job: JobArgs,
+    /// Print the plan as JSON
+    #[arg(long, env = "MEZZO_JSON")]
+    json: bool,
+}
+
+/// Prints the plan of a job. `facts` opens the input and says what it is, with the language of its sound.
+pub fn plan(args: &PlanArgs, facts: impl FnOnce(&Job) -> Result<(SourceFacts, Option<String>), Failure>) -> Result<(), Failure> {
+    let job = args.job.job()?;
+    let kept = Resolution::load(&job)?;
+    let class = kept.as_ref().map(|kept| kept.class.clone());
+    let (source, language) = match kept {
+        Some(kept) => (kept.source, kept.language),
+        None => facts(&job)?,
+    };
+    let mut plan = resolve(&job, &source, language.as_deref())?;
+    if let Some(class) = class.filter(|class| *class != plan.class) {
+        plan.warnings.push(format!("what is in the output was made by a worker of class {class}; new segments will not be interchangeable with it"));
+    }
+    if !args.json {
+        return print(&table(&plan));
+    }
+    let mut text = serde_json::to_string_pretty(&plan).map_err(Failure::failed)?;
+    text.push('\n');
+    print(&text)
+}
+
+/// The plan for people.
+fn table(plan: &Plan) -> String {
+    let source = &plan.source;
+    let sound = source.sample_rate.map_or("no sound".to_owned(), |rate| format!("sound at {rate} Hz"));
+    let scan = if source.interlaced { "interlaced" } else { "progressive" };
+    let (x, y) = source.sar;
+    let mut text = format!(
+        "class    {}\nsource   {}x{}, pixels {x}:{y}, {} pictures a second, {scan}, {}, {sound}\ngrid     {} pictures a second, {} in a segment of {} s\n\n",
+        plan.class,
+        source.width,
+        source.height,
+        source.rate,
+        if source.hdr { "HDR" } else { "SDR" },
+        plan.grid.rate,
+        plan.grid.gop_slots,
+        plan.segment_duration(),
+    );
+    let head = ["rung", "codec", "picture", "at most", "quality", "point", "backends", "lanes"].map(str::to_owned);
+    let video = plan.video.iter().map(|r| {
+        let size = format!("{}x{}", r.width, r.height);
+        [
+            r.name.clone(),
+            r.codec.name().into(),
+            size,
+            Bitrate(r.max_bitrate).to_string(),
+            r.quality.to_string(),
+            r.point.clone(),
+            r.backends.join(", "),
+            r.lanes.to_string(),
+        ]
+    });
+    let audio = plan.audio.iter().map(|r| {
+        let shape = format!("{} ch, {}", r.channels, r.language);
+        [r.name.clone(), r.codec.name().into(), shape, Bitrate(r.bitrate).to_string(), String::new(), String::new(), String::new(), String::new()]
+    });
+    let rows: Vec<[String; 8]> = std::iter::once(head).chain(video).chain(audio).collect();
+    let mut widths = [0; 8];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.len().max(*width);
+        }
+    }
+    for row in &rows {
+        let line: String = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  ")).collect();
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    for (title, lines) in [("note", &plan.left_out), ("warning", &plan.warnings)] {
+        if !lines.is_empty() {
+            text.push('\n');
+        }
+        for line in lines {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{title}: {line}");
+        }
+    }
+    text
+}

@@ -1,0 +1,75 @@
+//! `mezzo run`: the worker.
+
+use super::Failure;
+use super::args::JobArgs;
+use clap::Args;
+use mezzo::job::Job;
+use mezzo::resolution::Resolution;
+
+/// Arguments of `mezzo run`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  mezzo run --input feed.ts --output out                        a file, as fast as the machine can
+  mezzo run --input udp://239.1.1.1:5000 --listen :8080         a live feed, played at http://localhost:8080/
+  mezzo run --input testsrc: --ladder demo --listen :8080       a test picture
+  mezzo run event.toml --output /srv/live                       a job file, with another output
+
+A job file has the names of the flags:
+  inputs = [\"udp://239.1.1.1:5000\"]
+  outputs = [\"/srv/live\"]
+  ladder = \"avc-1080p-6\"       # or a path relative to this file, or a table
+  segment = 2
+  [timeline]
+  clock = \"sei\"")]
+pub struct RunArgs {
+    #[command(flatten)]
+    job: JobArgs,
+}
+
+/// Runs a job to its end. `pipeline` gets the checked job, and what is kept of an earlier run beside its output.
+pub fn run(args: &RunArgs, pipeline: impl FnOnce(&Job, Option<Resolution>) -> Result<(), Failure>) -> Result<(), Failure> {
+    let job = args.job.job()?;
+    let kept = Resolution::load(&job)?;
+    pipeline(&job, kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Only {
+        #[command(flatten)]
+        run: RunArgs,
+    }
+
+    fn job(args: &[&str]) -> Result<Job, String> {
+        let parsed = Only::try_parse_from(std::iter::once(&"run").chain(args)).map_err(|e| e.to_string())?;
+        let mut got = None;
+        run(&parsed.run, |job, kept| {
+            assert_eq!(kept, None);
+            got = Some(job.clone());
+            Ok(())
+        })
+        .map_err(|failure| format!("{} {:#}", failure.code, failure.error))?;
+        got.ok_or_else(|| "the pipeline was not called".to_owned())
+    }
+
+    #[test]
+    fn flags_make_a_job() {
+        let text = "-i - -o o -l tiny --pace live --duration 90s --anchor -1.5=1795292130 --phase -20ms --window 1m --rate 30000/1001 --audio 2";
+        let job = job(&text.split(' ').collect::<Vec<_>>()).expect("legal");
+        assert_eq!((job.inputs, job.ladder.name.as_str(), job.rate), (vec!["-".to_owned()], "tiny", mezzo::time::Rate::new(30_000, 1001)));
+        assert_eq!(job.duration, Some(mezzo::time::Seconds::whole(90)));
+        assert_eq!(job.timeline.anchor.map(|a| a.source), Some(mezzo::time::Seconds::new(-3, 2)));
+        assert_eq!(job.timeline.phase, mezzo::time::Seconds::new(-1, 50));
+        assert_eq!(job.select.audio, Some(2));
+    }
+
+    #[test]
+    fn a_wrong_job_never_reaches_the_pipeline() {
+        let message = job(&["-i", "-", "-o", "o", "--segment", "31"]).expect_err("too long");
+        assert!(message.starts_with("2 job arguments: segment = 31 s"), "{message}");
+    }
+}

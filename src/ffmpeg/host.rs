@@ -1,0 +1,95 @@
+//! The host: the pinned instruction set, and what files this process may use.
+
+use ffmpeg_next as ffmpeg;
+use std::ffi::CString;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::OnceLock;
+
+/// Pins libav to one instruction-set level, so that its output is the same on every machine that has it. Returns the level's name.
+///
+/// Called once before anything of libav is opened; later calls only return the name.
+/// On x86 the level is x86-64-v3 (AVX2, FMA3, BMI2) where the processor has all of it, else x86-64-v2 or x86-64;
+/// hints about a processor model ("slow gather", …) are dropped too, since they choose between routines. Other architectures are not pinned.
+pub fn pin_cpu() -> &'static str {
+    static LEVEL: OnceLock<&str> = OnceLock::new();
+    LEVEL.get_or_init(|| {
+        // SAFETY: takes nothing, returns a word of flags that libav computes once from CPUID.
+        let found = unsafe { ffmpeg::ffi::av_get_cpu_flags() };
+        let (name, flags) = level(found);
+        if let Some(flags) = flags {
+            // SAFETY: only stores the word; every flag in it is one that the processor was just found to have.
+            unsafe { ffmpeg::ffi::av_force_cpu_flags(flags) };
+        }
+        name
+    })
+}
+
+/// The highest pinned level that `found` holds in full, and its flags; none where nothing is to be forced.
+#[cfg(target_arch = "x86_64")]
+fn level(found: i32) -> (&'static str, Option<i32>) {
+    use ffmpeg::ffi::*;
+    let v1 = AV_CPU_FLAG_CMOV | AV_CPU_FLAG_MMX | AV_CPU_FLAG_MMXEXT | AV_CPU_FLAG_SSE | AV_CPU_FLAG_SSE2;
+    let v2 = v1 | AV_CPU_FLAG_SSE3 | AV_CPU_FLAG_SSSE3 | AV_CPU_FLAG_SSE4 | AV_CPU_FLAG_SSE42;
+    let v3 = v2 | AV_CPU_FLAG_AVX | AV_CPU_FLAG_AVX2 | AV_CPU_FLAG_FMA3 | AV_CPU_FLAG_BMI1 | AV_CPU_FLAG_BMI2;
+    let levels = [("x86-64-v3", v3), ("x86-64-v2", v2), ("x86-64", v1)];
+    levels.into_iter().find(|(_, flags)| found & flags == *flags).map_or(("x86-64-unknown", None), |(name, flags)| (name, Some(flags)))
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn level(_found: i32) -> (&'static str, Option<i32>) {
+    (std::env::consts::ARCH, None)
+}
+
+/// What [`access`] asks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// May the file be read?
+    Read,
+    /// May files be made in this directory?
+    WriteInto,
+}
+
+/// Asks the system whether this process may use `path` so, without opening it. The error is the system's.
+pub fn access(path: &Path, access: Access) -> io::Result<()> {
+    let mode = match access {
+        Access::Read => libc::R_OK,
+        Access::WriteInto => libc::W_OK | libc::X_OK,
+    };
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: `path` is a C string that outlives the call; the call only reads it.
+    if unsafe { libc::access(path.as_ptr(), mode) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_beyond_the_pinned_level_stays_on() {
+        let name = pin_cpu();
+        // SAFETY: takes nothing, returns a word.
+        let now = unsafe { ffmpeg::ffi::av_get_cpu_flags() };
+        assert_eq!(level(now), (name, Some(now)), "what libav now uses is exactly the level");
+        #[cfg(target_arch = "x86_64")]
+        assert_eq!(now & (ffmpeg::ffi::AV_CPU_FLAG_AVX512 | ffmpeg::ffi::AV_CPU_FLAG_SLOW_GATHER), 0);
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn a_lesser_processor_gets_a_lesser_level() {
+        use ffmpeg::ffi::*;
+        assert_eq!(level(-1).0, "x86-64-v3");
+        assert_eq!(level(!AV_CPU_FLAG_FMA3).0, "x86-64-v2");
+        assert_eq!(level(!AV_CPU_FLAG_SSSE3).0, "x86-64");
+        assert_eq!(level(0), ("x86-64-unknown", None));
+    }
+
+    #[test]
+    fn access_asks_the_system() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        assert!(access(dir.path(), Access::WriteInto).is_ok());
+        assert_eq!(access(&dir.path().join("none"), Access::Read).map_err(|e| e.kind()), Err(io::ErrorKind::NotFound));
+    }
+}

@@ -1,0 +1,134 @@
+//! Wishes to a job: defaults filled in, every value in its range.
+
+use super::wishes::{LadderWish, PaceWish, Wishes};
+use super::{ClockKind, Job, Pace, Select, Timeline, Window, is_file};
+use crate::config::ConfigError;
+use crate::ladder::{self, Ladder};
+use crate::time::Seconds;
+use std::path::{Path, PathBuf};
+
+/// The highest rate of a grid, pictures per second (Apple's HLS authoring rules, 1.15).
+pub const MAX_RATE: u32 = 60;
+
+/// The latest instant of an anchor, 3000-01-01T00:00:00Z in seconds: times in every timescale then stay below 2^53.
+const LAST_INSTANT: i64 = 32_503_680_000;
+
+impl Wishes {
+    /// The job that these wishes make. `file` (the job file, or "arguments") goes into errors. Reads the ladder, nothing else.
+    pub fn check(self, file: &str) -> Result<Job, ConfigError> {
+        let check = Check { file };
+        let inputs = check.inputs(self.inputs.unwrap_or_default())?;
+        let outputs = check.outputs(self.outputs.unwrap_or_default(), self.listen.is_some())?;
+        let ladder = match self.ladder {
+            Some(LadderWish::Named(wish, base)) => Ladder::load(&wish, &base)?,
+            Some(LadderWish::Inline(ladder)) => ladder.check(file, ladder::POINTS).map(|()| ladder)?,
+            None => Ladder::load(ladder::DEFAULT, Path::new(""))?,
+        };
+        let pace = match self.pace.unwrap_or_default() {
+            PaceWish::Live => Pace::Live,
+            PaceWish::Fast => Pace::Fast,
+            PaceWish::Auto if inputs.iter().all(|input| is_file(input)) => Pace::Fast,
+            PaceWish::Auto => Pace::Live,
+        };
+        let span = |value: Option<super::Text<super::Span>>| value.map(|text| text.0.0);
+        let duration = span(self.duration).map(|d| check.span("duration", d, milliseconds(1), days(400))).transpose()?;
+        if pace == Pace::Fast && duration.is_none() && inputs.iter().any(|input| input.starts_with("testsrc:")) {
+            return Err(check.wrong("duration", "none", "a span (30s, 2m): testsrc: at pace fast never ends by itself"));
+        }
+        let segment = check.span("segment", span(self.segment).unwrap_or(Seconds::whole(2)), milliseconds(200), Seconds::whole(30))?;
+        let chunk = span(self.chunk).map(|c| check.span("chunk", c, milliseconds(20), segment)).transpose()?;
+        let window = match (self.window.map(|text| text.0), pace) {
+            (Some(Window::Last(span)), _) => Window::Last(check.span("window", span, segment.times(3), days(400))?),
+            (Some(Window::Whole), _) | (None, Pace::Fast) => Window::Whole,
+            (None, Pace::Live) => Window::Last(Seconds::whole(120).max(segment.times(3))),
+        };
+        let publish_delay = check.span("publish_delay", span(self.publish_delay).unwrap_or(Seconds::whole(6)), Seconds::ZERO, Seconds::whole(3600))?;
+        let rate = self.rate.map(|text| text.0);
+        if let Some(rate) = rate.filter(|r| r.num() > MAX_RATE * r.den()) {
+            return Err(check.wrong("rate", rate, format!("1 to {MAX_RATE} pictures a second (25, 30000/1001)")));
+        }
+        let select = Select { video: self.select.video, audio: self.select.audio, no_audio: self.select.no_audio.unwrap_or(false) };
+        if let Some(audio) = select.audio.filter(|_| select.no_audio) {
+            return Err(check.wrong("select.audio", audio, "none beside select.no_audio = true"));
+        }
+        let wished = self.timeline;
+        let timeline = Timeline {
+            clock: wished.clock.unwrap_or(ClockKind::Auto),
+            anchor: wished.anchor.map(|text| text.0),
+            phase: check.span("timeline.phase", span(wished.phase).unwrap_or(Seconds::ZERO), Seconds::whole(-1), Seconds::whole(1))?,
+            stamp_offset: check.span("timeline.stamp_offset", span(wished.stamp_offset).unwrap_or(Seconds::ZERO), days(-1), days(1))?,
+            hold: check.span("timeline.hold", span(wished.hold).unwrap_or(Seconds::whole(1)), Seconds::ZERO, Seconds::whole(3600))?,
+            max_gap: check.span("timeline.max_gap", span(wished.max_gap).unwrap_or(Seconds::whole(60)), Seconds::ZERO, days(1))?,
+        };
+        check.timeline(&timeline)?;
+        let listen = self.listen.map(|text| text.0.0);
+        Ok(Job { inputs, ladder, outputs, listen, pace, duration, timeline, segment, chunk, window, publish_delay, select, rate })
+    }
+}
+
+fn days(n: i64) -> Seconds {
+    Seconds::whole(n * 86_400)
+}
+
+fn milliseconds(n: i128) -> Seconds {
+    Seconds::new(n, 1000)
+}
+
+struct Check<'a> {
+    file: &'a str,
+}
+
+impl Check<'_> {
+    fn wrong(&self, field: &str, value: impl ToString, accepted: impl Into<String>) -> ConfigError {
+        ConfigError::Value { what: "job", file: self.file.to_owned(), field: field.to_owned(), value: value.to_string(), accepted: accepted.into() }
+    }
+
+    fn span(&self, field: &str, value: Seconds, least: Seconds, most: Seconds) -> Result<Seconds, ConfigError> {
+        if value < least || value > most {
+            return Err(self.wrong(field, format!("{value} s"), format!("{least} s to {most} s")));
+        }
+        Ok(value)
+    }
+
+    fn inputs(&self, inputs: Vec<String>) -> Result<Vec<String>, ConfigError> {
+        let accepted = "one: a file, - (stdin), udp://ADDRESS:PORT, or testsrc:OPTIONS (--input, or inputs in the job file)";
+        match inputs.as_slice() {
+            [] => Err(self.wrong("inputs", "none", accepted)),
+            [input] if input.trim().is_empty() || input.contains('\0') => Err(self.wrong("inputs", format!("{input:?}"), accepted)),
+            [_] => Ok(inputs),
+            [..] => Err(self.wrong("inputs", format!("{} of them", inputs.len()), accepted)),
+        }
+    }
+
+    fn outputs(&self, outputs: Vec<PathBuf>, listens: bool) -> Result<Vec<PathBuf>, ConfigError> {
+        if outputs.is_empty() && !listens {
+            return Err(self.wrong("outputs", "none", "at least one directory (--output) or an address to serve on (--listen)"));
+        }
+        for (i, output) in outputs.iter().enumerate() {
+            let shown = output.display();
+            if output.as_os_str().is_empty() || shown.to_string().contains("://") {
+                return Err(self.wrong("outputs", format!("\"{shown}\""), "the path of a directory"));
+            }
+            if outputs.iter().take(i).any(|other| other == output) {
+                return Err(self.wrong("outputs", format!("\"{shown}\" twice"), "each directory once"));
+            }
+        }
+        Ok(outputs)
+    }
+
+    fn timeline(&self, timeline: &Timeline) -> Result<(), ConfigError> {
+        if timeline.hold > timeline.max_gap {
+            let value = format!("{} s", timeline.hold);
+            return Err(self.wrong("timeline.hold", value, format!("up to timeline.max_gap ({} s)", timeline.max_gap)));
+        }
+        let Some(anchor) = timeline.anchor else { return Ok(()) };
+        let shown = format!("{}={}", anchor.source, anchor.utc);
+        if anchor.utc < Seconds::ZERO || anchor.utc > Seconds::whole(LAST_INSTANT) {
+            return Err(self.wrong("timeline.anchor", shown, "SECONDS=UTC with a UTC from 1970 to 3000"));
+        }
+        if matches!(timeline.clock, ClockKind::Arrival | ClockKind::Sei) {
+            return Err(self.wrong("timeline.anchor", shown, "none beside timeline.clock = sei or arrival, which bring UTC; or timeline.clock = pts or auto"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,166 @@
+//! What was asked for: a job file, or flags, or flags over a file. Nothing is decided yet.
+
+use super::value::{Listen, Span, Text};
+use super::{Anchor, ClockKind, Window};
+use crate::config::{self, ConfigError};
+use crate::ladder::Ladder;
+use crate::time::Rate;
+use serde::Deserialize;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// A job as written. Every field may be absent.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wishes {
+    /// Where the feed comes from: a path, `-`, `udp://…`, `testsrc:…`.
+    pub inputs: Option<Vec<String>>,
+    /// The name of a built-in ladder, a path relative to the job file, or the ladder itself as a table.
+    pub ladder: Option<LadderWish>,
+    /// Directories to publish into.
+    pub outputs: Option<Vec<PathBuf>>,
+    /// Where to serve.
+    pub listen: Option<Text<Listen>>,
+    /// How inputs are consumed.
+    pub pace: Option<PaceWish>,
+    /// The event ends after this long.
+    pub duration: Option<Text<Span>>,
+    /// Nominal segment duration.
+    pub segment: Option<Text<Span>>,
+    /// Split segments into chunks of this length.
+    pub chunk: Option<Text<Span>>,
+    /// "whole", or a span.
+    pub window: Option<Text<Window>>,
+    /// Number k is due at the end of its slot plus this.
+    pub publish_delay: Option<Text<Span>>,
+    /// Rate of the grid.
+    pub rate: Option<Text<Rate>>,
+    /// How source time becomes UTC.
+    #[serde(default)]
+    pub timeline: TimelineWishes,
+    /// Which streams of the input are used.
+    #[serde(default)]
+    pub select: SelectWishes,
+}
+
+/// `[timeline]` as written.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimelineWishes {
+    /// Which clock.
+    pub clock: Option<ClockKind>,
+    /// "SECONDS=UTC".
+    pub anchor: Option<Text<Anchor>>,
+    /// Added to every picture's time.
+    pub phase: Option<Text<Span>>,
+    /// Added to every SEI stamp.
+    pub stamp_offset: Option<Text<Span>>,
+    /// A gap repeats the last picture for this long.
+    pub hold: Option<Text<Span>>,
+    /// A gap longer than this is not filled.
+    pub max_gap: Option<Text<Span>>,
+}
+
+/// `[select]` as written.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SelectWishes {
+    /// Index of the video stream.
+    pub video: Option<usize>,
+    /// Index of the audio stream.
+    pub audio: Option<usize>,
+    /// No sound at all.
+    pub no_audio: Option<bool>,
+}
+
+/// `pace` as written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum PaceWish {
+    /// Fast for a file, else live
+    #[default]
+    Auto,
+    /// Inputs are consumed at their own rate; a late rung leaves out whole GOPs
+    Live,
+    /// As fast as the machine can; nothing is ever dropped
+    Fast,
+}
+
+/// `ladder` as written.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LadderWish {
+    /// A built-in name or a path, and the folder that a relative path starts at.
+    Named(String, PathBuf),
+    /// The ladder itself.
+    Inline(Ladder),
+}
+
+impl<'de> Deserialize<'de> for LadderWish {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<LadderWish, D::Error> {
+        struct Written;
+        impl<'de> serde::de::Visitor<'de> for Written {
+            type Value = LadderWish;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a built-in ladder, the path of a ladder file, or a table with name, video and audio")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<LadderWish, E> {
+                Ok(LadderWish::Named(text.to_owned(), PathBuf::new()))
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<LadderWish, A::Error> {
+                Ladder::deserialize(serde::de::value::MapAccessDeserializer::new(map)).map(LadderWish::Inline)
+            }
+        }
+        d.deserialize_any(Written)
+    }
+}
+
+impl Wishes {
+    /// Reads a job file.
+    pub fn read(path: &Path) -> Result<Wishes, ConfigError> {
+        let mut wishes: Wishes = config::parse("job", &path.display().to_string(), &config::read("job", path)?)?;
+        if let Some(LadderWish::Named(_, base)) = &mut wishes.ladder {
+            *base = path.parent().unwrap_or(Path::new("")).to_owned();
+        }
+        Ok(wishes)
+    }
+
+    /// These wishes, and those of `below` where these have none.
+    pub fn over(self, below: Wishes) -> Wishes {
+        Wishes {
+            inputs: self.inputs.or(below.inputs),
+            ladder: self.ladder.or(below.ladder),
+            outputs: self.outputs.or(below.outputs),
+            listen: self.listen.or(below.listen),
+            pace: self.pace.or(below.pace),
+            duration: self.duration.or(below.duration),
+            segment: self.segment.or(below.segment),
+            chunk: self.chunk.or(below.chunk),
+            window: self.window.or(below.window),
+            publish_delay: self.publish_delay.or(below.publish_delay),
+            rate: self.rate.or(below.rate),
+            timeline: self.timeline.over(below.timeline),
+            select: self.select.over(below.select),
+        }
+    }
+}
+
+impl TimelineWishes {
+    fn over(self, below: TimelineWishes) -> TimelineWishes {
+        TimelineWishes {
+            clock: self.clock.or(below.clock),
+            anchor: self.anchor.or(below.anchor),
+            phase: self.phase.or(below.phase),
+            stamp_offset: self.stamp_offset.or(below.stamp_offset),
+            hold: self.hold.or(below.hold),
+            max_gap: self.max_gap.or(below.max_gap),
+        }
+    }
+}
+
+impl SelectWishes {
+    /// Sound is one wish: a stream asked for here answers a `no_audio` below, and the other way round.
+    fn over(self, below: SelectWishes) -> SelectWishes {
+        let sound = if self.audio.is_some() || self.no_audio.is_some() { (self.audio, self.no_audio) } else { (below.audio, below.no_audio) };
+        SelectWishes { video: self.video.or(below.video), audio: sound.0, no_audio: sound.1 }
+    }
+}

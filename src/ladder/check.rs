@@ -1,0 +1,134 @@
+//! What makes a ladder legal: names, sizes, rates and points, each with what would be accepted.
+
+use super::bitrate::Bitrate;
+use super::{AudioRung, Ladder, VideoRung};
+use crate::config::{ConfigError, listed};
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+
+/// Smallest and largest width or height of a rung's box.
+pub const SIZES: RangeInclusive<u32> = 16..=8192;
+/// Range of a rung's quality: the useful part of x264's and x265's CRF scale.
+pub const QUALITIES: RangeInclusive<f32> = 1.0..=51.0;
+/// Range of a video cap in bits per second.
+pub const CAPS: RangeInclusive<u64> = 16_000..=200_000_000;
+/// Range of an audio bitrate in bits per second.
+pub const AUDIO_BITRATES: RangeInclusive<u64> = 16_000..=512_000;
+/// The most bits per second of one AAC-LC channel: 6144 bits in each frame of 1024 samples at 48 kHz is 288,000 (ISO/IEC 14496-3, 4.5.3), rounded down to a usual rate.
+pub const AAC_CHANNEL: u64 = 256_000;
+/// The most rungs of one kind.
+pub const MAX_RUNGS: usize = 32;
+/// The longest name.
+pub const MAX_NAME: usize = 64;
+/// Names that the published tree or the embedded origin already uses.
+pub const RESERVED: &[&str] = &["live", "main.m3u8", "manifest.mpd", "media.m3u8", "resolution.json"];
+
+/// One wrong field: (field, value, accepted).
+type Wrong = (String, String, String);
+
+impl Ladder {
+    /// Refuses what cannot work whatever the source is. `file` goes into the error; `points` are the operating points that exist.
+    pub fn check(&self, file: &str, points: &[&str]) -> Result<(), ConfigError> {
+        self.first_wrong(points)
+            .map_or(Ok(()), |(field, value, accepted)| Err(ConfigError::Value { what: "ladder", file: file.to_owned(), field, value, accepted }))
+    }
+
+    fn first_wrong(&self, points: &[&str]) -> Option<Wrong> {
+        if !legal_name(&self.name) {
+            return Some(("name".into(), quoted(&self.name), name_accepted()));
+        }
+        if self.video.is_empty() || self.video.len() > MAX_RUNGS {
+            return Some(("video".into(), format!("{} rungs", self.video.len()), format!("1 to {MAX_RUNGS} [[video]] rungs")));
+        }
+        if self.audio.len() > MAX_RUNGS {
+            return Some(("audio".into(), format!("{} rungs", self.audio.len()), format!("up to {MAX_RUNGS} [[audio]] rungs")));
+        }
+        self.wrong_names().or_else(|| self.video.iter().find_map(|rung| video_wrong(rung, points))).or_else(|| self.audio.iter().find_map(audio_wrong))
+    }
+
+    fn wrong_names(&self) -> Option<Wrong> {
+        let video = self.video.iter().enumerate().map(|(i, rung)| (format!("video rung {}", i + 1), &rung.name));
+        let audio = self.audio.iter().enumerate().map(|(i, rung)| (format!("audio rung {}", i + 1), &rung.name));
+        let mut seen: HashMap<&str, String> = HashMap::new();
+        for (place, name) in video.chain(audio) {
+            let field = format!("name of {place}");
+            if !legal_name(name) {
+                return Some((field, quoted(name), name_accepted()));
+            }
+            if let Some(first) = seen.insert(name, place) {
+                return Some((field, quoted(name), format!("a name of its own ({first} has this one)")));
+            }
+        }
+        None
+    }
+}
+
+fn video_wrong(rung: &VideoRung, points: &[&str]) -> Option<Wrong> {
+    let wrong = |field: &str, value: String, accepted: String| Some((format!("{field} of video rung \"{}\"", rung.name), value, accepted));
+    for (field, size) in [("width", rung.width), ("height", rung.height)] {
+        if !SIZES.contains(&size) || !size.is_multiple_of(2) {
+            return wrong(field, size.to_string(), format!("an even number from {} to {}", SIZES.start(), SIZES.end()));
+        }
+    }
+    if !CAPS.contains(&rung.max_bitrate.0) {
+        return wrong("max_bitrate", rung.max_bitrate.to_string(), range(&CAPS));
+    }
+    if !QUALITIES.contains(&rung.quality) {
+        return wrong("quality", rung.quality.to_string(), format!("{} (best) to {}", QUALITIES.start(), QUALITIES.end()));
+    }
+    if !points.contains(&rung.point.as_str()) {
+        return wrong("point", quoted(&rung.point), listed(points.iter().copied()));
+    }
+    None
+}
+
+fn audio_wrong(rung: &AudioRung) -> Option<Wrong> {
+    let wrong = |field: &str, value: String, accepted: String| Some((format!("{field} of audio rung \"{}\"", rung.name), value, accepted));
+    if !(1..=2).contains(&rung.channels) {
+        return wrong("channels", rung.channels.to_string(), "1 or 2".into());
+    }
+    let bitrates = *AUDIO_BITRATES.start()..=(*AUDIO_BITRATES.end()).min(AAC_CHANNEL * u64::from(rung.channels));
+    if !bitrates.contains(&rung.bitrate.0) {
+        return wrong("bitrate", rung.bitrate.to_string(), format!("{} with {} channel(s)", range(&bitrates), rung.channels));
+    }
+    None
+}
+
+fn range(bits: &RangeInclusive<u64>) -> String {
+    format!("{} to {}", Bitrate(*bits.start()), Bitrate(*bits.end()))
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.escape_debug())
+}
+
+/// Reads a width or height, so that a wrong type is told what a size is.
+pub(super) fn size<'de, D: serde::Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
+    struct Size;
+    impl serde::de::Visitor<'_> for Size {
+        type Value = u32;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "an even number from {} to {}", SIZES.start(), SIZES.end())
+        }
+        fn visit_u64<E: serde::de::Error>(self, size: u64) -> Result<u32, E> {
+            u32::try_from(size).map_err(|_| E::invalid_value(serde::de::Unexpected::Unsigned(size), &self))
+        }
+        fn visit_i64<E: serde::de::Error>(self, size: i64) -> Result<u32, E> {
+            u32::try_from(size).map_err(|_| E::invalid_value(serde::de::Unexpected::Signed(size), &self))
+        }
+    }
+    d.deserialize_any(Size)
+}
+
+/// Whether `name` can be a ladder, a track and a folder.
+pub fn legal_name(name: &str) -> bool {
+    let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
+    !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(legal) && !name.starts_with('.') && !name.ends_with(".tmp") && !RESERVED.contains(&name)
+}
+
+fn name_accepted() -> String {
+    format!(
+        "1 to {MAX_NAME} characters of a-z, 0-9, dot, underscore and hyphen, not starting with a dot, not ending in .tmp, and none of {}",
+        listed(RESERVED.iter().copied())
+    )
+}

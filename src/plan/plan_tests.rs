@@ -1,0 +1,152 @@
+use super::*;
+use crate::job::{Job, Wishes};
+
+/// A source of 25 progressive SDR pictures a second, with sound.
+pub(crate) fn source(width: u32, height: u32, sar: (u32, u32)) -> SourceFacts {
+    let rate = Rate::new(25, 1).expect("legal");
+    SourceFacts { width, height, sar, rate, interlaced: false, hdr: false, sample_rate: Some(44_100) }
+}
+
+/// A job with a built-in ladder, an input file, and more lines of TOML.
+pub(crate) fn job(ladder: &str, more: &str) -> Job {
+    let input = if more.contains("inputs") { "" } else { "inputs = [\"a.ts\"]\n" };
+    let wishes: Wishes = toml::from_str(&format!("{input}outputs = [\"o\"]\nladder = \"{ladder}\"\n{more}")).expect("TOML");
+    wishes.check("test").expect("legal")
+}
+
+fn with_rungs(rungs: &[(&str, &str, u32, u32)]) -> Job {
+    let mut job = job("tiny", "");
+    let like = job.ladder.video[0].clone();
+    job.ladder.video = rungs
+        .iter()
+        .map(|(name, codec, width, height)| {
+            let codec = serde_json::from_str(&format!("\"{codec}\"")).expect("a codec");
+            crate::ladder::VideoRung { name: (*name).to_owned(), codec, width: *width, height: *height, ..like.clone() }
+        })
+        .collect();
+    job
+}
+
+fn sizes(plan: &Plan) -> Vec<(&str, u32, u32)> {
+    plan.video.iter().map(|r| (r.name.as_str(), r.width, r.height)).collect()
+}
+
+#[test]
+fn rungs_above_the_source_are_left_out_with_a_line() {
+    let plan = resolve(&job("avc-1080p-6", ""), &source(1024, 576, (1, 1)), None).expect("resolves");
+    assert_eq!(sizes(&plan), [("avc-540p", 960, 540), ("avc-432p", 768, 432), ("avc-360p", 640, 360), ("avc-270p", 480, 270)]);
+    assert_eq!(plan.left_out, ["avc-1080p (1920x1080) left out: the source is 1024x576", "avc-720p (1280x720) left out: the source is 1024x576"]);
+}
+
+#[test]
+fn anamorphic_and_portrait_sources_keep_their_shape() {
+    let plan = resolve(&job("avc-1080p-6", ""), &source(720, 576, (64, 45)), None).expect("resolves");
+    assert_eq!(sizes(&plan).first(), Some(&("avc-540p", 960, 540)));
+    assert!(plan.left_out[0].ends_with("the source is 1024x576"), "{:?}", plan.left_out);
+    let plan = resolve(&job("avc-1080p-6", ""), &source(720, 1280, (1, 1)), None).expect("resolves");
+    assert_eq!(sizes(&plan), [("avc-720p", 720, 1280), ("avc-540p", 540, 960), ("avc-432p", 432, 768), ("avc-360p", 360, 640), ("avc-270p", 270, 480)]);
+    let plan = resolve(&job("avc-1080p-6", ""), &source(3026, 1386, (1, 1)), None).expect("resolves");
+    assert_eq!(sizes(&plan)[0], ("avc-1080p", 1920, 880));
+}
+
+#[test]
+fn a_source_below_every_rung_still_gets_the_smallest_at_its_own_size() {
+    let plan = resolve(&job("tiny", ""), &source(255, 143, (1, 1)), None).expect("resolves");
+    assert_eq!(sizes(&plan), [("avc-180p", 254, 142)]);
+    assert_eq!(plan.left_out, ["avc-270p (480x270) left out: the source is 254x142"]);
+    assert_eq!(plan.warnings, ["avc-180p (320x180) is made at 254x142: the source is no larger"]);
+}
+
+#[test]
+fn sizes_that_no_encoder_takes_are_refused() {
+    for (width, height) in [(8, 8), (0, 0), (15, 1000), (16_386, 100), (u32::MAX, u32::MAX)] {
+        let error = resolve(&job("tiny", ""), &source(width, height, (1, 1)), None).expect_err("refused").to_string();
+        assert!(error.contains(&format!("size = {width}x{height}")) && error.contains("16 to 16384"), "{error}");
+    }
+}
+
+#[test]
+fn largest_first_and_two_lanes_where_one_core_is_too_slow() {
+    let rungs = with_rungs(&[("small", "avc", 320, 180), ("large", "avc", 1920, 1080), ("middle", "avc", 1280, 720)]);
+    let mut source = source(1920, 1080, (1, 1));
+    let lanes = |source: &SourceFacts| {
+        let plan = resolve(&rungs, source, None).expect("resolves");
+        plan.video.iter().map(|r| (r.name.clone(), r.lanes)).collect::<Vec<_>>()
+    };
+    assert_eq!(lanes(&source), [("large".to_owned(), 2), ("middle".to_owned(), 1), ("small".to_owned(), 1)]);
+    source.rate = Rate::new(50, 1).expect("legal");
+    assert_eq!(lanes(&source)[1].1, 1, "1280x720 at 50 is the limit");
+    source.rate = Rate::new(60_000, 1001).expect("legal");
+    assert_eq!(lanes(&source)[1].1, 2);
+}
+
+#[test]
+fn the_grid_is_the_sources_rate_capped_to_60_or_the_jobs() {
+    let grid = |more: &str, num: u32, den: u32| {
+        let mut source = source(1920, 1080, (1, 1));
+        source.rate = Rate::new(num, den).expect("legal");
+        let plan = resolve(&job("tiny", more), &source, None).expect("resolves");
+        (plan.grid.rate.to_string(), plan.grid.gop_slots)
+    };
+    assert_eq!(grid("", 30_000, 1001), ("30000/1001".into(), 60));
+    assert_eq!(grid("", 120, 1), ("60".into(), 120));
+    assert_eq!(grid("", 100, 1), ("50".into(), 100));
+    assert_eq!(grid("", 120_000, 1001), ("60000/1001".into(), 120));
+    assert_eq!(grid("rate = \"24000/1001\"", 25, 1), ("24000/1001".into(), 48));
+    assert_eq!(grid("segment = \"0.5s\"", 2, 1), ("2".into(), 2), "a GOP has two slots at least");
+}
+
+#[test]
+fn codecs_without_a_backend_are_left_out_or_refused() {
+    let some = with_rungs(&[("h", "hevc", 640, 360), ("a", "avc", 320, 180)]);
+    let plan = resolve(&some, &source(1920, 1080, (1, 1)), None).expect("one rung remains");
+    assert_eq!(sizes(&plan), [("a", 320, 180)]);
+    assert_eq!(plan.left_out, ["h left out: no backend yet for hevc (there is avc by x264)"]);
+    let none = with_rungs(&[("h", "hevc", 640, 360), ("v", "av1", 320, 180)]);
+    let error = resolve(&none, &source(1920, 1080, (1, 1)), None).expect_err("nothing remains").to_string();
+    assert!(error.contains("codec = hevc, av1") && error.contains("no backend yet") && error.contains("avc by x264"), "{error}");
+}
+
+#[test]
+fn a_backend_that_does_not_exist_is_refused() {
+    let mut job = job("tiny", "");
+    job.ladder.video[0].backend = vec!["x264".into(), "nvenc".into()];
+    let error = resolve(&job, &source(1920, 1080, (1, 1)), None).expect_err("unknown").to_string();
+    assert!(error.contains("backend of video rung \"avc-270p\" = \"nvenc\"") && error.contains("avc by x264"), "{error}");
+}
+
+#[test]
+fn sound_is_made_where_there_is_any() {
+    let plan = resolve(&job("tiny", ""), &source(640, 360, (1, 1)), Some("deu")).expect("resolves");
+    let made: Vec<_> = plan.audio.iter().map(|a| (a.name.as_str(), a.bitrate, a.grid.sample_rate, a.grid.frame, a.language.as_str())).collect();
+    assert_eq!(made, [("aac-128k", 128_000, 48_000, 1024, "deu"), ("aac-64k", 64_000, 48_000, 1024, "deu")]);
+    assert_eq!(plan.audio[0].grid.video, plan.grid);
+    let odd = resolve(&job("tiny", ""), &source(640, 360, (1, 1)), Some("D\u{e4}")).expect("resolves");
+    assert_eq!(odd.audio[0].language, "und");
+    let silent = SourceFacts { sample_rate: None, ..source(640, 360, (1, 1)) };
+    let plan = resolve(&job("tiny", ""), &silent, None).expect("resolves");
+    assert_eq!(
+        (plan.audio.len(), plan.left_out),
+        (0, vec!["aac-128k left out: the source has no sound".to_owned(), "aac-64k left out: the source has no sound".into()])
+    );
+    let plan = resolve(&job("tiny", "[select]\nno_audio = true"), &source(640, 360, (1, 1)), None).expect("resolves");
+    assert_eq!(plan.left_out[0], "aac-128k left out: no sound was asked for");
+}
+
+#[test]
+fn warnings_say_what_a_user_should_know() {
+    let warned = |more: &str, change: fn(&mut SourceFacts)| {
+        let mut source = source(640, 360, (1, 1));
+        change(&mut source);
+        resolve(&job("tiny", more), &source, None).expect("resolves").warnings.join("; ")
+    };
+    let udp = "inputs = [\"udp://127.0.0.1:5000\"]\n";
+    assert_eq!(warned("", |_| {}), "");
+    assert_eq!(warned("inputs = [\"testsrc:\"]\n", |_| {}), "", "its stamps are UTC");
+    assert_eq!(warned(udp, |_| {}), "not locked to another worker, unless the feed carries UTC stamps: give --anchor SECONDS=UTC or --clock sei");
+    assert_eq!(warned(&format!("{udp}[timeline]\nanchor = \"0=0\""), |_| {}), "");
+    assert_eq!(warned(&format!("{udp}[timeline]\nclock = \"sei\""), |_| {}), "");
+    assert!(warned(&format!("{udp}[timeline]\nclock = \"arrival\""), |_| {}).starts_with("not locked to another worker: give"));
+    assert!(warned("", |s| s.hdr = true).contains("no tone mapping"));
+    assert!(warned("", |s| s.rate = Rate::new(120, 1).expect("legal")).contains("120 pictures a second; 60"));
+}

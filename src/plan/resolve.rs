@@ -1,0 +1,175 @@
+//! A job and a source to a plan. Pure: the same two give the same plan, whatever the machine is doing.
+
+use super::backends::{self, BACKENDS, Missing};
+use super::fit::{Fit, MIN_SIDE, Shape, Size};
+use super::{AudioRendition, Plan, Rendition, SAMPLE_RATE, SourceFacts};
+use crate::class::{self, Build};
+use crate::job::check::MAX_RATE;
+use crate::job::{ClockKind, Job, is_file};
+use crate::ladder::VideoRung;
+use crate::time::{AudioGrid, Grid, Rate};
+
+/// Samples of an AAC-LC frame (ISO/IEC 14496-3).
+pub const AAC_FRAME: u32 = 1024;
+
+/// The largest side of a source.
+pub const MAX_SOURCE: u32 = 16_384;
+
+/// Pictures of one core: a rung with more pixels a second than this gets two lanes (1280x720 at 50 is what x264 veryfast makes on one core with room to spare).
+pub const LANE_PIXELS: u64 = 1280 * 720 * 50;
+
+/// Why a job and a source do not go together.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PlanError {
+    /// The source's picture is too small or too large.
+    #[error("source: size = {width}x{height}; accepted: {MIN_SIDE} to {MAX_SOURCE} each way")]
+    Size {
+        /// Coded width.
+        width: u32,
+        /// Coded height.
+        height: u32,
+    },
+    /// A rung names a backend that cannot serve it.
+    #[error("ladder {ladder}: backend of video rung \"{rung}\" = \"{backend}\"; accepted: {accepted}")]
+    Backend {
+        /// Ladder name.
+        ladder: String,
+        /// Rung name.
+        rung: String,
+        /// As written.
+        backend: String,
+        /// What exists.
+        accepted: String,
+    },
+    /// No rung's codec has a backend.
+    #[error("ladder {ladder}: codec = {codecs}: no backend yet; accepted: {accepted}")]
+    NoBackend {
+        /// Ladder name.
+        ladder: String,
+        /// What the rungs ask for.
+        codecs: String,
+        /// What exists.
+        accepted: String,
+    },
+}
+
+/// Resolves `job` against `source`. `language` is that of the chosen sound, ISO 639-2, where the source says; anything else counts as `und`.
+pub fn resolve(job: &Job, source: &SourceFacts, language: Option<&str>) -> Result<Plan, PlanError> {
+    let shape = Shape::of(source);
+    let own = shape.size();
+    let sides = [source.width, source.height, own.width, own.height];
+    if sides.iter().any(|side| !(MIN_SIDE..=MAX_SOURCE).contains(side)) {
+        return Err(PlanError::Size { width: source.width, height: source.height });
+    }
+    let grid = Grid::new(job.rate.unwrap_or_else(|| grid_rate(source.rate)), job.segment);
+    let mut plan =
+        Plan { class: String::new(), source: source.clone(), grid, video: Vec::new(), audio: Vec::new(), left_out: Vec::new(), warnings: Vec::new() };
+    add_video(&mut plan, job, shape)?;
+    add_audio(&mut plan, job, language);
+    plan.warnings.extend(warnings(job, source));
+    plan.class = class::of(&plan, job, &Build::here());
+    Ok(plan)
+}
+
+/// The rate of the grid for a source: its own, halved until it is at most 60.
+fn grid_rate(rate: Rate) -> Rate {
+    let half = |rate: &Rate| if rate.num() > MAX_RATE * rate.den() { Rate::new(rate.num(), rate.den() * 2) } else { None };
+    std::iter::successors(Some(rate), half).last().unwrap_or(rate)
+}
+
+fn add_video(plan: &mut Plan, job: &Job, shape: Shape) -> Result<(), PlanError> {
+    let ladder = &job.ladder;
+    let mut served: Vec<(&VideoRung, Vec<String>)> = Vec::new();
+    for rung in &ladder.video {
+        match backends::choose(rung, BACKENDS) {
+            Ok(names) => served.push((rung, names)),
+            Err(Missing::Codec) => {
+                plan.left_out.push(format!("{} left out: no backend yet for {} (there is {})", rung.name, rung.codec.name(), backends::offered(BACKENDS)));
+            }
+            Err(Missing::Name(backend)) => {
+                return Err(PlanError::Backend { ladder: ladder.name.clone(), rung: rung.name.clone(), backend, accepted: backends::offered(BACKENDS) });
+            }
+        }
+    }
+    let Some(smallest) = served.iter().min_by_key(|(rung, _)| u64::from(rung.width) * u64::from(rung.height)).cloned() else {
+        let mut codecs: Vec<&str> = ladder.video.iter().map(|rung| rung.codec.name()).collect();
+        codecs.dedup();
+        return Err(PlanError::NoBackend { ladder: ladder.name.clone(), codecs: codecs.join(", "), accepted: backends::offered(BACKENDS) });
+    };
+    let own = shape.size();
+    let all_above = served.iter().all(|(rung, _)| shape.fit(rung.width, rung.height) == Fit::Above);
+    for (rung, names) in served {
+        match shape.fit(rung.width, rung.height) {
+            Fit::Size(size) => plan.video.push(rendition(rung, names, size, plan.grid)),
+            Fit::Above if all_above && rung.name == smallest.0.name => {
+                let line = format!("{} ({}x{}) is made at {}x{}: the source is no larger", rung.name, rung.width, rung.height, own.width, own.height);
+                plan.warnings.push(line);
+                plan.video.push(rendition(rung, names, own, plan.grid));
+            }
+            Fit::Above => {
+                let line = format!("{} ({}x{}) left out: the source is {}x{}", rung.name, rung.width, rung.height, own.width, own.height);
+                plan.left_out.push(line);
+            }
+        }
+    }
+    plan.video.sort_by_key(|r| std::cmp::Reverse((u64::from(r.width) * u64::from(r.height), r.max_bitrate)));
+    Ok(())
+}
+
+fn rendition(rung: &VideoRung, backends: Vec<String>, size: Size, grid: Grid) -> Rendition {
+    let pixels = u64::from(size.width) * u64::from(size.height) * u64::from(grid.rate.num());
+    Rendition {
+        name: rung.name.clone(),
+        codec: rung.codec,
+        width: size.width,
+        height: size.height,
+        grid,
+        max_bitrate: rung.max_bitrate.0,
+        quality: rung.quality,
+        point: rung.point.clone(),
+        backends,
+        lanes: if pixels > LANE_PIXELS * u64::from(grid.rate.den()) { 2 } else { 1 },
+    }
+}
+
+fn add_audio(plan: &mut Plan, job: &Job, language: Option<&str>) {
+    let absent = match plan.source.sample_rate {
+        _ if job.select.no_audio => Some("no sound was asked for"),
+        None => Some("the source has no sound"),
+        Some(_) => None,
+    };
+    let legal = |code: &&str| code.len() == 3 && code.bytes().all(|b| b.is_ascii_lowercase());
+    let language = language.filter(legal).unwrap_or("und");
+    for rung in &job.ladder.audio {
+        if let Some(why) = absent {
+            plan.left_out.push(format!("{} left out: {why}", rung.name));
+            continue;
+        }
+        plan.audio.push(AudioRendition {
+            name: rung.name.clone(),
+            codec: rung.codec,
+            bitrate: rung.bitrate.0,
+            channels: rung.channels,
+            grid: AudioGrid { video: plan.grid, sample_rate: SAMPLE_RATE, frame: AAC_FRAME },
+            language: language.to_owned(),
+        });
+    }
+}
+
+fn warnings(job: &Job, source: &SourceFacts) -> Vec<String> {
+    let mut lines = Vec::new();
+    let live = job.inputs.iter().any(|input| !is_file(input) && !input.starts_with("testsrc:"));
+    let locked = job.timeline.anchor.is_some() || job.timeline.clock == ClockKind::Sei;
+    if live && !locked {
+        let unless = if job.timeline.clock == ClockKind::Auto { ", unless the feed carries UTC stamps" } else { "" };
+        lines.push(format!("not locked to another worker{unless}: give --anchor SECONDS=UTC or --clock sei"));
+    }
+    if source.hdr {
+        lines.push("the source is HDR (PQ or HLG) and there is no tone mapping yet: highlights are clipped to SDR".to_owned());
+    }
+    let made = grid_rate(source.rate);
+    if job.rate.is_none() && made != source.rate {
+        lines.push(format!("the source has {} pictures a second; {made} are made", source.rate));
+    }
+    lines
+}
