@@ -142,6 +142,13 @@ pub fn is_plain_planar(format: ffmpeg::format::Pixel) -> bool {
     d.flags as i64 & i64::from(odd) == 0 && apart && components.iter().all(|c| c.shift == 0) && (n == 1 || n == 3)
 }
 
+/// Bits of the first component, and whether the format is RGB; (8, false) for what libav does not describe.
+pub fn depth_and_rgb(format: ffmpeg::format::Pixel) -> (u32, bool) {
+    // SAFETY: the call looks a number up in a static table and returns a pointer into it, or null, which is checked.
+    let descriptor = unsafe { ffi::av_pix_fmt_desc_get(format.into()).as_ref() };
+    descriptor.map_or((8, false), |d| (u32::try_from(d.comp[0].depth).unwrap_or(8), d.flags & u64::from(ffi::AV_PIX_FMT_FLAG_RGB as u32) != 0))
+}
+
 /// The format among `choices` that loses least of `format`.
 pub fn nearest_format(format: ffmpeg::format::Pixel, choices: &[ffmpeg::format::Pixel]) -> ffmpeg::format::Pixel {
     let mut list: Vec<ffi::AVPixelFormat> = choices.iter().map(|&c| c.into()).collect();

@@ -10,11 +10,9 @@ use std::sync::Arc;
 pub fn black(like: &Picture) -> Picture {
     let Picture::Cpu(like) = like;
     let mut black = Video::new(like.format(), like.width(), like.height());
-    black.set_color_range(like.color_range());
-    black.set_color_space(like.color_space());
-    black.set_color_primaries(like.color_primaries());
-    black.set_color_transfer_characteristic(like.color_transfer_characteristic());
-    crate::ffmpeg::set_sar(&mut black, like.aspect_ratio());
+    if let Err(error) = crate::ffmpeg::copy_properties(like, &mut black) {
+        tracing::warn!(%error, "filler is not described as the feed's pictures are");
+    }
     let full = like.color_range() == Range::JPEG || is_jpeg(like.format());
     let (depth, rgb) = crate::ffmpeg::depth_and_rgb(like.format());
     for plane in 0..black.planes() {
