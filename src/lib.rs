@@ -15,8 +15,10 @@
 pub mod capture;
 pub mod encode;
 pub mod frame;
+pub mod inspect;
 pub mod job;
 pub mod ladder;
+pub mod mux;
 pub mod plan;
 pub mod sink;
 pub mod time;
