@@ -13,10 +13,13 @@
 //! Stages know queues, never each other; only `pipeline` knows the topology.
 
 pub mod capture;
+pub mod downscale;
 pub mod encode;
+pub mod ffmpeg;
 pub mod frame;
 pub mod job;
 pub mod ladder;
 pub mod plan;
+pub mod schedule;
 pub mod sink;
 pub mod time;
