@@ -10,8 +10,14 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
+mod frames;
 mod host;
 
+pub use frames::{
+    Colour, FramePool, Layout, colour, copy_plane, extradata, format_name, layout, plane, planes_mut, set_extradata, share_samples, tag_bt709,
+};
+#[cfg(test)]
+pub use frames::testing;
 pub use host::{Access, access, pin_cpu};
 
 /// What the codec parameters say of a stream.

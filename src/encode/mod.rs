@@ -1,5 +1,22 @@
 //! Encoding: the [`Encoder`] trait, the [`BACKENDS`] table, and what leaves for the muxer.
 
+pub mod annexb;
+pub mod level;
+pub mod point;
+pub mod probe;
+pub mod queue;
+pub mod runner;
+pub mod x264;
+
+#[cfg(test)]
+mod determinism_tests;
+#[cfg(test)]
+mod runner_tests;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod x264_tests;
+
 use crate::frame::{End, Frame};
 use crate::ladder::VideoCodec;
 use crate::plan::Rendition;
@@ -91,6 +108,19 @@ pub struct Candidate {
     pub lifetime: Lifetime,
     /// Opens one.
     pub open: fn(&Rendition, &Recipe) -> Result<Opened, EncodeError>,
+}
+
+/// All backends of all video codecs. To add one: a file here, a line in this table.
+pub const BACKENDS: &[Candidate] = &[
+    Candidate { name: "x264", codecs: &[VideoCodec::Avc], lifetime: Lifetime::Gop, open: x264::open },
+    Candidate { name: "probe", codecs: &[VideoCodec::Avc], lifetime: Lifetime::Gop, open: probe::open },
+    #[cfg(test)]
+    Candidate { name: "probe-breaks", codecs: &[VideoCodec::Avc], lifetime: Lifetime::Gop, open: probe::open_breaking },
+];
+
+/// The backend called `name`.
+pub fn find(name: &str) -> Option<&'static Candidate> {
+    BACKENDS.iter().find(|b| b.name == name)
 }
 
 /// What a rung does with a GOP (`schedule.rs` decides).

@@ -1,0 +1,51 @@
+//! The instruction set that codecs and scalers are pinned to, so that bytes do not depend on the machine.
+//!
+//! A newer machine is held down to x86-64-v3; a machine below that uses its own baseline, and is of another class.
+
+/// What everything on this host is pinned to. Part of a worker's class.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Isa {
+    /// x86-64-v3: AVX2, FMA, BMI1 and BMI2.
+    Avx2,
+    /// Any x86-64.
+    Sse2,
+    /// Another architecture, at its baseline.
+    Baseline,
+}
+
+impl Isa {
+    /// The level of this host. The same for the life of the process.
+    pub fn pinned() -> Isa {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let v3 = is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("fma")
+                && is_x86_feature_detected!("bmi1")
+                && is_x86_feature_detected!("bmi2")
+                && is_x86_feature_detected!("lzcnt")
+                && is_x86_feature_detected!("f16c");
+            if v3 { Isa::Avx2 } else { Isa::Sse2 }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        Isa::Baseline
+    }
+
+    /// As it is written into the class of a worker.
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Avx2 => "x86-64-v3",
+            Isa::Sse2 => "x86-64",
+            Isa::Baseline => std::env::consts::ARCH,
+        }
+    }
+
+    /// As x264 wants it in `asm=`.
+    pub fn x264(self) -> &'static str {
+        match self {
+            Isa::Avx2 => "avx2",
+            Isa::Sse2 => "sse2",
+            Isa::Baseline if cfg!(target_arch = "aarch64") => "neon",
+            Isa::Baseline => "0",
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Operating points: named sets of encoder settings, spelled out, so that neither a library's new defaults nor the quality target alters a parameter set.
+
+/// What an operating point sets in x264. The rest (rate, structure, threads, colour) is the same for all; see `x264.rs`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct X264Point {
+    /// Name in ladders and plans: that of the x264 preset of version 164 whose values these are.
+    pub name: &'static str,
+    /// Reference frames (`num_ref_frames` is this or what the B-pyramid needs).
+    pub refs: u32,
+    /// Consecutive B frames.
+    pub bframes: u32,
+    /// Pictures of lookahead: memory, delay, and how far the rate is planned.
+    pub lookahead: u32,
+    /// 8x8 transform, hence High profile.
+    pub transform_8x8: bool,
+    /// Settings in x264's own words.
+    pub settings: &'static [(&'static str, &'static str)],
+}
+
+/// Names of all points, fastest first.
+pub const POINTS: &[&str] = &["ultrafast", "superfast", "veryfast", "faster", "fast", "medium"];
+
+/// The point called `name`.
+pub fn x264(name: &str) -> Option<&'static X264Point> {
+    X264.iter().find(|p| p.name == name)
+}
+
+macro_rules! settings {
+    ($($key:literal = $value:literal),* $(,)?) => { &[$(($key, $value)),*] };
+}
+
+const X264: [X264Point; 6] = [
+    X264Point {
+        name: "ultrafast",
+        refs: 1,
+        bframes: 0,
+        lookahead: 0,
+        transform_8x8: false,
+        settings: settings! {
+            "b-adapt" = "0", "b-pyramid" = "none", "weightb" = "0", "weightp" = "0", "cabac" = "0", "no-deblock" = "1", "partitions" = "none", "direct" = "spatial",
+            "me" = "dia", "merange" = "16", "subme" = "0", "mixed-refs" = "0", "trellis" = "0", "8x8dct" = "0", "aq-mode" = "0", "mbtree" = "0",
+            "psy" = "1", "psy-rd" = "1.0,0.0", "chroma-me" = "1", "fast-pskip" = "1", "dct-decimate" = "1",
+        },
+    },
+    X264Point {
+        name: "superfast",
+        refs: 1,
+        bframes: 3,
+        lookahead: 0,
+        transform_8x8: true,
+        settings: settings! {
+            "b-adapt" = "1", "b-pyramid" = "normal", "weightb" = "1", "weightp" = "1", "cabac" = "1", "deblock" = "0,0", "partitions" = "i4x4,i8x8", "direct" = "spatial",
+            "me" = "dia", "merange" = "16", "subme" = "1", "mixed-refs" = "0", "trellis" = "0", "8x8dct" = "1", "aq-mode" = "1", "aq-strength" = "1.0", "mbtree" = "0",
+            "psy" = "1", "psy-rd" = "1.0,0.0", "chroma-me" = "1", "fast-pskip" = "1", "dct-decimate" = "1",
+        },
+    },
+    X264Point {
+        name: "veryfast",
+        refs: 1,
+        bframes: 3,
+        lookahead: 10,
+        transform_8x8: true,
+        settings: settings! {
+            "b-adapt" = "1", "b-pyramid" = "normal", "weightb" = "1", "weightp" = "1", "cabac" = "1", "deblock" = "0,0", "partitions" = "p8x8,b8x8,i4x4,i8x8",
+            "direct" = "spatial", "me" = "hex", "merange" = "16", "subme" = "2", "mixed-refs" = "0", "trellis" = "0", "8x8dct" = "1", "aq-mode" = "1",
+            "aq-strength" = "1.0", "mbtree" = "1", "psy" = "1", "psy-rd" = "1.0,0.0", "chroma-me" = "1", "fast-pskip" = "1", "dct-decimate" = "1",
+        },
+    },
+    X264Point {
+        name: "faster",
+        refs: 2,
+        bframes: 3,
+        lookahead: 20,
+        transform_8x8: true,
+        settings: settings! {
+            "b-adapt" = "1", "b-pyramid" = "normal", "weightb" = "1", "weightp" = "1", "cabac" = "1", "deblock" = "0,0", "partitions" = "p8x8,b8x8,i4x4,i8x8",
+            "direct" = "spatial", "me" = "hex", "merange" = "16", "subme" = "4", "mixed-refs" = "0", "trellis" = "1", "8x8dct" = "1", "aq-mode" = "1",
+            "aq-strength" = "1.0", "mbtree" = "1", "psy" = "1", "psy-rd" = "1.0,0.0", "chroma-me" = "1", "fast-pskip" = "1", "dct-decimate" = "1",
+        },
+    },
+    X264Point {
+        name: "fast",
+        refs: 2,
+        bframes: 3,
+        lookahead: 30,
+        transform_8x8: true,
+        settings: settings! {
+            "b-adapt" = "1", "b-pyramid" = "normal", "weightb" = "1", "weightp" = "1", "cabac" = "1", "deblock" = "0,0", "partitions" = "p8x8,b8x8,i4x4,i8x8",
+            "direct" = "spatial", "me" = "hex", "merange" = "16", "subme" = "6", "mixed-refs" = "1", "trellis" = "1", "8x8dct" = "1", "aq-mode" = "1",
+            "aq-strength" = "1.0", "mbtree" = "1", "psy" = "1", "psy-rd" = "1.0,0.0", "chroma-me" = "1", "fast-pskip" = "1", "dct-decimate" = "1",
+        },
+    },
+    X264Point {
+        name: "medium",
+        refs: 3,
+        bframes: 3,
+        lookahead: 40,
+        transform_8x8: true,
+        settings: settings! {
+            "b-adapt" = "1", "b-pyramid" = "normal", "weightb" = "1", "weightp" = "2", "cabac" = "1", "deblock" = "0,0", "partitions" = "p8x8,b8x8,i4x4,i8x8",
+            "direct" = "spatial", "me" = "hex", "merange" = "16", "subme" = "7", "mixed-refs" = "1", "trellis" = "1", "8x8dct" = "1", "aq-mode" = "1",
+            "aq-strength" = "1.0", "mbtree" = "1", "psy" = "1", "psy-rd" = "1.0,0.0", "chroma-me" = "1", "fast-pskip" = "1", "dct-decimate" = "1",
+        },
+    },
+];
+
+impl X264Point {
+    /// Frames that a decoder must hold (`max_dec_frame_buffering`): the references, and with a B-pyramid one more for each further B level, at least 4 as x264 counts.
+    pub fn dpb_frames(&self) -> u32 {
+        if self.bframes > 0 { self.refs.max(4) } else { self.refs }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_has_its_settings() {
+        assert_eq!(X264.map(|p| p.name), POINTS);
+        assert!(x264("placebo").is_none());
+        for point in &X264 {
+            assert_eq!(point.settings.contains(&("8x8dct", "1")), point.transform_8x8, "{}", point.name);
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The queues into a rung: which lane gets a GOP, and what happens when the rung is late.
+
+use super::runner::Lane;
+use super::{ToMux, TrackId, Why};
+use crate::frame::{End, Flow, Frame};
+use crate::job::Pace;
+use crate::plan::Rendition;
+use crate::schedule::Schedule;
+use crate::time::GopId;
+use crossbeam::channel::{Sender, bounded};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// What a rung counts, for status and metrics.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// GOPs left out because the rung was late.
+    pub late: AtomicU64,
+    /// GOPs that every backend failed on, or that broke off.
+    pub failed: AtomicU64,
+    /// Attempts beyond the first.
+    pub retried: AtomicU64,
+    /// GOPs sent on although they exceed 1.10 x cap.
+    pub over_cap: AtomicU64,
+}
+
+/// The receiving end is gone: its thread failed, and says why itself.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Gone {
+    /// Rung name.
+    pub rung: String,
+}
+
+/// The sending side of a rung. GOP k goes to lane k mod n, whole or not at all.
+///
+/// `Pace::Fast`: a lane's queue holds a few frames (a GOP where there are several lanes, so that they work at once), and sending waits for room.
+/// `Pace::Live`: it holds two GOPs; a GOP that opens while more than one is still waiting is left out and counted. Sending then never waits.
+pub struct RungQueue {
+    rung: String,
+    size: (u32, u32),
+    track: TrackId,
+    gop_slots: usize,
+    pace: Pace,
+    lanes: Vec<Sender<Flow<Frame>>>,
+    /// The GOP that frames are let through for, and its lane.
+    open: Option<(GopId, usize)>,
+    tx: Sender<ToMux>,
+    counters: Arc<Counters>,
+}
+
+/// Frames that wait for a lane of a rung with one lane at `Pace::Fast`.
+const FAST_FRAMES: usize = 8;
+
+impl RungQueue {
+    /// The queue of a rung and its lanes, `rendition.lanes` of them, each to be run on a thread of its own. `config` is what the track's init segment says.
+    pub fn open(
+        rendition: &Rendition,
+        track: TrackId,
+        config: &[u8],
+        pace: Pace,
+        tx: &Sender<ToMux>,
+        schedule: &Arc<Schedule>,
+    ) -> (RungQueue, Vec<Lane>, Arc<Counters>) {
+        let count = (rendition.lanes.max(1) as usize).min(16);
+        let gop_slots = rendition.grid.gop_slots as usize;
+        let counters = Arc::new(Counters::default());
+        let running = Arc::new(AtomicUsize::new(count));
+        let capacity = match pace {
+            // And the end, so that it never waits either.
+            Pace::Live => gop_slots.saturating_mul(2).saturating_add(2),
+            Pace::Fast if count > 1 => gop_slots,
+            Pace::Fast => FAST_FRAMES,
+        };
+        let (lanes, runners) = (0..count)
+            .map(|_| {
+                let (lane_tx, rx) = bounded(capacity);
+                let lane = Lane {
+                    rendition: rendition.clone(),
+                    track,
+                    config: config.to_vec(),
+                    rx,
+                    tx: tx.clone(),
+                    schedule: Arc::clone(schedule),
+                    counters: Arc::clone(&counters),
+                    running: Arc::clone(&running),
+                };
+                (lane_tx, lane)
+            })
+            .unzip();
+        let queue = RungQueue {
+            rung: rendition.name.clone(),
+            size: (rendition.width, rendition.height),
+            track,
+            gop_slots,
+            pace,
+            lanes,
+            open: None,
+            tx: tx.clone(),
+            counters: Arc::clone(&counters),
+        };
+        (queue, runners, counters)
+    }
+
+    /// Size of this rung's pictures.
+    pub fn size(&self) -> (u32, u32) {
+        self.size
+    }
+
+    /// Hands a frame to its lane, or leaves its GOP out. Frames of a GOP whose first frame never came are dropped (a join in mid-GOP).
+    pub fn send(&mut self, frame: Frame) -> Result<(), Gone> {
+        if frame.opens_gop {
+            let lane = frame.gop.0.rem_euclid(self.lanes.len() as i64) as usize;
+            let late = self.pace == Pace::Live && self.lanes[lane].len() > self.gop_slots;
+            self.open = (!late).then_some((frame.gop, lane));
+            if late {
+                self.counters.late.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(rung = self.rung, segment = frame.gop.0, "left out: the rung is late");
+                let skipped = ToMux::Skipped { track: self.track, gop: frame.gop, why: Why::Late };
+                return self.tx.send(skipped).map_err(|_| self.gone());
+            }
+        }
+        match self.open {
+            Some((gop, lane)) if gop == frame.gop => self.lanes[lane].send(Flow::Item(frame)).map_err(|_| self.gone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells every lane that nothing follows.
+    pub fn end(&self, end: End) -> Result<(), Gone> {
+        self.lanes.iter().try_for_each(|lane| lane.send(Flow::End(end)).map_err(|_| self.gone()))
+    }
+
+    fn gone(&self) -> Gone {
+        Gone { rung: self.rung.clone() }
+    }
+}

@@ -1,0 +1,214 @@
+//! The runner and its queue, by what the muxer would see.
+
+use super::queue::RungQueue;
+use super::runner::RunError;
+use super::testing::{frames, pattern, rendition};
+use super::{Packet, Stats, ToMux, TrackId, Why, probe, runner};
+use crate::encode::Recipe;
+use crate::frame::{End, Flow, Frame};
+use crate::job::Pace;
+use crate::plan::Rendition;
+use crate::schedule::Schedule;
+use crate::time::{GopId, Rate};
+use crossbeam::channel::{Receiver, bounded, unbounded};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+const TRACK: TrackId = TrackId(2);
+const G: u32 = 8;
+
+fn rung(backends: &[&str]) -> Rendition {
+    rendition((64, 36), Rate::new(25, 1).expect("legal"), G, 1_000_000, backends)
+}
+
+fn config(of: &Rendition) -> Vec<u8> {
+    let recipe = Recipe { point: of.point.clone(), quality: of.quality, cap: of.max_bitrate, idr_at: Vec::new() };
+    probe::open(of, &recipe).expect("the probe opens").config
+}
+
+fn input(of: &Rendition, first: i64, count: u32) -> Vec<Frame> {
+    frames(of.grid, first, &(0..count).map(|n| pattern(64, 36, n)).collect::<Vec<_>>())
+}
+
+/// Runs a rung over `items` to its end and returns what the muxer got.
+fn run(of: &Rendition, items: Vec<Frame>, end: Option<End>) -> (Vec<ToMux>, Vec<Result<(), RunError>>) {
+    let (tx, rx) = unbounded();
+    let (mut queue, lanes, _) = RungQueue::open(of, TRACK, &config(of), Pace::Fast, &tx, &Arc::new(Schedule::new()));
+    drop(tx);
+    let threads: Vec<_> = lanes.into_iter().map(|lane| std::thread::spawn(move || lane.run())).collect();
+    for frame in items {
+        queue.send(frame).expect("the lane takes it");
+    }
+    if let Some(end) = end {
+        queue.end(end).expect("the lane takes the end");
+    }
+    drop(queue);
+    let results = threads.into_iter().map(|t| t.join().expect("no panic")).collect();
+    (rx.iter().collect(), results)
+}
+
+/// One line for each message; packets of one attempt as one.
+fn told(messages: &[ToMux]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut count = 0;
+    for message in messages {
+        let line = match message {
+            ToMux::Packet { gop, attempt, .. } => format!("packets {gop}.{attempt}"),
+            ToMux::Done { gop, attempt, stats, .. } => format!("done {gop}.{attempt} {}", stats.units),
+            ToMux::Void { gop, attempt, .. } => format!("void {gop}.{attempt}"),
+            ToMux::Skipped { gop, why, .. } => format!("skipped {gop} {why:?}"),
+            ToMux::End { end, .. } => format!("end {end:?}"),
+        };
+        if line.starts_with("packets") && lines.last().is_some_and(|l| l.starts_with(&line)) {
+            count += 1;
+            *lines.last_mut().expect("just seen") = format!("{line} x{count}");
+        } else {
+            count = 1;
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+fn packets(messages: &[ToMux], number: i64, of_attempt: u32) -> Vec<Packet> {
+    let of = |m: &ToMux| match m {
+        ToMux::Packet { gop, attempt, packet, .. } if gop.0 == number && *attempt == of_attempt => Some(packet.clone()),
+        _ => None,
+    };
+    messages.iter().filter_map(of).collect()
+}
+
+#[test]
+fn whole_gops_then_a_short_one_at_the_end_of_the_event() {
+    let of = rung(&["probe"]);
+    let (messages, results) = run(&of, input(&of, 80, 2 * G + 3), Some(End::Ended));
+    assert_eq!(results, [Ok(())]);
+    let want = ["packets 10.0 x8", "done 10.0 8", "packets 11.0 x8", "done 11.0 8", "packets 12.0 x3", "done 12.0 3", "end Ended"];
+    assert_eq!(told(&messages), want);
+}
+
+#[test]
+fn leaving_discards_the_open_gop() {
+    let of = rung(&["probe"]);
+    let (messages, _) = run(&of, input(&of, 80, G + 3), Some(End::Leaving));
+    assert_eq!(told(&messages), ["packets 10.0 x8", "done 10.0 8", "packets 11.0 x2", "void 11.0", "end Leaving"]);
+}
+
+#[test]
+fn a_flow_that_breaks_off_publishes_no_partial_gop() {
+    let of = rung(&["probe"]);
+    let (messages, results) = run(&of, input(&of, 80, 3), None);
+    assert_eq!(told(&messages), ["packets 10.0 x2", "void 10.0"]);
+    assert_eq!(results, [Err(RunError::Upstream("avc-test".to_owned()))]);
+}
+
+#[test]
+fn a_join_in_mid_gop_waits_for_the_next_and_counts_are_kept() {
+    let of = rung(&["probe"]);
+    let mut items = input(&of, 83, 5 + G);
+    items[6].origin = crate::frame::Origin::Repeat;
+    items[7].origin = crate::frame::Origin::Filler;
+    items.last_mut().expect("some").last = true;
+    let (messages, _) = run(&of, items, Some(End::Ended));
+    assert_eq!(told(&messages), ["packets 11.0 x8", "done 11.0 8", "end Ended"]);
+    let Some(ToMux::Done { stats, track, .. }) = messages.get(8).cloned() else { panic!("done comes ninth") };
+    assert_eq!(Stats { busy: Default::default(), ..stats }, Stats { units: 8, repeats: 1, filler: 1, last: true, busy: Default::default() });
+    assert_eq!(track, TRACK);
+}
+
+#[test]
+fn a_failing_backend_is_followed_by_the_next_with_all_frames() {
+    let of = rung(&["probe-breaks", "probe"]);
+    let (messages, _) = run(&of, input(&of, 0, G), Some(End::Ended));
+    assert_eq!(told(&messages), ["packets 0.0 x2", "void 0.0", "packets 0.1 x8", "done 0.1 8", "end Ended"]);
+    let (clean, _) = run(&rung(&["probe"]), input(&of, 0, G), Some(End::Ended));
+    assert_eq!(packets(&messages, 0, 1), packets(&clean, 0, 0), "a retry leaves no trace in the bytes");
+}
+
+#[test]
+fn when_every_backend_fails_only_that_gop_is_lost() {
+    for backends in [&["probe-breaks"][..], &["probe-breaks", "probe-breaks"], &["unheard-of"]] {
+        let of = rung(backends);
+        let (messages, results) = run(&of, input(&of, 0, 2 * G), Some(End::Ended));
+        assert_eq!(results, [Ok(())]);
+        let last = backends.len() - 1;
+        let skipped: Vec<String> = told(&messages).into_iter().filter(|l| !l.starts_with("packets")).collect();
+        let mut want: Vec<String> = Vec::new();
+        for gop in 0..2 {
+            want.extend((0..=last).map(|attempt| format!("void {gop}.{attempt}")));
+            want.push(format!("skipped {gop} Failed"));
+        }
+        want.push("end Ended".to_owned());
+        assert_eq!(skipped, want, "{backends:?}");
+    }
+}
+
+#[test]
+fn a_config_that_is_not_the_inits_is_a_failure() {
+    let of = rung(&["x264"]);
+    let (messages, _) = run(&of, input(&of, 0, G), Some(End::Ended));
+    assert_eq!(told(&messages), ["void 0.0", "skipped 0 Failed", "end Ended"], "the probe's configuration is in the init");
+    assert_ne!(runner::config(&of, &Recipe { point: "fast".to_owned(), quality: 23.0, cap: 1_000_000, idr_at: vec![] }).expect("it opens"), config(&of));
+}
+
+#[test]
+fn a_segment_over_its_cap_is_encoded_again_where_frames_are_held() {
+    let mut of = rung(&["probe", "probe"]);
+    of.max_bitrate = 100;
+    let (messages, _) = run(&of, input(&of, 0, G), Some(End::Ended));
+    let want = ["packets 0.0 x8", "void 0.0", "packets 0.1 x8", "void 0.1", "packets 0.2 x8", "void 0.2", "packets 0.3 x8", "done 0.3 8", "end Ended"];
+    assert_eq!(told(&messages), want);
+    assert_ne!(packets(&messages, 0, 0), packets(&messages, 0, 3), "each attempt is coarser");
+}
+
+#[test]
+fn lanes_do_not_alter_bytes_and_end_once() {
+    let one = rung(&["probe"]);
+    let two = Rendition { lanes: 2, ..one.clone() };
+    let (a, _) = run(&one, input(&one, 0, 5 * G), Some(End::Ended));
+    let (b, results) = run(&two, input(&one, 0, 5 * G), Some(End::Ended));
+    assert_eq!(results.len(), 2);
+    for gop in 0..5 {
+        assert_eq!(packets(&a, gop, 0).len(), G as usize);
+        assert_eq!(packets(&a, gop, 0), packets(&b, gop, 0));
+    }
+    let ends = b.iter().filter(|m| matches!(m, ToMux::End { .. })).count();
+    assert!(ends == 1 && matches!(b.last(), Some(ToMux::End { .. })), "one end, after everything");
+}
+
+#[test]
+fn a_late_rung_loses_whole_gops_and_never_waits() {
+    let of = rung(&["probe"]);
+    let (tx, rx) = unbounded();
+    let (mut queue, lanes, counters) = RungQueue::open(&of, TRACK, &config(&of), Pace::Live, &tx, &Arc::new(Schedule::new()));
+    drop(tx);
+    // Nobody takes frames yet: two GOPs are held, the next two are left out, and nothing here blocks.
+    for frame in input(&of, 0, 4 * G) {
+        queue.send(frame).expect("it never waits");
+    }
+    assert_eq!(counters.late.load(Ordering::Relaxed), 2);
+    let lane = lanes.into_iter().next().expect("one lane");
+    queue.end(End::Ended).expect("the end fits too");
+    lane.run().expect("it runs");
+    drop(queue);
+    let messages: Vec<ToMux> = rx.iter().collect();
+    assert_eq!(told(&messages), ["skipped 2 Late", "skipped 3 Late", "packets 0.0 x8", "done 0.0 8", "packets 1.0 x8", "done 1.0 8", "end Ended"]);
+    assert!(matches!(messages[0], ToMux::Skipped { gop: GopId(2), why: Why::Late, track: TRACK }));
+}
+
+#[test]
+fn a_muxer_that_is_gone_and_a_lane_that_is_gone_are_errors() {
+    let of = rung(&["probe"]);
+    let (tx, rx): (_, Receiver<ToMux>) = bounded(1);
+    let (mut queue, lanes, _) = RungQueue::open(&of, TRACK, &config(&of), Pace::Live, &tx, &Arc::new(Schedule::new()));
+    drop(rx);
+    for frame in input(&of, 0, G) {
+        queue.send(frame).expect("there is room");
+    }
+    let lane = lanes.into_iter().next().expect("one lane");
+    assert_eq!(lane.run(), Err(RunError::MuxGone("avc-test".to_owned())));
+    let next = input(&of, i64::from(G), 1).remove(0);
+    assert_eq!(queue.send(next).expect_err("its lane is gone").rung, "avc-test");
+    assert!(queue.end(End::Ended).is_err());
+    let _ = Flow::<Frame>::End(End::Ended);
+}
