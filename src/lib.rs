@@ -13,7 +13,9 @@
 //! Stages know queues, never each other; only `pipeline` knows the topology.
 
 pub mod capture;
+pub mod decode;
 pub mod encode;
+pub mod ffmpeg;
 pub mod frame;
 pub mod job;
 pub mod ladder;

@@ -1,5 +1,8 @@
 //! Encoding: the [`Encoder`] trait, the [`BACKENDS`] table, and what leaves for the muxer.
 
+pub mod aac;
+pub mod audio_runner;
+
 use crate::frame::{End, Frame};
 use crate::ladder::VideoCodec;
 use crate::plan::Rendition;
