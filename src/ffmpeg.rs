@@ -12,13 +12,15 @@ use std::time::Duration;
 
 mod frames;
 mod host;
+mod sound;
 
 pub use frames::{
     Colour, FramePool, Layout, colour, copy_plane, extradata, format_name, layout, plane, planes_mut, set_extradata, share_samples, tag_bt709,
 };
 #[cfg(test)]
-pub use frames::testing;
+pub(crate) use frames::testing;
 pub use host::{Access, access, pin_cpu};
+pub use sound::{Resampler, is_discarded, joinable_audio_parameters};
 
 /// What the codec parameters say of a stream.
 #[derive(Clone, Copy, Debug)]

@@ -100,6 +100,8 @@ pub struct PcmSegment {
     pub planes: Arc<Vec<Vec<f32>>>,
     /// Published samples that the feed did not have, silent here.
     pub silent_samples: u64,
+    /// The decoder had its whole run-up: any other worker that has this feed makes the same segment. False right after a join (and at the start of a file, where it is as good as it gets).
+    pub clean: bool,
     /// The last segment of the event, where that is known in time.
     pub last: bool,
 }

@@ -1,9 +1,13 @@
 //! Decoding: pictures and sound, decoded once and put on the epoch grid.
 
+pub mod audio;
+pub mod audio_store;
 mod convert;
 pub mod deinterlace;
 pub mod filler;
 pub mod framesync;
+pub mod place;
+pub mod samples;
 pub mod video;
 
 use crate::capture::{Kind, Unit};

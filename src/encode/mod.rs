@@ -1,6 +1,8 @@
 //! Encoding: the [`Encoder`] trait, the [`BACKENDS`] table, and what leaves for the muxer.
 
+pub mod aac;
 pub mod annexb;
+pub mod audio_runner;
 pub mod level;
 pub mod point;
 pub mod probe;

@@ -1,0 +1,232 @@
+//! The audio thread: stores compressed sound and cuts one segment of samples for each GOP that frame sync reports.
+//!
+//! It always takes packets as they come, so that capture never waits for it while it waits for a cue. A segment depends only on the packets around its slot and on its cue, never on when they came.
+
+use crate::capture::{StreamInfo, Unit};
+use crate::decode::audio_store::{Limits, Pushed, Selection, Store};
+use crate::decode::place::offset_samples;
+use crate::decode::samples::{AudioError, Samples, Window};
+use crate::frame::{AudioCue, End, Flow, PcmSegment};
+use crate::plan::SAMPLE_RATE;
+use crate::time::{AudioGrid, Seconds};
+use crossbeam::channel::{Receiver, Sender, never, select};
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Video may be this many seconds of media ahead of the sound before what is missing counts as silence.
+const PATIENCE: i64 = 10;
+
+/// Audio frames beyond the last wanted sample that must be there too: resampling looks ahead.
+const AHEAD: i64 = 1;
+
+/// Packets kept before the run-up of the segment just made, should the next cue's offset be a little less.
+const KEEP: usize = 16;
+
+/// How segments are cut; the same for every rung.
+#[derive(Clone, Copy, Debug)]
+pub struct Cut {
+    /// The grid.
+    pub grid: AudioGrid,
+    /// Audio frames before the first published one.
+    pub lead: u32,
+    /// Audio frames after the last published one.
+    pub tail: u32,
+}
+
+/// The queue of one audio rung.
+pub struct Rung {
+    /// Channels that it wants, 1 or 2.
+    pub channels: u32,
+    /// Bounded. When full the audio thread waits, and with it, in the end, capture: nothing is lost here.
+    pub tx: Sender<Flow<PcmSegment>>,
+}
+
+/// What happened so far. Counters only rise.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Packets taken in.
+    pub packets: AtomicU64,
+    /// Packets without a stamp, not used.
+    pub unstamped: AtomicU64,
+    /// Packets stamped at or before their predecessor, not used.
+    pub overlapping: AtomicU64,
+    /// Packets that the full store dropped before any segment used them.
+    pub dropped: AtomicU64,
+    /// Packets or frames that did not decode, or are out of bounds.
+    pub faults: AtomicU64,
+    /// Segments made.
+    pub segments: AtomicU64,
+    /// Segments without the whole run-up.
+    pub unclean: AtomicU64,
+    /// Segments made before their sound was complete, because video was too far ahead.
+    pub impatient: AtomicU64,
+    /// Published samples that the feed did not have.
+    pub silent_samples: AtomicU64,
+}
+
+/// The audio stage of one stream.
+pub struct Audio {
+    samples: Samples,
+    cut: Cut,
+    time_base: (i32, i32),
+    store: Store,
+    waiting: VecDeque<AudioCue>,
+    counts: Arc<Counts>,
+}
+
+/// Where a segment's sound is.
+struct Span {
+    first_frame: i64,
+    frames: u32,
+    window: Window,
+    /// Packets that are needed, in ticks of source time, run-up aside. Absent where the offset puts them beyond all stamps: silence.
+    ticks: Option<Range<i64>>,
+}
+
+impl Audio {
+    /// Opens a decoder once, to see that it works. Call it before the thread starts.
+    pub fn open(stream: &StreamInfo, cut: Cut, counts: Arc<Counts>) -> Result<Audio, AudioError> {
+        let samples = Samples::open(stream)?;
+        let store = Store::new(stream.time_base, Limits::default());
+        Ok(Audio { samples, cut, time_base: stream.time_base, store, waiting: VecDeque::new(), counts })
+    }
+
+    /// Runs until both flows have ended. Sends every rung one segment a cue, in order, and the end that the cues came to; a rung that is gone is left out.
+    pub fn run(mut self, packets: Receiver<Flow<Unit>>, cues: Receiver<Flow<AudioCue>>, mut rungs: Vec<Rung>) -> Result<(), AudioError> {
+        let (mut packets_open, mut cues_end) = (true, None::<End>);
+        let (idle_packets, idle_cues) = (never(), never());
+        loop {
+            while let Some(cue) = self.ready(packets_open) {
+                let segments = self.serve(&cue, &rungs);
+                send(&mut rungs, segments);
+            }
+            if let Some(end) = cues_end
+                && self.waiting.is_empty()
+            {
+                rungs.retain(|rung| rung.tx.send(Flow::End(end)).is_ok());
+                rungs.clear();
+                if !packets_open {
+                    return Ok(());
+                }
+            }
+            select! {
+                recv(if packets_open { &packets } else { &idle_packets }) -> item => packets_open = self.store(item.ok())?,
+                recv(if cues_end.is_none() { &cues } else { &idle_cues }) -> item => {
+                    // Everything before this cue in the container is in the queue by now: take it all, so that what is missing is missing in the feed.
+                    while packets_open && let Ok(item) = packets.try_recv() {
+                        packets_open = self.store(Some(item))?;
+                    }
+                    match item {
+                        Ok(Flow::Item(cue)) => self.waiting.push_back(cue),
+                        Ok(Flow::End(end)) => cues_end = Some(end),
+                        Err(_) => return Err(AudioError::Upstream("audio cues")),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes in one item; false at the end of the packets.
+    fn store(&mut self, item: Option<Flow<Unit>>) -> Result<bool, AudioError> {
+        let unit = match item {
+            Some(Flow::Item(unit)) => unit,
+            Some(Flow::End(_)) => return Ok(false),
+            None => return Err(AudioError::Upstream("audio packets")),
+        };
+        self.counts.packets.fetch_add(1, Relaxed);
+        let (pushed, dropped) = self.store.push(unit.packet);
+        match pushed {
+            Pushed::Kept => {}
+            Pushed::Unstamped => drop(self.counts.unstamped.fetch_add(1, Relaxed)),
+            Pushed::Overlap => drop(self.counts.overlapping.fetch_add(1, Relaxed)),
+        }
+        self.counts.dropped.fetch_add(dropped, Relaxed);
+        Ok(true)
+    }
+
+    /// The next cue, once its sound is complete or will not come.
+    fn ready(&mut self, more_packets: bool) -> Option<AudioCue> {
+        let (front, newest) = (self.waiting.front()?, self.waiting.back()?);
+        let complete = self.span(front).and_then(|span| span.ticks).is_none_or(|ticks| self.store.complete(ticks.start, ticks.end));
+        if more_packets && !complete {
+            let video = &self.cut.grid.video;
+            if video.gop_time(newest.gop) - video.gop_time(front.gop) < Seconds::whole(PATIENCE) {
+                return None;
+            }
+            self.counts.impatient.fetch_add(1, Relaxed);
+        }
+        self.waiting.pop_front()
+    }
+
+    fn span(&self, cue: &AudioCue) -> Option<Span> {
+        let Cut { grid, lead, tail } = self.cut;
+        let end = grid.video.gop_time(cue.gop) + grid.video.rate.period().times(i128::from(cue.slots));
+        let first_frame = grid.first(cue.gop);
+        let whole = cue.slots >= grid.video.gop_slots;
+        // The end of an event may leave less than one audio frame of its last GOP.
+        let frames = (grid.frame_at_or_after(end) - first_frame).max(if whole { 0 } else { 1 });
+        let frame = i64::from(grid.frame);
+        let first = (first_frame - i64::from(lead)) * frame;
+        let total = (i64::from(lead) + frames + i64::from(tail)) * frame;
+        Some(Span {
+            first_frame,
+            frames: u32::try_from(frames).ok()?,
+            window: Window { first, samples: usize::try_from(total).ok()?, offset: cue.offset },
+            ticks: self.ticks(first, cue.offset).zip(self.ticks(first + total + AHEAD * frame, cue.offset)).map(|(a, b)| a..b.saturating_add(1)),
+        })
+    }
+
+    /// The last tick of source time that is not after output sample `sample`.
+    fn ticks(&self, sample: i64, offset: Seconds) -> Option<i64> {
+        let (num, den) = (i128::from(self.time_base.0.max(1)), i128::from(self.time_base.1.max(1)));
+        let in_source = i128::from(sample) - offset_samples(offset, SAMPLE_RATE)?;
+        i64::try_from((in_source * den).div_euclid(i128::from(SAMPLE_RATE) * num)).ok()
+    }
+
+    /// Makes the segment of `cue`, once for each channel count among the rungs.
+    fn serve(&mut self, cue: &AudioCue, rungs: &[Rung]) -> Vec<(u32, PcmSegment)> {
+        let Some(span) = self.span(cue) else { return Vec::new() };
+        let mut channels: Vec<u32> = rungs.iter().map(|rung| rung.channels).collect();
+        channels.sort_unstable();
+        channels.dedup();
+        let run_up = self.samples.run_up();
+        let Selection { packets, clean } = match &span.ticks {
+            Some(ticks) => self.store.select(ticks.start, ticks.end, run_up),
+            None => Selection::default(),
+        };
+        let rendered = self.samples.render(&packets, &span.window, &channels);
+        if let Some(ticks) = &span.ticks {
+            self.store.free_before(ticks.start, ticks.end, run_up + KEEP);
+        }
+
+        let frame = i64::from(self.cut.grid.frame);
+        let published = span.first_frame * frame..(span.first_frame + i64::from(span.frames)) * frame;
+        let heard: i64 = rendered.covered.iter().map(|c| (c.end.min(published.end) - c.start.max(published.start)).max(0)).sum();
+        let silent_samples = (published.end - published.start - heard).unsigned_abs();
+        self.counts.segments.fetch_add(1, Relaxed);
+        self.counts.unclean.fetch_add(u64::from(!clean), Relaxed);
+        self.counts.faults.fetch_add(rendered.faults, Relaxed);
+        self.counts.silent_samples.fetch_add(silent_samples, Relaxed);
+        let segment = |planes: Vec<Vec<f32>>| PcmSegment {
+            gop: cue.gop,
+            first_frame: span.first_frame,
+            frames: span.frames,
+            lead: self.cut.lead,
+            tail: self.cut.tail,
+            planes: Arc::new(planes),
+            silent_samples,
+            clean,
+            last: cue.last,
+        };
+        channels.into_iter().zip(rendered.mixes).map(|(count, planes)| (count, segment(planes))).collect()
+    }
+}
+
+fn send(rungs: &mut Vec<Rung>, segments: Vec<(u32, PcmSegment)>) {
+    rungs.retain(|rung| {
+        let segment = segments.iter().find(|(channels, _)| *channels == rung.channels);
+        segment.is_none_or(|(_, segment)| rung.tx.send(Flow::Item(segment.clone())).is_ok())
+    });
+}

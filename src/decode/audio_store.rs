@@ -1,0 +1,239 @@
+//! The bounded store of compressed sound, from which each segment takes the packets around its slot.
+
+use ffmpeg_next::Packet;
+use std::collections::VecDeque;
+
+/// A backward step of the stamps by more than this many seconds is a jump of the feed, not a packet out of order.
+const JUMP_SECONDS: i64 = 1;
+
+/// How much the store holds; what is beyond is dropped, oldest first.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Seconds of media.
+    pub seconds: i64,
+    /// Bytes of packets.
+    pub bytes: usize,
+    /// Number of packets.
+    pub packets: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { seconds: 60, bytes: 64 << 20, packets: 1 << 16 }
+    }
+}
+
+/// What became of a packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pushed {
+    /// Kept.
+    Kept,
+    /// It has no stamp; without one it has no place.
+    Unstamped,
+    /// It is stamped at or before its predecessor.
+    Overlap,
+}
+
+/// Compressed packets in order of their stamps.
+pub struct Store {
+    limits: Limits,
+    /// (numerator, denominator), both positive.
+    time_base: (i64, i64),
+    /// Stretches of rising stamps. A jump back in the feed opens a new one.
+    stretches: VecDeque<Stretch>,
+    bytes: usize,
+    packets: usize,
+}
+
+struct Stretch {
+    packets: VecDeque<Stored>,
+    /// Nothing of it was missed: the feed jumped here and we saw it.
+    whole: bool,
+}
+
+struct Stored {
+    pts: i64,
+    packet: Packet,
+}
+
+/// The packets of one segment.
+#[derive(Default)]
+pub struct Selection<'a> {
+    /// Run-up first.
+    pub packets: Vec<&'a Packet>,
+    /// The run-up is all there.
+    pub clean: bool,
+}
+
+impl Store {
+    /// An empty store for stamps in `time_base` (numerator, denominator) seconds.
+    pub fn new(time_base: (i32, i32), limits: Limits) -> Store {
+        let time_base = (i64::from(time_base.0.max(1)), i64::from(time_base.1.max(1)));
+        Store { limits, time_base, stretches: VecDeque::new(), bytes: 0, packets: 0 }
+    }
+
+    /// Takes a packet in. Also says how many old ones were dropped for it.
+    pub fn push(&mut self, packet: Packet) -> (Pushed, u64) {
+        let Some(pts) = packet.pts() else { return (Pushed::Unstamped, 0) };
+        let last = self.stretches.back().and_then(|s| s.packets.back()).map(|p| p.pts);
+        match last {
+            Some(last) if pts <= last && last.saturating_sub(pts) <= self.ticks(JUMP_SECONDS) => return (Pushed::Overlap, 0),
+            Some(last) if pts > last => {}
+            _ => self.stretches.push_back(Stretch { packets: VecDeque::new(), whole: last.is_some() }),
+        }
+        self.bytes = self.bytes.saturating_add(packet.size());
+        self.packets += 1;
+        if let Some(stretch) = self.stretches.back_mut() {
+            stretch.packets.push_back(Stored { pts, packet });
+        }
+        (Pushed::Kept, self.shrink())
+    }
+
+    fn ticks(&self, seconds: i64) -> i64 {
+        seconds.saturating_mul(self.time_base.1) / self.time_base.0
+    }
+
+    fn shrink(&mut self) -> u64 {
+        let mut dropped = 0;
+        let span = self.ticks(self.limits.seconds);
+        while self.bytes > self.limits.bytes || self.packets > self.limits.packets || self.stretches.back().is_some_and(|s| s.span() > span) {
+            // Where only the span is too long, older stretches go first: they are further back.
+            if !self.pop() {
+                break;
+            }
+            dropped += 1;
+        }
+        dropped
+    }
+
+    fn pop(&mut self) -> bool {
+        while let Some(stretch) = self.stretches.front_mut() {
+            if let Some(old) = stretch.packets.pop_front() {
+                stretch.whole = false;
+                self.bytes = self.bytes.saturating_sub(old.packet.size());
+                self.packets = self.packets.saturating_sub(1);
+                return true;
+            }
+            self.stretches.pop_front();
+        }
+        false
+    }
+
+    /// Whether every packet of `start..end` (ticks) that the feed has is here, as far as stamps can tell.
+    pub fn complete(&self, start: i64, end: i64) -> bool {
+        let newest = self.stretches.len().saturating_sub(1);
+        match self.find(start, end) {
+            Some(index) if index < newest => true,
+            _ => self.stretches.back().and_then(|s| s.packets.back()).is_some_and(|p| p.pts >= end),
+        }
+    }
+
+    /// The stretch that has sound in `start..end`: the oldest, because what was served is freed.
+    fn find(&self, start: i64, end: i64) -> Option<usize> {
+        self.stretches.iter().position(|s| {
+            let at = s.packets.partition_point(|p| p.pts < start);
+            s.packets.get(at).is_some_and(|p| p.pts < end)
+        })
+    }
+
+    /// The packets that cover `start..end` (ticks), with exactly `run_up` packets before the one that covers `start`.
+    pub fn select(&self, start: i64, end: i64, run_up: usize) -> Selection<'_> {
+        let Some(stretch) = self.find(start, end).and_then(|i| self.stretches.get(i)) else {
+            return Selection { packets: Vec::new(), clean: true };
+        };
+        let after = stretch.packets.partition_point(|p| p.pts <= start);
+        let stop = stretch.packets.partition_point(|p| p.pts < end);
+        let first = after.checked_sub(1 + run_up);
+        let packets = stretch.packets.range(first.unwrap_or(0)..stop).map(|p| &p.packet).collect();
+        Selection { packets, clean: first.is_some() || stretch.whole }
+    }
+
+    /// Frees what no later segment can need, once the one whose first sample is at `start` (ticks) is made: all but `keep` packets before it.
+    pub fn free_before(&mut self, start: i64, end: i64, keep: usize) {
+        let Some(index) = self.find(start, end) else { return };
+        for _ in 0..index {
+            if let Some(stretch) = self.stretches.pop_front() {
+                self.packets = self.packets.saturating_sub(stretch.packets.len());
+                self.bytes = stretch.packets.iter().fold(self.bytes, |sum, p| sum.saturating_sub(p.packet.size()));
+            }
+        }
+        let Some(stretch) = self.stretches.front() else { return };
+        let spare = stretch.packets.partition_point(|p| p.pts <= start).saturating_sub(1 + keep);
+        for _ in 0..spare {
+            self.pop();
+        }
+    }
+}
+
+impl Stretch {
+    fn span(&self) -> i64 {
+        match (self.packets.front(), self.packets.back()) {
+            (Some(first), Some(last)) => last.pts.saturating_sub(first.pts),
+            _ => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(pts: i64) -> Packet {
+        let mut packet = Packet::copy(&[0; 10]);
+        packet.set_pts(Some(pts));
+        packet
+    }
+
+    fn stamps(selection: &Selection<'_>) -> Vec<i64> {
+        selection.packets.iter().filter_map(|p| p.pts()).collect()
+    }
+
+    #[test]
+    fn takes_exactly_the_run_up_wherever_it_joined() {
+        for joined in [0, 3, 5] {
+            let mut store = Store::new((1, 1000), Limits::default());
+            for n in joined..30 {
+                assert_eq!(store.push(packet(n * 20)), (Pushed::Kept, 0));
+            }
+            let selection = store.select(210, 290, 4);
+            assert_eq!(stamps(&selection), (6..15).map(|n| n * 20).collect::<Vec<_>>());
+            assert!(selection.clean);
+            assert_eq!(store.select(120, 140, 4).clean, joined <= 2, "joined at {joined}");
+        }
+    }
+
+    #[test]
+    fn a_jump_back_opens_a_stretch_and_a_stray_stamp_does_not_blind_it() {
+        let mut store = Store::new((1, 1000), Limits::default());
+        for pts in [0, 20, 40, 9_000_000, 60, 80, 70, 100, 120] {
+            store.push(packet(pts));
+        }
+        assert!(store.complete(60, 100));
+        assert!(!store.complete(60, 200));
+        let selection = store.select(60, 110, 4);
+        assert_eq!(stamps(&selection), [60, 80, 100]);
+        assert!(selection.clean, "nothing of the stretch was missed");
+    }
+
+    #[test]
+    fn drops_the_oldest_beyond_its_limits() {
+        let mut store = Store::new((1, 1000), Limits { seconds: 1, bytes: 1 << 20, packets: 1000 });
+        let dropped: u64 = (0..100).map(|n| store.push(packet(n * 20)).1).sum();
+        assert_eq!(dropped, 49);
+        let mut store = Store::new((1, 1000), Limits { seconds: 60, bytes: 100, packets: 1000 });
+        let dropped: u64 = (0..100).map(|n| store.push(packet(n * 20)).1).sum();
+        assert_eq!(dropped, 90);
+    }
+
+    #[test]
+    fn frees_what_was_served() {
+        let mut store = Store::new((1, 1000), Limits::default());
+        for n in 0..100 {
+            store.push(packet(n * 20));
+        }
+        store.free_before(1000, 1200, 8);
+        assert_eq!((store.packets, store.bytes), (58, 580));
+        assert!(store.select(1000, 1200, 8).clean);
+        assert!(!store.select(1000, 1200, 9).clean);
+    }
+}

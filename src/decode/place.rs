@@ -1,0 +1,165 @@
+//! Placement: at which absolute sample number each decoded piece of sound belongs. Integers only; no libav.
+
+use crate::time::Seconds;
+use std::ops::Range;
+
+/// Stamps within this fraction of a second of the running sample count continue it: many muxers round to 1 ms.
+const TOLERANCE_PER_SECOND: i128 = 500;
+
+/// Sample numbers stay below 2^53.
+const MAX_INDEX: i128 = 1 << 53;
+
+/// Usable samples of one decoded frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Piece {
+    /// The frame's stamp, which is that of its sample 0, usable or not; absent: it follows the piece before it.
+    pub pts: Option<i64>,
+    /// What must not change within a run: sample rate in Hz, ...
+    pub rate: u32,
+    /// ... and a number for format and channel layout.
+    pub shape: u64,
+    /// The first usable sample of the frame.
+    pub from: u32,
+    /// One past the last usable sample.
+    pub to: u32,
+}
+
+/// Pieces that follow each other without a break.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Run {
+    /// Absolute number of its first sample, at `rate`, counted from the epoch.
+    pub first: i64,
+    /// Samples per second.
+    pub rate: u32,
+    /// How many samples.
+    pub samples: u64,
+    /// Which pieces.
+    pub pieces: Range<usize>,
+}
+
+/// Puts pieces, in order, at absolute sample numbers: `pts * time_base + offset`, to the nearest.
+///
+/// A piece whose stamp agrees with the count of samples since the run began (within 2 ms, or a tick where that is more) continues it; any other opens a new run. Where stamps within a run disagree
+/// (rounded to 1/1000 or 1/90000 s), the middle between the extremes counts: rounding spreads evenly about it, so that neighbouring segments, which see other stamps, come to the same sample.
+/// `time_base` is (numerator, denominator) in seconds. Pieces that cannot be placed are in no run.
+pub fn place(pieces: &[Piece], time_base: (i32, i32), offset: Seconds) -> Vec<Run> {
+    let (num, den) = (i128::from(time_base.0.max(1)), i128::from(time_base.1.max(1)));
+    let mut runs = Vec::new();
+    let mut open: Option<Open> = None;
+    for (index, piece) in pieces.iter().enumerate() {
+        let length = i128::from(piece.to.saturating_sub(piece.from));
+        if length == 0 || piece.rate == 0 {
+            continue;
+        }
+        let rate = i128::from(piece.rate);
+        let tolerance = (rate * den / TOLERANCE_PER_SECOND).max(num * rate);
+        // In samples times `den`, so that nothing is rounded yet.
+        let at = piece.pts.map(|pts| i128::from(pts) * num * rate + i128::from(piece.from) * den);
+        if let Some(run) = open.as_mut().filter(|run| run.rate == piece.rate && run.shape == piece.shape && run.pieces.end == index) {
+            let begin = at.map_or(run.first_seen, |at| at - run.samples * den);
+            if (begin - run.first_seen).abs() <= tolerance {
+                run.low = run.low.min(begin);
+                run.high = run.high.max(begin);
+                run.samples += length;
+                run.pieces.end = index + 1;
+                continue;
+            }
+        }
+        runs.extend(open.take().and_then(|run| run.close(den, offset)));
+        if let Some(at) = at {
+            open = Some(Open { rate: piece.rate, shape: piece.shape, first_seen: at, low: at, high: at, samples: length, pieces: index..index + 1 });
+        }
+    }
+    runs.extend(open.and_then(|run| run.close(den, offset)));
+    runs
+}
+
+struct Open {
+    rate: u32,
+    shape: u64,
+    first_seen: i128,
+    low: i128,
+    high: i128,
+    samples: i128,
+    pieces: Range<usize>,
+}
+
+impl Open {
+    fn close(self, den: i128, offset: Seconds) -> Option<Run> {
+        // Source time and offset are rounded one by one: the first is then the same for every segment, whatever the anchor.
+        let in_source = (self.low + self.high + den).div_euclid(2 * den);
+        let first = in_source + offset_samples(offset, self.rate)?;
+        let samples = u64::try_from(self.samples).ok()?;
+        (first.abs() < MAX_INDEX).then_some(Run { first: first as i64, rate: self.rate, samples, pieces: self.pieces })
+    }
+}
+
+/// `offset` in samples at `rate`, to the nearest; absent beyond 2^53.
+pub fn offset_samples(offset: Seconds, rate: u32) -> Option<i128> {
+    let (num, den) = offset.fraction();
+    let twice = num.checked_mul(2 * i128::from(rate))?.checked_add(den)?;
+    let samples = twice.div_euclid(den.checked_mul(2)?);
+    (samples.abs() < MAX_INDEX).then_some(samples)
+}
+
+/// The first sample at `to` Hz that is not before sample `index` at `from` Hz.
+pub fn rescale_up(index: i64, from: u32, to: u32) -> i64 {
+    let from = i128::from(from.max(1));
+    let value = -(-i128::from(index) * i128::from(to)).div_euclid(from);
+    i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn piece(pts: i64, rate: u32, to: u32) -> Piece {
+        Piece { pts: Some(pts), rate, shape: 0, from: 0, to }
+    }
+
+    #[test]
+    fn millisecond_stamps_of_neighbouring_windows_agree() {
+        // 44.1 kHz AAC with stamps rounded down to 1 ms, as FLV and Matroska have them; the truth is sample 1024 n.
+        let pieces: Vec<Piece> = (0..400i64).map(|n| piece(n * 1024 * 1000 / 44_100, 44_100, 1024)).collect();
+        let offset = Seconds::whole(1_700_000_000);
+        let at = |from: usize| {
+            let runs = place(&pieces[from..from + 130], (1, 1000), offset);
+            assert_eq!(runs.len(), 1);
+            runs[0].first - from as i64 * 1024
+        };
+        let all: Vec<i64> = (0..270).step_by(7).map(at).collect();
+        let (low, high) = (all.iter().min().expect("some"), all.iter().max().expect("some"));
+        assert!(high - low <= 1, "{low}..{high}");
+        // One stamp alone strays by up to 44 samples.
+        assert!((all[0] - 1_700_000_000 * 44_100).abs() <= 23);
+    }
+
+    #[test]
+    fn a_gap_and_a_change_of_shape_open_new_runs() {
+        let mut pieces = vec![piece(0, 48_000, 1024), piece(1024, 48_000, 1024), piece(4096, 48_000, 1024)];
+        pieces.push(Piece { shape: 1, ..piece(5120, 48_000, 1024) });
+        let runs = place(&pieces, (1, 48_000), Seconds::ZERO);
+        let got: Vec<(i64, u64)> = runs.iter().map(|r| (r.first, r.samples)).collect();
+        assert_eq!(got, [(0, 2048), (4096, 1024), (5120, 1024)]);
+    }
+
+    proptest! {
+        #[test]
+        fn exact_stamps_give_exact_places(start in 0i64..1 << 33, from in 0usize..50, anchor in -1_000_000_000i64..2_000_000_000) {
+            // 48 kHz frames of 1024 on a 90 kHz clock: 1920 ticks each, so every window gives the same origin.
+            let pieces: Vec<Piece> = (0..60).map(|n| piece(start + n * 1920, 48_000, 1024)).collect();
+            let offset = Seconds::new(i128::from(anchor), 7);
+            let whole = place(&pieces, (1, 90_000), offset);
+            let part = place(&pieces[from..], (1, 90_000), offset);
+            prop_assert_eq!(whole.len(), 1);
+            prop_assert_eq!(part[0].first, whole[0].first + 1024 * from as i64);
+        }
+
+        #[test]
+        fn nothing_panics(pts in prop::collection::vec((any::<Option<i64>>(), any::<u32>(), 0u32..200_000, 0u32..200_000), 0..20), num in any::<i32>(), den in any::<i32>(), n in any::<i64>()) {
+            let pieces: Vec<Piece> = pts.iter().map(|&(pts, rate, from, to)| Piece { pts, rate: rate % 192_001, shape: 0, from, to }).collect();
+            place(&pieces, (num, den), Seconds::new(i128::from(n), 1001));
+        }
+    }
+}

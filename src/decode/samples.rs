@@ -1,0 +1,268 @@
+//! Samples: decodes and resamples one segment's packets with a fresh decoder and fresh resamplers, so that nothing of the past is in them.
+
+use crate::capture::StreamInfo;
+use crate::decode::place::{Piece, Run, place, rescale_up};
+use crate::ffmpeg::{Resampler, is_discarded, joinable_audio_parameters};
+use crate::plan::SAMPLE_RATE;
+use crate::time::Seconds;
+use ffmpeg_next as ffmpeg;
+use ffmpeg_next::codec::Id;
+use std::collections::HashSet;
+use std::ops::Range;
+
+/// Sample rates that are decoded; others are counted as faults and silent.
+pub const RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
+
+/// The most samples of one decoded frame, and the most bytes of all decoded frames of a segment. Hostile streams end here.
+const MAX_FRAME: usize = 1 << 18;
+const MAX_BYTES: usize = 256 << 20;
+
+/// The longest period, in input samples, after which input and output samples coincide, that a resampler is started on.
+const MAX_PERIOD: u32 = 4096;
+
+/// No sample leaves louder than this (full scale is 1).
+const LOUDEST: f32 = 8.0;
+
+/// Why the sound of a feed cannot be decoded at all.
+#[derive(Debug, thiserror::Error)]
+pub enum AudioError {
+    /// No decoder, or it refuses the stream's parameters.
+    #[error("audio stream {index}: {codec}: {why}")]
+    Decoder {
+        /// Stream index in the container.
+        index: usize,
+        /// Codec.
+        codec: String,
+        /// libav's words.
+        why: String,
+    },
+    /// A queue closed without an end: the stage before broke.
+    #[error("audio: the queue of {0} closed without an end")]
+    Upstream(&'static str),
+}
+
+/// How to decode one audio stream; opens a decoder for every segment.
+pub struct Samples {
+    parameters: ffmpeg::codec::Parameters,
+    codec: ffmpeg::Codec,
+    time_base: (i32, i32),
+}
+
+/// Which samples are wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// The first, at 48 kHz, counted from the epoch.
+    pub first: i64,
+    /// How many.
+    pub samples: usize,
+    /// What to add to source time to get UTC.
+    pub offset: Seconds,
+}
+
+/// A window's sound.
+pub struct Rendered {
+    /// For each channel count asked for: one plane a channel, each of the window's length. Silent where nothing is covered.
+    pub mixes: Vec<Vec<Vec<f32>>>,
+    /// Which output samples the feed had, rising, without overlaps.
+    pub covered: Vec<Range<i64>>,
+    /// Packets and frames that could not be used.
+    pub faults: u64,
+}
+
+impl Samples {
+    /// Opens a decoder once, to see that it works.
+    pub fn open(stream: &StreamInfo) -> Result<Samples, AudioError> {
+        let parameters = joinable_audio_parameters(&stream.parameters);
+        let refuse = |why: &str| AudioError::Decoder { index: stream.index, codec: format!("{:?}", stream.parameters.id()), why: why.to_owned() };
+        let codec = ffmpeg::decoder::find(parameters.id()).ok_or_else(|| refuse("libav has no decoder for it"))?;
+        let samples = Samples { parameters, codec, time_base: stream.time_base };
+        samples.decoder().map_err(|error| refuse(&error.to_string()))?;
+        Ok(samples)
+    }
+
+    /// How many packets a fresh decoder needs before the one whose sound counts.
+    ///
+    /// After 16 every decoder of AAC, HE-AAC, MP2, AC-3 and E-AC-3 tried is within its own noise of one that saw everything; Opus asks for 80 ms, which can be 32 packets (RFC 6716, 4.5.2; RFC 7845, 4.6).
+    pub fn run_up(&self) -> usize {
+        if self.parameters.id() == Id::OPUS { 40 } else { 16 }
+    }
+
+    fn decoder(&self) -> Result<ffmpeg::decoder::Audio, ffmpeg::Error> {
+        let mut decoder = ffmpeg::codec::Context::from_parameters(self.parameters.clone())?.decoder();
+        decoder.set_packet_time_base(self.time_base);
+        let mut options = ffmpeg::Dictionary::new();
+        options.set("threads", "1");
+        options.set("flags", "+bitexact");
+        // Trimming is ours: libav's moves stamps by rounded amounts.
+        options.set("flags2", "+skip_manual");
+        decoder.open_as_with(self.codec, options)?.audio()
+    }
+
+    /// Decodes `packets` from the first on and puts what falls into `window` at its place, once for each entry of `channels` (1 or 2).
+    pub fn render(&self, packets: &[&ffmpeg::Packet], window: &Window, channels: &[u32]) -> Rendered {
+        let mut mixes: Vec<Vec<Vec<f32>>> = channels.iter().map(|&n| vec![vec![0.0; window.samples]; n as usize]).collect();
+        let (frames, mut faults) = self.decode(packets);
+        let pieces: Vec<Piece> = frames.iter().map(|f| f.piece).collect();
+        let wanted = window.first..window.first.saturating_add(window.samples as i64);
+        let mut covered: Vec<Range<i64>> = Vec::new();
+        for run in place(&pieces, self.time_base, window.offset) {
+            let begin = rescale_up(run.first, run.rate, SAMPLE_RATE).max(covered.last().map_or(i64::MIN, |last| last.end));
+            let end = rescale_up(run.first.saturating_add_unsigned(run.samples), run.rate, SAMPLE_RATE);
+            let used = begin.max(wanted.start)..end.min(wanted.end);
+            if begin < end {
+                covered.push(begin..end);
+            }
+            if used.is_empty() {
+                continue;
+            }
+            for (mix, &count) in mixes.iter_mut().zip(channels) {
+                match resample(&run, &frames, count) {
+                    Ok((at, made)) => copy(&made, at, &used, window.first, mix),
+                    Err(_) => faults += 1,
+                }
+            }
+        }
+        Rendered { mixes, covered, faults }
+    }
+
+    fn decode(&self, packets: &[&ffmpeg::Packet]) -> (Vec<Decoded>, u64) {
+        let mut out = Decoding::default();
+        let Ok(mut decoder) = self.decoder() else { return (out.frames, packets.len() as u64) };
+        for packet in packets {
+            if is_discarded(packet) {
+                out.discard.extend(packet.pts());
+            }
+            if decoder.send_packet(*packet).is_err() {
+                out.faults += 1;
+            }
+            if !out.take(&mut decoder) {
+                return (out.frames, out.faults + 1);
+            }
+        }
+        if decoder.send_eof().is_ok() {
+            out.take(&mut decoder);
+        }
+        (out.frames, out.faults)
+    }
+}
+
+struct Decoded {
+    frame: ffmpeg::frame::Audio,
+    piece: Piece,
+}
+
+#[derive(Default)]
+struct Decoding {
+    frames: Vec<Decoded>,
+    /// Stamps of packets that the container wants decoded but not heard.
+    discard: HashSet<i64>,
+    bytes: usize,
+    faults: u64,
+}
+
+impl Decoding {
+    /// Takes every frame that is ready; false once the segment is too large to be true.
+    fn take(&mut self, decoder: &mut ffmpeg::decoder::Audio) -> bool {
+        loop {
+            let mut frame = ffmpeg::frame::Audio::empty();
+            match decoder.receive_frame(&mut frame) {
+                Ok(()) => {}
+                Err(ffmpeg::Error::Other { errno: ffmpeg::error::EAGAIN } | ffmpeg::Error::Eof) => return true,
+                Err(_) => {
+                    self.faults += 1;
+                    return true;
+                }
+            }
+            let (samples, channels) = (frame.samples(), usize::from(frame.channels()));
+            if samples == 0 || samples > MAX_FRAME || channels == 0 || !RATES.contains(&frame.rate()) {
+                self.faults += 1;
+                continue;
+            }
+            self.bytes = self.bytes.saturating_add(samples * channels * frame.format().bytes());
+            if self.bytes > MAX_BYTES {
+                return false;
+            }
+            let piece = self.piece(&frame, samples as u32);
+            self.frames.push(Decoded { frame, piece });
+        }
+    }
+
+    fn piece(&self, frame: &ffmpeg::frame::Audio, samples: u32) -> Piece {
+        let shape = match self.frames.last() {
+            Some(last) => last.piece.shape + u64::from(!same_shape(&last.frame, frame)),
+            None => 0,
+        };
+        // AV_FRAME_DATA_SKIP_SAMPLES: samples to leave out at the start and at the end, 32 bits each, little-endian.
+        let trim = |at: usize| {
+            let side = frame.side_data(ffmpeg::frame::side_data::Type::SkipSamples);
+            let bytes = side.as_ref().and_then(|side| side.data().get(at..at + 4)?.try_into().ok());
+            bytes.map_or(0, u32::from_le_bytes)
+        };
+        let hidden = frame.pts().is_some_and(|pts| self.discard.contains(&pts));
+        let to = if hidden { 0 } else { samples.saturating_sub(trim(4)) };
+        Piece { pts: frame.pts(), rate: frame.rate(), shape, from: trim(0).min(to), to }
+    }
+}
+
+fn same_shape(a: &ffmpeg::frame::Audio, b: &ffmpeg::frame::Audio) -> bool {
+    a.format() == b.format() && a.channels() == b.channels() && layout(a) == layout(b)
+}
+
+/// The frame's layout, or the usual one for its number of channels where it does not say.
+fn layout(frame: &ffmpeg::frame::Audio) -> ffmpeg::ChannelLayout {
+    let channels = i32::from(frame.channels());
+    let said = frame.channel_layout();
+    if said.channels() == channels { said } else { ffmpeg::ChannelLayout::default(channels) }
+}
+
+/// One run at 48 kHz with `channels` channels, and the absolute number of its first sample.
+///
+/// The filter starts at an input sample that coincides with an output sample (silence is put in front to get there), so its phase depends on the absolute sample number alone.
+fn resample(run: &Run, frames: &[Decoded], channels: u32) -> Result<(i64, Vec<Vec<f32>>), ffmpeg::Error> {
+    let frames = frames.get(run.pieces.clone()).unwrap_or_default();
+    let Some(first) = frames.first().map(|f| &f.frame) else { return Err(ffmpeg::Error::InvalidData) };
+    let common = gcd(run.rate, SAMPLE_RATE);
+    let period = run.rate / common;
+    let (silence, at) = if period <= MAX_PERIOD {
+        let silence = run.first.rem_euclid(i64::from(period));
+        (silence as usize, (run.first - silence) / i64::from(period) * i64::from(SAMPLE_RATE / common))
+    } else {
+        (0, rescale_up(run.first, run.rate, SAMPLE_RATE))
+    };
+    let mut resampler = Resampler::open(first.format(), layout(first), usize::from(first.channels()), run.rate, channels, SAMPLE_RATE)?;
+    let mut made = vec![Vec::new(); channels as usize];
+    if silence > 0 {
+        resampler.feed(&silent_frame(first, silence), 0, silence, &mut made)?;
+    }
+    for Decoded { frame, piece } in frames {
+        resampler.feed(frame, piece.from as usize, piece.to as usize, &mut made)?;
+    }
+    resampler.flush(&mut made)?;
+    Ok((at, made))
+}
+
+fn silent_frame(like: &ffmpeg::frame::Audio, samples: usize) -> ffmpeg::frame::Audio {
+    let mut frame = ffmpeg::frame::Audio::new(like.format(), samples, layout(like));
+    let zero = if matches!(like.format(), ffmpeg::format::Sample::U8(_)) { 0x80 } else { 0 };
+    for plane in 0..frame.planes() {
+        frame.data_mut(plane).fill(zero);
+    }
+    frame
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// Copies the part `used` of `made`, whose first sample is `at`, into planes whose first sample is `origin`.
+fn copy(made: &[Vec<f32>], at: i64, used: &Range<i64>, origin: i64, planes: &mut [Vec<f32>]) {
+    for (plane, samples) in planes.iter_mut().zip(made) {
+        for index in used.clone() {
+            let source = usize::try_from(index - at).ok().and_then(|i| samples.get(i));
+            let target = usize::try_from(index - origin).ok().and_then(|i| plane.get_mut(i));
+            if let (Some(&value), Some(target)) = (source, target) {
+                *target = if value.is_finite() { value.clamp(-LOUDEST, LOUDEST) } else { 0.0 };
+            }
+        }
+    }
+}

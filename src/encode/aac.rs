@@ -1,0 +1,145 @@
+//! AAC-LC through libav's own encoder, opened afresh for every segment.
+
+use crate::encode::{EncodeError, Packet};
+use crate::ffmpeg::extradata;
+use crate::frame::PcmSegment;
+use crate::plan::AudioRendition;
+use ffmpeg_next as ffmpeg;
+use ffmpeg_next::format::Sample;
+use ffmpeg_next::format::sample::Type;
+
+/// Audio frames that are encoded before a segment and thrown away, so that the encoder's psychoacoustic and rate state is that of a continuous one at the join.
+///
+/// Chosen by the null test in `tests/determinism_audio.rs`.
+pub const LEAD: u32 = 16;
+
+/// Audio frames that are encoded after a segment and thrown away: the encoder looks ahead.
+pub const TAIL: u32 = 4;
+
+/// Samples in an AAC-LC frame.
+pub const FRAME: u32 = 1024;
+
+const NAME: &str = "aac";
+
+/// One AAC rung: its settings, and the AudioSpecificConfig that all its encoders share.
+pub struct Aac {
+    rung: String,
+    bitrate: usize,
+    channels: u32,
+    sample_rate: u32,
+    config: Vec<u8>,
+}
+
+impl Aac {
+    /// Opens an encoder once, to see that it works and to learn its configuration.
+    pub fn open(rendition: &AudioRendition) -> Result<Aac, EncodeError> {
+        let refuse = |why: String| EncodeError::Open { rung: rendition.name.clone(), backend: NAME, why };
+        if !(1..=2).contains(&rendition.channels) {
+            return Err(refuse(format!("channels = {}: 1 or 2 are accepted", rendition.channels)));
+        }
+        if rendition.grid.frame != FRAME {
+            return Err(refuse(format!("frames of {} samples: AAC has {FRAME}", rendition.grid.frame)));
+        }
+        let bitrate = usize::try_from(rendition.bitrate).map_err(|_| refuse(format!("bitrate = {}", rendition.bitrate)))?;
+        let sample_rate = rendition.grid.sample_rate;
+        let mut aac = Aac { rung: rendition.name.clone(), bitrate, channels: rendition.channels, sample_rate, config: Vec::new() };
+        let encoder = aac.encoder().map_err(|error| refuse(error.to_string()))?;
+        aac.config = extradata(&encoder);
+        if aac.config.len() < 2 {
+            return Err(refuse("it has no AudioSpecificConfig".to_owned()));
+        }
+        Ok(aac)
+    }
+
+    /// AudioSpecificConfig (ISO 14496-3, 1.6.2.1), for `esds`.
+    pub fn config(&self) -> &[u8] {
+        &self.config
+    }
+
+    fn layout(&self) -> ffmpeg::ChannelLayout {
+        if self.channels == 1 { ffmpeg::ChannelLayout::MONO } else { ffmpeg::ChannelLayout::STEREO }
+    }
+
+    fn encoder(&self) -> Result<ffmpeg::encoder::audio::Encoder, ffmpeg::Error> {
+        let codec = ffmpeg::encoder::find_by_name(NAME).ok_or(ffmpeg::Error::EncoderNotFound)?;
+        let mut context = ffmpeg::codec::Context::new_with_codec(codec).encoder().audio()?;
+        context.set_rate(i32::try_from(self.sample_rate).map_err(|_| ffmpeg::Error::InvalidData)?);
+        context.set_format(Sample::F32(Type::Planar));
+        context.set_channel_layout(self.layout());
+        context.set_time_base((1, i32::try_from(self.sample_rate).map_err(|_| ffmpeg::Error::InvalidData)?));
+        context.set_bit_rate(self.bitrate);
+        // Every setting that alters bytes is named, so that another libav's defaults do not.
+        let mut options = ffmpeg::Dictionary::new();
+        for (key, value) in [
+            ("threads", "1"),
+            ("flags", "+bitexact+global_header"),
+            ("profile", "aac_low"),
+            ("aac_coder", "twoloop"),
+            ("aac_ms", "auto"),
+            ("aac_is", "1"),
+            ("aac_pns", "1"),
+            ("aac_tns", "1"),
+            ("aac_ltp", "0"),
+            ("aac_pred", "0"),
+            ("aac_pce", "0"),
+        ] {
+            options.set(key, value);
+        }
+        context.open_as_with(codec, options)
+    }
+
+    /// Encodes one segment with a fresh encoder. The packets are its published frames, each with its absolute number: frame n decodes to the samples from 1024 n on.
+    pub fn encode(&self, segment: &PcmSegment) -> Result<Vec<Packet>, EncodeError> {
+        let failed = |why: String| EncodeError::Failed { rung: self.rung.clone(), backend: NAME, gop: segment.gop, why };
+        let total = i64::from(segment.lead) + i64::from(segment.frames) + i64::from(segment.tail);
+        let length = usize::try_from(total * i64::from(FRAME)).map_err(|_| failed(format!("{total} frames")))?;
+        if segment.planes.len() != self.channels as usize || segment.planes.iter().any(|plane| plane.len() != length) {
+            return Err(failed(format!("expected {} planes of {length} samples", self.channels)));
+        }
+        let made = self.encode_all(segment, total).map_err(|error| failed(error.to_string()))?;
+        let range = segment.first_frame..segment.first_frame + i64::from(segment.frames);
+        let packets: Vec<Packet> = made.into_iter().filter(|packet| range.contains(&packet.time)).collect();
+        if !packets.iter().map(|packet| packet.time).eq(range) {
+            return Err(failed(format!("{} frames came out of the {} published", packets.len(), segment.frames)));
+        }
+        Ok(packets)
+    }
+
+    fn encode_all(&self, segment: &PcmSegment, total: i64) -> Result<Vec<Packet>, ffmpeg::Error> {
+        let mut encoder = self.encoder()?;
+        if extradata(&encoder) != self.config {
+            return Err(ffmpeg::Error::InvalidData);
+        }
+        let start = segment.first_frame - i64::from(segment.lead);
+        let mut packets = Vec::new();
+        for index in 0..total {
+            let mut frame = ffmpeg::frame::Audio::new(Sample::F32(Type::Planar), FRAME as usize, self.layout());
+            frame.set_rate(self.sample_rate);
+            frame.set_pts(Some(index * i64::from(FRAME)));
+            let at = index as usize * FRAME as usize;
+            for (channel, plane) in segment.planes.iter().enumerate() {
+                let samples = plane.get(at..at + FRAME as usize).ok_or(ffmpeg::Error::InvalidData)?;
+                frame.plane_mut::<f32>(channel).copy_from_slice(samples);
+            }
+            encoder.send_frame(&frame)?;
+            drain(&mut encoder, start, &mut packets)?;
+        }
+        encoder.send_eof()?;
+        drain(&mut encoder, start, &mut packets)?;
+        Ok(packets)
+    }
+}
+
+/// Appends what is ready. libav stamps packets with their priming taken off: the packet at 1024 i decodes to the samples that were sent at 1024 i.
+fn drain(encoder: &mut ffmpeg::encoder::audio::Encoder, start: i64, packets: &mut Vec<Packet>) -> Result<(), ffmpeg::Error> {
+    let mut packet = ffmpeg::Packet::empty();
+    loop {
+        match encoder.receive_packet(&mut packet) {
+            Ok(()) => {}
+            Err(ffmpeg::Error::Other { errno: ffmpeg::error::EAGAIN } | ffmpeg::Error::Eof) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        let (Some(pts), Some(data)) = (packet.pts(), packet.data()) else { continue };
+        packets.push(Packet { time: start + pts.div_euclid(i64::from(FRAME)), idr: true, data: data.to_vec() });
+    }
+}

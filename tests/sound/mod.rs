@@ -1,0 +1,111 @@
+//! What the sound tests share: real clips, demuxed, and the audio stage run over them.
+
+use crossbeam::channel::{bounded, unbounded};
+use ffmpeg_next as ffmpeg;
+use mezzo::capture::{Kind, StreamInfo, Unit};
+use mezzo::decode::audio::{Audio, Counts, Cut, Rung};
+use mezzo::encode::aac::{Aac, FRAME, LEAD, TAIL};
+use mezzo::frame::{AudioCue, End, Flow, PcmSegment};
+use mezzo::ladder::AudioCodec;
+use mezzo::plan::AudioRendition;
+use mezzo::time::{AudioGrid, GopId, Grid, Rate, Seconds};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A clip of the shared media, or none with a message.
+pub fn clip(name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/media").join(name);
+    let there = path.exists();
+    if !there {
+        eprintln!("skipped: {} is not there", path.display());
+    }
+    there.then_some(path)
+}
+
+/// One audio stream, demuxed.
+pub struct Track {
+    pub stream: StreamInfo,
+    pub packets: Vec<ffmpeg::Packet>,
+}
+
+/// Reads the `nth` audio stream of a file.
+pub fn demux(path: &PathBuf, nth: usize) -> Track {
+    ffmpeg::init().expect("libav starts");
+    ffmpeg::log::set_level(ffmpeg::log::Level::Fatal);
+    let mut input = ffmpeg::format::input(path).expect("opens");
+    let stream = input.streams().filter(|s| s.parameters().medium() == ffmpeg::media::Type::Audio).nth(nth).expect("has sound");
+    let (index, base) = (stream.index(), stream.time_base());
+    let stream = StreamInfo { index, parameters: stream.parameters(), time_base: (base.numerator(), base.denominator()), language: None, turn: Default::default() };
+    let packets = input.packets().filter(|(s, _)| s.index() == index).map(|(_, packet)| packet).collect();
+    Track { stream, packets }
+}
+
+/// The same stream, described anew (parameters cannot be shared between threads).
+pub fn describe(stream: &StreamInfo) -> StreamInfo {
+    StreamInfo { index: stream.index, parameters: stream.parameters.clone(), time_base: stream.time_base, language: None, turn: Default::default() }
+}
+
+pub fn grid() -> AudioGrid {
+    let rate = Rate::new(30_000, 1001).expect("legal");
+    AudioGrid { video: Grid::new(rate, Seconds::whole(2)), sample_rate: 48_000, frame: FRAME }
+}
+
+pub fn rendition(channels: u32) -> AudioRendition {
+    AudioRendition { name: "aac".to_owned(), codec: AudioCodec::Aac, bitrate: 128_000, channels, grid: grid(), language: "und".to_owned() }
+}
+
+/// First and last stamp in seconds.
+pub fn extent(track: &Track) -> (Seconds, Seconds) {
+    let (num, den) = track.stream.time_base;
+    let stamps = track.packets.iter().filter_map(|p| p.pts());
+    let seconds = |pts| Seconds::from_ticks(pts, num, den).expect("in range");
+    (seconds(stamps.clone().min().expect("some")), seconds(stamps.max().expect("some")))
+}
+
+/// Runs the audio stage over the track from packet `joined` on, at `offset`; the GOPs are those that the whole track touches. `late`: all packets come before the first cue, else all cues before the first packet.
+pub fn segments(track: &Track, joined: usize, offset: Seconds, channels: u32, late: bool) -> (Vec<PcmSegment>, Arc<Counts>) {
+    let grid = grid();
+    let (first, last) = extent(track);
+    let gops = grid.video.gop(grid.video.nearest(first + offset)).0..=grid.video.gop(grid.video.nearest(last + offset)).0;
+    let counts = Arc::new(Counts::default());
+    let audio = Audio::open(&track.stream, Cut { grid, lead: LEAD, tail: TAIL }, Arc::clone(&counts)).expect("opens");
+    let (packet_tx, packet_rx) = bounded(8);
+    let (cue_tx, cue_rx) = bounded(2);
+    let (tx, rx) = unbounded();
+    let thread = std::thread::spawn(move || audio.run(packet_rx, cue_rx, vec![Rung { channels, tx }]));
+    let feed = || {
+        for packet in track.packets.iter().skip(joined) {
+            let unit = Unit { kind: Kind::Audio, packet: packet.clone(), arrival: Seconds::ZERO };
+            packet_tx.send(Flow::Item(unit)).expect("listens");
+        }
+        packet_tx.send(Flow::End(End::Ended)).expect("listens");
+    };
+    let cue = || {
+        for gop in gops {
+            cue_tx.send(Flow::Item(AudioCue { gop: GopId(gop), slots: grid.video.gop_slots, offset, last: false })).expect("listens");
+        }
+        cue_tx.send(Flow::End(End::Ended)).expect("listens");
+    };
+    std::thread::scope(|scope| {
+        if late {
+            feed();
+            cue();
+        } else {
+            scope.spawn(cue);
+            feed();
+        }
+    });
+    let mut made = Vec::new();
+    for item in rx {
+        match item {
+            Flow::Item(segment) => made.push(segment),
+            Flow::End(end) => assert_eq!(end, End::Ended),
+        }
+    }
+    thread.join().expect("no panic").expect("no error");
+    (made, counts)
+}
+
+pub fn encoder(channels: u32) -> Aac {
+    Aac::open(&rendition(channels)).expect("opens")
+}
