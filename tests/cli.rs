@@ -122,14 +122,19 @@ fn an_output_that_may_not_be_written_to_is_refused() {
 #[test]
 fn a_variable_does_what_its_flag_does() {
     let dir = folder();
-    let output = Command::new(env!("CARGO_BIN_EXE_mezzo"))
-        .current_dir(dir.path())
-        .args(["plan", "-i", "noise.ts", "-o", "out"])
-        .env("MEZZO_SEGMENT", "31")
-        .output()
-        .expect("the program starts");
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("segment = 31 s"));
+    for (name, value, said) in [
+        ("MEZZO_SEGMENT", "31", "segment = 31 s"),
+        ("MEZZO_NO_AUDIO", "1", "input noise.ts"),
+        ("MEZZO_NO_AUDIO", "perhaps", "perhaps"),
+        ("MEZZO_JOB", "job.toml", "unknown field `speed`"),
+        ("MEZZO_INPUT", "b.ts", "input noise.ts"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mezzo"));
+        let output = command.current_dir(dir.path()).args(["plan", "-i", "noise.ts", "-o", "out"]).env(name, value).output().expect("the program starts");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{name}: {error}");
+        assert!(error.contains(said), "{name}: no {said:?} in {error}");
+    }
 }
 
 #[test]

@@ -97,7 +97,7 @@ pub struct JobArgs {
     #[arg(long, env = "MEZZO_AUDIO", value_name = "INDEX", help_heading = "Streams")]
     audio: Option<usize>,
     /// No sound
-    #[arg(long, env = "MEZZO_NO_AUDIO", help_heading = "Streams")]
+    #[arg(long, env = "MEZZO_NO_AUDIO", value_parser = clap::builder::BoolishValueParser::new(), help_heading = "Streams")]
     no_audio: bool,
 }
 

@@ -16,7 +16,7 @@ pub struct CheckArgs {
     #[arg(long, env = "MEZZO_AGAINST", value_name = "OTHER")]
     pub against: Option<String>,
     /// Print findings as JSON
-    #[arg(long, env = "MEZZO_JSON")]
+    #[arg(long, env = "MEZZO_JSON", value_parser = clap::builder::BoolishValueParser::new())]
     pub json: bool,
 }
 

@@ -2,7 +2,7 @@
 
 use super::Failure;
 use clap::{Args, ValueEnum};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use tracing::level_filters::LevelFilter;
 
 /// How to log.
@@ -74,7 +74,10 @@ pub fn start(args: &LogArgs) {
 /// Says why the command fails: in the manner of a shell tool, or as a log line where a machine reads.
 pub fn failure(args: &LogArgs, failure: &Failure) {
     match args.log_format {
-        Format::Text => eprintln!("error: {:#}", failure.error),
+        Format::Text => {
+            // Nobody is left to tell when stderr is closed; the exit code still says it.
+            let _ = writeln!(std::io::stderr(), "error: {:#}", failure.error);
+        }
         Format::Json => tracing::error!(exit = failure.code, "{:#}", failure.error),
     }
 }

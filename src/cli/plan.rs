@@ -19,7 +19,7 @@ pub struct PlanArgs {
     #[command(flatten)]
     job: JobArgs,
     /// Print the plan as JSON
-    #[arg(long, env = "MEZZO_JSON")]
+    #[arg(long, env = "MEZZO_JSON", value_parser = clap::builder::BoolishValueParser::new())]
     json: bool,
 }
 

@@ -74,6 +74,20 @@ fn milliseconds(n: i128) -> Seconds {
     Seconds::new(n, 1000)
 }
 
+/// The largest denominator of a span. With [`MAX_COMMON`] it keeps sums of these times, any time base and any rate within the 128 bits of a [`Seconds`].
+const MAX_DENOMINATOR: i128 = 1_000_000;
+/// The largest common denominator of the times that are added to every picture's.
+const MAX_COMMON: i128 = 1_000_000_000;
+
+/// The least common denominator of `times`, where it is at most [`MAX_COMMON`].
+fn common_denominator(times: [Seconds; 4]) -> Option<i128> {
+    let gcd = |a: i128, b: i128| std::iter::successors(Some((a, b)), |(a, b)| (*b != 0).then(|| (*b, a % b))).last().map_or(1, |(a, _)| a);
+    times.into_iter().map(|time| time.fraction().1).try_fold(1, |common, den| {
+        let lcm = (den <= MAX_COMMON).then(|| common / gcd(common, den) * den);
+        lcm.filter(|lcm| *lcm <= MAX_COMMON)
+    })
+}
+
 struct Check<'a> {
     file: &'a str,
 }
@@ -84,6 +98,10 @@ impl Check<'_> {
     }
 
     fn span(&self, field: &str, value: Seconds, least: Seconds, most: Seconds) -> Result<Seconds, ConfigError> {
+        let (num, den) = value.fraction();
+        if den > MAX_DENOMINATOR {
+            return Err(self.wrong(field, format!("{num}/{den} s"), format!("whole microseconds, or a fraction with a denominator up to {MAX_DENOMINATOR}")));
+        }
         if value < least || value > most {
             return Err(self.wrong(field, format!("{value} s"), format!("{least} s to {most} s")));
         }
@@ -125,6 +143,10 @@ impl Check<'_> {
         let shown = format!("{}={}", anchor.source, anchor.utc);
         if anchor.utc < Seconds::ZERO || anchor.utc > Seconds::whole(LAST_INSTANT) {
             return Err(self.wrong("timeline.anchor", shown, "SECONDS=UTC with a UTC from 1970 to 3000"));
+        }
+        if common_denominator([timeline.phase, timeline.stamp_offset, anchor.source, anchor.utc]).is_none() {
+            let exact = format!("{:?}={:?} beside phase {:?} and stamp_offset {:?}", anchor.source, anchor.utc, timeline.phase, timeline.stamp_offset);
+            return Err(self.wrong("timeline.anchor", exact, format!("times with a common denominator up to {MAX_COMMON} (whole nanoseconds)")));
         }
         if matches!(timeline.clock, ClockKind::Arrival | ClockKind::Sei) {
             return Err(self.wrong("timeline.anchor", shown, "none beside timeline.clock = sei or arrival, which bring UTC; or timeline.clock = pts or auto"));

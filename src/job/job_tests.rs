@@ -79,6 +79,9 @@ fn every_wrong_field_is_named_with_its_value_and_what_is_accepted() {
         ("timeline = { anchor = \"0=5\", clock = \"arrival\" }", "timeline.anchor = 0=5", "none beside"),
         ("timeline.phase = \"2s\"", "timeline.phase = 2 s", "-1 s to 1 s"),
         ("timeline.stamp_offset = \"25h\"", "timeline.stamp_offset = 90000 s", "-86400 s to 86400 s"),
+        ("timeline.phase = \"1/9223372036854775807\"", "timeline.phase = 1/9223372036854775807 s", "up to 1000000"),
+        ("timeline.anchor = \"0.000000000001=0\"", "timeline.anchor = 1/1000000000000s=0/1s", "whole nanoseconds"),
+        ("timeline = { anchor = \"1/999983=1/999979\" }", "timeline.anchor = 1/999983s=1/999979s", "whole nanoseconds"),
         ("timeline.hold = \"2m\"", "timeline.hold = 120 s", "timeline.max_gap (60 s)"),
         ("timeline.max_gap = \"2000h\"", "timeline.max_gap = 7200000 s", "0 s to 86400 s"),
         ("timeline.holt = 1", "unknown field `holt`", "`hold`"),
@@ -90,6 +93,15 @@ fn every_wrong_field_is_named_with_its_value_and_what_is_accepted() {
         assert!(message.contains(value), "{line}: no {value:?} in {message}");
         assert!(message.contains(accepted), "{line}: no {accepted:?} in {message}");
         assert!(message.contains("j.toml") || message.starts_with("ladder huge"), "{line}: {message}");
+    }
+}
+
+#[test]
+fn fine_times_are_fine() {
+    for line in
+        ["timeline = { anchor = \"0.123456789=1795292130.123456789\", phase = \"-0.02\" }", "timeline = { anchor = \"1001/90000=0\", phase = \"1001/60000\" }"]
+    {
+        job(line).expect(line);
     }
 }
 

@@ -81,7 +81,7 @@ impl FromStr for Window {
     }
 }
 
-/// Where to listen: "127.0.0.1:8080", "[::1]:8080", "localhost:8080", or ":8080" for every IPv4 address of the machine.
+/// Where to listen: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, or `:8080` for every IPv4 address of the machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Listen(pub SocketAddr);
 

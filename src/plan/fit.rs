@@ -34,9 +34,7 @@ pub enum Fit {
 impl Shape {
     /// The shape of a source. A sample aspect ratio beyond 1:4 or 4:1 is no shape of any format and counts as 1:1.
     pub fn of(source: &SourceFacts) -> Shape {
-        let (num, den) = source.sar;
-        let believable = num > 0 && den > 0 && u64::from(num) <= 4 * u64::from(den) && u64::from(den) <= 4 * u64::from(num);
-        let (num, den) = if believable { (num, den) } else { (1, 1) };
+        let (num, den) = if believable(source.sar) { source.sar } else { (1, 1) };
         Shape { wide: u64::from(source.width) * u64::from(num), base: u64::from(den), height: u64::from(source.height) }
     }
 
@@ -66,6 +64,11 @@ impl Shape {
         };
         Fit::Size(Size { width: fitted.width.min(own.width).max(MIN_SIDE), height: fitted.height.min(own.height).max(MIN_SIDE) })
     }
+}
+
+/// Whether a sample aspect ratio is one of a format that exists: from 1:4 to 4:1.
+pub fn believable((num, den): (u32, u32)) -> bool {
+    num > 0 && den > 0 && u64::from(num) <= 4 * u64::from(den) && u64::from(den) <= 4 * u64::from(num)
 }
 
 /// `num / den` to the nearest even number; halfway, the lower.
@@ -111,6 +114,8 @@ mod tests {
             ((720, 576), (16, 11), (960, 540), Some((960, 528))),
             ((720, 576), (16, 11), (1280, 576), Some((1048, 576))),
             ((720, 576), (16, 15), (640, 360), Some((480, 360))),
+            ((1920, 1080), (3041, 3040), full, Some(full)),
+            ((1920, 1080), (3039, 3040), full, Some(full)),
             ((704, 576), (12, 11), (768, 576), Some((768, 576))),
             ((1440, 1080), (4, 3), full, Some(full)),
             ((720, 1280), (1, 1), full, None),

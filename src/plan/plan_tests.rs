@@ -60,7 +60,8 @@ fn a_source_below_every_rung_still_gets_the_smallest_at_its_own_size() {
 #[test]
 fn sizes_that_no_encoder_takes_are_refused() {
     for (width, height) in [(8, 8), (0, 0), (15, 1000), (16_386, 100), (u32::MAX, u32::MAX)] {
-        let error = resolve(&job("tiny", ""), &source(width, height, (1, 1)), None).expect_err("refused").to_string();
+        let sar = (u32::MAX, u32::MAX - 1);
+        let error = resolve(&job("tiny", ""), &source(width, height, sar), None).expect_err("refused").to_string();
         assert!(error.contains(&format!("size = {width}x{height}")) && error.contains("16 to 16384"), "{error}");
     }
 }
@@ -147,6 +148,7 @@ fn warnings_say_what_a_user_should_know() {
     assert_eq!(warned(&format!("{udp}[timeline]\nanchor = \"0=0\""), |_| {}), "");
     assert_eq!(warned(&format!("{udp}[timeline]\nclock = \"sei\""), |_| {}), "");
     assert!(warned(&format!("{udp}[timeline]\nclock = \"arrival\""), |_| {}).starts_with("not locked to another worker: give"));
+    assert!(warned("", |s| s.sar = (65_535, 1)).contains("65535:1"));
     assert!(warned("", |s| s.hdr = true).contains("no tone mapping"));
     assert!(warned("", |s| s.rate = Rate::new(120, 1).expect("legal")).contains("120 pictures a second; 60"));
 }

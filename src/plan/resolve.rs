@@ -1,7 +1,7 @@
 //! A job and a source to a plan. Pure: the same two give the same plan, whatever the machine is doing.
 
 use super::backends::{self, BACKENDS, Missing};
-use super::fit::{Fit, MIN_SIDE, Shape, Size};
+use super::fit::{Fit, MIN_SIDE, Shape, Size, believable};
 use super::{AudioRendition, Plan, Rendition, SAMPLE_RATE, SourceFacts};
 use crate::class::{self, Build};
 use crate::job::check::MAX_RATE;
@@ -166,6 +166,9 @@ fn warnings(job: &Job, source: &SourceFacts) -> Vec<String> {
     }
     if source.hdr {
         lines.push("the source is HDR (PQ or HLG) and there is no tone mapping yet: highlights are clipped to SDR".to_owned());
+    }
+    if !believable(source.sar) {
+        lines.push(format!("the source says that its pixels are {}:{}; they are taken as square (accepted: 1:4 to 4:1)", source.sar.0, source.sar.1));
     }
     let made = grid_rate(source.rate);
     if job.rate.is_none() && made != source.rate {
