@@ -183,7 +183,6 @@ impl Status {
 
     /// The worker broke, and why. The first reason stays.
     pub fn fail(&self, why: &str) {
-        self.set_state(State::Failed);
         lock(&self.error).get_or_insert_with(|| why.to_owned());
     }
 
@@ -233,9 +232,12 @@ impl Status {
     /// Everything, now.
     pub fn snapshot(&self) -> Snapshot {
         let now = Seconds::host_now();
+        let error = lock(&self.error).clone();
+        let state = STATES.get(usize::from(self.state.load(Relaxed))).copied();
         Snapshot {
-            state: STATES.get(usize::from(self.state.load(Relaxed))).copied().unwrap_or(State::Failed),
-            error: lock(&self.error).clone(),
+            // A failure is the last word, whatever stage says its own after it.
+            state: if error.is_some() { State::Failed } else { state.unwrap_or(State::Failed) },
+            error,
             class: self.class.clone(),
             now: now.to_rfc3339(),
             uptime_ms: self.started.elapsed().as_millis() as u64,

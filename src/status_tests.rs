@@ -61,6 +61,7 @@ fn a_file_has_no_lag_and_the_first_failure_stays() {
     status.segment_published("v", GopId(0), 1, Seconds::whole(2));
     status.fail("disk full");
     status.fail("then this");
+    status.set_state(State::Ended);
     let s = status.snapshot();
     assert_eq!((s.tracks[0].lag_ms, s.tracks[0].age_ms, s.state, s.error.as_deref()), (None, None, State::Failed, Some("disk full")));
 }
