@@ -8,6 +8,8 @@ pub mod colour;
 pub mod fit;
 mod head;
 mod stage;
+#[cfg(test)]
+mod stage_tests;
 
 #[cfg(test)]
 mod tests;
