@@ -40,7 +40,8 @@ pub fn target(width: u32, height: u32) -> Format {
 /// (576 and 288 lines the 625-line kind), above is BT.709. RGB and `yuvj…` are full range unless tagged.
 ///
 /// All camera-referred standard-range transfers (BT.601, 709, 2020, gamma 2.2 and 2.8, sRGB) are taken for one: screens show them alike, and the gamma 2.8
-/// that PAL streams are tagged with describes a display of 1970.
+/// that PAL streams are tagged with describes a display of 1970. HLG too: it is made to be shown as it is on standard-range screens, and its curve rolls
+/// highlights off better than a conversion that clips.
 pub fn source(layout: &Layout, tags: &Colour, width: u32, height: u32) -> Format {
     let code = |value: i32| u8::try_from(value).unwrap_or(h273::UNSPECIFIED);
     let (sub_w, sub_h) = layout.sub;
@@ -50,10 +51,10 @@ pub fn source(layout: &Layout, tags: &Colour, width: u32, height: u32) -> Format
         _ => Family::Yuv { sub_w, sub_h },
     };
     let transfer = match code(tags.transfer) {
-        kept @ (h273::LINEAR..=h273::LOG_316 | h273::PQ | h273::HLG) => kept,
+        kept @ (h273::LINEAR..=h273::LOG_316 | h273::PQ) => kept,
         _ => h273::BT709,
     };
-    let (matrix, primaries) = matrix_and_primaries(code(tags.matrix), code(tags.primaries), transfer, height);
+    let (matrix, primaries) = matrix_and_primaries(code(tags.matrix), code(tags.primaries), code(tags.transfer), height);
     let full_range = match tags.range {
         1 => false,
         2 => true,
@@ -144,6 +145,7 @@ mod tests {
             (f.matrix, f.transfer, f.primaries)
         };
         assert_eq!(with(2, 16, 2), (9, 16, 9), "PQ alone means BT.2020");
+        assert_eq!(with(2, 18, 2), (9, 1, 9), "HLG alone too, its curve left as it is");
         assert_eq!(with(6, 2, 2), (6, 1, 6));
         assert_eq!(with(2, 2, 9), (9, 1, 9));
         assert_eq!(with(5, 5, 5), (5, 1, 5), "gamma 2.8 is not applied");

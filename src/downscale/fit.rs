@@ -29,11 +29,7 @@ pub fn fit(size: (u32, u32), sar: (i32, i32), rung: (u32, u32)) -> Inner {
     }
     let even = |num: u128, den: u128, max: u64| (((num + den) / (2 * den)) as u64 * 2).clamp(16.min(max), max);
     let (w, h) = (u128::from(w), u128::from(h));
-    let (iw, ih) = if w * u128::from(rh) > h * u128::from(rw) {
-        (rw, even(h * u128::from(rw), w, rh))
-    } else {
-        (even(w * u128::from(rh), h, rw), rh)
-    };
+    let (iw, ih) = if w * u128::from(rh) > h * u128::from(rw) { (rw, even(h * u128::from(rw), w, rh)) } else { (even(w * u128::from(rh), h, rw), rh) };
     if rw - iw <= (rw / 100).max(2) && rh - ih <= (rh / 100).max(2) {
         return whole;
     }

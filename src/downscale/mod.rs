@@ -8,6 +8,8 @@ pub mod colour;
 pub mod fit;
 mod head;
 mod stage;
+#[cfg(test)]
+mod stage_tests;
 
 #[cfg(test)]
 mod tests;
@@ -22,9 +24,9 @@ use hwaccel::host::{Format, Options, ScaleError, Scaler, Source};
 use hwaccel::isa::Isa;
 use std::sync::Arc;
 
-/// The luminance (cd/m²) of a PQ or HLG source that becomes peak white: graphics white of ITU-R BT.2408. zimg's own 100 would clip skies and faces,
-/// and 1000 would leave everything at a fifth of its brightness.
-pub const PEAK_LUMINANCE: f64 = 203.0;
+/// The luminance (cd/m²) of a PQ source that becomes peak white. Graphics white (203 cd/m², ITU-R BT.2408) then lands at three quarters of the signal, where HLG
+/// has it, with twice as much above it for skies; what is brighter still goes into the headroom and is clipped at its end. zimg's own 100, and 203 too, turned outdoor skies into white sheets.
+pub const PEAK_LUMINANCE: f64 = 400.0;
 
 /// How every scaler here works.
 pub fn options() -> Options {
@@ -155,18 +157,18 @@ impl Chain {
 fn convert(scaler: &mut Scaler, source: &Video, format: &Format, order: [usize; 3], out: &mut Video) -> Result<(), DownscaleError> {
     let (width, height) = (source.width(), source.height());
     let outside = || DownscaleError::Planes { format: ffmpeg::format_name(source), width, height };
-    let mut copies = Vec::new();
-    for component in 0..format.planes() {
-        let (row_bytes, rows) = (format.row_bytes(component), format.plane_size(component).1 as usize);
-        if !ready(ffmpeg::plane(source, order[component], row_bytes, rows), row_bytes) {
-            copies.push((component, Aligned::copy(source, order[component], row_bytes, rows).ok_or_else(outside)?));
+    let extent = |component: usize| (format.row_bytes(component), format.plane_size(component).1 as usize);
+    let mut copies: [Option<Aligned>; 3] = [const { None }; 3];
+    for (component, plane) in order.into_iter().enumerate().take(format.planes()) {
+        let (row_bytes, rows) = extent(component);
+        if !ready(ffmpeg::plane(source, plane, row_bytes, rows), row_bytes) {
+            copies[component] = Some(Aligned::copy(source, plane, row_bytes, rows).ok_or_else(outside)?);
         }
     }
     let mut planes: Vec<Source<'_>> = Vec::with_capacity(3);
-    for component in 0..format.planes() {
-        let copy = copies.iter().find(|(c, _)| *c == component).map(|(_, copy)| copy.plane());
-        let (row_bytes, rows) = (format.row_bytes(component), format.plane_size(component).1 as usize);
-        planes.push(copy.or_else(|| ffmpeg::plane(source, order[component], row_bytes, rows)).ok_or_else(outside)?);
+    for ((component, plane), copy) in order.into_iter().enumerate().zip(&copies).take(format.planes()) {
+        let (row_bytes, rows) = extent(component);
+        planes.push(copy.as_ref().map(Aligned::plane).or_else(|| ffmpeg::plane(source, plane, row_bytes, rows)).ok_or_else(outside)?);
     }
     let memory = DownscaleError::Memory { width: out.width(), height: out.height() };
     scaler.process(&planes, &mut ffmpeg::planes_mut(out).ok_or(memory)?)?;
@@ -176,9 +178,8 @@ fn convert(scaler: &mut Scaler, source: &Video, format: &Format, order: [usize; 
 /// Whether a scaler can read this plane as it lies.
 fn ready(plane: Option<Source<'_>>, row_bytes: usize) -> bool {
     use hwaccel::host::ALIGN;
-    plane.is_some_and(|(data, stride)| {
-        data.as_ptr().addr().is_multiple_of(ALIGN) && stride.is_multiple_of(ALIGN) && stride >= row_bytes.next_multiple_of(ALIGN)
-    })
+    plane
+        .is_some_and(|(data, stride)| data.as_ptr().addr().is_multiple_of(ALIGN) && stride.is_multiple_of(ALIGN) && stride >= row_bytes.next_multiple_of(ALIGN))
 }
 
 /// A plane copied to where a scaler can read it: cropped, flipped and oddly allocated pictures.

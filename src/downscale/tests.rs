@@ -22,12 +22,12 @@ fn make(source: &Arc<Video>, size: (u32, u32)) -> Arc<Video> {
 fn flat(format: Pixel, width: u32, height: u32, values: [u16; 3]) -> Video {
     let mut frame = Video::new(format, width, height);
     let wide = raw::layout(&frame).expect("planar").depth > 8;
-    for plane in 0..frame.planes().min(3) {
+    for (plane, value) in values.into_iter().enumerate().take(frame.planes()) {
         let data = frame.data_mut(plane);
         if wide {
-            data.chunks_mut(2).for_each(|sample| sample.copy_from_slice(&values[plane].to_ne_bytes()[..sample.len()]));
+            data.chunks_mut(2).for_each(|sample| sample.copy_from_slice(&value.to_ne_bytes()[..sample.len()]));
         } else {
-            data.fill(values[plane] as u8);
+            data.fill(value as u8);
         }
     }
     frame
@@ -99,12 +99,17 @@ fn colours_of_every_kind_of_source_come_out_as_bt709() {
     sd.set_color_primaries(Primaries::BT709);
     sd.set_color_transfer_characteristic(Transfer::BT709);
     check("BT.601 red", sd, [51, 109, 212], 2);
-    // Graphics white of BT.2408: 203 cd/m² is PQ code 0.58 of 876 steps above 64.
-    let mut pq = flat(Pixel::YUV420P10LE, 1280, 720, [573, 512, 512]);
-    pq.set_color_space(Space::BT2020NCL);
-    pq.set_color_primaries(Primaries::BT2020);
-    pq.set_color_transfer_characteristic(Transfer::SMPTE2084);
-    check("PQ graphics white", pq, [235, 128, 128], 2);
+    // PQ codes of 203 cd/m² (graphics white, BT.2408) and of 400.
+    for (code, luma) in [(573, 180), (636, 235), (64, 16)] {
+        let mut pq = flat(Pixel::YUV420P10LE, 1280, 720, [code, 512, 512]);
+        pq.set_color_space(Space::BT2020NCL);
+        pq.set_color_primaries(Primaries::BT2020);
+        pq.set_color_transfer_characteristic(Transfer::SMPTE2084);
+        check("PQ", pq, [luma, 128, 128], 2);
+    }
+    let mut hlg = flat(Pixel::YUV420P10LE, 1280, 720, [721, 512, 512]);
+    hlg.set_color_transfer_characteristic(Transfer::ARIB_STD_B67);
+    check("HLG", hlg, [180, 128, 128], 1);
 }
 
 #[test]
@@ -146,6 +151,7 @@ fn odd_cropped_and_packed_sources() {
             to[y * stride + (2 >> half)..][..w].copy_from_slice(&from[y * from_stride..][..w]);
         }
     }
+    raw::tag_bt709(&mut shifted);
     let shifted = raw::testing::cropped_left(&shifted, 2);
     assert_eq!((shifted.width(), shifted.height()), (640, 360));
     assert_eq!(hash_pictures(&[Picture::Cpu(make(&Arc::new(shifted), (320, 180)))]), hash_pictures(&[Picture::Cpu(make(&plain, (320, 180)))]));

@@ -127,18 +127,7 @@ impl Lane {
         };
         let slots = self.rendition.grid.gop_slots;
         let held = (self.rendition.backends.len() > 1).then(|| Vec::with_capacity(slots as usize));
-        Ok(Some(Gop {
-            id: first.gop,
-            recipe,
-            backend: 0,
-            attempt: 0,
-            cap_tries: 0,
-            encoder: None,
-            held,
-            stats: Stats::default(),
-            packets: 0,
-            bytes: 0,
-        }))
+        Ok(Some(Gop { id: first.gop, recipe, backend: 0, attempt: 0, cap_tries: 0, encoder: None, held, stats: Stats::default(), packets: 0, bytes: 0 }))
     }
 
     /// Encodes one frame. False: the GOP is lost, and the muxer knows.

@@ -44,15 +44,7 @@ pub fn open(rendition: &Rendition, recipe: &Recipe) -> Result<Opened, EncodeErro
     let options = options(rendition, recipe, point).map_err(refused)?;
     let encoder = video.open_as_with(codec, options.into_iter().collect()).map_err(words)?;
     let config = annexb::avcc(&raw::extradata(&encoder)).ok_or_else(|| refused("it gave no parameter sets".to_owned()))?;
-    let this = X264 {
-        encoder,
-        rung: rendition.name.clone(),
-        size: (rendition.width, rendition.height),
-        gop: GopId(0),
-        base: None,
-        fed: 0,
-        made: 0,
-    };
+    let this = X264 { encoder, rung: rendition.name.clone(), size: (rendition.width, rendition.height), gop: GopId(0), base: None, fed: 0, made: 0 };
     Ok(Opened { encoder: Box::new(this), config })
 }
 

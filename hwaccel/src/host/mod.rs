@@ -2,6 +2,8 @@
 //!
 //! A [`Scaler`] converts one [`Format`] into another in one pass: size, colour, depth, chroma layout. It keeps no state between pictures.
 
+#[cfg(test)]
+mod tests;
 mod zimg;
 
 use crate::isa::Isa;
@@ -175,16 +177,7 @@ impl Scaler {
         // SAFETY: every plane that the graph touches was checked to hold all rows at an aligned address and stride; the scratch has the size and
         // alignment the graph asked for; `&mut self` and `&mut` targets keep anyone else away; no callbacks are given.
         let rc = unsafe {
-            zimg::zimg_filter_graph_process(
-                self.graph.as_ptr(),
-                &from,
-                &to,
-                self.scratch.as_mut_ptr(),
-                None,
-                ptr::null_mut(),
-                None,
-                ptr::null_mut(),
-            )
+            zimg::zimg_filter_graph_process(self.graph.as_ptr(), &from, &to, self.scratch.as_mut_ptr(), None, ptr::null_mut(), None, ptr::null_mut())
         };
         if rc == 0 { Ok(()) } else { Err(ScaleError::Process(last_error())) }
     }

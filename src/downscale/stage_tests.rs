@@ -1,0 +1,78 @@
+//! The stage with its rungs, by what the muxer would see.
+
+use super::{DownscaleError, run};
+use crate::encode::queue::RungQueue;
+use crate::encode::testing::{frames, pattern, rendition};
+use crate::encode::{Recipe, ToMux, TrackId, runner};
+use crate::frame::{End, Flow};
+use crate::job::Pace;
+use crate::schedule::Schedule;
+use crate::time::Rate;
+use crossbeam::channel::{bounded, unbounded};
+use std::sync::Arc;
+
+const SIZES: [(u32, u32); 2] = [(320, 180), (160, 90)];
+
+#[test]
+fn every_rung_gets_its_size_and_the_end() {
+    let (mux_tx, mux_rx) = unbounded();
+    let (tx, rx) = bounded(4);
+    let (mut rungs, mut threads) = (Vec::new(), Vec::new());
+    let rate = Rate::new(25, 1).expect("legal");
+    for (index, size) in SIZES.into_iter().enumerate() {
+        let of = rendition(size, rate, 10, 500_000, &["x264"]);
+        let recipe = Recipe { point: of.point.clone(), quality: of.quality, cap: of.max_bitrate, idr_at: Vec::new() };
+        let config = runner::config(&of, &recipe).expect("x264 opens");
+        let (queue, lanes, _) = RungQueue::open(&of, TrackId(index), &config, Pace::Fast, &mux_tx, &Arc::new(Schedule::new()));
+        rungs.push(queue);
+        threads.extend(lanes.into_iter().map(|lane| std::thread::spawn(move || lane.run())));
+    }
+    drop(mux_tx);
+    let stage = std::thread::spawn(move || run(&rx, &SIZES, rungs));
+    let pictures: Vec<_> = (0..25).map(|n| pattern(640, 360, n)).collect();
+    for frame in frames(rendition(SIZES[0], rate, 10, 1, &[]).grid, 0, &pictures) {
+        tx.send(Flow::Item(frame)).expect("the stage runs");
+    }
+    tx.send(Flow::End(End::Ended)).expect("the stage runs");
+    assert!(stage.join().expect("no panic").is_ok());
+    assert!(threads.into_iter().all(|t| t.join().expect("no panic").is_ok()));
+    let messages: Vec<ToMux> = mux_rx.iter().collect();
+    for track in [TrackId(0), TrackId(1)] {
+        let mut slots = Vec::new();
+        let mut done = Vec::new();
+        for message in &messages {
+            match message {
+                ToMux::Packet { track: t, packet, .. } if *t == track => slots.push(packet.time),
+                ToMux::Done { track: t, gop, stats, .. } if *t == track => done.push((gop.0, stats.units)),
+                _ => {}
+            }
+        }
+        slots.sort_unstable();
+        assert_eq!(slots, (0..25).collect::<Vec<i64>>());
+        assert_eq!(done, [(0, 10), (1, 10), (2, 5)]);
+    }
+    assert_eq!(messages.iter().filter(|m| matches!(m, ToMux::End { end: End::Ended, .. })).count(), 2);
+}
+
+#[test]
+fn a_rung_that_is_gone_and_a_decoder_that_is_gone_stop_the_stage() {
+    let of = rendition((64, 36), Rate::new(25, 1).expect("legal"), 10, 500_000, &["probe"]);
+    for rung_gone in [true, false] {
+        let (mux_tx, _mux_rx) = unbounded();
+        let (queue, lanes, _) = RungQueue::open(&of, TrackId(0), &[], Pace::Fast, &mux_tx, &Arc::new(Schedule::new()));
+        let (tx, rx) = bounded(4);
+        for frame in frames(of.grid, 0, &[pattern(128, 72, 0), pattern(128, 72, 1)]) {
+            tx.send(Flow::Item(frame)).expect("there is room");
+        }
+        if rung_gone {
+            drop(lanes);
+        } else {
+            drop(tx);
+        }
+        match run(&rx, &[(64, 36)], vec![queue]) {
+            Err(DownscaleError::Gone(rung)) => assert!(rung_gone && rung == "avc-test"),
+            Err(DownscaleError::Upstream) => assert!(!rung_gone),
+            other => panic!("{other:?}"),
+        }
+    }
+}
