@@ -35,3 +35,4 @@ pub mod status;
 pub mod stop;
 pub mod supervise;
 pub mod time;
+pub mod timeline;

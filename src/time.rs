@@ -29,6 +29,9 @@ impl Seconds {
     /// Two milliseconds.
     pub const TWO_MILLIS: Seconds = Seconds(Ratio::new_raw(1, 500));
 
+    /// A minute.
+    pub const MINUTE: Seconds = Seconds(Ratio::new_raw(60, 1));
+
     /// A tenth of a second.
     pub const TENTH: Seconds = Seconds(Ratio::new_raw(1, 10));
 

@@ -9,11 +9,13 @@ use crate::decode::samples::{AudioError, Samples, Window};
 use crate::frame::{AudioCue, End, Flow, PcmSegment};
 use crate::plan::SAMPLE_RATE;
 use crate::time::{AudioGrid, Seconds};
-use crossbeam::channel::{Receiver, Sender, never, select};
+use crate::stop::Stop;
+use crossbeam::channel::{Receiver, Sender, after, never, select};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 /// Video may be this many seconds of media ahead of the sound before what is missing counts as silence.
 const PATIENCE: i64 = 10;
@@ -94,11 +96,14 @@ impl Audio {
     }
 
     /// Runs until both flows have ended. Sends every rung one segment a cue, in order, and the end that the cues came to; a rung that is gone is left out.
-    pub fn run(mut self, packets: Receiver<Flow<Unit>>, cues: Receiver<Flow<AudioCue>>, mut rungs: Vec<Rung>) -> Result<(), AudioError> {
-        let (mut packets_open, mut cues_end) = (true, None::<End>);
+    ///
+    /// Where the event ends before its source does (`--duration`), this stage is the last to need the source: it raises `stop` when it has what it needs,
+    /// or when nothing more came for `grace`.
+    pub fn run(mut self, packets: Receiver<Flow<Unit>>, cues: Receiver<Flow<AudioCue>>, mut rungs: Vec<Rung>, stop: &Stop, grace: Option<Duration>) -> Result<(), AudioError> {
+        let (mut packets_end, mut cues_end) = (None::<End>, None::<End>);
         let (idle_packets, idle_cues) = (never(), never());
         loop {
-            while let Some(cue) = self.ready(packets_open) {
+            while let Some(cue) = self.ready(packets_end) {
                 let segments = self.serve(&cue, &rungs);
                 send(&mut rungs, segments);
             }
@@ -107,16 +112,18 @@ impl Audio {
             {
                 rungs.retain(|rung| rung.tx.send(Flow::End(end)).is_ok());
                 rungs.clear();
-                if !packets_open {
+                stop.raise();
+                if packets_end.is_some() {
                     return Ok(());
                 }
             }
+            let quiet = grace.filter(|_| cues_end.is_some() && !self.waiting.is_empty()).map_or_else(never, after);
             select! {
-                recv(if packets_open { &packets } else { &idle_packets }) -> item => packets_open = self.store(item.ok())?,
+                recv(if packets_end.is_none() { &packets } else { &idle_packets }) -> item => packets_end = self.store(item.ok())?,
                 recv(if cues_end.is_none() { &cues } else { &idle_cues }) -> item => {
                     // Everything before this cue in the container is in the queue by now: take it all, so that what is missing is missing in the feed.
-                    while packets_open && let Ok(item) = packets.try_recv() {
-                        packets_open = self.store(Some(item))?;
+                    while packets_end.is_none() && let Ok(item) = packets.try_recv() {
+                        packets_end = self.store(Some(item))?;
                     }
                     match item {
                         Ok(Flow::Item(cue)) => self.waiting.push_back(cue),
@@ -124,15 +131,16 @@ impl Audio {
                         Err(_) => return Err(AudioError::Upstream("audio cues")),
                     }
                 }
+                recv(quiet) -> _ => packets_end = Some(End::Ended),
             }
         }
     }
 
-    /// Takes in one item; false at the end of the packets.
-    fn store(&mut self, item: Option<Flow<Unit>>) -> Result<bool, AudioError> {
+    /// Takes in one item; says which, at the end of the packets.
+    fn store(&mut self, item: Option<Flow<Unit>>) -> Result<Option<End>, AudioError> {
         let unit = match item {
             Some(Flow::Item(unit)) => unit,
-            Some(Flow::End(_)) => return Ok(false),
+            Some(Flow::End(end)) => return Ok(Some(end)),
             None => return Err(AudioError::Upstream("audio packets")),
         };
         self.counts.packets.fetch_add(1, Relaxed);
@@ -143,19 +151,27 @@ impl Audio {
             Pushed::Overlap => drop(self.counts.overlapping.fetch_add(1, Relaxed)),
         }
         self.counts.dropped.fetch_add(dropped, Relaxed);
-        Ok(true)
+        Ok(None)
     }
 
-    /// The next cue, once its sound is complete or will not come.
-    fn ready(&mut self, more_packets: bool) -> Option<AudioCue> {
+    /// The next cue, once its sound is complete or will not come. A worker that leaves makes no segment whose sound it does not have: its twin does.
+    fn ready(&mut self, packets_end: Option<End>) -> Option<AudioCue> {
         let (front, newest) = (self.waiting.front()?, self.waiting.back()?);
         let complete = self.span(front).and_then(|span| span.ticks).is_none_or(|ticks| self.store.complete(ticks.start, ticks.end));
-        if more_packets && !complete {
-            let video = &self.cut.grid.video;
-            if video.gop_time(newest.gop) - video.gop_time(front.gop) < Seconds::whole(PATIENCE) {
+        match packets_end {
+            _ if complete => {}
+            Some(End::Ended) => {}
+            Some(End::Leaving) => {
+                self.waiting.clear();
                 return None;
             }
-            self.counts.impatient.fetch_add(1, Relaxed);
+            None => {
+                let video = &self.cut.grid.video;
+                if video.gop_time(newest.gop) - video.gop_time(front.gop) < Seconds::whole(PATIENCE) {
+                    return None;
+                }
+                self.counts.impatient.fetch_add(1, Relaxed);
+            }
         }
         self.waiting.pop_front()
     }

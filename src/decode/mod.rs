@@ -54,13 +54,35 @@ impl Outputs {
     }
 }
 
-/// Body of the decoding thread: access units in, slots out. Once the event has its `duration` it says so behind it, raises
-/// `stop` for the source, and reads on until the source has ended, so that capture never waits for a full queue.
+/// Makes the frame sync once the first picture says what the feed's clock is.
+pub type MakeSync = Box<dyn FnOnce(&Tick) -> Result<FrameSync, DecodeError> + Send>;
+
+/// Why decoding stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// The stage behind closed its queue, or capture closed ours without an end: it failed, and has said so.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+    /// The feed has no clock that the job can use.
+    #[error(transparent)]
+    Timeline(#[from] crate::timeline::TimelineError),
+}
+
+/// Body of the decoding thread: access units in, slots out. Once the event has its `duration` it says so behind it and reads on until
+/// the source has ended, so that capture never waits for a full queue; without sound to wait for it stops the source, too.
 ///
 /// # Errors
-/// The stage behind is gone, or the queue closed without an end.
-pub fn run(mut decoder: VideoDecoder, mut sync: FrameSync, units: Receiver<Flow<Unit>>, outputs: Outputs, stop: &Stop, status: &Arc<Status>) -> Result<(), Gone> {
-    let (mut pictures, mut emitted, mut before) = (Vec::new(), Vec::new(), Counts::default());
+/// The feed's clock cannot be used, the stage behind is gone, or the queue closed without an end.
+pub fn run(
+    mut decoder: VideoDecoder,
+    make_sync: MakeSync,
+    units: Receiver<Flow<Unit>>,
+    outputs: Outputs,
+    stop: &Stop,
+    status: &Arc<Status>,
+) -> Result<(), DecodeError> {
+    let (mut pictures, mut emitted) = (Vec::new(), Vec::new());
+    let (mut make_sync, mut sync, mut before) = (Some(make_sync), None::<FrameSync>, Counts::default());
     for flow in &units {
         let end = match flow {
             Flow::Item(unit) if unit.kind == Kind::Video => {
@@ -77,24 +99,34 @@ pub fn run(mut decoder: VideoDecoder, mut sync: FrameSync, units: Receiver<Flow<
         };
         status.source.pictures.add(pictures.len() as u64);
         for picture in pictures.drain(..) {
-            sync.push(timed(picture), &mut emitted);
+            let timed = timed(picture);
+            if let Some(make) = make_sync.take() {
+                sync = Some(make(&timed.tick)?);
+            }
+            if let Some(sync) = &mut sync {
+                sync.push(timed, &mut emitted);
+            }
         }
-        if let Some(end) = end {
-            sync.finish(end, &mut emitted);
+        if let Some(sync) = &mut sync {
+            if let Some(end) = end {
+                sync.finish(end, &mut emitted);
+            }
+            count(status, &mut before, sync.counts());
         }
-        count(status, &mut before, sync.counts());
         outputs.send(&mut emitted)?;
         match end {
-            Some(end) => return outputs.end(end),
-            None if sync.is_over() => {
+            Some(end) => return Ok(outputs.end(end)?),
+            None if sync.as_ref().is_some_and(FrameSync::is_over) => {
                 outputs.end(End::Ended)?;
-                stop.raise();
-                return drain(&units);
+                if outputs.cues.is_none() {
+                    stop.raise();
+                }
+                return Ok(drain(&units)?);
             }
             None => {}
         }
     }
-    Err(Gone("capture"))
+    Err(Gone("capture").into())
 }
 
 fn drain(units: &Receiver<Flow<Unit>>) -> Result<(), Gone> {
