@@ -6,27 +6,28 @@ mod sound;
 
 use mezzo::decode::samples::{Samples, Window};
 use mezzo::time::Seconds;
-use sound::{clip, demux, extent, segments};
+use sound::{Track, clip, demux, extent};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-/// (clip, audio stream, least signal-to-noise ratio in dB of a fresh decoder per segment against one that runs on)
-const CLIPS: [(&str, usize, f64); 15] = [
-    ("ts_dvb_576p25_h264_aac_12s.ts", 0, 60.0),
-    ("ts_bbb_720p60_aac_10s.ts", 0, 60.0),
-    ("mp4_aac_stereo_plus_ac3_51_10s.mp4", 0, 60.0),
-    ("mp4_aac_stereo_plus_ac3_51_10s.mp4", 1, 60.0),
-    ("ts_dolby_720p25_eac3_51_24s.ts", 0, 60.0),
-    ("d_ts_bbb_1080i5994_mpeg2_ac3_df_8s.ts", 0, 60.0),
-    ("ts_bear_360p_ac3.ts", 0, 60.0),
-    ("ts_dvb_576i_mpeg2_mp2_dvbsub_bbcnews.ts", 0, 60.0),
-    ("ts_dvb_576i_mpeg2_mp2_latm_teletext.ts", 0, 60.0),
-    ("ts_dvb_576i_mpeg2_mp2_latm_teletext.ts", 1, 60.0),
-    ("ts_dvb_1080i5994_h264_mp2_dvbsub.ts", 0, 60.0),
-    ("ts_bbb_cea608_cea708_29s.ts", 0, 60.0),
-    ("ts_bbb_hevc_1080p24_aac51_5s.ts", 0, 60.0),
-    ("flv_h264_aac_360p_19s.flv", 0, 60.0),
-    ("mkv_h264_aac_560x320_5s.mkv", 0, 60.0),
+/// (clip, audio stream, its sample rate)
+const CLIPS: [(&str, usize, u32); 15] = [
+    ("ts_dvb_576p25_h264_aac_12s.ts", 0, 48_000),
+    ("ts_bbb_720p60_aac_10s.ts", 0, 44_100),
+    ("mp4_aac_stereo_plus_ac3_51_10s.mp4", 0, 48_000),
+    ("mp4_aac_stereo_plus_ac3_51_10s.mp4", 1, 48_000),
+    ("ts_dolby_720p25_eac3_51_24s.ts", 0, 48_000),
+    ("d_ts_bbb_1080i5994_mpeg2_ac3_df_8s.ts", 0, 48_000),
+    ("ts_bear_360p_ac3.ts", 0, 44_100),
+    ("ts_dvb_576i_mpeg2_mp2_dvbsub_bbcnews.ts", 0, 48_000),
+    ("ts_dvb_576i_mpeg2_mp2_latm_teletext.ts", 0, 48_000),
+    ("ts_dvb_576i_mpeg2_mp2_latm_teletext.ts", 1, 48_000),
+    ("ts_dvb_1080i5994_h264_mp2_dvbsub.ts", 0, 48_000),
+    ("ts_bbb_cea608_cea708_29s.ts", 0, 48_000),
+    ("ts_bbb_hevc_1080p24_aac51_5s.ts", 0, 48_000),
+    ("flv_h264_aac_360p_19s.flv", 0, 44_100),
+    ("mkv_h264_aac_560x320_5s.mkv", 0, 44_100),
 ];
 
 /// What `ffmpeg` makes of the stream: interleaved stereo at 48 kHz.
@@ -45,35 +46,93 @@ fn snr(pairs: impl Iterator<Item = (f32, f32)>) -> f64 {
     10.0 * f64::log10(signal / noise)
 }
 
+/// Root of the mean square difference, in dB of full scale.
+fn noise(pairs: impl Iterator<Item = (f32, f32)>) -> f64 {
+    let (sum, count) = pairs.fold((1e-18, 0.0), |(sum, count), (a, b)| (sum + f64::from(a - b).powi(2), count + 1.0));
+    10.0 * f64::log10(sum / f64::max(count, 1.0))
+}
+
+/// Replaces the rounded stamps of a 44.1 kHz track by exact ones, so that its phase below one sample is the tool's, which starts anywhere.
+fn exact_stamps(track: &mut Track) {
+    let frame = match track.stream.parameters.id() {
+        ffmpeg_next::codec::Id::AC3 => 1536,
+        ffmpeg_next::codec::Id::MP2 => 1152,
+        _ => 1024,
+    };
+    let (first, _) = extent(track);
+    let start = first.nearest_ticks(44_100);
+    track.stream.time_base = (1, 44_100);
+    for (packet, index) in track.packets.iter_mut().zip(0..) {
+        packet.set_pts(Some(start + index * frame));
+    }
+}
+
 #[test]
 fn samples_are_where_ffmpeg_puts_them() {
-    for (name, nth, least) in CLIPS {
+    for (name, nth, rate) in CLIPS {
+        let Some(path) = clip(name) else { continue };
+        let mut track = demux(&path, nth);
+        let theirs = by_ffmpeg(&path, nth);
+        if rate != 48_000 {
+            exact_stamps(&mut track);
+        }
+        let samples = Samples::open(&track.stream).unwrap();
+        let all: Vec<&ffmpeg_next::Packet> = track.packets.iter().collect();
+        let (num, den) = track.stream.time_base;
+        // The tool writes the first sample that decodes and is to be heard as sample 0. So do we; it is of one of the first packets.
+        let stamps = all.iter().take(4).filter_map(|packet| packet.pts()).chain([0]);
+        let (ours, heard) = stamps
+            .filter_map(|pts| Some(-Seconds::from_ticks(pts, num, den)?))
+            .find_map(|offset| {
+                let mut whole = samples.render(&all, &Window { first: 0, samples: theirs.len() + 4096, offset }, &[2]);
+                let heard = whole.covered[0].clone();
+                (heard.start == 0).then(|| (whole.mixes.remove(0), 0..usize::try_from(heard.end).unwrap()))
+            })
+            .unwrap();
+        let pairs = |c: usize| theirs.iter().zip(&ours[c][heard.clone()]).map(move |(theirs, ours)| (theirs[c], *ours));
+        let ratio = snr(pairs(0).chain(pairs(1)));
+        println!("{name}:{nth}: {ratio:.0} dB against ffmpeg over {} samples", heard.len());
+        assert!(ratio > 100.0, "{name}:{nth}: {ratio} dB");
+        assert!(theirs.len().abs_diff(heard.len()) < 2048 || heard.len() < theirs.len(), "{name}: {} of {} samples", heard.len(), theirs.len());
+    }
+}
+
+#[test]
+fn sixteen_packets_of_run_up_are_as_good_as_many() {
+    for (name, nth, _) in CLIPS.into_iter().filter(|clip| clip.2 == 48_000) {
         let Some(path) = clip(name) else { continue };
         let track = demux(&path, nth);
-        let theirs = by_ffmpeg(&path, nth);
-        // Decoded once from the start, placed so that the first sample that is heard is sample 0, as the tool writes it.
         let samples = Samples::open(&track.stream).unwrap();
-        let (first, _) = extent(&track);
-        let shift = if first < Seconds::ZERO && name.contains("mp4") { Seconds::ZERO } else { -first };
-        let all: Vec<&ffmpeg_next::Packet> = track.packets.iter().collect();
-        let whole = samples.render(&all, &Window { first: 0, samples: theirs.len(), offset: shift }, &[2]);
-        let ours = &whole.mixes[0];
-        let best = (-2000i64..2000).filter(|d| d % 1 == 0).map(|d| {
-            let n = 20000.min(theirs.len());
-            let s = snr((n/2..n).filter_map(|i| Some((theirs[i][0], *ours[0].get((i as i64 + d) as usize)?))));
-            (s, d)
-        }).max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
-        let direct = snr(theirs.iter().zip(&ours[0]).map(|(t, o)| (t[0], *o)));
-        // Segment by segment, with fresh decoders.
-        let offset = shift + Seconds::whole(1_700_000_000);
-        let (made, counts) = segments(&track, 0, offset, 2, false);
-        let mut worst = f64::INFINITY;
-        for segment in &made {
-            let begin = segment.first_frame * 1024 - 1_700_000_000 * 48_000;
-            let plane = &segment.planes[0][segment.lead as usize * 1024..][..segment.frames as usize * 1024];
-            let here = snr(plane.iter().enumerate().filter_map(|(i, s)| Some((*ours[0].get(usize::try_from(begin + i as i64).ok()?)?, *s))));
-            if segment.clean { worst = worst.min(here); }
+        let (num, den) = track.stream.time_base;
+        let packets: Vec<&ffmpeg_next::Packet> = track.packets.iter().collect();
+        let length = 4800;
+        let longest = if packets.len() > 100 { 64 } else { 24 };
+        let whole = samples.render(&packets, &whole_extent(&track), &[2]).mixes.remove(0);
+        let origin = whole_extent(&track).first;
+        let mut table = String::new();
+        let mut worst = BTreeMap::new();
+        for run_up in [0, 1, 2, 4, 8, 16, 24, 64].into_iter().filter(|n| *n <= longest) {
+            let mut loudest = f64::NEG_INFINITY;
+            for index in (longest + 2..packets.len().saturating_sub(2)).step_by(11) {
+                let first = Seconds::from_ticks(packets[index].pts().unwrap(), num, den).unwrap().ceil_ticks(48_000);
+                let window = Window { first, samples: length, offset: Seconds::ZERO };
+                let fresh = samples.render(&packets[index - run_up..(index + 8).min(packets.len())], &window, &[2]).mixes.remove(0);
+                let from = usize::try_from(first - origin).unwrap();
+                let pairs = |c: usize| fresh[c].iter().copied().zip(whole[c][from..].iter().copied());
+                loudest = loudest.max(noise(pairs(0).chain(pairs(1))));
+            }
+            table += &format!(" {run_up}: {loudest:.0}");
+            worst.insert(run_up, loudest);
         }
-        println!("{name}:{nth}: direct {direct:.1} dB (best {:.1} at {}), covered {:?}, segments worst {worst:.1} dB of {} {least}, {counts:?}", best.0, best.1, whole.covered, made.len());
+        println!("{name}:{nth}: worst noise in dBFS by run-up:{table}");
+        let (few, many) = (worst[&16], worst[&longest]);
+        assert!(few < many + 3.0, "{name}:{nth}: {few} dBFS after 16 packets, {many} after {longest}");
     }
+}
+
+/// Everything from the first stamp on, at its own time.
+fn whole_extent(track: &Track) -> Window {
+    let (first, last) = extent(track);
+    let (from, to) = (first.floor_ticks(48_000), last.floor_ticks(48_000) + 9600);
+    Window { first: from, samples: usize::try_from(to - from).unwrap(), offset: Seconds::ZERO }
 }

@@ -4,7 +4,7 @@
 
 use crate::capture::{StreamInfo, Unit};
 use crate::decode::audio_store::{Limits, Pushed, Selection, Store};
-use crate::decode::place::offset_samples;
+use crate::decode::place::offset_ticks;
 use crate::decode::samples::{AudioError, Samples, Window};
 use crate::frame::{AudioCue, End, Flow, PcmSegment};
 use crate::plan::SAMPLE_RATE;
@@ -197,7 +197,7 @@ impl Audio {
     /// The last tick of source time that is not after output sample `sample`.
     fn ticks(&self, sample: i64, offset: Seconds) -> Option<i64> {
         let (num, den) = (i128::from(self.time_base.0.max(1)), i128::from(self.time_base.1.max(1)));
-        let in_source = i128::from(sample) - offset_samples(offset, SAMPLE_RATE)?;
+        let in_source = i128::from(sample) - offset_ticks(offset, u64::from(SAMPLE_RATE))?;
         i64::try_from((in_source * den).div_euclid(i128::from(SAMPLE_RATE) * num)).ok()
     }
 

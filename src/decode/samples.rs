@@ -1,7 +1,7 @@
 //! Samples: decodes and resamples one segment's packets with a fresh decoder and fresh resamplers, so that nothing of the past is in them.
 
 use crate::capture::StreamInfo;
-use crate::decode::place::{Piece, Run, place, rescale_up};
+use crate::decode::place::{Piece, Run, place};
 use crate::ffmpeg::{Resampler, is_discarded, joinable_audio_parameters};
 use crate::plan::SAMPLE_RATE;
 use crate::time::Seconds;
@@ -16,9 +16,6 @@ pub const RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
 /// The most samples of one decoded frame, and the most bytes of all decoded frames of a segment. Hostile streams end here.
 const MAX_FRAME: usize = 1 << 18;
 const MAX_BYTES: usize = 256 << 20;
-
-/// The longest period, in input samples, after which input and output samples coincide, that a resampler is started on.
-const MAX_PERIOD: u32 = 4096;
 
 /// No sample leaves louder than this (full scale is 1).
 const LOUDEST: f32 = 8.0;
@@ -105,9 +102,9 @@ impl Samples {
         let pieces: Vec<Piece> = frames.iter().map(|f| f.piece).collect();
         let wanted = window.first..window.first.saturating_add(window.samples as i64);
         let mut covered: Vec<Range<i64>> = Vec::new();
-        for run in place(&pieces, self.time_base, window.offset) {
-            let begin = rescale_up(run.first, run.rate, SAMPLE_RATE).max(covered.last().map_or(i64::MIN, |last| last.end));
-            let end = rescale_up(run.first.saturating_add_unsigned(run.samples), run.rate, SAMPLE_RATE);
+        for run in place(&pieces, self.time_base, window.offset, SAMPLE_RATE) {
+            let begin = run.meeting.at_or_after(run.first, SAMPLE_RATE).max(covered.last().map_or(i64::MIN, |last| last.end));
+            let end = run.meeting.at_or_after(run.end(), SAMPLE_RATE);
             let used = begin.max(wanted.start)..end.min(wanted.end);
             if begin < end {
                 covered.push(begin..end);
@@ -217,19 +214,12 @@ fn layout(frame: &ffmpeg::frame::Audio) -> ffmpeg::ChannelLayout {
 
 /// One run at 48 kHz with `channels` channels, and the absolute number of its first sample.
 ///
-/// The filter starts at an input sample that coincides with an output sample (silence is put in front to get there), so its phase depends on the absolute sample number alone.
+/// Silence is put in front so that the filter starts where an input and an output sample coincide: its phase then depends on absolute time alone.
 fn resample(run: &Run, frames: &[Decoded], channels: u32) -> Result<(i64, Vec<Vec<f32>>), ffmpeg::Error> {
     let frames = frames.get(run.pieces.clone()).unwrap_or_default();
     let Some(first) = frames.first().map(|f| &f.frame) else { return Err(ffmpeg::Error::InvalidData) };
-    let common = gcd(run.rate, SAMPLE_RATE);
-    let period = run.rate / common;
-    let (silence, at) = if period <= MAX_PERIOD {
-        let silence = run.first.rem_euclid(i64::from(period));
-        (silence as usize, (run.first - silence) / i64::from(period) * i64::from(SAMPLE_RATE / common))
-    } else {
-        (0, rescale_up(run.first, run.rate, SAMPLE_RATE))
-    };
-    let mut resampler = Resampler::open(first.format(), layout(first), usize::from(first.channels()), run.rate, channels, SAMPLE_RATE)?;
+    let (silence, at) = run.meeting.start(run.first, SAMPLE_RATE);
+    let mut resampler = Resampler::open(first.format(), layout(first), usize::from(first.channels()), run.meeting.rate, channels, SAMPLE_RATE)?;
     let mut made = vec![Vec::new(); channels as usize];
     if silence > 0 {
         resampler.feed(&silent_frame(first, silence), 0, silence, &mut made)?;
@@ -248,10 +238,6 @@ fn silent_frame(like: &ffmpeg::frame::Audio, samples: usize) -> ffmpeg::frame::A
         frame.data_mut(plane).fill(zero);
     }
     frame
-}
-
-fn gcd(a: u32, b: u32) -> u32 {
-    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// Copies the part `used` of `made`, whose first sample is `at`, into planes whose first sample is `origin`.

@@ -62,8 +62,17 @@ pub fn extent(track: &Track) -> (Seconds, Seconds) {
     (seconds(stamps.clone().min().expect("some")), seconds(stamps.max().expect("some")))
 }
 
-/// Runs the audio stage over the track from packet `joined` on, at `offset`; the GOPs are those that the whole track touches. `late`: all packets come before the first cue, else all cues before the first packet.
-pub fn segments(track: &Track, joined: usize, offset: Seconds, channels: u32, late: bool) -> (Vec<PcmSegment>, Arc<Counts>) {
+/// How far video is ahead of the sound in the container.
+#[derive(Clone, Copy)]
+pub enum Order {
+    /// By so many milliseconds (behind, where negative).
+    Ahead(i64),
+    /// It comes after all of the sound.
+    Last,
+}
+
+/// Runs the audio stage over the track from packet `joined` on, at `offset`. The GOPs are those that the whole track touches.
+pub fn segments(track: &Track, joined: usize, offset: Seconds, channels: u32, order: Order) -> (Vec<PcmSegment>, Arc<Counts>) {
     let grid = grid();
     let (first, last) = extent(track);
     let gops = grid.video.gop(grid.video.nearest(first + offset)).0..=grid.video.gop(grid.video.nearest(last + offset)).0;
@@ -73,28 +82,21 @@ pub fn segments(track: &Track, joined: usize, offset: Seconds, channels: u32, la
     let (cue_tx, cue_rx) = bounded(2);
     let (tx, rx) = unbounded();
     let thread = std::thread::spawn(move || audio.run(packet_rx, cue_rx, vec![Rung { channels, tx }]));
-    let feed = || {
-        for packet in track.packets.iter().skip(joined) {
-            let unit = Unit { kind: Kind::Audio, packet: packet.clone(), arrival: Seconds::ZERO };
-            packet_tx.send(Flow::Item(unit)).expect("listens");
+    let mut gops = gops.map(GopId).peekable();
+    let cue = |gop| cue_tx.send(Flow::Item(AudioCue { gop, slots: grid.video.gop_slots, offset, last: false })).expect("listens");
+    for packet in track.packets.iter().skip(joined) {
+        if let (Order::Ahead(millis), Some(pts)) = (order, packet.pts()) {
+            let (num, den) = track.stream.time_base;
+            let now = Seconds::from_ticks(pts, num, den).expect("in range") + offset + Seconds::new(i128::from(millis), 1000);
+            while let Some(gop) = gops.next_if(|gop| grid.video.gop_time(gop.next()) <= now) {
+                cue(gop);
+            }
         }
-        packet_tx.send(Flow::End(End::Ended)).expect("listens");
-    };
-    let cue = || {
-        for gop in gops {
-            cue_tx.send(Flow::Item(AudioCue { gop: GopId(gop), slots: grid.video.gop_slots, offset, last: false })).expect("listens");
-        }
-        cue_tx.send(Flow::End(End::Ended)).expect("listens");
-    };
-    std::thread::scope(|scope| {
-        if late {
-            feed();
-            cue();
-        } else {
-            scope.spawn(cue);
-            feed();
-        }
-    });
+        packet_tx.send(Flow::Item(Unit { kind: Kind::Audio, packet: packet.clone(), arrival: Seconds::ZERO })).expect("listens");
+    }
+    packet_tx.send(Flow::End(End::Ended)).expect("listens");
+    gops.for_each(cue);
+    cue_tx.send(Flow::End(End::Ended)).expect("listens");
     let mut made = Vec::new();
     for item in rx {
         match item {
