@@ -14,9 +14,12 @@
 
 pub mod capture;
 pub mod encode;
+pub mod feed;
+pub mod ffmpeg;
 pub mod frame;
 pub mod job;
 pub mod ladder;
+pub mod pace;
 pub mod pattern;
 pub mod plan;
 pub mod sei;

@@ -2,6 +2,8 @@
 //!
 //! Only this stage watches for a stop; everything behind it drains.
 
+pub mod testsrc;
+
 use crate::plan::SourceFacts;
 use crate::time::Seconds;
 use ffmpeg_next as ffmpeg;

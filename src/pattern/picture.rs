@@ -128,7 +128,7 @@ impl Pattern {
         let clock_at = ((width - CLOCK_CHARS * clock.width) / 2, scene_bottom + gap);
         let label_at = (clock_at.0, clock_at.1 + clock.height + gap);
         let ruler_top = even(label_at.1 + label.height + gap);
-        let ruler = Area { left: even(clock_at.0), top: ruler_top, right: even(width - clock_at.0), bottom: even(ruler_top + gap.max(4)).min(height) };
+        let ruler = Area { left: even(clock_at.0), top: ruler_top, right: even(width - clock_at.0), bottom: even(ruler_top + gap.clamp(4, 6 * unit)).min(height) };
 
         let side = even(rows * 45 / 100).min(even(width / 5));
         let flash_left = even(width / 32);
@@ -228,7 +228,7 @@ impl Pattern {
         let clock = time.replace('T', " ").replace('Z', " UTC");
         self.clock.write(&mut out.y, self.clock_at.0, self.clock_at.1, &clock);
         let number = format!("#{}", slot.0);
-        let label = format!("{number} {} {} fps", self.size, shown(self.rate));
+        let label = format!("{number} {}p{}", self.size, shown(self.rate));
         let room = (self.size.width() as usize - self.label_at.0) / self.label.width;
         self.label.write(&mut out.y, self.label_at.0, self.label_at.1, if label.len() <= room { &label } else { &number });
     }
@@ -241,7 +241,7 @@ fn even(n: usize) -> usize {
     n & !1
 }
 
-/// `25` or `29.97`: two decimals, rounded down, for people only.
+/// `25` or `29.97`: two decimals, for people only.
 fn shown(rate: Rate) -> String {
     let hundredths = Seconds::new(i128::from(rate.num()), i128::from(rate.den())).nearest_ticks(100);
     if hundredths % 100 == 0 { format!("{}", hundredths / 100) } else { format!("{}.{:02}", hundredths / 100, hundredths % 100) }

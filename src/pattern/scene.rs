@@ -35,14 +35,14 @@ impl Scene {
         let across = |x: u32, cells: u32| x * cells * 256 / width as u32;
         let sky = Strip::paint(width, sky_rows, |x, y| {
             let down = y * 256 / sky_rows as u32;
-            let cover = clouds(across(x, 5), across(y * 2, 5), 5, 11).saturating_sub(112) * 4;
+            let cover = clouds(across(x, 6), across(y * 2, 6), 6, 11).saturating_sub(126) * 4;
             blend(blend(ZENITH, HORIZON, down * down >> 8), CLOUD, cover.min(230))
         });
         let sea = Strip::paint(width, sea_rows, |x, y| {
             let (down, far) = (y * 256 / sea_rows as u32, sea_rows as u32 - y);
             // Perspective: rows stand closer together towards the horizon.
-            let v = 9_000 * sea_rows as u32 / (sea_rows as u32 / 6 + y);
-            let swell = clouds(across(x, 9), v, 9, 23);
+            let v = 4_000 * sea_rows as u32 / (sea_rows as u32 / 5 + y);
+            let swell = clouds(across(x, 22), v, 22, 23);
             let water = blend(SEA_FAR, SEA_NEAR, (down * 3).min(256));
             let glint = (swell.saturating_sub(138) * 5).min(200) * (256 - 128 * far / sea_rows as u32) >> 8;
             blend(water.map(|c| c * (190 + swell / 2) >> 8), FOAM, glint)
