@@ -59,8 +59,13 @@ fn live_start(now: Seconds) -> Seconds {
 fn parse(url: &str) -> Result<Options, CaptureError> {
     let refuse = |why: String| CaptureError::Open { url: url.to_owned(), why };
     let text = url.strip_prefix(SCHEME).ok_or_else(|| refuse(format!("it does not begin with {SCHEME}")))?;
-    let mut options =
-        Options { size: Size::new(1280, 720).expect("even and within limits"), rate: Rate::new(25, 1).expect("within limits"), start: None, duration: None, audio: true };
+    let mut options = Options {
+        size: Size::new(1280, 720).expect("even and within limits"),
+        rate: Rate::new(25, 1).expect("within limits"),
+        start: None,
+        duration: None,
+        audio: true,
+    };
     for option in text.split(',').filter(|_| !text.is_empty()) {
         let (key, value) = option.split_once('=').unwrap_or((option, ""));
         let bad = |why: String| refuse(format!("{key}: {why}"));
@@ -76,7 +81,11 @@ fn parse(url: &str) -> Result<Options, CaptureError> {
                     _ => return Err(bad(format!("\"{value}\" is not a switch: give on or off"))),
                 }
             }
-            _ => return Err(refuse(format!("\"{key}\" is not an option: give size=1280x720, rate=25, start=UTC, duration=SECONDS or audio=on|off, separated by commas"))),
+            _ => {
+                return Err(refuse(format!(
+                    "\"{key}\" is not an option: give size=1280x720, rate=25, start=UTC, duration=SECONDS or audio=on|off, separated by commas"
+                )));
+            }
         }
     }
     Ok(options)

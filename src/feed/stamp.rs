@@ -52,20 +52,25 @@ impl StampCodec {
         }
     }
 
-    /// Whether `nal` is an SEI whose first message is a stamp.
-    fn is_stamp(self, nal: &[u8]) -> bool {
+    /// What follows type and size of an SEI whose first message is user_data_unregistered; `None` for all other NAL units.
+    fn user_data(self, nal: &[u8]) -> Option<&[u8]> {
         let header = self.header();
         let kind = |byte: u8| if self == StampCodec::H264 { byte & 31 } else { byte >> 1 & 63 };
-        nal.first().map(|b| kind(*b)) == header.first().map(|b| kind(*b))
-            && nal.get(header.len()) == Some(&5)
-            && nal.get(header.len() + 2..).is_some_and(|rest| rest.starts_with(&ST0604_UUID))
+        let is_sei = nal.first().map(|b| kind(*b)) == header.first().map(|b| kind(*b));
+        nal.get(header.len()..).filter(|message| is_sei && message.first() == Some(&5))?.get(2..)
+    }
+
+    fn is_stamp(self, nal: &[u8]) -> bool {
+        self.user_data(nal).is_some_and(|data| data.starts_with(&ST0604_UUID))
     }
 }
 
-/// The access unit with a stamp of `micros` before its first slice, and without the stamps it had; `None` where no slice is found in it.
+/// The access unit with a stamp of `micros`, and without the stamps it had; `None` where no slice is found in it.
+/// It stands before the first slice, and before the first other user data, of which some readers see only the first.
 pub(super) fn stamp(unit: &[u8], codec: StampCodec, framing: Framing, micros: u64) -> Option<Vec<u8>> {
     let nals = split(unit, framing);
-    let first = nals.iter().position(|nal| codec.is_slice(&unit[nal.body.clone()]))?;
+    let slice = nals.iter().position(|nal| codec.is_slice(&unit[nal.body.clone()]))?;
+    let first = nals.iter().position(|nal| codec.user_data(&unit[nal.body.clone()]).is_some()).map_or(slice, |data| data.min(slice));
     let mut sei = codec.header().to_vec();
     // No emulation prevention is needed: the payload has at most two zero bytes in a row, and 0xFF or the 0x80 of the trailing bits follow them.
     let payload = st0604_payload(micros);
@@ -143,11 +148,13 @@ mod tests {
 
     #[test]
     fn stands_before_the_first_slice_and_replaces_the_one_before() {
-        let unit = [&[0, 0, 0, 1, 9, 0xF0, 0, 0, 0, 1, 0x67, 1, 2, 0, 0, 1, 0x68, 3][..], &[0, 0, 1, 0x65, 7, 7, 0, 0, 1, 0x65, 8]].concat();
+        let unit =
+            [&[0, 0, 0, 1, 9, 0xF0, 0, 0, 0, 1, 0x67, 1, 2, 0, 0, 1, 0x68, 3][..], &[0, 0, 1, 6, 5, 2, 8, 8, 0x80], &[0, 0, 1, 0x65, 7, 7, 0, 0, 1, 0x65, 8]]
+                .concat();
         let once = stamp(&unit, StampCodec::H264, Framing::AnnexB, 5).expect("has a slice");
         let twice = stamp(&once, StampCodec::H264, Framing::AnnexB, MICROS).expect("has a slice");
         let nals = bodies(&twice, Framing::AnnexB);
-        assert_eq!(nals.iter().map(|n| n[0] & 31).collect::<Vec<_>>(), [9, 7, 8, 6, 5, 5]);
+        assert_eq!(nals.iter().map(|n| n[0] & 31).collect::<Vec<_>>(), [9, 7, 8, 6, 6, 5, 5]);
         assert_eq!((nals[3][1], nals[3][2], parse_st0604(&nals[3][3..])), (5, 28, Some(MICROS)));
         assert_eq!([&nals[..3], &nals[4..]].concat(), bodies(&unit, Framing::AnnexB));
     }
@@ -168,7 +175,9 @@ mod tests {
         for micros in [0, 1, u64::MAX, 1 << 16, 0xFF00_0000_0000_0000, MICROS] {
             let stamped = stamp(&[0, 0, 1, 0x65, 9], StampCodec::H264, Framing::AnnexB, micros).expect("has a slice");
             assert_eq!(split_start_codes(&stamped).len(), 2);
-            assert!(!stamped[4..39].windows(3).any(|w| w[0] == 0 && w[1] == 0 && w[2] <= 3), "{micros}");
+            let nal = &stamped[split_start_codes(&stamped)[0].body.clone()];
+            assert_eq!(nal.len(), 32);
+            assert!(!nal.windows(3).any(|w| w[0] == 0 && w[1] == 0 && w[2] <= 3), "{micros}");
         }
     }
 

@@ -75,10 +75,10 @@ fn slot_of(time: Seconds, rate: Rate) -> Slot {
     Slot(Seconds::new(num * i128::from(rate.num()), den * i128::from(rate.den())).nearest_ticks(1))
 }
 
-/// The first sample at or after `time` that begins an audio frame; frames are counted from the epoch.
+/// The first sample of the audio frame that holds `time`; frames are counted from the epoch.
 fn frame_at(time: Seconds) -> i64 {
     let (num, den) = time.fraction();
-    Seconds::new(num * i128::from(SAMPLE_RATE), den * i128::from(FRAME_SAMPLES)).ceil_ticks(1) * FRAME_SAMPLES
+    Seconds::new(num * i128::from(SAMPLE_RATE), den * i128::from(FRAME_SAMPLES)).floor_ticks(1) * FRAME_SAMPLES
 }
 
 /// From a picture to bytes of transport stream.

@@ -65,6 +65,7 @@ fn decode(path: &Path) -> Decoded {
 }
 
 fn options(fields: &[(&'static str, &str)]) -> FeedOptions {
+    ffmpeg::log::set_level(ffmpeg::log::Level::Error);
     let mut options = FeedOptions::default();
     for (field, value) in fields {
         options.set(field, value).expect("legal");
@@ -90,7 +91,7 @@ fn assert_pattern(seen: &Decoded, rate: Rate, first: i64, count: usize) {
     let pattern = Pattern::new(Size::new(320, 180).expect("legal"), rate);
     let mut want = vec![0; pattern.size().bytes()];
     for (slot, picture) in (first..).zip(&seen.pictures) {
-        let nearest = |clock: i64| (2 * slot * den * clock + num).div_euclid(2 * num);
+        let nearest = |clock: i64| (2 * i128::from(slot * den) * i128::from(clock) + i128::from(num)).div_euclid(2 * i128::from(num)) as i64;
         assert_eq!(picture.pts.rem_euclid(WRAP), nearest(90_000).rem_euclid(WRAP), "PTS of slot {slot}");
         assert_eq!(picture.micros, u64::try_from(nearest(1_000_000)).ok(), "stamp of slot {slot}");
         pattern.draw(Slot(slot), &mut want);
@@ -112,12 +113,10 @@ fn every_picture_carries_its_exact_utc() {
     {
         let rate = Rate::new(num, den).expect("legal");
         let report = pattern_file(&path, &[("rate", &rate.to_string()), ("bframes", bframes), ("codec", codec)]);
-        let slots = |seconds: i64| (seconds * i64::from(num) + i64::from(den) - 1) / i64::from(den);
-        let (first, end) = (slots(START_SECONDS), slots(START_SECONDS + 3).max(slots(START_SECONDS) + 3 * i64::from(num) / i64::from(den)));
+        let first = (START_SECONDS * i64::from(num) + i64::from(den) - 1) / i64::from(den);
         let seen = decode(&path);
         assert_eq!(seen.video, name);
-        assert!(seen.pictures.len().abs_diff((end - first) as usize) <= 1, "{} pictures", seen.pictures.len());
-        assert_pattern(&seen, rate, first, seen.pictures.len());
+        assert_pattern(&seen, rate, first, if den == 1 { 75 } else { 90 });
         assert_eq!((report.pictures, report.unstamped, report.skipped), (seen.pictures.len() as u64, 0, 0));
         assert_eq!(report.bytes, std::fs::metadata(&path).expect("it is there").len());
     }
@@ -163,11 +162,11 @@ fn beep_and_flash_are_together() {
         }
     }
     let onsets: Vec<i64> = loud.iter().copied().enumerate().filter(|&(i, n)| i == 0 || n - loud[i - 1] > 4800).map(|(_, n)| n).collect();
-    // The beep at the very start may be missing: the encoder's first frame is its run-up.
-    for second in [1, 2] {
-        assert!(onsets.iter().any(|n| (n - second * 48_000).abs() < 240), "a beep within 5 ms of second {second}: {onsets:?}");
+    // The last frame of sound ends after the last picture, so a fourth beep may begin in it.
+    assert!((3..=4).contains(&onsets.len()), "{onsets:?}");
+    for (second, onset) in onsets.iter().enumerate() {
+        assert!((onset - second as i64 * 48_000).abs() < 48, "the beep of second {second} is a millisecond off: {onsets:?}");
     }
-    assert!(onsets.len() <= 3, "{onsets:?}");
     let tone = Tone::new();
     assert!(f64::from(tone.sample(START_SECONDS * 48_000 + 12)[0]) > 6553.0, "the threshold is passed within a quarter of a period");
 }
@@ -280,10 +279,10 @@ fn files_are_played_in_a_loop_with_stamps_that_go_on() {
     let dir = tempfile::tempdir().expect("a directory");
     let out = dir.path().join("looped.ts");
     for (name, duration, step) in [
-        ("ts_dvb_576p25_h264_aac_12s.ts", 26, 40_000.0),
+        ("ts_dvb_576p25_h264_aac_12s.ts", 14, 40_000.0),
         ("tos_1080p2997_aac_8s_ctawave_fmp4.mp4", 10, 33_366.7),
         ("ts_bbb_hevc_1080p24_aac51_5s.ts", 7, 41_666.7),
-        ("mkv_h264_aac_560x320_5s.mkv", 12, 33_333.3),
+        ("mkv_h264_aac_560x320_5s.mkv", 13, 33_333.3),
     ] {
         let Some(path) = clip(name) else { continue };
         let mut options = options(&[("start", START), ("duration", &duration.to_string())]);
@@ -309,11 +308,10 @@ fn files_are_played_in_a_loop_with_stamps_that_go_on() {
             assert!((gap - step).abs() < 1100.0, "{name}: {gap} from {} on", pair[0]);
         }
         assert!((micros[micros.len() - 1] - micros[0]).abs_diff(duration * 1_000_000) < 200_000, "{name}");
-        // Sound: never an overlap, and at a join at most a frame's gap.
-        for pair in seen.sound.windows(2) {
-            let gap = pair[1].0 - pair[0].0;
-            assert!((1900..=4200).contains(&gap), "{name}: sound goes on after {gap}");
-        }
+        // Sound: never an overlap, and gaps only at the joins.
+        let steps: Vec<i64> = seen.sound.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+        assert!(steps.iter().all(|step| (1900..45_000).contains(step)), "{name}: {steps:?}");
+        assert!(steps.iter().filter(|step| **step > 2800).count() as u64 <= report.loops, "{name}: {steps:?}");
     }
 }
 

@@ -27,7 +27,7 @@ pub struct SizeError(String);
 impl Size {
     /// `None` outside the limits.
     pub fn new(width: u32, height: u32) -> Option<Size> {
-        let legal = (256..=7680).contains(&width) && (144..=4320).contains(&height) && width % 2 == 0 && height % 2 == 0;
+        let legal = (256..=7680).contains(&width) && (144..=4320).contains(&height) && width.is_multiple_of(2) && height.is_multiple_of(2);
         legal.then_some(Size { width, height })
     }
 

@@ -128,7 +128,8 @@ impl Pattern {
         let clock_at = ((width - CLOCK_CHARS * clock.width) / 2, scene_bottom + gap);
         let label_at = (clock_at.0, clock_at.1 + clock.height + gap);
         let ruler_top = even(label_at.1 + label.height + gap);
-        let ruler = Area { left: even(clock_at.0), top: ruler_top, right: even(width - clock_at.0), bottom: even(ruler_top + gap.clamp(4, 6 * unit)).min(height) };
+        let ruler =
+            Area { left: even(clock_at.0), top: ruler_top, right: even(width - clock_at.0), bottom: even(ruler_top + gap.clamp(4, 6 * unit)).min(height) };
 
         let side = even(rows * 45 / 100).min(even(width / 5));
         let flash_left = even(width / 32);
@@ -208,7 +209,7 @@ impl Pattern {
         let leg = moment.travel(way as i64 * 2 / 6, way as i64 * 2);
         let x = even(left + if leg < way { leg } else { 2 * way - leg });
         let part = moment.fraction();
-        let rise = (rows - ball.diameter - 2) * 9 / 10 * (4 * part * (65_536 - part) >> 16) >> 16;
+        let rise = ((rows - ball.diameter - 2) * 9 / 10 * ((4 * part * (65_536 - part)) >> 16)) >> 16;
         ball.draw(out, x, even(self.scene_bottom - 2 - ball.diameter - rise));
 
         out.fill(self.flash, WHITE);

@@ -28,15 +28,15 @@ pub(super) struct Scene {
 impl Scene {
     /// A landscape of `width` by `rows` (both even), whose first row is row `top` (even) of the picture.
     pub fn new(width: usize, rows: usize, top: usize) -> Scene {
-        let sky_rows = rows * 58 / 100 & !1;
+        let sky_rows = (rows * 58 / 100) & !1;
         let sea_rows = rows - sky_rows;
-        let hill_rows = sky_rows / 3 & !1;
+        let hill_rows = (sky_rows / 3) & !1;
         // In 256ths of a lattice cell: `cells` cells across the whole width.
         let across = |x: u32, cells: u32| x * cells * 256 / width as u32;
         let sky = Strip::paint(width, sky_rows, |x, y| {
             let down = y * 256 / sky_rows as u32;
             let cover = clouds(across(x, 6), across(y * 2, 6), 6, 11).saturating_sub(126) * 4;
-            blend(blend(ZENITH, HORIZON, down * down >> 8), CLOUD, cover.min(230))
+            blend(blend(ZENITH, HORIZON, (down * down) >> 8), CLOUD, cover.min(230))
         });
         let sea = Strip::paint(width, sea_rows, |x, y| {
             let (down, far) = (y * 256 / sea_rows as u32, sea_rows as u32 - y);
@@ -44,14 +44,13 @@ impl Scene {
             let v = 4_000 * sea_rows as u32 / (sea_rows as u32 / 5 + y);
             let swell = clouds(across(x, 22), v, 22, 23);
             let water = blend(SEA_FAR, SEA_NEAR, (down * 3).min(256));
-            let glint = (swell.saturating_sub(138) * 5).min(200) * (256 - 128 * far / sea_rows as u32) >> 8;
-            blend(water.map(|c| c * (190 + swell / 2) >> 8), FOAM, glint)
+            let glint = ((swell.saturating_sub(138) * 5).min(200) * (256 - 128 * far / sea_rows as u32)) >> 8;
+            blend(water.map(|c| (c * (190 + swell / 2)) >> 8), FOAM, glint)
         });
-        let ridge: Vec<usize> =
-            (0..width).step_by(2).map(|x| (clouds(across(x as u32, 7), 77, 7, 41) as usize).saturating_sub(48) * hill_rows / 190).collect();
+        let ridge: Vec<usize> = (0..width).step_by(2).map(|x| (clouds(across(x as u32, 7), 77, 7, 41) as usize).saturating_sub(48) * hill_rows / 190).collect();
         let hills = Strip::paint(width, hill_rows, |x, y| {
             let rough = clouds(across(x, 24), across(y, 24), 24, 57);
-            blend(HILL_FAR, HILL_NEAR, y * 256 / hill_rows as u32).map(|c| c * (150 + rough) >> 8)
+            blend(HILL_FAR, HILL_NEAR, y * 256 / hill_rows as u32).map(|c| (c * (150 + rough)) >> 8)
         });
         let runs = (0..hill_rows).map(|row| runs(&ridge, hill_rows - (row & !1))).collect();
         Scene { top, sky, sea, hills, runs, sky_rows, sea_rows, sine: super::sine_table() }

@@ -67,7 +67,7 @@ pub(super) fn balls(diameter: usize) -> Vec<Disc> {
             let square = (of(x * 256 / half) + shift) / 20 + of(y * 256 / r) / 20;
             let shade = (230 - (x * 2 + y * 3) * 50 / r - (x * x + y * y) * 70 / (r * r)).clamp(40, 256) as u32;
             let base: Rgb = if square % 2 == 0 { [225, 30, 35] } else { [250, 250, 245] };
-            base.map(|c| c * shade >> 8)
+            base.map(|c| (c * shade) >> 8)
         })
     };
     (0..PHASES as i32).map(|phase| turn(phase * 5)).collect()

@@ -12,7 +12,7 @@ fn lattice(x: u32, y: u32, seed: u32) -> u32 {
 fn noise(x: u32, y: u32, cells: u32, seed: u32) -> u32 {
     let (x0, y0) = ((x >> 8) % cells, y >> 8);
     let x1 = (x0 + 1) % cells;
-    let ease = |f: u32| f * f * (768 - 2 * f) >> 16;
+    let ease = |f: u32| (f * f * (768 - 2 * f)) >> 16;
     let (fx, fy) = (ease(x & 255), ease(y & 255));
     let mix = |a: u32, b: u32, f: u32| a * (256 - f) + b * f;
     let top = mix(lattice(x0, y0, seed), lattice(x1, y0, seed), fx);
@@ -63,8 +63,7 @@ pub(super) struct Strip {
 impl Strip {
     /// Paints every pixel with `colour(x, y)`; chroma is that of the top left pixel of each four.
     pub fn paint(period: usize, rows: usize, colour: impl Fn(u32, u32) -> Rgb) -> Strip {
-        let mut strip =
-            Strip { period, y: vec![0; period * rows], u: vec![0; period / 2 * rows.div_ceil(2)], v: vec![0; period / 2 * rows.div_ceil(2)] };
+        let mut strip = Strip { period, y: vec![0; period * rows], u: vec![0; period / 2 * rows.div_ceil(2)], v: vec![0; period / 2 * rows.div_ceil(2)] };
         for row in 0..rows {
             for x in 0..period {
                 let [y, u, v] = ycbcr(colour(x as u32, row as u32));
