@@ -9,8 +9,11 @@ fn refused(url: &str, fast: bool) -> String {
     }
 }
 
+type Pictures = Vec<(i64, ffmpeg::frame::Video)>;
+type Sound = Vec<(i64, Vec<i16>)>;
+
 /// Reads to the end, through libav's own decoders: every picture with its stamp, every packet of sound with its stamp and samples.
-fn decoded(url: &str) -> (Vec<(i64, ffmpeg::frame::Video)>, Vec<(i64, Vec<i16>)>) {
+fn decoded(url: &str) -> (Pictures, Sound) {
     let (source, mut input) = open(url, true, &Stop::new()).expect("opens");
     let mut video = codec::Context::from_parameters(source.video.parameters).expect("parameters").decoder().video().expect("a decoder");
     let mut audio = source.audio.map(|a| codec::Context::from_parameters(a.parameters).expect("parameters").decoder().audio().expect("a decoder"));

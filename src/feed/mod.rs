@@ -6,6 +6,7 @@
 //! PTS are UTC * 90000, cut to 33 bits by the container.
 
 mod encode;
+pub mod faults;
 mod mux;
 pub mod options;
 mod output;
@@ -14,6 +15,7 @@ mod stamp;
 mod survey;
 mod synthetic;
 
+pub use faults::{Fault, FaultKind};
 pub use options::{FeedInput, FeedOptions, FeedOutput, Gop};
 pub use stamp::StampCodec;
 
@@ -31,6 +33,8 @@ pub struct FeedReport {
     pub unstamped: u64,
     /// Packets of a file left out because their stamps were missing or not in order.
     pub dropped: u64,
+    /// Transport packets that scripted faults left out.
+    pub lost: u64,
     /// Bytes of transport stream sent.
     pub bytes: u64,
     /// Times that a file was played to its end.

@@ -1,6 +1,7 @@
 //! What a feed is asked for.
 
 use super::FeedError;
+use super::faults::Fault;
 use super::stamp::StampCodec;
 use crate::pattern::Size;
 use crate::time::{Rate, Seconds};
@@ -64,6 +65,8 @@ pub struct FeedOptions {
     pub duration: Option<Seconds>,
     /// UTC of the first picture; now, where absent. With it and a file as output, the same options give the same bytes.
     pub start: Option<Seconds>,
+    /// What goes wrong on the way (`--fault`, any number of times).
+    pub faults: Vec<Fault>,
     /// As fast as the machine can, for a file as output.
     pub fast: bool,
 }
@@ -82,13 +85,14 @@ impl Default for FeedOptions {
             audio: true,
             duration: None,
             start: None,
+            faults: Vec::new(),
             fast: false,
         }
     }
 }
 
 impl FeedOptions {
-    /// Sets `field` (a flag's name without its dashes) from its text. A [`FeedError::Option`] names field, value and what is accepted.
+    /// Sets `field` (a flag's name without its dashes: output, input, size, rate, codec, bitrate, gop, bframes, audio, duration, start, fault) from its text. A [`FeedError::Option`] names field, value and what is accepted.
     pub fn set(&mut self, field: &'static str, value: &str) -> Result<(), FeedError> {
         let bad = |accepted: &str| FeedError::Option { field, value: value.to_owned(), accepted: accepted.to_owned() };
         match field {
@@ -106,6 +110,7 @@ impl FeedOptions {
             "bitrate" => self.bitrate = parse_bitrate(value).ok_or_else(|| bad("bits per second from 100k to 200M, without a space (8M, 800k, 8000000)"))?,
             "gop" => self.gop = parse_gop(value).ok_or_else(|| bad("seconds from 0.1s to 60s (2s), or pictures from 1 to 3600 (50)"))?,
             "bframes" => self.bframes = value.parse().ok().filter(|n| *n <= 4).ok_or_else(|| bad("0 to 4"))?,
+            "fault" => self.faults.push(Fault::parse(value)?),
             "audio" => {
                 self.audio = match value {
                     "on" => true,

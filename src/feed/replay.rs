@@ -1,5 +1,6 @@
 //! A file as a feed: copied again and again, with stamps that go on.
 
+use super::faults::Faults;
 use super::mux::{CLOCK, TsMux};
 use super::options::{FeedOptions, FeedOutput};
 use super::output::Output;
@@ -28,6 +29,7 @@ pub(super) fn run(options: &FeedOptions, path: &Path, to: &FeedOutput, stop: &St
     let end = options.duration.map(|d| start + d);
     let period = survey.period;
     let mut report = FeedReport::default();
+    let mut faults = Faults::new(&options.faults);
     let mut player = Player::new(path, &survey, start);
     let sent = loop {
         let unit = match player.next(&mut report) {
@@ -41,12 +43,14 @@ pub(super) fn run(options: &FeedOptions, path: &Path, to: &FeedOutput, stop: &St
             break Ok(());
         }
         let from = (!options.fast).then(|| unit.dts + lag);
-        let step = write(&mut mux, &survey, unit, &mut report).and_then(|()| output.send(mux.take(), from, period));
+        let elapsed = unit.dts - start;
+        let step = write(&mut mux, &survey, unit, &mut report).and_then(|()| output.send(faults.apply(mux.take(), elapsed), from, period));
         if let Err(error) = step {
             break Err(error);
         }
     };
     let drained = sent.and_then(|()| mux.finish()).and_then(|()| output.send(mux.take(), None, period));
+    report.lost = faults.lost;
     let closed = output.finish();
     match drained {
         Ok(()) | Err(FeedError::SenderGone) => report.bytes = closed?,

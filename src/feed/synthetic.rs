@@ -1,6 +1,7 @@
 //! The pattern as a feed.
 
 use super::encode::{AudioCoder, FRAME_SAMPLES, VideoCoder};
+use super::faults::Faults;
 use super::mux::{CLOCK, TsMux};
 use super::options::{FeedOptions, FeedOutput};
 use super::output::Output;
@@ -32,6 +33,7 @@ pub(super) fn run(options: &FeedOptions, to: &FeedOutput, stop: &Stop) -> Result
     let end = options.duration.map(|d| round_up(start + d, period));
     let mut slot = slot_of(start, options.rate);
     let mut chain = Chain { options, video, audio, mux, sample: frame_at(start), report: FeedReport::default() };
+    let mut faults = Faults::new(&options.faults);
     let mut picture = vec![0; options.size.bytes()];
     let sent = loop {
         let mut time = period.times(i128::from(slot.0));
@@ -53,13 +55,14 @@ pub(super) fn run(options: &FeedOptions, to: &FeedOutput, stop: &Stop) -> Result
         }
         pattern.draw(slot, &mut picture);
         let from = (!options.fast).then(|| time + lag);
-        let step = chain.encode(slot, &picture, time + period).and_then(|bytes| output.send(bytes, from, period));
+        let step = chain.encode(slot, &picture, time + period).and_then(|bytes| output.send(faults.apply(bytes, time - start), from, period));
         if let Err(error) = step {
             break Err(error);
         }
         slot.0 += 1;
     };
     let drained = sent.and_then(|()| chain.drain()).and_then(|bytes| output.send(bytes, None, period));
+    chain.report.lost = faults.lost;
     // The thread that sends knows better than `SenderGone` why it ended.
     let closed = output.finish();
     match drained {

@@ -42,7 +42,10 @@ fn decode(path: &Path) -> Decoded {
     let mut take = |decoder: &mut codec::decoder::Video, out: &mut Decoded| {
         while decoder.receive_frame(&mut picture).is_ok() {
             let micros = picture.side_data(frame::side_data::Type::SEI_UNREGISTERED).and_then(|side| parse_st0604(side.data()));
-            let luma = picture.data(0).chunks(picture.stride(0)).flat_map(|row| &row[..picture.width() as usize]).copied().collect();
+            let mut luma = Vec::new();
+            for row in picture.data(0).chunks(picture.stride(0)) {
+                luma.extend_from_slice(&row[..picture.width() as usize]);
+            }
             out.pictures.push(Seen { pts: picture.pts().expect("stamped"), micros, luma });
         }
     };
@@ -258,11 +261,22 @@ fn outputs_and_inputs_that_cannot_be_used() {
         let error = run(&bad, &Stop::new()).expect_err("no media");
         assert!(error.is_usage() && error.to_string().contains(&path.display().to_string()) && error.to_string().contains("accepted"), "{error}");
     }
-    // TEST-NET with a ttl is no destination of this machine's routes, or is simply sent into the void: either way it ends.
+    // The system refuses a broadcast to a socket that did not ask for it: the sending thread's error comes out.
     let mut void = options(&[("output", "udp://255.255.255.255:9"), ("duration", "1s"), ("size", "256x144")]);
     void.bitrate = 1_000_000;
     let error = run(&void, &Stop::new()).expect_err("broadcast is not permitted");
     assert!(!error.is_usage() && error.to_string().contains("udp://255.255.255.255:9"), "{error}");
+}
+
+#[test]
+fn a_scripted_gap_is_a_gap() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("feed.ts");
+    // From one key picture to another, so that what is left decodes.
+    let report = pattern_file(&path, &[("fault", "gap@1+1"), ("audio", "off")]);
+    assert!(report.lost > 0 && report.pictures == 75, "{report:?}");
+    let slots: Vec<i64> = decode(&path).pictures.iter().filter_map(|p| p.micros).map(|m| m as i64 / 40_000 - START_SECONDS * 25).collect();
+    assert_eq!(slots, (0..25).chain(50..75).collect::<Vec<_>>());
 }
 
 fn clip(name: &str) -> Option<PathBuf> {

@@ -20,10 +20,10 @@ impl Font {
     /// Characters of `width` by `height` pixels.
     pub fn new(width: usize, height: usize) -> Font {
         let mut glyphs = Vec::with_capacity(95 * width * height);
-        for code in 32..127 {
+        for bitmap in &BASIC_LEGACY[32..127] {
             for y in 0..height {
                 for x in 0..width {
-                    let ink = coverage(&BASIC_LEGACY[code], x, y, width, height);
+                    let ink = coverage(bitmap, x, y, width, height);
                     glyphs.push((u32::from(GROUND) + (INK - u32::from(GROUND)) * ink / 256) as u8);
                 }
             }
