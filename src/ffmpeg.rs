@@ -133,6 +133,19 @@ pub fn unregistered_sei(picture: &frame::Video) -> Vec<&[u8]> {
     }
 }
 
+/// The codec's configuration record or parameter sets, as the container carries them; empty where there are none.
+pub fn parameters_extradata(parameters: &Parameters) -> &[u8] {
+    // SAFETY: `parameters` owns a live AVCodecParameters (or keeps its owner alive); libav keeps `extradata` at `extradata_size` readable
+    // bytes, or null, and the slice borrows `parameters`.
+    unsafe {
+        let raw = &*parameters.as_ptr();
+        match usize::try_from(raw.extradata_size) {
+            Ok(size) if size > 0 && !raw.extradata.is_null() => std::slice::from_raw_parts(raw.extradata, size),
+            _ => &[],
+        }
+    }
+}
+
 /// Whether the pixel format holds each component in a plane of its own, as little-endian integers, without alpha or a palette: what the downscaler reads.
 pub fn is_plain_planar(format: ffmpeg::format::Pixel) -> bool {
     // SAFETY: a format's descriptor is a constant of libavutil; null for none.

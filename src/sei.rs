@@ -30,6 +30,11 @@ pub fn parse_st0604(payload: &[u8]) -> Option<Seconds> {
     }
 }
 
+/// Whether a user_data_unregistered payload begins like a stamp.
+pub fn is_st0604(payload: &[u8]) -> bool {
+    [AVC_MICROS, HEVC_MICROS, NANOS].iter().any(|identifier| payload.starts_with(identifier))
+}
+
 /// A user_data_unregistered payload that says `micros` microseconds since 1970-01-01T00:00:00Z, for AVC.
 /// Two bytes of the count may still be zero: emulation prevention is the NAL writer's part, and never needed within this payload.
 pub fn st0604_payload(micros: u64) -> [u8; 28] {

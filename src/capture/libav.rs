@@ -6,7 +6,7 @@ use super::pipe::Pipe;
 use super::stamps::{Scale, Stamper};
 use super::{CaptureError, Input, Kind, Lost, Origin, Read, Source, StreamInfo, Turn, Unit};
 use crate::ffmpeg::{codec_facts, keep_only, open_decoder, wrap_bits};
-use crate::job::Select;
+use crate::job::{Pace, Select};
 use crate::plan::SourceFacts;
 use crate::stop::Stop;
 use crate::time::{MAX_SECONDS, Seconds};
@@ -63,7 +63,7 @@ struct LibavInput {
 type Opened = Result<(Source, Box<dyn Input>), CaptureError>;
 
 /// Opens a file or a named FIFO.
-pub fn open_path(url: &str, select: &Select, stop: &Stop) -> Opened {
+pub fn open_path(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened {
     let fail = |why: String| CaptureError::Open { url: url.to_owned(), why };
     let text = url.strip_prefix("file:").unwrap_or(url);
     if text.is_empty() || text.contains('\0') {
@@ -88,7 +88,7 @@ pub fn open_path(url: &str, select: &Select, stop: &Stop) -> Opened {
 }
 
 /// Opens standard input.
-pub fn open_stdin(url: &str, select: &Select, stop: &Stop) -> Opened {
+pub fn open_stdin(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened {
     let pipe = Pipe::stdin(stop).map_err(|e| CaptureError::Open { url: url.to_owned(), why: words(&e) })?;
     open_pipe(url, pipe, select, stop)
 }
@@ -105,7 +105,7 @@ fn open_pipe(url: &str, pipe: Pipe, select: &Select, stop: &Stop) -> Opened {
 }
 
 /// Opens `udp://` (MPEG-TS) and libav's other protocols.
-pub fn open_network(url: &str, select: &Select, stop: &Stop) -> Opened {
+pub fn open_network(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened {
     let fail = |why: String| CaptureError::Open { url: url.to_owned(), why };
     if url.contains('\0') {
         return Err(fail("this is not a URL".to_owned()));

@@ -9,6 +9,7 @@ pub mod pace;
 mod pipe;
 pub mod run;
 pub mod stamps;
+pub mod testsrc;
 mod turn;
 pub mod unwrap;
 
@@ -16,7 +17,7 @@ pub use pace::Pacer;
 pub use run::{CaptureCounters, Feed, run};
 pub use turn::Turn;
 
-use crate::job::Select;
+use crate::job::{Pace, Select};
 use crate::plan::SourceFacts;
 use crate::stop::Stop;
 use crate::time::Seconds;
@@ -27,11 +28,12 @@ struct Opener {
     /// Whether this is the one for a URL.
     takes: fn(&str) -> bool,
     /// Opens it. Returns within 100 ms of the stop flag being raised.
-    open: fn(&str, &Select, &Stop) -> Result<(Source, Box<dyn Input>), CaptureError>,
+    open: fn(&str, Pace, &Select, &Stop) -> Result<(Source, Box<dyn Input>), CaptureError>,
 }
 
 /// Every kind of input; the first that takes the URL opens it.
 const INPUTS: &[Opener] = &[
+    Opener { takes: |url| url.starts_with(testsrc::SCHEME), open: testsrc::open },
     Opener { takes: |url| url == "-", open: libav::open_stdin },
     Opener { takes: |url| url.contains("://") && !url.starts_with("file:"), open: libav::open_network },
     Opener { takes: |_| true, open: libav::open_path },
@@ -41,10 +43,10 @@ const INPUTS: &[Opener] = &[
 ///
 /// # Errors
 /// [`CaptureError::Open`] where it is not there, is not media, has no picture that can be decoded, or lacks a stream that was asked for; also where `stop` is raised meanwhile.
-pub fn open(url: &str, select: &Select, stop: &Stop) -> Result<(Source, Box<dyn Input>), CaptureError> {
+pub fn open(url: &str, pace: Pace, select: &Select, stop: &Stop) -> Result<(Source, Box<dyn Input>), CaptureError> {
     let opener = INPUTS.iter().find(|i| (i.takes)(url));
     let open = opener.map(|i| i.open).ok_or_else(|| CaptureError::Open { url: url.to_owned(), why: "no input takes this URL".to_owned() })?;
-    open(url, select, stop)
+    open(url, pace, select, stop)
 }
 
 /// Which of the two chosen streams.

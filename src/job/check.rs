@@ -32,7 +32,7 @@ impl Wishes {
         };
         let span = |value: Option<super::Text<super::Span>>| value.map(|text| text.0.0);
         let duration = span(self.duration).map(|d| check.span("duration", d, milliseconds(1), days(400))).transpose()?;
-        if pace == Pace::Fast && duration.is_none() && inputs.iter().any(|input| input.starts_with("testsrc:")) {
+        if pace == Pace::Fast && duration.is_none() && inputs.iter().any(|input| input.starts_with("testsrc:") && !input.contains("duration=")) {
             return Err(check.wrong("duration", "none", "a span (30s, 2m): testsrc: at pace fast never ends by itself"));
         }
         let segment = check.span("segment", span(self.segment).unwrap_or(Seconds::whole(2)), milliseconds(200), Seconds::whole(30))?;
