@@ -1,19 +1,16 @@
 //! The command line: one file per command here, each a function from its arguments to an exit code.
 
 mod args;
-#[cfg(test)]
-mod check;
-#[cfg(test)]
 mod feed;
 mod log;
 mod plan;
-#[cfg(test)]
 mod run;
-mod source;
+mod signals;
 
 pub use args::{Cli, Command};
 use mezzo::capture::CaptureError;
 use mezzo::config::ConfigError;
+use mezzo::pipeline::RunError;
 use mezzo::plan::PlanError;
 use mezzo::resolution::ResolutionError;
 use std::io::Write;
@@ -58,6 +55,15 @@ impl From<ResolutionError> for Failure {
     }
 }
 
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Failure {
+        match error {
+            RunError::Wrong(_) => Failure::wrong(error),
+            RunError::Failed(_) => Failure::failed(error),
+        }
+    }
+}
+
 impl From<CaptureError> for Failure {
     fn from(error: CaptureError) -> Failure {
         match error {
@@ -72,7 +78,9 @@ pub fn main(cli: &Cli) -> ExitCode {
     log::start(&cli.log);
     mezzo::ffmpeg::pin_cpu();
     let done = match &cli.command {
-        Command::Plan(args) => plan::plan(args, source::facts),
+        Command::Run(args) => run::run(args),
+        Command::Plan(args) => plan::plan(args),
+        Command::Feed(args) => feed::feed(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -14,11 +14,9 @@ mod frames;
 mod host;
 mod sound;
 
-pub use frames::{
-    Colour, FramePool, Layout, colour, copy_plane, extradata, format_name, layout, plane, planes_mut, set_extradata, share_samples, tag_bt709,
-};
 #[cfg(test)]
 pub(crate) use frames::testing;
+pub use frames::{Colour, FramePool, Layout, colour, copy_plane, extradata, format_name, layout, plane, planes_mut, set_extradata, share_samples, tag_bt709};
 pub use host::{Access, access, pin_cpu};
 pub use sound::{Resampler, is_discarded, joinable_audio_parameters};
 
@@ -177,6 +175,12 @@ pub fn nearest_format(format: ffmpeg::format::Pixel, choices: &[ffmpeg::format::
     // SAFETY: the list ends with AV_PIX_FMT_NONE as the call wants it; the last argument may be null.
     unsafe { ffi::avcodec_find_best_pix_fmt_of_list(list.as_ptr(), format.into(), 0, std::ptr::null_mut()) }.into()
 }
+
+/// A swscale context that may move to the thread that uses it.
+pub struct Conversion(pub ffmpeg::software::scaling::Context);
+
+// SAFETY: a context is owned by one `Conversion` and used through `&mut` only; swscale ties it to no thread.
+unsafe impl Send for Conversion {}
 
 /// How many threads the graph's filters may use. Before it is configured.
 pub fn set_graph_threads(graph: &mut ffmpeg::filter::Graph, threads: usize) {

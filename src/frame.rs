@@ -79,6 +79,8 @@ pub struct AudioCue {
     pub slots: u32,
     /// What to add to a source time to get UTC, for every audio sample of this GOP (its run-up included).
     pub offset: Seconds,
+    /// The feed is known from its beginning: there is no earlier sound that a run-up could lack.
+    pub whole: bool,
     /// The last GOP of the event, where that is known in time.
     pub last: bool,
 }
@@ -100,8 +102,8 @@ pub struct PcmSegment {
     pub planes: Arc<Vec<Vec<f32>>>,
     /// Published samples that the feed did not have, silent here.
     pub silent_samples: u64,
-    /// The decoder had its whole run-up: any other worker that has this feed makes the same segment. False right after a join (and at the start of a file, where it is as good as it gets).
-    pub clean: bool,
+    /// The sound has what it depends on, or had it in an earlier segment: any other worker that has this feed makes the same segment. False right after a join; not to be published.
+    pub joined: bool,
     /// The last segment of the event, where that is known in time.
     pub last: bool,
 }

@@ -28,6 +28,7 @@ pub mod ladder;
 pub mod mux;
 pub mod pace;
 pub mod pattern;
+pub mod pipeline;
 pub mod plan;
 pub mod resolution;
 pub mod schedule;

@@ -95,6 +95,18 @@ pub struct Plan {
 pub const SAMPLE_RATE: u32 = 48_000;
 
 impl Plan {
+    /// The distinct picture sizes of the ladder, largest first.
+    pub fn sizes(&self) -> Vec<(u32, u32)> {
+        let mut sizes: Vec<(u32, u32)> = Vec::new();
+        for rendition in &self.video {
+            let size = (rendition.width, rendition.height);
+            if !sizes.contains(&size) {
+                sizes.push(size);
+            }
+        }
+        sizes
+    }
+
     /// How long a segment lasts.
     pub fn segment_duration(&self) -> Seconds {
         self.grid.gop_duration()

@@ -199,6 +199,7 @@ impl Status {
             match why {
                 Why::Late => t.late.add(1),
                 Why::Failed => t.failed.add(1),
+                Why::Joining => {}
                 Why::OtherShard => t.other_shard.add(1),
             }
         }

@@ -45,10 +45,8 @@ impl Threads {
             let _ = failures.send(StageError { thread, why });
             stop.raise();
         };
-        let handle = std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(guarded)
-            .map_err(|error| StageError { thread: name.to_owned(), why: error.into() })?;
+        let handle =
+            std::thread::Builder::new().name(name.to_owned()).spawn(guarded).map_err(|error| StageError { thread: name.to_owned(), why: error.into() })?;
         self.running.push((name.to_owned(), handle));
         Ok(())
     }

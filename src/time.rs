@@ -26,6 +26,9 @@ impl Seconds {
     /// Half a second.
     pub const HALF: Seconds = Seconds(Ratio::new_raw(1, 2));
 
+    /// Two seconds.
+    pub const TWO: Seconds = Seconds(Ratio::new_raw(2, 1));
+
     /// Two milliseconds.
     pub const TWO_MILLIS: Seconds = Seconds(Ratio::new_raw(1, 500));
 
@@ -368,6 +371,12 @@ impl Grid {
     pub fn nearest(&self, time: Seconds) -> Slot {
         let (num, den) = time.fraction();
         Slot(Seconds::new(num * i128::from(self.rate.num), den * i128::from(self.rate.den)).nearest_ticks(1))
+    }
+
+    /// How many slots it takes to show something for `span`: rounded up, none for a negative span.
+    pub fn slots_in(&self, span: Seconds) -> u64 {
+        let (num, den) = span.fraction();
+        Seconds::new(num * i128::from(self.rate.num), den * i128::from(self.rate.den)).ceil_ticks(1).max(0).unsigned_abs()
     }
 
     /// The GOP that holds `slot`.

@@ -21,7 +21,7 @@ fn decode(packets: &[Packet], frames: usize) -> Vec<Vec<f32>> {
     let mut parameters = ffmpeg::codec::Parameters::new();
     parameters.set_medium(ffmpeg::media::Type::Audio);
     parameters.set_id(ffmpeg::codec::Id::AAC);
-    let stream = StreamInfo { index: 0, parameters, time_base: (1, 48_000), language: None };
+    let stream = StreamInfo { index: 0, parameters, time_base: (1, 48_000), language: None, turn: Default::default() };
     let units: Vec<ffmpeg::Packet> = packets.iter().map(adts).collect();
     let window = Window { first: 0, samples: frames * F, offset: Seconds::ZERO };
     let rendered = Samples::open(&stream).unwrap().render(&units.iter().collect::<Vec<_>>(), &window, &[2]);
@@ -51,7 +51,7 @@ fn segment(planes: &[Vec<f32>], first: usize, frames: usize, lead: u32, tail: u3
         tail,
         planes: Arc::new(planes.iter().map(cut).collect()),
         silent_samples: 0,
-        clean: true,
+        joined: true,
         last: false,
     }
 }
@@ -93,7 +93,15 @@ fn joins(planes: &[Vec<f32>], one: &[Vec<f32>], size: usize, lead: u32, tail: u3
         // The frame after the join is the one whose halves come from two encoders; its neighbours show what switching windows spilled.
         let (here, there) = (error(&many, planes, first - 1..first + 2), error(one, planes, first - 1..first + 2));
         at_joins = (at_joins.0 + here, at_joins.1 + there);
-        worst = worst.max(here / there); if std::env::var_os("NOASSERT").is_some() { eprintln!("   join {first}: {here:.4} {there:.4} {:.2}  per frame {:?} one {:?}", here/there, (first-2..first+3).map(|f| (error(&many, planes, f..f+1)*1000.0) as i64).collect::<Vec<_>>(), (first-2..first+3).map(|f| (error(one, planes, f..f+1)*1000.0) as i64).collect::<Vec<_>>()); }
+        worst = worst.max(here / there);
+        if std::env::var_os("NOASSERT").is_some() {
+            eprintln!(
+                "   join {first}: {here:.4} {there:.4} {:.2}  per frame {:?} one {:?}",
+                here / there,
+                (first - 2..first + 3).map(|f| (error(&many, planes, f..f + 1) * 1000.0) as i64).collect::<Vec<_>>(),
+                (first - 2..first + 3).map(|f| (error(one, planes, f..f + 1) * 1000.0) as i64).collect::<Vec<_>>()
+            );
+        }
         count += 1.0;
         elsewhere = (elsewhere.0 + error(&many, planes, first + 2..first + size - 1), elsewhere.1 + error(one, planes, first + 2..first + size - 1));
     }
@@ -115,7 +123,9 @@ fn joins_are_as_clean_as_the_rest() {
             let Joins { mean, worst, elsewhere } = joins(&planes, &one, 47, lead, tail);
             println!("{name}: lead {lead} tail {tail}: joins {mean:.2} x one encoder's error on average, {worst:.2} x at worst, {elsewhere:.2} x elsewhere");
             if (lead, tail) == (LEAD, TAIL) {
-                if std::env::var_os("NOASSERT").is_none() { assert!(mean < 1.5 && worst < 4.0, "{name}: {mean} {worst}"); }
+                if std::env::var_os("NOASSERT").is_none() {
+                    assert!(mean < 1.5 && worst < 4.0, "{name}: {mean} {worst}");
+                }
             }
         }
     }

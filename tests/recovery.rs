@@ -113,7 +113,8 @@ fn a_full_disk_keeps_what_was_published() {
     for number in &numbers {
         assert_decodes_from(&files, "avc-180p", *number, dir.path());
     }
-    let leftovers = std::fs::read_dir(output.join("avc-180p")).expect("a folder").flatten().filter(|e| e.file_name().to_string_lossy().ends_with(".tmp")).count();
+    let leftovers =
+        std::fs::read_dir(output.join("avc-180p")).expect("a folder").flatten().filter(|e| e.file_name().to_string_lossy().ends_with(".tmp")).count();
     let unmounted = Command::new("umount").arg(&disk).status().expect("umount runs");
     assert!(unmounted.success());
     assert_eq!(done.status.code(), Some(1), "{text}");

@@ -112,11 +112,8 @@ pub fn open_network(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened 
     }
     let datagrams = url.starts_with("udp://");
     // fifo_size counts packets of 188 bytes: 20 MB, 8 s of 20 Mb/s.
-    let specific: &[(&str, &str)] = if datagrams {
-        &[("fifo_size", "106496"), ("overrun_nonfatal", "1"), ("buffer_size", "4194304")]
-    } else {
-        &[("rw_timeout", "15000000")]
-    };
+    let specific: &[(&str, &str)] =
+        if datagrams { &[("fifo_size", "106496"), ("overrun_nonfatal", "1"), ("buffer_size", "4194304")] } else { &[("rw_timeout", "15000000")] };
     start_libav();
     let watch = Watch::new(stop);
     let context = ffmpeg::format::input_with_interrupt_and_dictionary(url, watch.closure(), options(specific)).map_err(|e| {
@@ -219,8 +216,7 @@ fn describe(url: &str, mut context: context::Input, select: &Select, stop: &Stop
     let stamper = Stamper::new(video_scale, audio_info.as_ref().map(scale), picture_rate);
     let origin = if nature == Nature::File && url != "-" { Origin::File } else { Origin::Live { wrap: wrap(video_scale) } };
     let source = Source { facts, video: info, audio: audio_info, origin };
-    let input =
-        LibavInput { url: url.to_owned(), context, video, audio, peeked, stamper, nature, stop: stop.clone(), failures: 0, ended: false };
+    let input = LibavInput { url: url.to_owned(), context, video, audio, peeked, stamper, nature, stop: stop.clone(), failures: 0, ended: false };
     Ok((source, Box::new(input)))
 }
 

@@ -21,7 +21,7 @@ fn decoded(url: &str) -> (Pictures, Sound) {
     loop {
         match input.read().expect("never breaks") {
             Read::End => return (pictures, sound),
-            Read::Stopped => panic!("nobody raised it"),
+            Read::Stopped | Read::Lost(_) => panic!("nobody raised it"),
             Read::Unit(Unit { kind: Kind::Video, packet, .. }) => {
                 video.send_packet(&packet).expect("decodes");
                 let mut frame = ffmpeg::frame::Video::empty();

@@ -1,7 +1,7 @@
 //! Arguments that several commands share, and the table of commands.
 
 use super::log::LogArgs;
-use super::{Failure, plan};
+use super::{Failure, feed, plan, run};
 use clap::{Args, Parser, Subcommand};
 use mezzo::job::wishes::{LadderWish, PaceWish, SelectWishes, TimelineWishes};
 use mezzo::job::{Anchor, ClockKind, Job, Listen, Span, Text, Window, Wishes};
@@ -26,8 +26,12 @@ pub struct Cli {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    /// Transcode a feed into a ladder of segments, until it ends or a signal asks to stop
+    Run(run::RunArgs),
     /// Show what a job would make of its source, and open nothing for writing
     Plan(plan::PlanArgs),
+    /// Make a live test feed with UTC in every picture, as MPEG-TS over UDP or into a file
+    Feed(feed::FeedArgs),
 }
 
 /// A job, by file or by flags. Flags win.

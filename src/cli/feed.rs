@@ -1,69 +1,89 @@
 //! `mezzo feed`: a test feed with UTC in every picture.
 
-use clap::{Args, ValueEnum};
-use mezzo::job::Span;
-use mezzo::time::{Rate, Seconds};
-use std::str::FromStr;
+use super::Failure;
+use clap::Args;
+use mezzo::feed::{self, FeedError, FeedOptions};
+use mezzo::stop::Stop;
 
 /// Arguments of `mezzo feed`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
   mezzo feed --output udp://127.0.0.1:5000                                  a live pattern
   mezzo feed --output feed.ts --duration 30s --start 2026-11-21T20:15:30Z   the same feed on any day
-  mezzo feed --output udp://127.0.0.1:5000 --input clip.mp4                 a clip, looped and stamped")]
+  mezzo feed --output udp://127.0.0.1:5000 --input clip.mp4                 a clip, looped and stamped
+  mezzo feed --output udp://127.0.0.1:5000 --fault gap@10+2                 nothing for 2 s after 10 s")]
 pub struct FeedArgs {
-    /// Where to send MPEG-TS: udp://ADDRESS:PORT or a file; may be given more than once
-    #[arg(long, short, env = "MEZZO_FEED_OUTPUT", value_name = "URL|FILE", required = true)]
-    pub output: Vec<String>,
+    /// Where to send MPEG-TS: udp://ADDRESS:PORT, or a file FILE.ts
+    #[arg(long, short, env = "MEZZO_FEED_OUTPUT", value_name = "URL|FILE")]
+    output: String,
     /// What to show: the moving pattern, or a file, looped
-    #[arg(long, short, env = "MEZZO_FEED_INPUT", value_name = "pattern|FILE", default_value = "pattern")]
-    pub input: String,
-    /// Size of the picture
-    #[arg(long, env = "MEZZO_FEED_SIZE", value_name = "WIDTHxHEIGHT", default_value = "1280x720")]
-    pub size: Size,
-    /// Pictures a second (25, 30000/1001)
-    #[arg(long, env = "MEZZO_FEED_RATE", value_name = "RATE", default_value = "25")]
-    pub rate: Rate,
-    /// Stop after this long (30s, 2m)
+    #[arg(long, short, env = "MEZZO_FEED_INPUT", value_name = "pattern|FILE")]
+    input: Option<String>,
+    /// Size of the pattern [default: 1280x720]
+    #[arg(long, env = "MEZZO_FEED_SIZE", value_name = "WIDTHxHEIGHT")]
+    size: Option<String>,
+    /// Pictures a second of the pattern [default: 25]
+    #[arg(long, env = "MEZZO_FEED_RATE", value_name = "RATE")]
+    rate: Option<String>,
+    /// Codec of the pattern: h264 or hevc [default: h264]
+    #[arg(long, env = "MEZZO_FEED_CODEC", value_name = "CODEC")]
+    codec: Option<String>,
+    /// Bitrate of the pattern's video [default: 8M]
+    #[arg(long, env = "MEZZO_FEED_BITRATE", value_name = "BITRATE")]
+    bitrate: Option<String>,
+    /// Distance of the pattern's key pictures: a time (2s) or a number of pictures (50) [default: 2s]
+    #[arg(long, env = "MEZZO_FEED_GOP", value_name = "TIME|PICTURES")]
+    gop: Option<String>,
+    /// B-pictures between others in the pattern, 0 to 4 [default: 0]
+    #[arg(long, env = "MEZZO_FEED_BFRAMES", value_name = "NUMBER")]
+    bframes: Option<String>,
+    /// Whether there is sound: on or off [default: on]
+    #[arg(long, env = "MEZZO_FEED_AUDIO", value_name = "on|off")]
+    audio: Option<String>,
+    /// Stop after this long (30s, 2m) [default: never]
     #[arg(long, env = "MEZZO_FEED_DURATION", value_name = "TIME")]
-    pub duration: Option<Span>,
+    duration: Option<String>,
     /// UTC of the first picture, a date or seconds since 1970 [default: now]
     #[arg(long, env = "MEZZO_FEED_START", value_name = "UTC")]
-    pub start: Option<Seconds>,
-    /// Whether there is a tone beside the picture
-    #[arg(long, env = "MEZZO_FEED_AUDIO", value_enum, default_value_t = Switch::On)]
-    pub audio: Switch,
+    start: Option<String>,
+    /// What goes wrong on the way, KIND@START+LENGTH in seconds (gap@10+2, loss5@10+2); may be given more than once
+    #[arg(long, env = "MEZZO_FEED_FAULT", value_name = "FAULT")]
+    fault: Vec<String>,
+    /// Into a file as fast as the machine can, instead of in real time
+    #[arg(long, env = "MEZZO_FEED_FAST")]
+    fast: bool,
 }
 
-/// On or off.
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Switch {
-    /// Yes
-    On,
-    /// No
-    Off,
-}
-
-/// A picture size, "1280x720": both sides even, from 16 to 8192.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Size {
-    /// Pixels.
-    pub width: u32,
-    /// Lines.
-    pub height: u32,
-}
-
-impl FromStr for Size {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Size, String> {
-        let sizes = mezzo::ladder::SIZES;
-        let side = |s: &str| s.parse::<u32>().ok().filter(|n| sizes.contains(n) && n.is_multiple_of(2));
-        let sides = text.split_once('x').and_then(|(w, h)| Some((side(w)?, side(h)?)));
-        let (width, height) = sides
-            .ok_or_else(|| format!("\"{text}\" is not a size; accepted: WIDTHxHEIGHT, even numbers from {} to {} (1280x720)", sizes.start(), sizes.end()))?;
-        Ok(Size { width, height })
+impl FeedArgs {
+    fn options(&self) -> Result<FeedOptions, FeedError> {
+        let mut options = FeedOptions { fast: self.fast, ..FeedOptions::default() };
+        options.set("output", &self.output)?;
+        let single = [
+            ("input", &self.input),
+            ("size", &self.size),
+            ("rate", &self.rate),
+            ("codec", &self.codec),
+            ("bitrate", &self.bitrate),
+            ("gop", &self.gop),
+            ("bframes", &self.bframes),
+            ("audio", &self.audio),
+            ("duration", &self.duration),
+            ("start", &self.start),
+        ];
+        let given = single.into_iter().filter_map(|(field, text)| Some((field, text.as_deref()?)));
+        given.chain(self.fault.iter().map(|text| ("fault", text.as_str()))).try_for_each(|(field, text)| options.set(field, text))?;
+        Ok(options)
     }
+}
+
+/// Sends the feed until it ends or a signal stops it.
+pub fn feed(args: &FeedArgs) -> Result<(), Failure> {
+    let options = args.options().map_err(Failure::wrong)?;
+    let stop = Stop::new();
+    super::signals::raise_on(&stop).map_err(Failure::failed)?;
+    let report = feed::run(&options, &stop).map_err(|error| if error.is_usage() { Failure::wrong(error) } else { Failure::failed(error) })?;
+    tracing::info!(?report, "the feed ended");
+    Ok(())
 }
 
 #[cfg(test)]
@@ -77,30 +97,17 @@ mod tests {
         feed: FeedArgs,
     }
 
-    fn parse(args: &str) -> Result<FeedArgs, String> {
-        Only::try_parse_from(args.split_whitespace()).map(|only| only.feed).map_err(|e| e.to_string())
+    fn options(args: &str) -> Result<FeedOptions, String> {
+        Only::try_parse_from(args.split_whitespace()).map_err(|e| e.to_string())?.feed.options().map_err(|e| e.to_string())
     }
 
     #[test]
     fn what_a_feed_is_made_of() {
-        let feed = parse("feed -o a.ts --size 640x360 --rate 60000/1001 --duration 1.5s --start 2026-11-21T20:15:30Z --audio off").expect("legal");
-        assert_eq!((feed.size, feed.rate), (Size { width: 640, height: 360 }, Rate::new(60_000, 1001).expect("legal")));
-        assert_eq!((feed.duration, feed.start), (Some(Span(Seconds::new(3, 2))), Some(Seconds::whole(1_795_292_130))));
-        assert_eq!((feed.output, feed.input.as_str(), feed.audio), (vec!["a.ts".to_owned()], "pattern", Switch::Off));
-    }
-
-    #[test]
-    fn wrong_values_are_told_what_would_do() {
-        for (args, value, accepted) in [
-            ("feed", "--output", "required"),
-            ("feed -o a --size 641x360", "641x360", "even numbers from 16 to 8192"),
-            ("feed -o a --size 640", "\"640\"", "WIDTHxHEIGHT"),
-            ("feed -o a --rate 0", "\"0\"", "30000/1001"),
-            ("feed -o a --start noon", "\"noon\"", "2026-11-21T20:15:30"),
-            ("feed -o a --audio maybe", "maybe", "on, off"),
-        ] {
-            let message = parse(args).expect_err(args);
-            assert!(message.contains(value) && message.contains(accepted), "{args}: {message}");
-        }
+        let feed = options("feed -o a.ts --size 640x360 --rate 60000/1001 --duration 1.5s --start 2026-11-21T20:15:30Z --audio off --fast").expect("legal");
+        assert_eq!((feed.size.width(), feed.size.height(), feed.audio, feed.fast), (640, 360, false, true));
+        assert_eq!(Some(feed.rate), mezzo::time::Rate::new(60_000, 1001));
+        let refused = options("feed -o a.ts --size 641x360").expect_err("odd");
+        assert!(refused.contains("size") && refused.contains("641x360"), "{refused}");
+        assert!(options("feed").expect_err("nowhere").contains("--output"));
     }
 }

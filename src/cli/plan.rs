@@ -7,6 +7,7 @@ use mezzo::job::Job;
 use mezzo::ladder::Bitrate;
 use mezzo::plan::{Plan, SourceFacts, resolve};
 use mezzo::resolution::Resolution;
+use mezzo::stop::Stop;
 use std::fmt::Write;
 
 /// Arguments of `mezzo plan`.
@@ -23,8 +24,8 @@ pub struct PlanArgs {
     json: bool,
 }
 
-/// Prints the plan of a job. `facts` opens the input and says what it is, with the language of its sound.
-pub fn plan(args: &PlanArgs, facts: impl FnOnce(&Job) -> Result<(SourceFacts, Option<String>), Failure>) -> Result<(), Failure> {
+/// Prints the plan of a job.
+pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     let job = args.job.job()?;
     let kept = Resolution::load(&job)?;
     let class = kept.as_ref().map(|kept| kept.class.clone());
@@ -42,6 +43,12 @@ pub fn plan(args: &PlanArgs, facts: impl FnOnce(&Job) -> Result<(SourceFacts, Op
     let mut text = serde_json::to_string_pretty(&plan).map_err(Failure::failed)?;
     text.push('\n');
     print(&text)
+}
+
+/// Opens the input, and says what it is and the language of its sound.
+fn facts(job: &Job) -> Result<(SourceFacts, Option<String>), Failure> {
+    let (source, _) = mezzo::pipeline::open(job, &Stop::new())?;
+    Ok((source.facts, source.audio.and_then(|audio| audio.language)))
 }
 
 /// The plan for people.

@@ -3,8 +3,8 @@
 use super::Failure;
 use super::args::JobArgs;
 use clap::Args;
-use mezzo::job::Job;
-use mezzo::resolution::Resolution;
+use mezzo::pipeline;
+use mezzo::stop::Stop;
 
 /// Arguments of `mezzo run`.
 #[derive(Args, Clone, Debug)]
@@ -26,17 +26,20 @@ pub struct RunArgs {
     job: JobArgs,
 }
 
-/// Runs a job to its end. `pipeline` gets the checked job, and what is kept of an earlier run beside its output.
-pub fn run(args: &RunArgs, pipeline: impl FnOnce(&Job, Option<Resolution>) -> Result<(), Failure>) -> Result<(), Failure> {
+/// Runs a job to its end.
+pub fn run(args: &RunArgs) -> Result<(), Failure> {
     let job = args.job.job()?;
-    let kept = Resolution::load(&job)?;
-    pipeline(&job, kept)
+    let stop = Stop::new();
+    super::signals::raise_on(&stop).map_err(Failure::failed)?;
+    pipeline::run(&job, &stop, |url| tracing::info!("the page is at {url}"))?;
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::Parser;
+    use mezzo::job::Job;
 
     #[derive(Parser)]
     struct Only {
@@ -46,14 +49,7 @@ mod tests {
 
     fn job(args: &[&str]) -> Result<Job, String> {
         let parsed = Only::try_parse_from(std::iter::once(&"run").chain(args)).map_err(|e| e.to_string())?;
-        let mut got = None;
-        run(&parsed.run, |job, kept| {
-            assert_eq!(kept, None);
-            got = Some(job.clone());
-            Ok(())
-        })
-        .map_err(|failure| format!("{} {:#}", failure.code, failure.error))?;
-        got.ok_or_else(|| "the pipeline was not called".to_owned())
+        parsed.run.job.job().map_err(|failure| format!("{} {:#}", failure.code, failure.error))
     }
 
     #[test]
@@ -68,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_job_never_reaches_the_pipeline() {
+    fn a_wrong_job_is_refused() {
         let message = job(&["-i", "-", "-o", "o", "--segment", "31"]).expect_err("too long");
         assert!(message.starts_with("2 job arguments: segment = 31 s"), "{message}");
     }

@@ -8,8 +8,8 @@ use crate::decode::place::offset_ticks;
 use crate::decode::samples::{AudioError, Samples, Window};
 use crate::frame::{AudioCue, End, Flow, PcmSegment};
 use crate::plan::SAMPLE_RATE;
-use crate::time::{AudioGrid, Seconds};
 use crate::stop::Stop;
+use crate::time::{AudioGrid, Seconds};
 use crossbeam::channel::{Receiver, Sender, after, never, select};
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -75,6 +75,8 @@ pub struct Audio {
     time_base: (i32, i32),
     store: Store,
     waiting: VecDeque<AudioCue>,
+    /// A segment with its whole run-up was made: we are no joiner any more.
+    joined: bool,
     counts: Arc<Counts>,
 }
 
@@ -92,14 +94,21 @@ impl Audio {
     pub fn open(stream: &StreamInfo, cut: Cut, counts: Arc<Counts>) -> Result<Audio, AudioError> {
         let samples = Samples::open(stream)?;
         let store = Store::new(stream.time_base, Limits::default());
-        Ok(Audio { samples, cut, time_base: stream.time_base, store, waiting: VecDeque::new(), counts })
+        Ok(Audio { samples, cut, time_base: stream.time_base, store, waiting: VecDeque::new(), joined: false, counts })
     }
 
     /// Runs until both flows have ended. Sends every rung one segment a cue, in order, and the end that the cues came to; a rung that is gone is left out.
     ///
     /// Where the event ends before its source does (`--duration`), this stage is the last to need the source: it raises `stop` when it has what it needs,
     /// or when nothing more came for `grace`.
-    pub fn run(mut self, packets: Receiver<Flow<Unit>>, cues: Receiver<Flow<AudioCue>>, mut rungs: Vec<Rung>, stop: &Stop, grace: Option<Duration>) -> Result<(), AudioError> {
+    pub fn run(
+        mut self,
+        packets: Receiver<Flow<Unit>>,
+        cues: Receiver<Flow<AudioCue>>,
+        mut rungs: Vec<Rung>,
+        stop: &Stop,
+        grace: Option<Duration>,
+    ) -> Result<(), AudioError> {
         let (mut packets_end, mut cues_end) = (None::<End>, None::<End>);
         let (idle_packets, idle_cues) = (never(), never());
         loop {
@@ -212,6 +221,7 @@ impl Audio {
             Some(ticks) => self.store.select(ticks.start, ticks.end, run_up),
             None => Selection::default(),
         };
+        self.joined |= clean || cue.whole;
         let rendered = self.samples.render(&packets, &span.window, &channels);
         if let Some(ticks) = &span.ticks {
             self.store.free_before(ticks.start, ticks.end, run_up + KEEP);
@@ -233,7 +243,7 @@ impl Audio {
             tail: self.cut.tail,
             planes: Arc::new(planes),
             silent_samples,
-            clean,
+            joined: self.joined,
             last: cue.last,
         };
         channels.into_iter().zip(rendered.mixes).map(|(count, planes)| (count, segment(planes))).collect()

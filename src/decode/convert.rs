@@ -1,6 +1,6 @@
 //! Pictures in formats that the downscaler does not read (semi-planar, packed, palettes, alpha, big-endian), made planar.
 
-use crate::ffmpeg::{copy_properties, is_plain_planar, nearest_format};
+use crate::ffmpeg::{Conversion, copy_properties, is_plain_planar, nearest_format};
 use ffmpeg_next::Error;
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame::Video;
@@ -35,7 +35,7 @@ const PLANAR: &[Pixel] = &[
 /// Makes pictures planar. Keeps its scaler as long as they stay alike.
 #[derive(Default)]
 pub struct Planar {
-    scaler: Option<Context>,
+    scaler: Option<Conversion>,
 }
 
 impl Planar {
@@ -47,11 +47,11 @@ impl Planar {
         }
         let (width, height) = (picture.width(), picture.height());
         let fits = |s: &Context| s.input().format == format && s.input().width == width && s.input().height == height;
-        if !self.scaler.as_ref().is_some_and(fits) {
+        if !self.scaler.as_ref().is_some_and(|Conversion(s)| fits(s)) {
             let flags = Flags::BICUBIC | Flags::ACCURATE_RND | Flags::BITEXACT | Flags::FULL_CHR_H_INP;
-            self.scaler = Some(Context::get(format, width, height, nearest_format(format, PLANAR), width, height, flags)?);
+            self.scaler = Some(Conversion(Context::get(format, width, height, nearest_format(format, PLANAR), width, height, flags)?));
         }
-        let Some(scaler) = &mut self.scaler else { return Err(Error::Bug) };
+        let Some(Conversion(scaler)) = &mut self.scaler else { return Err(Error::Bug) };
         let mut planar = Video::empty();
         scaler.run(&picture, &mut planar)?;
         copy_properties(&picture, &mut planar)?;

@@ -68,6 +68,8 @@ pub struct Settings {
     pub max_gap: Seconds,
     /// The event has so many slots.
     pub duration: Option<u64>,
+    /// Nothing is emitted before this long after the first picture: what sound needs of the past.
+    pub run_up: Seconds,
     /// The feed is known from its beginning: its first picture may open the event.
     pub whole: bool,
 }
@@ -91,6 +93,8 @@ pub struct FrameSync {
     shown: Option<(Slot, Timed)>,
     filler: Option<Picture>,
     offsets: Offsets,
+    /// When the first picture was, by the grid.
+    joined: Option<Seconds>,
     ended: bool,
     counts: Counts,
 }
@@ -109,6 +113,7 @@ impl FrameSync {
             shown: None,
             filler: None,
             offsets: Offsets::default(),
+            joined: None,
             ended: false,
             counts: Counts::default(),
         }
@@ -190,7 +195,9 @@ impl FrameSync {
 
     /// Decides where the event starts: at the first GOP whose first slot is this one or later, once pictures can be trusted.
     fn join(&mut self, placement: &Placement) {
-        if !(self.settings.whole || placement.trusted) || placement.slot.0 < 0 {
+        let at = self.grid.time(placement.slot);
+        let since = at - *self.joined.get_or_insert(at);
+        if !(self.settings.whole || placement.trusted && since >= self.settings.run_up) || placement.slot.0 < 0 {
             return;
         }
         let opens = self.grid.index(placement.slot) == 0;
@@ -248,7 +255,7 @@ impl FrameSync {
         out.push(Emit::Frame(Frame { slot, gop, opens_gop: index == 0, force_idr: false, last, picture: timed.picture.clone(), origin, side: Arc::new(side) }));
         self.next = Some(Slot(slot.0 + 1));
         if last || index + 1 == self.grid.gop_slots {
-            out.push(Emit::Cue(AudioCue { gop, slots: index + 1, offset: self.offsets.close(gop, self.grid), last }));
+            out.push(Emit::Cue(AudioCue { gop, slots: index + 1, offset: self.offsets.close(gop, self.grid), whole: self.settings.whole, last }));
         }
         self.ended |= ends;
     }

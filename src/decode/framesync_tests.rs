@@ -20,7 +20,7 @@ fn sync(grid: Grid, reference: Reference, settings: Settings) -> FrameSync {
 }
 
 fn settings(whole: bool) -> Settings {
-    Settings { hold: Seconds::ONE, max_gap: Seconds::whole(60), duration: None, whole }
+    Settings { hold: Seconds::ONE, max_gap: Seconds::whole(60), duration: None, run_up: Seconds::ZERO, whole }
 }
 
 fn timed(pts: Seconds, key: bool, stamp: Option<Seconds>) -> Timed {
@@ -52,7 +52,10 @@ fn a_file_is_counted_from_its_first_picture() {
     let want: Vec<_> = (0..75).map(|i| (i, Origin::Input, i == 74)).collect();
     assert_eq!(frames(&out), want);
     let offset = Seconds::whole(-1);
-    assert_eq!(cues(&out), vec![AudioCue { gop: GopId(0), slots: 50, offset, last: false }, AudioCue { gop: GopId(1), slots: 25, offset, last: true }]);
+    assert_eq!(
+        cues(&out),
+        vec![AudioCue { gop: GopId(0), slots: 50, offset, whole: true, last: false }, AudioCue { gop: GopId(1), slots: 25, offset, whole: true, last: true }]
+    );
 }
 
 #[test]

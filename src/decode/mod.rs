@@ -15,6 +15,7 @@ use crate::clock::Tick;
 use crate::frame::{AudioCue, End, Flow, Frame, Picture};
 use crate::status::Status;
 use crate::stop::Stop;
+use crate::time::Seconds;
 use crossbeam::channel::{Receiver, SendError, Sender};
 use framesync::{Counts, Emit, FrameSync, Timed};
 use std::sync::Arc;
@@ -66,16 +67,21 @@ pub enum DecodeError {
     /// The feed has no clock that the job can use.
     #[error(transparent)]
     Timeline(#[from] crate::timeline::TimelineError),
+    /// The anchor that was taken could not be kept.
+    #[error(transparent)]
+    Keep(#[from] crate::resolution::ResolutionError),
 }
 
 /// Body of the decoding thread: access units in, slots out. Once the event has its `duration` it says so behind it and reads on until
 /// the source has ended, so that capture never waits for a full queue; without sound to wait for it stops the source, too.
+/// `stamp_offset` is added to every UTC stamp.
 ///
 /// # Errors
 /// The feed's clock cannot be used, the stage behind is gone, or the queue closed without an end.
 pub fn run(
     mut decoder: VideoDecoder,
     make_sync: MakeSync,
+    stamp_offset: Seconds,
     units: Receiver<Flow<Unit>>,
     outputs: Outputs,
     stop: &Stop,
@@ -99,7 +105,7 @@ pub fn run(
         };
         status.source.pictures.add(pictures.len() as u64);
         for picture in pictures.drain(..) {
-            let timed = timed(picture);
+            let timed = timed(picture, stamp_offset);
             if let Some(make) = make_sync.take() {
                 sync = Some(make(&timed.tick)?);
             }
@@ -134,9 +140,9 @@ fn drain(units: &Receiver<Flow<Unit>>) -> Result<(), Gone> {
     if ended { Ok(()) } else { Err(Gone("capture")) }
 }
 
-fn timed(picture: SourcePicture) -> Timed {
+fn timed(picture: SourcePicture, stamp_offset: Seconds) -> Timed {
     let SourcePicture { picture, pts, key, stamp, arrival, damaged, .. } = picture;
-    Timed { tick: Tick { pts, key, stamp, arrival }, picture: Picture::Cpu(picture), damaged }
+    Timed { tick: Tick { pts, key, stamp: stamp.map(|stamp| stamp + stamp_offset), arrival }, picture: Picture::Cpu(picture), damaged }
 }
 
 /// Adds what changed since `before` to the job's counters.

@@ -12,6 +12,7 @@ use std::time::Instant;
 pub fn run(encoder: Aac, track: TrackId, rx: Receiver<Flow<PcmSegment>>, tx: Sender<ToMux>) {
     for item in rx {
         let sent = match item {
+            Flow::Item(segment) if !segment.joined => tx.send(ToMux::Skipped { track, gop: segment.gop, why: Why::Joining }),
             Flow::Item(segment) => messages(&encoder, track, &segment).into_iter().try_for_each(|message| tx.send(message)),
             Flow::End(end) => {
                 // Whether anyone still listens makes no difference now.

@@ -141,6 +141,8 @@ pub enum Why {
     Late,
     /// Another shard makes it.
     OtherShard,
+    /// This worker joined too late to have what the segment depends on.
+    Joining,
     /// Every backend failed on it.
     Failed,
 }

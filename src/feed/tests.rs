@@ -41,7 +41,10 @@ fn decode(path: &Path) -> Decoded {
     let mut picture = frame::Video::empty();
     let mut take = |decoder: &mut codec::decoder::Video, out: &mut Decoded| {
         while decoder.receive_frame(&mut picture).is_ok() {
-            let micros = picture.side_data(frame::side_data::Type::SEI_UNREGISTERED).and_then(|side| parse_st0604(side.data())).map(|at| at.nearest_ticks(1_000_000) as u64);
+            let micros = picture
+                .side_data(frame::side_data::Type::SEI_UNREGISTERED)
+                .and_then(|side| parse_st0604(side.data()))
+                .map(|at| at.nearest_ticks(1_000_000) as u64);
             let mut luma = Vec::new();
             for row in picture.data(0).chunks(picture.stride(0)) {
                 luma.extend_from_slice(&row[..picture.width() as usize]);

@@ -59,14 +59,7 @@ impl Directory {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(|e| SinkError::new(folder, e))?;
         }
-        match existing(path)? {
-            Some(old) if old == bytes => Ok(()),
-            Some(_) => Err(SinkError::new(
-                path,
-                "there is an init segment of another encoding already, and an event never has a second one; publish into an empty directory, or with the settings and version of the first run",
-            )),
-            None => write_whole(path, bytes),
-        }
+        if agree(path, bytes)? { Ok(()) } else { write_whole(path, bytes) }
     }
 
     /// What is published stays: a player may have fetched the half of it, a twin the whole.
@@ -92,6 +85,18 @@ impl Sink for Directory {
             Publish::Text { path, bytes } => write_whole(&full(path)?, bytes),
             Publish::Remove { path } => remove(&full(path)?),
         }
+    }
+}
+
+/// Whether this init segment is at `path` already; another one there is an error.
+pub fn agree(path: &Path, bytes: &[u8]) -> Result<bool, SinkError> {
+    match existing(path)? {
+        Some(old) if old == bytes => Ok(true),
+        Some(_) => Err(SinkError::new(
+            path,
+            "there is an init segment of another encoding already, and an event never has a second one; publish into an empty directory, or with the settings and version of the first run",
+        )),
+        None => Ok(false),
     }
 }
 

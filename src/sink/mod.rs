@@ -8,7 +8,7 @@ pub mod stored;
 use crate::status::Status;
 use crate::time::{GopId, Seconds};
 use bytes::Bytes;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What is published, in order. `path` is relative to the output's root (`avc-1080p/123.m4s`).
@@ -89,6 +89,11 @@ pub const DESTINATIONS: &[Destination] = &[Destination { scheme: "", open: direc
 pub fn check(output: &Path) -> Result<(), SinkError> {
     find(output)?;
     directory::check(output)
+}
+
+/// Whether what `outputs` hold already can go on with these init segments (relative path, bytes). Reads only.
+pub fn agree(outputs: &[PathBuf], inits: &[(String, Vec<u8>)]) -> Result<(), SinkError> {
+    outputs.iter().try_for_each(|output| inits.iter().try_for_each(|(path, bytes)| directory::agree(&output.join(path), bytes).map(|_| ())))
 }
 
 /// Opens `output`, where `tracks` will be published.

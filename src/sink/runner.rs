@@ -3,16 +3,10 @@
 use super::{Publish, Sink, SinkError};
 use crate::status::Status;
 use crossbeam::channel::Receiver;
-use std::sync::Arc;
-use std::thread::JoinHandle;
 
 /// Publishes everything from `rx` to all of `sinks`, each item in all of them before the next one, in the order of `sinks`; put the quickest first.
 /// Ends when `rx` closes. The first error ends it too: it is returned, and dropping `rx` tells the muxer. A segment counts in `status` once all have it.
-pub fn spawn(sinks: Vec<Box<dyn Sink>>, rx: Receiver<Publish>, status: Arc<Status>) -> std::io::Result<JoinHandle<Result<(), SinkError>>> {
-    std::thread::Builder::new().name("sink".to_owned()).spawn(move || run(sinks, rx, &status))
-}
-
-fn run(mut sinks: Vec<Box<dyn Sink>>, rx: Receiver<Publish>, status: &Status) -> Result<(), SinkError> {
+pub fn run(mut sinks: Vec<Box<dyn Sink>>, rx: Receiver<Publish>, status: &Status) -> Result<(), SinkError> {
     for item in rx {
         for sink in &mut sinks {
             sink.publish(&item)?;
@@ -32,6 +26,7 @@ mod tests {
     use crate::status::tests::plan;
     use crate::time::{GopId, Seconds};
     use bytes::Bytes;
+    use std::sync::Arc;
 
     fn segment(number: i64) -> Publish {
         Publish::Segment {
@@ -51,7 +46,8 @@ mod tests {
         let directory = Directory::open(dir.path(), &["v".into()], status.clone()).expect("open");
         let sinks: Vec<Box<dyn Sink>> = vec![Box::new(store.clone()), Box::new(directory)];
         let (tx, rx) = crossbeam::channel::bounded(0);
-        let thread = spawn(sinks, rx, status.clone()).expect("a thread");
+        let counted = status.clone();
+        let thread = std::thread::spawn(move || run(sinks, rx, &counted));
         tx.send(Publish::Init { path: "v/init.mp4".into(), bytes: Bytes::from_static(b"init") }).expect("open");
         tx.send(segment(1)).expect("open");
         // Without room in the queue this is taken once segment 1 is stored. Then the folder vanishes: the next one cannot be stored, and the muxer must hear of it.
@@ -68,7 +64,7 @@ mod tests {
     #[test]
     fn ends_when_the_queue_closes() {
         let (tx, rx) = crossbeam::channel::bounded(1);
-        let thread = spawn(vec![], rx, Arc::new(Status::new(&plan(), true))).expect("a thread");
+        let thread = std::thread::spawn(move || run(vec![], rx, &Status::new(&plan(), true)));
         drop(tx);
         thread.join().expect("no panic").expect("no error");
     }

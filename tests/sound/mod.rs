@@ -35,7 +35,8 @@ pub fn demux(path: &PathBuf, nth: usize) -> Track {
     let mut input = ffmpeg::format::input(path).expect("opens");
     let stream = input.streams().filter(|s| s.parameters().medium() == ffmpeg::media::Type::Audio).nth(nth).expect("has sound");
     let (index, base) = (stream.index(), stream.time_base());
-    let stream = StreamInfo { index, parameters: stream.parameters(), time_base: (base.numerator(), base.denominator()), language: None, turn: Default::default() };
+    let stream =
+        StreamInfo { index, parameters: stream.parameters(), time_base: (base.numerator(), base.denominator()), language: None, turn: Default::default() };
     let packets = input.packets().filter(|(s, _)| s.index() == index).map(|(_, packet)| packet).collect();
     Track { stream, packets }
 }
@@ -81,9 +82,9 @@ pub fn segments(track: &Track, joined: usize, offset: Seconds, channels: u32, or
     let (packet_tx, packet_rx) = bounded(8);
     let (cue_tx, cue_rx) = bounded(2);
     let (tx, rx) = unbounded();
-    let thread = std::thread::spawn(move || audio.run(packet_rx, cue_rx, vec![Rung { channels, tx }]));
+    let thread = std::thread::spawn(move || audio.run(packet_rx, cue_rx, vec![Rung { channels, tx }], &mezzo::stop::Stop::new(), None));
     let mut gops = gops.map(GopId).peekable();
-    let cue = |gop| cue_tx.send(Flow::Item(AudioCue { gop, slots: grid.video.gop_slots, offset, last: false })).expect("listens");
+    let cue = |gop| cue_tx.send(Flow::Item(AudioCue { gop, slots: grid.video.gop_slots, offset, whole: false, last: false })).expect("listens");
     for packet in track.packets.iter().skip(joined) {
         if let (Order::Ahead(millis), Some(pts)) = (order, packet.pts()) {
             let (num, den) = track.stream.time_base;

@@ -1,0 +1,250 @@
+//! The topology: which stages there are, the queues between them, and the order in which they start and end. [`run`] is the whole flow.
+//!
+//! ```text
+//! capture ─► decode ─► downscale ─► rung ─┐
+//!    │         │ cues               rung ─┤
+//!    │         ▼                    rung ─┼─► mux ─► sink ─► directory, memory ─► serve
+//!    └─────► audio ─────────────► rung ───┘
+//! ```
+
+use crate::capture::{self, CaptureCounters, CaptureError, Input, Source};
+use crate::clock::{Clock, Tick};
+use crate::decode::audio::{Audio, Cut, Rung};
+use crate::decode::framesync::{FrameSync, Settings};
+use crate::decode::video::VideoDecoder;
+use crate::decode::{self, MakeSync, Outputs, filler};
+use crate::encode::aac::{self, Aac};
+use crate::encode::queue::RungQueue;
+use crate::encode::{Order, TrackId, audio_runner, runner};
+use crate::job::{Job, Pace};
+use crate::mux::{self, TrackKind, TrackSpec};
+use crate::plan::{self, Plan};
+use crate::resolution::Resolution;
+use crate::schedule::Schedule;
+use crate::serve::Server;
+use crate::sink::store::Store;
+use crate::sink::{self, Sink, runner as sink_runner, stored};
+use crate::status::{State, Status};
+use crate::stop::Stop;
+use crate::supervise::{StageError, Threads};
+use crate::time::{GopId, Seconds};
+use crate::{downscale, timeline};
+use crossbeam::channel::bounded;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Access units that wait for a decoder, each stream. Full: capture waits (`fast`), or leaves out whole GOPs of the source before decoding (`live`).
+const UNITS: usize = 256;
+/// Decoded pictures that wait for the downscaler. Full: the decoder waits. Small, since each may be 12 MB.
+const FRAMES: usize = 4;
+/// GOPs whose sound may be made. Full: frame sync waits; the audio thread takes them as they come.
+const CUES: usize = 64;
+/// Segments of sound that wait for a rung. Full: the audio thread waits.
+const SOUND: usize = 2;
+/// What encoders have told the muxer. Full: they wait.
+const TO_MUX: usize = 1024;
+/// What waits to be published. Full: the muxer waits.
+const PUBLISH: usize = 64;
+/// Memory of the embedded origin.
+const STORE_BYTES: u64 = 512 << 20;
+/// A worker that joins starts with the first GOP this long after its first picture: run-up of the sound (24 packets of at most 36 ms, 16 frames of 21 ms) and its skew in the container.
+const RUN_UP: Seconds = Seconds::TWO;
+/// How long a live event that is over waits for the last of its sound.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Why a job did not run, or broke.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The job, its input or its output is wrong; nothing was written (exit code 2).
+    #[error("{0}")]
+    Wrong(Box<dyn std::error::Error + Send + Sync>),
+    /// It broke while running (exit code 1).
+    #[error(transparent)]
+    Failed(#[from] StageError),
+}
+
+fn wrong(error: impl std::error::Error + Send + Sync + 'static) -> RunError {
+    RunError::Wrong(Box::new(error))
+}
+
+/// Runs a job until its feed ends, `stop` is raised, or something breaks. `ready` hears the URL of the page, where there is one.
+///
+/// # Errors
+/// [`RunError::Wrong`] before anything was written; [`RunError::Failed`] afterwards.
+pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunError> {
+    // Everything is resolved and opened once before anything is written.
+    let kept = Resolution::load(job).map_err(wrong)?;
+    let (source, input) = open(job, stop).map_err(wrong)?;
+    let resolution = kept.unwrap_or_else(|| Resolution::new(job, source.facts.clone(), language(&source), None, String::new()));
+    let plan = plan::resolve(job, &resolution.source, resolution.language.as_deref()).map_err(wrong)?;
+    let resolution = Resolution { class: plan.class.clone(), ..resolution };
+    plan.left_out.iter().for_each(|line| tracing::info!("{line}"));
+    plan.warnings.iter().for_each(|line| tracing::warn!("{line}"));
+    let schedule = Arc::new(Schedule::new());
+    let (video_tracks, audio_tracks) = (video_tracks(&plan, &schedule)?, audio_tracks(&plan)?);
+    let decoder = VideoDecoder::open(&source.video, &resolution.source, decoder_threads()).map_err(wrong)?;
+    let audio = match (&source.audio, plan.audio.first()) {
+        (Some(stream), Some(first)) => Some(Audio::open(stream, Cut { grid: first.grid, lead: aac::LEAD, tail: aac::TAIL }, Arc::default()).map_err(wrong)?),
+        _ => None,
+    };
+    let status = Arc::new(Status::new(&plan, job.pace == Pace::Live));
+    let tracks: Vec<TrackSpec> = video_tracks.iter().chain(audio_tracks.iter().map(|(track, _)| track)).cloned().collect();
+    let inits = tracks.iter().map(|track| Ok((track.init_path(), mux::init(track, &plan.class)?))).collect::<Result<Vec<_>, mux::MuxError>>().map_err(wrong)?;
+    sink::agree(&job.outputs, &inits).map_err(wrong)?;
+    let store = Store::new(STORE_BYTES, plan.audio.iter().map(|a| a.name.clone()));
+    let server = job.listen.map(|address| Server::start(address, store.clone(), status.clone())).transpose().map_err(wrong)?;
+
+    // From here on, things are written.
+    let (sinks, stored) = outputs(job, &plan, &resolution, &store, &status)?;
+    if let Some(server) = &server {
+        ready(&server.url());
+    }
+    let mut threads = Threads::new(stop.clone());
+    let (units_tx, units) = bounded(UNITS);
+    let (sound_tx, sound) = bounded(UNITS);
+    let (frames_tx, frames) = bounded(FRAMES);
+    let (cues_tx, cues) = bounded(CUES);
+    let (packets_tx, packets) = bounded(TO_MUX);
+    let (publish_tx, publish) = bounded(PUBLISH);
+
+    let feed = capture::Feed::new(input, &source, job.pace);
+    let sound_tx = audio.is_some().then_some(sound_tx);
+    let (watch, counters) = (stop.clone(), Arc::new(CaptureCounters::default()));
+    threads.spawn("capture", move || capture::run(feed, units_tx, sound_tx, &watch, &counters).map(|_| ()))?;
+
+    let make_sync = make_sync(job, &source, &plan, resolution);
+    let outputs = Outputs { frames: frames_tx, cues: audio.is_some().then_some(cues_tx) };
+    let (stopping, counted, offset) = (stop.clone(), status.clone(), job.timeline.stamp_offset);
+    threads.spawn("decode", move || decode::run(decoder, make_sync, offset, units, outputs, &stopping, &counted))?;
+
+    let mut rungs = Vec::new();
+    let mut lanes = Vec::new();
+    for (rendition, track) in plan.video.iter().zip(&video_tracks) {
+        let TrackKind::Video { config, .. } = &track.kind else { continue };
+        let (queue, runners, _) = RungQueue::open(rendition, track.id, config, job.pace, &packets_tx, &schedule);
+        rungs.push(queue);
+        lanes.extend(runners.into_iter().enumerate().map(|(lane, runner)| (format!("{}/{lane}", rendition.name), runner)));
+    }
+    let sizes = plan.sizes();
+    threads.spawn("downscale", move || downscale::run(&frames, &sizes, rungs))?;
+    for (name, lane) in lanes {
+        threads.spawn(&name, move || lane.run())?;
+    }
+
+    if let Some(audio) = audio {
+        let mut rungs = Vec::new();
+        for (rendition, (track, encoder)) in plan.audio.iter().zip(audio_tracks) {
+            let (tx, rx) = bounded(SOUND);
+            rungs.push(Rung { channels: rendition.channels, tx });
+            let packets_tx = packets_tx.clone();
+            threads.spawn(&rendition.name, move || Ok::<(), StageError>(audio_runner::run(encoder, track.id, rx, packets_tx)))?;
+        }
+        let (stopping, grace) = (stop.clone(), (job.pace == Pace::Live).then_some(GRACE));
+        threads.spawn("audio", move || audio.run(sound, cues, rungs, &stopping, grace))?;
+    }
+    drop(packets_tx);
+
+    let settings = mux::Settings {
+        class: plan.class.clone(),
+        publish_delay: job.publish_delay,
+        window: job.window,
+        chunk_slots: job.chunk.map(|chunk| plan.grid.nearest(chunk).0.clamp(1, i64::from(plan.grid.gop_slots)) as u32),
+        not_before: None,
+        stored,
+        counts: Arc::default(),
+    };
+    threads.spawn("mux", move || mux::run(tracks, settings, packets, publish_tx))?;
+    let counted = status.clone();
+    threads.spawn("sink", move || sink_runner::run(sinks, publish, &counted))?;
+
+    let ended = threads.join();
+    match &ended {
+        Ok(()) => status.set_state(State::Ended),
+        Err(error) => status.fail(&error.to_string()),
+    }
+    if let Some(server) = server {
+        server.stop();
+    }
+    Ok(ended?)
+}
+
+/// Opens the input of a job.
+///
+/// # Errors
+/// As [`capture::open`].
+pub fn open(job: &Job, stop: &Stop) -> Result<(Source, Box<dyn Input>), CaptureError> {
+    capture::open(job.inputs.first().map_or("", String::as_str), job.pace, &job.select, stop)
+}
+
+fn language(source: &Source) -> Option<String> {
+    source.audio.as_ref().and_then(|audio| audio.language.clone())
+}
+
+/// Opens every video rung's encoder once: a bad setting fails here, and the init segments need what it says.
+fn video_tracks(plan: &Plan, schedule: &Schedule) -> Result<Vec<TrackSpec>, RunError> {
+    let track = |(id, rendition): (usize, &plan::Rendition)| {
+        let config = match schedule.order(rendition, GopId(0)) {
+            Order::Encode(recipe) => runner::config(rendition, &recipe).map_err(wrong)?,
+            Order::Skip(_) => Vec::new(),
+        };
+        Ok(TrackSpec { id: TrackId(id), name: rendition.name.clone(), kind: TrackKind::Video { rendition: rendition.clone(), config } })
+    };
+    plan.video.iter().enumerate().map(track).collect()
+}
+
+/// Likewise for audio.
+fn audio_tracks(plan: &Plan) -> Result<Vec<(TrackSpec, Aac)>, RunError> {
+    let track = |(place, rendition): (usize, &plan::AudioRendition)| {
+        let encoder = Aac::open(rendition).map_err(wrong)?;
+        let kind = TrackKind::Audio { rendition: rendition.clone(), config: encoder.config().to_vec() };
+        Ok((TrackSpec { id: TrackId(plan.video.len() + place), name: rendition.name.clone(), kind }, encoder))
+    };
+    plan.audio.iter().enumerate().map(track).collect()
+}
+
+/// One thread a core, at most four: decoding is the same with any number.
+fn decoder_threads() -> usize {
+    std::thread::available_parallelism().map_or(2, |cores| cores.get().min(4))
+}
+
+/// What the muxer needs to know of segments that are stored already.
+type Stored = Vec<(String, Vec<GopId>)>;
+
+/// Opens the destinations, memory first, and finds what an earlier life of this job left in them.
+fn outputs(job: &Job, plan: &Plan, resolution: &Resolution, store: &Store, status: &Arc<Status>) -> Result<(Vec<Box<dyn Sink>>, Stored), RunError> {
+    let names: Vec<String> = plan.video.iter().map(|r| r.name.clone()).chain(plan.audio.iter().map(|r| r.name.clone())).collect();
+    resolution.store(job).map_err(wrong)?;
+    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+    let mut found = Stored::new();
+    if job.listen.is_some() {
+        sinks.push(Box::new(store.clone()));
+    }
+    for (place, output) in job.outputs.iter().enumerate() {
+        sinks.push(sink::open(output, &names, status).map_err(wrong)?);
+        if place == 0 {
+            found = stored::scan(output, &names).map_err(wrong)?;
+            store.restore(output, &found).map_err(wrong)?;
+        }
+    }
+    Ok((sinks, found))
+}
+
+/// What makes the frame sync once the first picture is there. An anchor taken then is kept beside the outputs before anything is published.
+fn make_sync(job: &Job, source: &Source, plan: &Plan, resolution: Resolution) -> MakeSync {
+    let (job, origin, grid) = (job.clone(), source.origin, plan.grid);
+    let run_up = if plan.audio.is_empty() { Seconds::ZERO } else { RUN_UP };
+    Box::new(move |first: &Tick| {
+        let kept = resolution.anchor.as_ref().and_then(|taken| taken.anchor());
+        let choice = timeline::choose(&job.timeline, origin, job.pace, first, kept)?;
+        tracing::info!(clock = ?choice.reference, whole = choice.whole, "the feed is placed by");
+        if let Some(taken) = choice.taken {
+            Resolution { anchor: Some(taken.into()), ..resolution }.store(&job)?;
+        }
+        let wrap = if let capture::Origin::Live { wrap } = origin { wrap } else { None };
+        let clock = Clock::new(grid, choice.reference, wrap, job.timeline.phase, job.timeline.max_gap, choice.whole);
+        let duration = job.duration.map(|span| grid.slots_in(span));
+        let run_up = if choice.whole { Seconds::ZERO } else { run_up };
+        let settings = Settings { hold: job.timeline.hold, max_gap: job.timeline.max_gap, duration, run_up, whole: choice.whole };
+        Ok(FrameSync::new(grid, clock, settings, filler::black))
+    })
+}
