@@ -102,9 +102,9 @@ fn ffmpeg_reads_the_same_pictures_at_the_times_of_the_grid() {
         for line in ["codec_tag_string=avc1", "width=320", "color_space=bt709", "sample_aspect_ratio=1:1", &format!("time_base=1/{timescale}")] {
             assert!(text.lines().any(|l| l == line), "{line} is not in {text}");
         }
-        let text = ffmpeg(&["ffprobe", "-v", "error", "-show_entries", "packet=pts,duration", "-of", "csv=p=0", &a]);
+        let text = ffmpeg(&["ffprobe", "-v", "error", "-show_entries", "packet=pts", "-of", "csv=p=0", &a]);
         let first = (i128::from(FIRST) * 60 * 48_000 * i128::from(ticks) + i128::from(timescale) * 1024 - 1) / (i128::from(timescale) * 1024);
-        let expected = (0..frames as i128).map(|n| format!("{},1024", (first + n) * 1024)).collect::<Vec<_>>();
+        let expected = (0..frames as i128).map(|n| ((first + n) * 1024).to_string()).collect::<Vec<_>>();
         assert_eq!(text.lines().map(|l| l.trim_end_matches(',').to_owned()).collect::<Vec<_>>(), expected);
         assert_eq!(ffmpeg(&["ffmpeg", "-v", "error", "-xerror", "-i", &a, "-f", "null", "-"]), "");
     }
