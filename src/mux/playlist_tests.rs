@@ -17,7 +17,7 @@ fn described() -> Vec<Described> {
     let mut specs: Vec<TrackSpec> = rungs.iter().enumerate().map(|(i, (name, w, h, cap))| video(i, rendition(name, *w, *h, *cap, ntsc()), avcc())).collect();
     specs.push(audio(3, "aac-64k", 64_000, ntsc(), "eng", ASC.to_vec()));
     specs.push(audio(4, "aac-128k", 128_000, ntsc(), "eng", ASC.to_vec()));
-    specs.iter().map(|s| Described::new(s, &inspect::init(&init(s, "c").unwrap()).unwrap(), None)).collect()
+    specs.iter().map(|s| Described::new(s, &inspect::init(&init(s, "c").expect("is sound")).expect("is sound"), None)).collect()
 }
 
 fn entry(spec: &TrackSpec, gop: i64) -> Entry {
@@ -171,12 +171,13 @@ fn templates_are_exact() {
     for (num, den, slots) in [(30_000, 1001, 61), (60_000, 1001, 119), (24_000, 1001, 48), (50, 1, 96), (25, 1, 50)] {
         let grid = grid(num, den, slots);
         let specs = [video(0, rendition("v", 640, 360, 1, grid), avcc()), audio(1, "a", 64_000, grid, "und", ASC.to_vec())];
-        let described: Vec<Described> = specs.iter().map(|s| Described::new(s, &inspect::init(&init(s, "c").unwrap()).unwrap(), None)).collect();
+        let described: Vec<Described> =
+            specs.iter().map(|s| Described::new(s, &inspect::init(&init(s, "c").expect("is sound")).expect("is sound"), None)).collect();
         let text = manifest(&described, grid, Seconds::ZERO, Extent { first: GopId(1), last: GopId(2), ended: None });
-        let read = dash_mpd_core::parse(&text).unwrap();
+        let read = dash_mpd_core::parse(&text).expect("is sound");
         for set in &read.periods[0].adaptations {
-            let template = set.SegmentTemplate.as_ref().unwrap();
-            let (duration, timescale) = (template.duration.unwrap(), template.timescale.unwrap());
+            let template = set.SegmentTemplate.as_ref().expect("is sound");
+            let (duration, timescale) = (template.duration.expect("is sound"), template.timescale.expect("is sound"));
             assert_eq!(Seconds::new(duration as i128, i128::from(timescale)), grid.gop_duration());
             assert_eq!(duration.fract(), 0.0);
         }
