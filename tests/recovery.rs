@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 use support::{mezzo, numbers, published, signal, succeed, until, wait};
 
-const SOURCE: &str = "testsrc:size=320x180,rate=25";
+const SOURCE: &str = "testsrc:size=480x270,rate=25";
 
 fn start(output: &Path) -> Child {
     let mut command = mezzo(&["run", "--input", SOURCE, "--ladder", "tiny", "--output", &output.to_string_lossy()]);

@@ -36,6 +36,7 @@ pub fn manifest(tracks: &[Described], grid: Grid, publish_delay: Seconds, extent
     let longest = tracks.iter().map(|t| t.spec.longest()).max().unwrap_or(segment);
     let milliseconds = |span: Seconds| span.ceil_ticks(1000) as f64;
     let mpd = MPD {
+        xmlns: Some("urn:mpeg:dash:schema:mpd:2011".into()),
         profiles: Some("urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash:profile:cmaf:2019".into()),
         mpdtype: Some(if on_demand { "static" } else { "dynamic" }.into()),
         availabilityStartTime: date(publish_delay),

@@ -7,7 +7,7 @@ mod align;
 mod dash;
 mod describe;
 mod entries;
-pub(crate) mod fragment;
+mod fragment;
 mod hls;
 mod init;
 mod language;
@@ -24,6 +24,8 @@ mod playlist_tests;
 mod readback_tests;
 #[cfg(test)]
 mod run_tests;
+#[cfg(test)]
+pub(crate) mod test_kit;
 
 pub use fragment::{ntp, segment, sequence};
 pub use init::init;
