@@ -13,6 +13,9 @@ pub struct X264Point {
     pub lookahead: u32,
     /// 8x8 transform, hence High profile.
     pub transform_8x8: bool,
+    /// Rate at which the VBV bucket fills, in percent of the cap. Points without lookahead spend the bucket they start with in every GOP (1.21 x cap at 100 %),
+    /// the others keep it (0.98 to 1.07; medium 1.15 on noise). These values held every GOP of film, grass and noise at five caps below 1.07 x cap.
+    pub fill_percent: u64,
     /// Settings in x264's own words.
     pub settings: &'static [(&'static str, &'static str)],
 }
@@ -36,6 +39,7 @@ const X264: [X264Point; 6] = [
         bframes: 0,
         lookahead: 0,
         transform_8x8: false,
+        fill_percent: 82,
         settings: settings! {
             "b-adapt" = "0", "b-pyramid" = "none", "weightb" = "0", "weightp" = "0", "cabac" = "0", "no-deblock" = "1", "partitions" = "none", "direct" = "spatial",
             "me" = "dia", "merange" = "16", "subme" = "0", "mixed-refs" = "0", "trellis" = "0", "8x8dct" = "0", "aq-mode" = "0", "mbtree" = "0",
@@ -48,6 +52,7 @@ const X264: [X264Point; 6] = [
         bframes: 3,
         lookahead: 0,
         transform_8x8: true,
+        fill_percent: 82,
         settings: settings! {
             "b-adapt" = "1", "b-pyramid" = "normal", "weightb" = "1", "weightp" = "1", "cabac" = "1", "deblock" = "0,0", "partitions" = "i4x4,i8x8", "direct" = "spatial",
             "me" = "dia", "merange" = "16", "subme" = "1", "mixed-refs" = "0", "trellis" = "0", "8x8dct" = "1", "aq-mode" = "1", "aq-strength" = "1.0", "mbtree" = "0",
@@ -60,6 +65,7 @@ const X264: [X264Point; 6] = [
         bframes: 3,
         lookahead: 10,
         transform_8x8: true,
+        fill_percent: 98,
         settings: settings! {
             "b-adapt" = "1", "b-pyramid" = "normal", "weightb" = "1", "weightp" = "1", "cabac" = "1", "deblock" = "0,0", "partitions" = "p8x8,b8x8,i4x4,i8x8",
             "direct" = "spatial", "me" = "hex", "merange" = "16", "subme" = "2", "mixed-refs" = "0", "trellis" = "0", "8x8dct" = "1", "aq-mode" = "1",
@@ -72,6 +78,7 @@ const X264: [X264Point; 6] = [
         bframes: 3,
         lookahead: 20,
         transform_8x8: true,
+        fill_percent: 98,
         settings: settings! {
             "b-adapt" = "1", "b-pyramid" = "normal", "weightb" = "1", "weightp" = "1", "cabac" = "1", "deblock" = "0,0", "partitions" = "p8x8,b8x8,i4x4,i8x8",
             "direct" = "spatial", "me" = "hex", "merange" = "16", "subme" = "4", "mixed-refs" = "0", "trellis" = "1", "8x8dct" = "1", "aq-mode" = "1",
@@ -84,6 +91,7 @@ const X264: [X264Point; 6] = [
         bframes: 3,
         lookahead: 30,
         transform_8x8: true,
+        fill_percent: 96,
         settings: settings! {
             "b-adapt" = "1", "b-pyramid" = "normal", "weightb" = "1", "weightp" = "1", "cabac" = "1", "deblock" = "0,0", "partitions" = "p8x8,b8x8,i4x4,i8x8",
             "direct" = "spatial", "me" = "hex", "merange" = "16", "subme" = "6", "mixed-refs" = "1", "trellis" = "1", "8x8dct" = "1", "aq-mode" = "1",
@@ -96,6 +104,7 @@ const X264: [X264Point; 6] = [
         bframes: 3,
         lookahead: 40,
         transform_8x8: true,
+        fill_percent: 93,
         settings: settings! {
             "b-adapt" = "1", "b-pyramid" = "normal", "weightb" = "1", "weightp" = "2", "cabac" = "1", "deblock" = "0,0", "partitions" = "p8x8,b8x8,i4x4,i8x8",
             "direct" = "spatial", "me" = "hex", "merange" = "16", "subme" = "7", "mixed-refs" = "1", "trellis" = "1", "8x8dct" = "1", "aq-mode" = "1",

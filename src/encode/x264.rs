@@ -12,8 +12,8 @@ use hwaccel::isa::Isa;
 
 const NAME: &str = "x264";
 
-/// The VBV bucket, as a part of what the cap allows in a GOP, and how full it starts. x264 ends a GOP with the bucket about as full as it began, so that GOPs
-/// encoded apart come out at the cap: at 0.5 and 0.5, whole GOPs of film, grass and noise came to at most 1.008 x cap; starting emptier wastes up to a fifth of it.
+/// The VBV bucket, as a part of what the cap allows in a GOP, and how full it starts. With a lookahead x264 ends a GOP with the bucket about as full as it
+/// began, so that GOPs encoded apart come out near the cap; starting emptier wastes up to a fifth of it, and quality. See also `X264Point::fill_percent`.
 const BUCKET: (u64, u64) = (1, 2);
 const BUCKET_FULL: (u64, u64) = (1, 2);
 
@@ -103,7 +103,7 @@ fn options(rendition: &Rendition, recipe: &Recipe, point: &X264Point) -> Result<
     Ok([
         ("threads", "1".to_owned()),
         ("crf", format!("{:.2}", recipe.quality)),
-        ("maxrate", recipe.cap.to_string()),
+        ("maxrate", (recipe.cap / 100 * point.fill_percent).to_string()),
         ("bufsize", bucket.to_string()),
         ("rc_init_occupancy", occupied.to_string()),
         ("forced-idr", "1".to_owned()),

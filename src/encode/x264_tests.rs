@@ -3,10 +3,13 @@
 use super::annexb::nal;
 use super::testing::{decode, decode_samples, frames, kinds, pattern, psnr, rendition};
 use super::{EncodeError, Packet, Recipe, point, x264};
+use crate::ffmpeg as raw;
 use crate::frame::{Frame, Picture};
 use crate::plan::Rendition;
 use crate::time::Rate;
+use ffmpeg_next::frame::Video;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 fn recipe(of: &Rendition) -> Recipe {
     Recipe { point: of.point.clone(), quality: of.quality, cap: of.max_bitrate, idr_at: Vec::new() }
@@ -92,6 +95,34 @@ fn wrong_settings_and_wrong_pictures_are_refused_by_name() {
     let other = frames(of.grid, 0, &[pattern(640, 360, 0)]);
     let error = encode(&of, &recipe(&of), &other).expect_err("another size");
     assert!(error.to_string().contains("yuv420p picture of 640x360"), "{error}");
+}
+
+/// Noise, from a linear congruential generator.
+fn noise(number: u64) -> Arc<Video> {
+    let mut frame = raw::FramePool::new(320, 180).and_then(|pool| pool.get()).expect("memory");
+    let mut state = number + 1;
+    for (plane, _) in raw::planes_mut(&mut frame).expect("ours alone") {
+        for sample in plane {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *sample = 16 + (state >> 33) as u8 % 220;
+        }
+    }
+    Arc::new(frame)
+}
+
+#[test]
+fn no_point_exceeds_the_cap_on_noise() {
+    let pictures: Vec<_> = (0..60).map(noise).collect();
+    for point in point::POINTS {
+        for cap in [300_000, 1_000_000] {
+            let mut of = rendition((320, 180), Rate::new(30, 1).expect("legal"), 60, cap, &["x264"]);
+            of.point = (*point).to_owned();
+            let (packets, _) = encode(&of, &recipe(&of), &frames(of.grid, 0, &pictures)).expect("it encodes");
+            let share = 8.0 * packets.iter().map(|p| p.data.len()).sum::<usize>() as f64 / (cap as f64 * 2.0);
+            eprintln!("{point} at {cap} b/s: {share:.3} x cap");
+            assert!(share <= 1.10 && share > 0.7, "{point} at {cap} b/s: {share} x cap");
+        }
+    }
 }
 
 #[test]
