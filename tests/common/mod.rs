@@ -142,10 +142,16 @@ pub fn ask(to: SocketAddr, method: &str, path: &str, headers: &[&str]) -> Answer
     let mut stream = TcpStream::connect(to).expect("connect");
     stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
     let lines: String = headers.iter().map(|h| format!("{h}\r\n")).collect();
-    write!(stream, "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{lines}\r\n").expect("sent");
+    let request = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{lines}\r\n");
+    // A server may refuse a request before it has read all of it and close: what counts is whether its answer is here, and whole.
+    let sent = stream.write_all(request.as_bytes());
     let mut raw = Vec::new();
-    stream.read_to_end(&mut raw).expect("an answer, and then the end of the connection");
-    answer(&raw)
+    let ended = stream.read_to_end(&mut raw);
+    assert!(!raw.is_empty(), "{method} {path}: no answer: {sent:?}, {ended:?}");
+    let answer = answer(&raw);
+    let length = answer.header("content-length").parse().ok().filter(|_| method != "HEAD" && answer.code != 304);
+    assert!(length.is_none_or(|l: usize| l == answer.body.len()), "{method} {path}: cut short: {ended:?}");
+    answer
 }
 
 /// Takes an answer apart.
