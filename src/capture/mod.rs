@@ -153,3 +153,7 @@ pub enum CaptureError {
         why: String,
     },
 }
+
+#[cfg(test)]
+#[path = "media_tests.rs"]
+pub(crate) mod media_tests;
