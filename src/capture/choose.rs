@@ -117,8 +117,13 @@ mod tests {
 
     #[test]
     fn the_largest_picture_and_its_programmes_sound() {
-        let all =
-            vec![candidate(0, Type::Audio, 0), candidate(1, Type::Video, 100), candidate(2, Type::Video, 200), candidate(3, Type::Audio, 0), candidate(4, Type::Video, 200)];
+        let all = vec![
+            candidate(0, Type::Audio, 0),
+            candidate(1, Type::Video, 100),
+            candidate(2, Type::Video, 200),
+            candidate(3, Type::Audio, 0),
+            candidate(4, Type::Video, 200),
+        ];
         assert_eq!(best_video(&all), Ok(2));
         assert_eq!(best_audio(&all, 2, &[]), Some(0));
         assert_eq!(best_audio(&all, 2, &[vec![0, 1], vec![2, 3]]), Some(3));

@@ -4,7 +4,7 @@ use super::choose::choose;
 use super::facts::{field_rate, grid_rate, sane_sar};
 use super::pipe::Pipe;
 use super::stamps::{Scale, Stamper};
-use super::{CaptureError, Input, Kind, Lost, Origin, Read, Source, StreamInfo, Turn, Unit};
+use super::{CaptureError, Input, Kind, Lost, Opened, Origin, Read, Source, StreamInfo, Turn, Unit};
 use crate::ffmpeg::{codec_facts, keep_only, open_decoder, wrap_bits};
 use crate::job::Select;
 use crate::plan::SourceFacts;
@@ -60,8 +60,6 @@ struct LibavInput {
     ended: bool,
 }
 
-type Opened = Result<(Source, Box<dyn Input>), CaptureError>;
-
 /// Opens a file or a named FIFO.
 pub fn open_path(url: &str, select: &Select, stop: &Stop) -> Opened {
     let fail = |why: String| CaptureError::Open { url: url.to_owned(), why };
@@ -111,11 +109,8 @@ pub fn open_network(url: &str, select: &Select, stop: &Stop) -> Opened {
     }
     let datagrams = url.starts_with("udp://");
     // fifo_size counts packets of 188 bytes: 20 MB, 8 s of 20 Mb/s.
-    let specific: &[(&str, &str)] = if datagrams {
-        &[("fifo_size", "106496"), ("overrun_nonfatal", "1"), ("buffer_size", "4194304")]
-    } else {
-        &[("rw_timeout", "15000000")]
-    };
+    let specific: &[(&str, &str)] =
+        if datagrams { &[("fifo_size", "106496"), ("overrun_nonfatal", "1"), ("buffer_size", "4194304")] } else { &[("rw_timeout", "15000000")] };
     start_libav();
     let watch = Watch::new(stop);
     let context = ffmpeg::format::input_with_interrupt_and_dictionary(url, watch.closure(), options(specific)).map_err(|e| {
@@ -222,8 +217,7 @@ fn describe(url: &str, mut context: context::Input, select: &Select, watch: &Wat
     let stamper = Stamper::new(video_scale, audio_info.as_ref().map(scale), picture_rate);
     let origin = if nature == Nature::File && url != "-" { Origin::File } else { Origin::Live { wrap: wrap(video_scale) } };
     let source = Source { facts, video: info, audio: audio_info, origin };
-    let input =
-        LibavInput { url: url.to_owned(), context, video, audio, peeked, stamper, nature, stop: watch.stop.clone(), failures: 0, ended: false };
+    let input = LibavInput { url: url.to_owned(), context, video, audio, peeked, stamper, nature, stop: watch.stop.clone(), failures: 0, ended: false };
     Ok((source, Box::new(input)))
 }
 

@@ -35,7 +35,10 @@ pub(crate) fn read_all(input: &mut dyn Input, limit: usize) -> Vec<Unit> {
     units
 }
 
-fn decode_all(source: &Source, input: &mut dyn Input) -> (Vec<(Seconds, bool, (u32, u32))>, VideoCounters) {
+/// (PTS, key, size) of each picture.
+type Seen = Vec<(Seconds, bool, (u32, u32))>;
+
+fn decode_all(source: &Source, input: &mut dyn Input) -> (Seen, VideoCounters) {
     let mut decoder = VideoDecoder::open(&source.video, &source.facts, 2).expect("a decoder opens");
     let (mut seen, mut out) = (Vec::new(), Vec::new());
     let take = |out: &mut Vec<SourcePicture>, seen: &mut Vec<_>| seen.extend(out.drain(..).map(|p| (p.pts, p.key, (p.picture.width(), p.picture.height()))));
@@ -117,7 +120,12 @@ fn every_clip_is_described_and_decoded() {
         let (pictures, counters) = decode_all(&source, input.as_mut());
         let probed = probed_frames(&path).unwrap_or(0);
         let expected = if interlaced { 2 * probed } else { probed };
-        eprintln!("{name}: opened in {opening:?}, {} pictures of {expected}, {} keys, {counters:?}, {:?}", pictures.len(), pictures.iter().filter(|p| p.1).count(), began.elapsed());
+        eprintln!(
+            "{name}: opened in {opening:?}, {} pictures of {expected}, {} keys, {counters:?}, {:?}",
+            pictures.len(),
+            pictures.iter().filter(|p| p.1).count(),
+            began.elapsed()
+        );
         if pictures.len() > expected || pictures.len() + may_miss < expected {
             wrong.push(format!("{name}: {} pictures, ffprobe {expected}", pictures.len()));
         }

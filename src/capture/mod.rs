@@ -4,6 +4,7 @@
 
 mod choose;
 pub mod facts;
+mod leading;
 mod libav;
 pub mod pace;
 mod pipe;
@@ -12,6 +13,7 @@ pub mod stamps;
 mod turn;
 pub mod unwrap;
 
+pub use leading::Leading;
 pub use pace::Pacer;
 pub use run::{CaptureCounters, Feed, run};
 pub use turn::Turn;
@@ -27,8 +29,11 @@ struct Opener {
     /// Whether this is the one for a URL.
     takes: fn(&str) -> bool,
     /// Opens it. Returns within 100 ms of the stop flag being raised.
-    open: fn(&str, &Select, &Stop) -> Result<(Source, Box<dyn Input>), CaptureError>,
+    open: fn(&str, &Select, &Stop) -> Opened,
 }
+
+/// What opening an input comes to.
+pub type Opened = Result<(Source, Box<dyn Input>), CaptureError>;
 
 /// Every kind of input; the first that takes the URL opens it.
 const INPUTS: &[Opener] = &[
@@ -41,7 +46,7 @@ const INPUTS: &[Opener] = &[
 ///
 /// # Errors
 /// [`CaptureError::Open`] where it is not there, is not media, has no picture that can be decoded, or lacks a stream that was asked for; also where `stop` is raised meanwhile.
-pub fn open(url: &str, select: &Select, stop: &Stop) -> Result<(Source, Box<dyn Input>), CaptureError> {
+pub fn open(url: &str, select: &Select, stop: &Stop) -> Opened {
     let opener = INPUTS.iter().find(|i| (i.takes)(url));
     let open = opener.map(|i| i.open).ok_or_else(|| CaptureError::Open { url: url.to_owned(), why: "no input takes this URL".to_owned() })?;
     open(url, select, stop)

@@ -53,7 +53,10 @@ fn source(origin: Origin) -> Source {
     Source { facts, video, audio: None, origin }
 }
 
-fn drain(queue: &Receiver<Flow<Unit>>) -> (Vec<(Option<i64>, Option<i64>)>, Option<End>) {
+/// (DTS, PTS) of each packet.
+type Stamps = Vec<(Option<i64>, Option<i64>)>;
+
+fn drain(queue: &Receiver<Flow<Unit>>) -> (Stamps, Option<End>) {
     let mut units = Vec::new();
     for item in queue {
         match item {
@@ -67,7 +70,8 @@ fn drain(queue: &Receiver<Flow<Unit>>) -> (Vec<(Option<i64>, Option<i64>)>, Opti
 #[test]
 fn fast_hands_on_every_packet_of_both_streams_then_the_end() {
     let Some(path) = clip("ts_bear_360p_ptswrap.ts") else { return };
-    let expected: Vec<_> = read_all(open_path(&path).expect("it opens").1.as_mut(), usize::MAX).iter().map(|u| (u.kind, (u.packet.dts(), u.packet.pts()))).collect();
+    let expected: Vec<_> =
+        read_all(open_path(&path).expect("it opens").1.as_mut(), usize::MAX).iter().map(|u| (u.kind, (u.packet.dts(), u.packet.pts()))).collect();
     let of = |kind| expected.iter().filter(|e| e.0 == kind).map(|e| e.1).collect::<Vec<_>>();
     let (source, input) = open_path(&path).expect("it opens");
     let ((vs, vr), (aus, ar), counters) = (bounded(2), bounded(2), CaptureCounters::default());
@@ -193,7 +197,8 @@ fn a_pipe_is_read_and_can_be_stopped_while_it_is_silent() {
     let dir = tempfile::tempdir().expect("a directory");
     let fifo = dir.path().join("feed.ts");
     assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo runs").success());
-    let mut cat = Command::new("sh").arg("-c").arg(format!("exec 3>'{}'; cat '{}' >&3; exec sleep 60", fifo.display(), path.display())).spawn().expect("sh runs");
+    let mut cat =
+        Command::new("sh").arg("-c").arg(format!("exec 3>'{}'; cat '{}' >&3; exec sleep 60", fifo.display(), path.display())).spawn().expect("sh runs");
     let stop = Stop::new();
     let (_, mut input) = crate::capture::open(fifo.to_str().expect("UTF-8"), &crate::job::Select::default(), &stop).expect("it opens");
     let flag = stop.clone();

@@ -2,7 +2,7 @@
 
 use super::convert::Planar;
 use super::deinterlace::{Filter, Work};
-use crate::capture::{StreamInfo, Unit};
+use crate::capture::{Leading, StreamInfo, Unit};
 use crate::ffmpeg::{open_decoder, share_packet, unregistered_sei};
 use crate::plan::SourceFacts;
 use crate::sei::parse_st0604;
@@ -112,8 +112,8 @@ struct Sent {
 
 enum Join {
     Waiting,
-    /// Packets that are shown before the first key picture refer to what never came.
-    Leading(Option<i64>),
+    /// The packets that lead the first key picture refer to what never came.
+    Leading(Leading),
     Joined,
 }
 
@@ -190,15 +190,12 @@ impl VideoDecoder {
 
     /// Whether the packet is decoded at all: nothing is before the first key packet, and nothing that is shown before it.
     fn admits(&mut self, packet: &Packet) -> bool {
-        match self.join {
-            Join::Waiting if packet.is_key() => self.join = Join::Leading(packet.pts()),
+        match &mut self.join {
+            Join::Waiting if packet.is_key() => self.join = Join::Leading(Leading::of(packet, self.time_base)),
             Join::Waiting if self.counters.packets > BLIND_AFTER => self.join = Join::Joined,
             Join::Waiting => return false,
-            Join::Leading(Some(key)) => match packet.pts() {
-                Some(pts) if pts < key => return false,
-                _ => self.join = Join::Joined,
-            },
-            Join::Leading(None) => self.join = Join::Joined,
+            Join::Leading(leading) if leading.is_over(packet) => self.join = Join::Joined,
+            Join::Leading(leading) => return !leading.has(packet),
             Join::Joined => {}
         }
         true

@@ -89,11 +89,18 @@ fn check(path: &Path, joins: bool) {
     let name = path.display();
     crate::ffmpeg::pin_cpu();
     let (source, mut units) = opened(path);
-    let whole = lines(&decode(&source, &units, 1));
+    let pictures = decode(&source, &units, 1);
+    let whole = lines(&pictures);
     assert!(whole.len() > 15, "{name}");
-    assert!(whole == lines(&decode(&source, &units, 4)), "{name}: threads alter the pictures");
+    // What libav conceals depends on its threads: of a damaged picture, and of those around it that refer to it or share a field with it, no equality is asked.
+    let hurt = |n: usize| pictures[n.saturating_sub(8)..pictures.len().min(n + 8)].iter().any(|p| p.damaged);
+    let threaded = lines(&decode(&source, &units, 4));
+    let wrong: Vec<usize> = whole.iter().zip(&threaded).enumerate().filter(|(n, (a, b))| a != b && !hurt(*n)).map(|(n, _)| n).collect();
+    assert!(wrong.is_empty() && whole.len() == threaded.len(), "{name}: threads alter the pictures {wrong:?} of {} and {}", whole.len(), threaded.len());
     let printed: Vec<String> = whole.iter().map(|(pts, key, hash)| format!("{pts:?} {key} {hash}")).collect();
-    assert!(printed == in_other_heap(path, "165"), "{name}: the heap alters the pictures");
+    let other = in_other_heap(path, "165");
+    let wrong: Vec<usize> = printed.iter().zip(&other).enumerate().filter(|(n, (a, b))| a != b && !hurt(*n)).map(|(n, _)| n).collect();
+    assert!(wrong.is_empty() && printed.len() == other.len(), "{name}: the heap alters the pictures {wrong:?} of {} and {}", printed.len(), other.len());
     if !joins {
         return;
     }
