@@ -57,7 +57,7 @@ pub struct Facts {
 pub struct VideoCounters {
     /// Packets that came.
     pub packets: u64,
-    /// Packets before the first random-access point, and those that lead it in presentation: not decoded.
+    /// Packets before the first random-access point, not decoded, and pictures that lead it in presentation, not shown.
     pub before_key: u64,
     /// Errors of the decoder.
     pub errors: u64,
@@ -108,11 +108,12 @@ struct Sent {
     arrival: Seconds,
     corrupt: bool,
     key: bool,
+    leads: bool,
 }
 
 enum Join {
     Waiting,
-    /// The packets that lead the first key picture refer to what never came.
+    /// The pictures that lead the first key picture refer to what never came. They are decoded (libav's H.264 learns from them how far to reorder), but not shown.
     Leading(Leading),
     Joined,
 }
@@ -188,15 +189,14 @@ impl VideoDecoder {
         self.hand_out(out);
     }
 
-    /// Whether the packet is decoded at all: nothing is before the first key packet, and nothing that is shown before it.
+    /// Whether the packet is decoded at all: nothing is before the first key packet.
     fn admits(&mut self, packet: &Packet) -> bool {
-        match &mut self.join {
+        match &self.join {
             Join::Waiting if packet.is_key() => self.join = Join::Leading(Leading::of(packet, self.time_base)),
             Join::Waiting if self.counters.packets > BLIND_AFTER => self.join = Join::Joined,
             Join::Waiting => return false,
             Join::Leading(leading) if leading.is_over(packet) => self.join = Join::Joined,
-            Join::Leading(leading) => return !leading.has(packet),
-            Join::Joined => {}
+            Join::Leading(_) | Join::Joined => {}
         }
         true
     }
@@ -205,7 +205,12 @@ impl VideoDecoder {
         let packet = &unit.packet;
         let number = self.next;
         self.next += 1;
-        let sent = Sent { number, pts: packet.pts(), duration: packet.duration(), arrival: unit.arrival, corrupt: packet.is_corrupt(), key: packet.is_key() };
+        let leads = match &mut self.join {
+            Join::Leading(leading) => leading.has(packet),
+            Join::Waiting | Join::Joined => false,
+        };
+        let (corrupt, key) = (packet.is_corrupt(), packet.is_key());
+        let sent = Sent { number, pts: packet.pts(), duration: packet.duration(), arrival: unit.arrival, corrupt, key, leads };
         if let (None, Some(dts)) = (packet.pts(), packet.dts()) {
             self.unstamped.insert((dts, number));
             if self.unstamped.len() > IN_FLIGHT {
@@ -249,6 +254,10 @@ impl VideoDecoder {
             self.counters.lost += 1;
             return;
         };
+        if sent.leads {
+            self.counters.before_key += 1;
+            return;
+        }
         let Some(pts) = self.time_of(&sent) else {
             self.counters.lost += 1;
             return;
