@@ -4,7 +4,7 @@ use super::choose::choose;
 use super::facts::{field_rate, grid_rate, sane_sar};
 use super::pipe::Pipe;
 use super::stamps::{Scale, Stamper};
-use super::{CaptureError, Input, Kind, Lost, Opened, Origin, Read, Source, StreamInfo, Turn, Unit};
+use super::{CaptureError, Delivery, Input, Kind, Lost, Opened, Origin, Read, Source, StreamInfo, Turn, Unit};
 use crate::ffmpeg::{codec_facts, keep_only, open_decoder, wrap_bits};
 use crate::job::Select;
 use crate::plan::SourceFacts;
@@ -39,10 +39,14 @@ const PATIENCE: u32 = 256;
 enum Nature {
     /// Ends with what could be read.
     File,
+    /// Likewise.
+    Pipe,
     /// Datagrams: the next one may be good.
     Datagrams,
     /// A connection: when it is lost, it is lost.
     Connection,
+    /// A connection to something that may be stored.
+    Http,
 }
 
 /// An input of libav. Owned by the capture thread.
@@ -98,7 +102,7 @@ fn open_pipe(url: &str, pipe: Pipe, select: &Select, stop: &Stop) -> Opened {
     let io = StreamIo::from_read(pipe).map_err(|e| fail(e.to_string()))?;
     let context = ffmpeg::format::input_from_stream_with_interrupt(io, None, Some(options(&[])), watch.closure())
         .map_err(|e| fail(watch.explain(e, "what the pipe carries is not media that libav can read without seeking (MPEG-TS is best)")))?;
-    describe(url, context, select, &watch, Nature::File)
+    describe(url, context, select, &watch, Nature::Pipe)
 }
 
 /// Opens `udp://` (MPEG-TS) and libav's other protocols.
@@ -121,7 +125,12 @@ pub fn open_network(url: &str, select: &Select, stop: &Stop) -> Opened {
     if datagrams && format != "mpegts" {
         return Err(fail(format!("what arrives is {format}; udp:// accepts MPEG-TS only")));
     }
-    describe(url, context, select, &watch, if datagrams { Nature::Datagrams } else { Nature::Connection })
+    let nature = match url {
+        _ if datagrams => Nature::Datagrams,
+        _ if url.starts_with("http") => Nature::Http,
+        _ => Nature::Connection,
+    };
+    describe(url, context, select, &watch, nature)
 }
 
 /// Before the first use: `ffmpeg-next` has no words for errors without it, and libav's network code wants its own.
@@ -215,7 +224,7 @@ fn describe(url: &str, mut context: context::Input, select: &Select, watch: &Wat
     let scale = |info: &StreamInfo| Scale { time_base: info.time_base, bits: wrap_bits(&context, info.index).unwrap_or(64) };
     let video_scale = scale(&info);
     let stamper = Stamper::new(video_scale, audio_info.as_ref().map(scale), picture_rate);
-    let origin = if nature == Nature::File && url != "-" { Origin::File } else { Origin::Live { wrap: wrap(video_scale) } };
+    let origin = if nature == Nature::File { Origin::File } else { Origin::Live { wrap: wrap(video_scale) } };
     let source = Source { facts, video: info, audio: audio_info, origin };
     let input = LibavInput { url: url.to_owned(), context, video, audio, peeked, stamper, nature, stop: watch.stop.clone(), failures: 0, ended: false };
     Ok((source, Box::new(input)))
@@ -282,7 +291,7 @@ impl LibavInput {
             }
             return Ok(Read::Lost(Lost::Read));
         }
-        if self.nature == Nature::File {
+        if matches!(self.nature, Nature::File | Nature::Pipe) {
             self.ended = true;
             return Ok(Read::Lost(Lost::Read));
         }
@@ -319,6 +328,14 @@ impl Input for LibavInput {
                 return Ok(Read::Lost(Lost::Stamp));
             }
             return Ok(Read::Unit(Unit { kind, packet, arrival: Seconds::host_now() }));
+        }
+    }
+
+    fn delivery(&self) -> Delivery {
+        match self.nature {
+            Nature::File => Delivery::Stored,
+            Nature::Pipe | Nature::Http => Delivery::Piped,
+            Nature::Datagrams | Nature::Connection => Delivery::Live,
         }
     }
 }

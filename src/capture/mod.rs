@@ -132,10 +132,26 @@ pub enum Lost {
     Stamp,
 }
 
+/// How an input delivers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Delivery {
+    /// As fast as it is read (a file, a generator): `live` releases its packets at their own rate.
+    Stored,
+    /// Perhaps as fast as it is read, perhaps by a clock of its own (a pipe, HTTP): `live` lets it run a little ahead, and a little fast, so that no clock is held against another.
+    Piped,
+    /// By its own clock.
+    Live,
+}
+
 /// An opened input. Owned by the capture thread.
 pub trait Input: Send {
     /// Blocks for the next access unit; returns within 100 ms of the stop flag being raised.
     fn read(&mut self) -> Result<Read, CaptureError>;
+
+    /// How it delivers, which decides whether `--pace live` holds its packets back.
+    fn delivery(&self) -> Delivery {
+        Delivery::Stored
+    }
 }
 
 /// Why an input does not open, or broke.

@@ -1,6 +1,6 @@
 //! The capture thread: reads an input and fills the decoders' queues.
 
-use super::{CaptureError, Input, Kind, Leading, Lost, Origin, Pacer, Read, Source, Unit};
+use super::{CaptureError, Input, Kind, Leading, Lost, Pacer, Read, Source, Unit};
 use crate::frame::{End, Flow};
 use crate::job::Pace;
 use crate::stop::Stop;
@@ -47,10 +47,10 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// `live` with a file: paced and shedding. `live` with a live feed: shedding. `fast`: neither.
+    /// `live`: shedding, and paced unless the input delivers by its own clock. `fast`: neither.
     pub fn new(input: Box<dyn Input>, source: &Source, pace: Pace) -> Feed {
         let live = pace == Pace::Live;
-        let pacer = (live && source.origin == Origin::File).then(|| Pacer::new(source));
+        let pacer = if live { Pacer::new(source, input.delivery()) } else { None };
         let video = source.video.time_base;
         let time_bases = [video, source.audio.as_ref().map_or(video, |a| a.time_base)];
         Feed { input, pacer, sheds: live, time_bases }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::capture::media_tests::{clip, open_path, read_all};
-use crate::capture::{StreamInfo, Turn};
+use crate::capture::{Delivery, Origin, StreamInfo, Turn};
 use crate::plan::SourceFacts;
 use crate::time::{Rate, Seconds};
 use crossbeam::channel::{Receiver, bounded, unbounded};
@@ -10,6 +10,11 @@ use ffmpeg_next as ffmpeg;
 use ffmpeg_next::Packet;
 use std::process::{Command, Stdio};
 use std::time::Instant;
+
+/// How scripted inputs deliver: by their own clock, unless they run for ever.
+fn delivery(forever: bool) -> Delivery {
+    if forever { Delivery::Stored } else { Delivery::Live }
+}
 
 /// GOPs of ten pictures, of which two lead the key picture; `reads` packets in all, then the end.
 struct Scripted {
@@ -43,6 +48,10 @@ impl Input for Scripted {
             packet.set_flags(ffmpeg::packet::Flags::KEY);
         }
         Ok(Read::Unit(Unit { kind: Kind::Video, packet, arrival: Seconds::ZERO }))
+    }
+
+    fn delivery(&self) -> Delivery {
+        delivery(self.forever.is_some())
     }
 }
 
