@@ -17,7 +17,7 @@ const AHEAD: Duration = Duration::from_secs(1);
 pub struct Pacer {
     video: Track,
     audio: Track,
-    /// Of a pipe: it may be [`AHEAD`], and a thousandth fast, which is more than any clock's drift.
+    /// Of a pipe: it may be `AHEAD`, and a thousandth fast, which is more than any clock's drift.
     loose: bool,
 }
 
@@ -41,7 +41,7 @@ impl Pacer {
         Pacer { video: track(video), audio: track(audio), loose }
     }
 
-    /// When the packet is due, given that it is `now`; at most [`JUMP`] ahead.
+    /// When the packet is due, given that it is `now`; at most ten seconds ahead.
     pub fn due(&mut self, kind: Kind, packet: &Packet, now: Instant) -> Instant {
         let (track, other) = match kind {
             Kind::Video => (&mut self.video, &mut self.audio),

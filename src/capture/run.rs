@@ -70,7 +70,7 @@ const AUDIO_PATIENCE: Duration = Duration::from_secs(10);
 /// Reads until the end, a stop or a fatal error, and says which. [`Flow::End`] then lies in both queues, except after an error or where a queue's reader has gone.
 ///
 /// In `fast` a full queue holds up the reading. In `live` whole GOPs of the source are left out: one that starts while the video queue is more than half full is not
-/// sent at all; one during which the queue stays full for [`PATIENCE`] loses its tail. The pictures that lead the next key picture go with it, since they refer to what is gone.
+/// sent at all; one during which the queue stays full for half a second loses its tail. The pictures that lead the next key picture go with it, since they refer to what is gone.
 ///
 /// # Errors
 /// [`CaptureError::Broken`] where nothing can follow.
