@@ -124,7 +124,7 @@ pub fn unregistered_sei(picture: &frame::Video) -> Vec<&[u8]> {
         for n in 0..usize::try_from(frame.nb_side_data).unwrap_or(0) {
             let side = &**frame.side_data.add(n);
             if side.type_ == ffi::AVFrameSideDataType::AV_FRAME_DATA_SEI_UNREGISTERED && !side.data.is_null() {
-                all.push(std::slice::from_raw_parts(side.data, side.size as usize));
+                all.push(std::slice::from_raw_parts(side.data, side.size));
             }
         }
         all

@@ -4,7 +4,7 @@ use super::choose::choose;
 use super::facts::{field_rate, grid_rate, sane_sar};
 use super::pipe::Pipe;
 use super::stamps::{Scale, Stamper};
-use super::{CaptureError, Input, Kind, Lost, Origin, Read, Source, StreamInfo, Turn, Unit};
+use super::{CaptureError, Delivery, Input, Kind, Lost, Opened, Origin, Read, Source, StreamInfo, Turn, Unit};
 use crate::ffmpeg::{codec_facts, keep_only, open_decoder, wrap_bits};
 use crate::job::{Pace, Select};
 use crate::plan::SourceFacts;
@@ -27,10 +27,10 @@ const OPEN_LIMIT: Duration = Duration::from_secs(20);
 const PROBE_BYTES: &str = "10000000";
 /// Microseconds of media that may be read for that.
 const PROBE_MICROS: &str = "5000000";
-/// Packets and time that may be spent on the first pictures, where the container does not say whether they are interlaced.
-const PEEK_PACKETS: usize = 96;
+/// What may be read to get at the first pictures, where the container does not say whether they are interlaced. Counted in packets and bytes, not in time, so that twins find the same.
+const PEEK_PACKETS: usize = 600;
+const PEEK_BYTES: usize = 64 << 20;
 const PEEK_PICTURES: usize = 4;
-const PEEK_LIMIT: Duration = Duration::from_secs(2);
 /// Failing reads in a row before an input counts as broken.
 const PATIENCE: u32 = 256;
 
@@ -39,10 +39,14 @@ const PATIENCE: u32 = 256;
 enum Nature {
     /// Ends with what could be read.
     File,
+    /// Likewise.
+    Pipe,
     /// Datagrams: the next one may be good.
     Datagrams,
     /// A connection: when it is lost, it is lost.
     Connection,
+    /// A connection to something that may be stored.
+    Http,
 }
 
 /// An input of libav. Owned by the capture thread.
@@ -59,8 +63,6 @@ struct LibavInput {
     failures: u32,
     ended: bool,
 }
-
-type Opened = Result<(Source, Box<dyn Input>), CaptureError>;
 
 /// Opens a file or a named FIFO.
 pub fn open_path(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened {
@@ -80,11 +82,11 @@ pub fn open_path(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened {
     }
     let file = File::open(path).map_err(|e| fail(words(&e)))?;
     drop(file);
+    start_libav();
     let watch = Watch::new(stop);
     let context = ffmpeg::format::input_with_interrupt_and_dictionary(&format!("file:{text}"), watch.closure(), options(&[]))
         .map_err(|e| fail(watch.explain(e, "this is not a media file that libav knows, or it is broken beyond use")))?;
-    watch.opened();
-    describe(url, context, select, stop, Nature::File)
+    describe(url, context, select, &watch, Nature::File)
 }
 
 /// Opens standard input.
@@ -100,8 +102,7 @@ fn open_pipe(url: &str, pipe: Pipe, select: &Select, stop: &Stop) -> Opened {
     let io = StreamIo::from_read(pipe).map_err(|e| fail(e.to_string()))?;
     let context = ffmpeg::format::input_from_stream_with_interrupt(io, None, Some(options(&[])), watch.closure())
         .map_err(|e| fail(watch.explain(e, "what the pipe carries is not media that libav can read without seeking (MPEG-TS is best)")))?;
-    watch.opened();
-    describe(url, context, select, stop, Nature::File)
+    describe(url, context, select, &watch, Nature::Pipe)
 }
 
 /// Opens `udp://` (MPEG-TS) and libav's other protocols.
@@ -124,14 +125,22 @@ pub fn open_network(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened 
     if datagrams && format != "mpegts" {
         return Err(fail(format!("what arrives is {format}; udp:// accepts MPEG-TS only")));
     }
-    watch.opened();
-    describe(url, context, select, stop, if datagrams { Nature::Datagrams } else { Nature::Connection })
+    let nature = match url {
+        _ if datagrams => Nature::Datagrams,
+        _ if url.starts_with("http") => Nature::Http,
+        _ => Nature::Connection,
+    };
+    describe(url, context, select, &watch, nature)
 }
 
-/// libav's network code wants this before the first use; more than once does no harm.
+/// Before the first use: `ffmpeg-next` has no words for errors without it, and libav's network code wants its own.
 fn start_libav() {
     static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(ffmpeg::format::network::init);
+    ONCE.call_once(|| {
+        // Fails never: it fills a table.
+        let _ = ffmpeg::init();
+        ffmpeg::format::network::init();
+    });
 }
 
 /// Interrupts libav when the flag is raised, or when opening takes too long.
@@ -183,7 +192,7 @@ fn words(error: &std::io::Error) -> String {
 }
 
 /// Chooses the streams of an opened context and states the facts.
-fn describe(url: &str, mut context: context::Input, select: &Select, stop: &Stop, nature: Nature) -> Opened {
+fn describe(url: &str, mut context: context::Input, select: &Select, watch: &Watch, nature: Nature) -> Opened {
     let (video, audio) = choose(&context, select).map_err(|why| CaptureError::Open { url: url.to_owned(), why })?;
     keep_only(&mut context, &[video].into_iter().chain(audio).collect::<Vec<_>>());
     let missing = || CaptureError::Open { url: url.to_owned(), why: "a chosen stream is gone".to_owned() };
@@ -197,6 +206,7 @@ fn describe(url: &str, mut context: context::Input, select: &Select, stop: &Stop
         Some(known) => (known, VecDeque::new()),
         None => peek(&mut context, &info),
     };
+    watch.opened();
     let picture_rate = grid_rate((average.numerator(), average.denominator()), (base.numerator(), base.denominator()));
     let (mut width, mut height, mut sar) = (codec.width.unsigned_abs(), codec.height.unsigned_abs(), sane_sar(codec.sar));
     if info.turn.swaps() {
@@ -214,9 +224,9 @@ fn describe(url: &str, mut context: context::Input, select: &Select, stop: &Stop
     let scale = |info: &StreamInfo| Scale { time_base: info.time_base, bits: wrap_bits(&context, info.index).unwrap_or(64) };
     let video_scale = scale(&info);
     let stamper = Stamper::new(video_scale, audio_info.as_ref().map(scale), picture_rate);
-    let origin = if nature == Nature::File && url != "-" { Origin::File } else { Origin::Live { wrap: wrap(video_scale) } };
+    let origin = if nature == Nature::File { Origin::File } else { Origin::Live { wrap: wrap(video_scale) } };
     let source = Source { facts, video: info, audio: audio_info, origin };
-    let input = LibavInput { url: url.to_owned(), context, video, audio, peeked, stamper, nature, stop: stop.clone(), failures: 0, ended: false };
+    let input = LibavInput { url: url.to_owned(), context, video, audio, peeked, stamper, nature, stop: watch.stop.clone(), failures: 0, ended: false };
     Ok((source, Box::new(input)))
 }
 
@@ -241,12 +251,14 @@ fn wrap(scale: Scale) -> Option<Seconds> {
 fn peek(context: &mut context::Input, video: &StreamInfo) -> (bool, VecDeque<Packet>) {
     let mut kept = VecDeque::new();
     let Ok(mut decoder) = open_decoder(&video.parameters, video.time_base, 1) else { return (false, kept) };
-    let (began, mut pictures, mut interlaced) = (Instant::now(), 0, false);
-    while kept.len() < PEEK_PACKETS && pictures < PEEK_PICTURES && !interlaced && began.elapsed() < PEEK_LIMIT {
+    let (mut bytes, mut pictures, mut interlaced) = (0, 0, false);
+    while kept.len() < PEEK_PACKETS && bytes < PEEK_BYTES && pictures < PEEK_PICTURES && !interlaced {
         let mut packet = Packet::empty();
         if packet.read(context).is_err() {
+            context.clear_interrupt();
             break;
         }
+        bytes += packet.size();
         if packet.stream() == video.index && decoder.send_packet(&packet).is_ok() {
             let mut picture = ffmpeg::frame::Video::empty();
             while decoder.receive_frame(&mut picture).is_ok() {
@@ -279,7 +291,7 @@ impl LibavInput {
             }
             return Ok(Read::Lost(Lost::Read));
         }
-        if self.nature == Nature::File {
+        if matches!(self.nature, Nature::File | Nature::Pipe) {
             self.ended = true;
             return Ok(Read::Lost(Lost::Read));
         }
@@ -316,6 +328,14 @@ impl Input for LibavInput {
                 return Ok(Read::Lost(Lost::Stamp));
             }
             return Ok(Read::Unit(Unit { kind, packet, arrival: Seconds::host_now() }));
+        }
+    }
+
+    fn delivery(&self) -> Delivery {
+        match self.nature {
+            Nature::File => Delivery::Stored,
+            Nature::Pipe | Nature::Http => Delivery::Piped,
+            Nature::Datagrams | Nature::Connection => Delivery::Live,
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod choose;
 pub mod facts;
+mod leading;
 mod libav;
 pub mod pace;
 mod pipe;
@@ -13,6 +14,7 @@ pub mod testsrc;
 mod turn;
 pub mod unwrap;
 
+pub use leading::Leading;
 pub use pace::Pacer;
 pub use run::{CaptureCounters, Feed, run};
 pub use turn::Turn;
@@ -28,8 +30,11 @@ struct Opener {
     /// Whether this is the one for a URL.
     takes: fn(&str) -> bool,
     /// Opens it. Returns within 100 ms of the stop flag being raised.
-    open: fn(&str, Pace, &Select, &Stop) -> Result<(Source, Box<dyn Input>), CaptureError>,
+    open: fn(&str, Pace, &Select, &Stop) -> Opened,
 }
+
+/// What opening an input comes to.
+pub type Opened = Result<(Source, Box<dyn Input>), CaptureError>;
 
 /// Every kind of input; the first that takes the URL opens it.
 const INPUTS: &[Opener] = &[
@@ -43,7 +48,7 @@ const INPUTS: &[Opener] = &[
 ///
 /// # Errors
 /// [`CaptureError::Open`] where it is not there, is not media, has no picture that can be decoded, or lacks a stream that was asked for; also where `stop` is raised meanwhile.
-pub fn open(url: &str, pace: Pace, select: &Select, stop: &Stop) -> Result<(Source, Box<dyn Input>), CaptureError> {
+pub fn open(url: &str, pace: Pace, select: &Select, stop: &Stop) -> Opened {
     let opener = INPUTS.iter().find(|i| (i.takes)(url));
     let open = opener.map(|i| i.open).ok_or_else(|| CaptureError::Open { url: url.to_owned(), why: "no input takes this URL".to_owned() })?;
     open(url, pace, select, stop)
@@ -129,10 +134,26 @@ pub enum Lost {
     Stamp,
 }
 
+/// How an input delivers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Delivery {
+    /// As fast as it is read (a file, a generator): `live` releases its packets at their own rate.
+    Stored,
+    /// Perhaps as fast as it is read, perhaps by a clock of its own (a pipe, HTTP): `live` lets it run a little ahead, and a little fast, so that no clock is held against another.
+    Piped,
+    /// By its own clock.
+    Live,
+}
+
 /// An opened input. Owned by the capture thread.
 pub trait Input: Send {
     /// Blocks for the next access unit; returns within 100 ms of the stop flag being raised.
     fn read(&mut self) -> Result<Read, CaptureError>;
+
+    /// How it delivers, which decides whether `--pace live` holds its packets back.
+    fn delivery(&self) -> Delivery {
+        Delivery::Stored
+    }
 }
 
 /// Why an input does not open, or broke.
@@ -155,3 +176,7 @@ pub enum CaptureError {
         why: String,
     },
 }
+
+#[cfg(test)]
+#[path = "media_tests.rs"]
+pub(crate) mod media_tests;

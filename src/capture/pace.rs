@@ -1,6 +1,6 @@
 //! Releases packets at their own rate, for files that play the part of a live feed.
 
-use super::{Kind, Source};
+use super::{Delivery, Kind, Source};
 use crate::time::Seconds;
 use ffmpeg_next::Packet;
 use std::time::{Duration, Instant};
@@ -10,10 +10,15 @@ const JUMP: Duration = Duration::from_secs(10);
 /// Steps back by more than this are jumps too; less is disorder.
 const BACK: Duration = Duration::from_millis(1000);
 
+/// How far a pipe may run ahead.
+const AHEAD: Duration = Duration::from_secs(1);
+
 /// Says when packets are due, by DTS against the monotonic clock.
 pub struct Pacer {
     video: Track,
     audio: Track,
+    /// Of a pipe: it may be `AHEAD`, and a thousandth fast, which is more than any clock's drift.
+    loose: bool,
 }
 
 struct Track {
@@ -24,18 +29,19 @@ struct Track {
 }
 
 impl Pacer {
-    /// For the chosen streams of `source`.
-    pub fn new(source: &Source) -> Pacer {
+    /// For the chosen streams of `source`; `None` where its packets come by a clock of their own.
+    pub fn new(source: &Source, delivery: Delivery) -> Option<Pacer> {
         let video = source.video.time_base;
-        Pacer::with_time_bases(video, source.audio.as_ref().map_or(video, |a| a.time_base))
+        let audio = source.audio.as_ref().map_or(video, |a| a.time_base);
+        (delivery != Delivery::Live).then(|| Pacer::with_time_bases(video, audio, delivery == Delivery::Piped))
     }
 
-    fn with_time_bases(video: (i32, i32), audio: (i32, i32)) -> Pacer {
+    fn with_time_bases(video: (i32, i32), audio: (i32, i32), loose: bool) -> Pacer {
         let track = |time_base| Track { time_base, base: None, last: None };
-        Pacer { video: track(video), audio: track(audio) }
+        Pacer { video: track(video), audio: track(audio), loose }
     }
 
-    /// When the packet is due, given that it is `now`; at most [`JUMP`] ahead.
+    /// When the packet is due, given that it is `now`; at most ten seconds ahead.
     pub fn due(&mut self, kind: Kind, packet: &Packet, now: Instant) -> Instant {
         let (track, other) = match kind {
             Kind::Video => (&mut self.video, &mut self.audio),
@@ -52,7 +58,8 @@ impl Pacer {
         };
         track.base = Some(base);
         track.last = Some(stamp);
-        at(base, stamp).min(now + JUMP)
+        let due = at(base, stamp).min(now + JUMP);
+        if self.loose { due.checked_sub(AHEAD + due.saturating_duration_since(base.0) / 1000).unwrap_or(now) } else { due }
     }
 }
 
@@ -72,8 +79,17 @@ mod tests {
     }
 
     #[test]
+    fn a_pipe_runs_a_little_ahead_and_a_little_fast() {
+        let mut pacer = Pacer::with_time_bases((1, 1000), (1, 1000), true);
+        let now = Instant::now();
+        assert_eq!(due(&mut pacer, Kind::Video, 0, now), Duration::ZERO);
+        assert_eq!(due(&mut pacer, Kind::Video, 900, now), Duration::ZERO);
+        assert_eq!(due(&mut pacer, Kind::Video, 3000, now), Duration::from_millis(3000 - 1000 - 3));
+    }
+
+    #[test]
     fn packets_are_due_at_their_own_rate() {
-        let mut pacer = Pacer::with_time_bases((1, 1000), (1, 1000));
+        let mut pacer = Pacer::with_time_bases((1, 1000), (1, 1000), false);
         let now = Instant::now();
         let ms = Duration::from_millis;
         assert_eq!(due(&mut pacer, Kind::Video, 5000, now), ms(0));

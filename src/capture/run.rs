@@ -1,6 +1,6 @@
 //! The capture thread: reads an input and fills the decoders' queues.
 
-use super::{CaptureError, Input, Kind, Lost, Origin, Pacer, Read, Source, Unit};
+use super::{CaptureError, Input, Kind, Leading, Lost, Pacer, Read, Source, Unit};
 use crate::frame::{End, Flow};
 use crate::job::Pace;
 use crate::stop::Stop;
@@ -47,10 +47,10 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// `live` with a file: paced and shedding. `live` with a live feed: shedding. `fast`: neither.
+    /// `live`: shedding, and paced unless the input delivers by its own clock. `fast`: neither.
     pub fn new(input: Box<dyn Input>, source: &Source, pace: Pace) -> Feed {
         let live = pace == Pace::Live;
-        let pacer = (live && source.origin == Origin::File).then(|| Pacer::new(source));
+        let pacer = if live { Pacer::new(source, input.delivery()) } else { None };
         let video = source.video.time_base;
         let time_bases = [video, source.audio.as_ref().map_or(video, |a| a.time_base)];
         Feed { input, pacer, sheds: live, time_bases }
@@ -70,13 +70,13 @@ const AUDIO_PATIENCE: Duration = Duration::from_secs(10);
 /// Reads until the end, a stop or a fatal error, and says which. [`Flow::End`] then lies in both queues, except after an error or where a queue's reader has gone.
 ///
 /// In `fast` a full queue holds up the reading. In `live` whole GOPs of the source are left out: one that starts while the video queue is more than half full is not
-/// sent at all; one during which the queue stays full for [`PATIENCE`] loses its tail. The pictures that lead the next key picture go with it, since they refer to what is gone.
+/// sent at all; one during which the queue stays full for half a second loses its tail. The pictures that lead the next key picture go with it, since they refer to what is gone.
 ///
 /// # Errors
 /// [`CaptureError::Broken`] where nothing can follow.
 pub fn run(feed: Feed, video: Sender<Flow<Unit>>, audio: Option<Sender<Flow<Unit>>>, stop: &Stop, counters: &CaptureCounters) -> Result<End, CaptureError> {
     let Feed { mut input, mut pacer, sheds, time_bases } = feed;
-    let mut queues = Queues { video, audio, backlog: VecDeque::new(), sheds, shed: Shed::No, stop, counters };
+    let mut queues = Queues { video, audio, backlog: VecDeque::new(), sheds, shed: Shed::No, time_base: time_bases[0], stop, counters };
     let mut jumps = [Jump { last: None, time_base: time_bases[0] }, Jump { last: None, time_base: time_bases[1] }];
     let end = loop {
         let unit = match input.read()? {
@@ -138,8 +138,8 @@ enum Shed {
     No,
     /// Everything until the next key packet.
     Gop,
-    /// Packets that are shown before this PTS, until one that is not.
-    Leading(i64),
+    /// The packets that lead the key packet that ended it.
+    Leading(Leading),
 }
 
 enum Sent {
@@ -154,6 +154,7 @@ struct Queues<'a> {
     backlog: VecDeque<Unit>,
     sheds: bool,
     shed: Shed,
+    time_base: (i32, i32),
     stop: &'a Stop,
     counters: &'a CaptureCounters,
 }
@@ -206,20 +207,13 @@ impl Queues<'_> {
                 self.shed = Shed::Gop;
                 return true;
             }
-            self.shed = match (&self.shed, unit.packet.pts()) {
-                (Shed::Gop, Some(pts)) => Shed::Leading(pts),
-                _ => Shed::No,
-            };
+            self.shed = if matches!(self.shed, Shed::Gop) { Shed::Leading(Leading::of(&unit.packet, self.time_base)) } else { Shed::No };
             return false;
         }
-        match self.shed {
+        match &mut self.shed {
             Shed::No => false,
             Shed::Gop => true,
-            Shed::Leading(key) if unit.packet.pts().is_some_and(|pts| pts < key) => true,
-            Shed::Leading(_) => {
-                self.shed = Shed::No;
-                false
-            }
+            Shed::Leading(leading) => leading.has(&unit.packet),
         }
     }
 

@@ -69,12 +69,12 @@ mod tests {
         #[test]
         fn any_stamps(stamps in prop::collection::vec(any::<i64>(), 1..60)) {
             let mut unwrap = Unwrap::new(33);
-            let mut last = None;
+            let mut last: Option<i64> = None;
             for stamp in stamps {
                 let value = unwrap.next(stamp).expect("60 half wraps fit in 64 bits");
                 prop_assert_eq!(value & (WRAP - 1), stamp & (WRAP - 1));
                 if let Some(last) = last {
-                    prop_assert!((value - last as i64).abs() <= HALF);
+                    prop_assert!((value - last).abs() <= HALF);
                 }
                 last = Some(value);
             }

@@ -2,7 +2,7 @@
 
 use super::convert::Planar;
 use super::deinterlace::{Filter, Work};
-use crate::capture::{StreamInfo, Unit};
+use crate::capture::{Leading, StreamInfo, Unit};
 use crate::ffmpeg::{open_decoder, share_packet, unregistered_sei};
 use crate::plan::SourceFacts;
 use crate::sei::parse_st0604;
@@ -57,7 +57,7 @@ pub struct Facts {
 pub struct VideoCounters {
     /// Packets that came.
     pub packets: u64,
-    /// Packets before the first random-access point, and those that lead it in presentation: not decoded.
+    /// Packets before the first random-access point, not decoded, and pictures that lead it in presentation, not shown.
     pub before_key: u64,
     /// Errors of the decoder.
     pub errors: u64,
@@ -108,12 +108,13 @@ struct Sent {
     arrival: Seconds,
     corrupt: bool,
     key: bool,
+    leads: bool,
 }
 
 enum Join {
     Waiting,
-    /// Packets that are shown before the first key picture refer to what never came.
-    Leading(Option<i64>),
+    /// The pictures that lead the first key picture refer to what never came. They are decoded (libav's H.264 learns from them how far to reorder), but not shown.
+    Leading(Leading),
     Joined,
 }
 
@@ -188,18 +189,14 @@ impl VideoDecoder {
         self.hand_out(out);
     }
 
-    /// Whether the packet is decoded at all: nothing is before the first key packet, and nothing that is shown before it.
+    /// Whether the packet is decoded at all: nothing is before the first key packet.
     fn admits(&mut self, packet: &Packet) -> bool {
-        match self.join {
-            Join::Waiting if packet.is_key() => self.join = Join::Leading(packet.pts()),
+        match &self.join {
+            Join::Waiting if packet.is_key() => self.join = Join::Leading(Leading::of(packet, self.time_base)),
             Join::Waiting if self.counters.packets > BLIND_AFTER => self.join = Join::Joined,
             Join::Waiting => return false,
-            Join::Leading(Some(key)) => match packet.pts() {
-                Some(pts) if pts < key => return false,
-                _ => self.join = Join::Joined,
-            },
-            Join::Leading(None) => self.join = Join::Joined,
-            Join::Joined => {}
+            Join::Leading(leading) if leading.is_over(packet) => self.join = Join::Joined,
+            Join::Leading(_) | Join::Joined => {}
         }
         true
     }
@@ -208,7 +205,12 @@ impl VideoDecoder {
         let packet = &unit.packet;
         let number = self.next;
         self.next += 1;
-        let sent = Sent { number, pts: packet.pts(), duration: packet.duration(), arrival: unit.arrival, corrupt: packet.is_corrupt(), key: packet.is_key() };
+        let leads = match &mut self.join {
+            Join::Leading(leading) => leading.has(packet),
+            Join::Waiting | Join::Joined => false,
+        };
+        let (corrupt, key) = (packet.is_corrupt(), packet.is_key());
+        let sent = Sent { number, pts: packet.pts(), duration: packet.duration(), arrival: unit.arrival, corrupt, key, leads };
         if let (None, Some(dts)) = (packet.pts(), packet.dts()) {
             self.unstamped.insert((dts, number));
             if self.unstamped.len() > IN_FLIGHT {
@@ -252,6 +254,10 @@ impl VideoDecoder {
             self.counters.lost += 1;
             return;
         };
+        if sent.leads {
+            self.counters.before_key += 1;
+            return;
+        }
         let Some(pts) = self.time_of(&sent) else {
             self.counters.lost += 1;
             return;
