@@ -139,7 +139,9 @@ impl Store {
     /// The packets that cover `start..end` (ticks), with exactly `run_up` packets before the one that covers `start`.
     pub fn select(&self, start: i64, end: i64, run_up: usize) -> Selection<'_> {
         let Some(stretch) = self.find(start, end).and_then(|i| self.stretches.get(i)) else {
-            return Selection { packets: Vec::new(), clean: true };
+            // A hole of the feed, where we were listening before it.
+            let listening = self.stretches.iter().any(|s| s.packets.front().is_some_and(|p| p.pts < start));
+            return Selection { packets: Vec::new(), clean: listening };
         };
         let after = stretch.packets.partition_point(|p| p.pts <= start);
         let stop = stretch.packets.partition_point(|p| p.pts < end);
@@ -213,6 +215,14 @@ mod tests {
         let selection = store.select(60, 110, 4);
         assert_eq!(stamps(&selection), [60, 80, 100]);
         assert!(selection.clean, "nothing of the stretch was missed");
+    }
+
+    #[test]
+    fn silence_is_clean_only_in_a_hole_that_we_saw_begin() {
+        let mut store = Store::new((1, 1000), Limits::default());
+        [1000, 1020, 1040, 5000, 5020].into_iter().for_each(|pts| drop(store.push(packet(pts))));
+        let found = [(0, 900), (2000, 4000)].map(|(start, end)| (store.complete(start, end), store.select(start, end, 1).packets.len(), store.select(start, end, 1).clean));
+        assert_eq!(found, [(true, 0, false), (true, 0, true)]);
     }
 
     #[test]
