@@ -120,11 +120,21 @@ fn joins_are_as_clean_as_the_rest() {
             };
             assert!((-480..=480).filter(|n| *n != 0).all(|n| lag(n) > lag(0)), "{name}: frames are not at their place");
 
-            let cases: &[(u32, u32)] = if bitrate == 128_000 { &[(LEAD, TAIL), (1, TAIL), (2, TAIL), (8, TAIL), (32, TAIL), (LEAD, 0), (LEAD, 1), (LEAD, 2), (LEAD, 8)] } else { &[(LEAD, TAIL)] };
-            for &(lead, tail) in cases {
+            // All of them for one clip, to choose by; the rest must hold for what was chosen.
+            let all: Vec<(u32, u32)> = [1, 2, 8, 32].map(|lead| (lead, TAIL)).into_iter().chain([0, 1, 2, 8].map(|tail| (LEAD, tail))).collect();
+            let others = if bitrate == 64_000 {
+                &[][..]
+            } else if name.contains("dvb") {
+                &all[..]
+            } else {
+                &[(LEAD, 0)][..]
+            };
+            for &(lead, tail) in [(LEAD, TAIL)].iter().chain(others) {
                 let found = joins(&aac, &planes, &one, 47, lead, tail);
                 let Joins { mean, worst, elsewhere, worst_elsewhere } = found;
-                println!("{name} {bitrate}: lead {lead} tail {tail}: {mean:.2} x one encoder's error at the joins, {worst:.1} x at the worst; {elsewhere:.2} x elsewhere, {worst_elsewhere:.1} x at the worst");
+                println!(
+                    "{name} {bitrate}: lead {lead} tail {tail}: {mean:.2} x one encoder's error at the joins, {worst:.1} x at the worst; {elsewhere:.2} x elsewhere, {worst_elsewhere:.1} x at the worst"
+                );
                 if (lead, tail) == (LEAD, TAIL) {
                     assert!(mean < 2.0 * elsewhere.max(1.0), "{name}: {found:?}");
                     assert!(worst < 6.0 || worst < 1.5 * worst_elsewhere, "{name}: {found:?}");

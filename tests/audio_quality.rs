@@ -33,7 +33,12 @@ const CLIPS: [(&str, usize, u32); 15] = [
 /// What `ffmpeg` makes of the stream: interleaved stereo at 48 kHz.
 fn by_ffmpeg(path: &Path, nth: usize) -> Vec<[f32; 2]> {
     let map = format!("0:a:{nth}");
-    let out = Command::new("ffmpeg").args(["-v", "fatal", "-flags", "+bitexact", "-i"]).arg(path).args(["-map", &map, "-ac", "2", "-ar", "48000", "-f", "f32le", "-"]).output().unwrap();
+    let out = Command::new("ffmpeg")
+        .args(["-v", "fatal", "-flags", "+bitexact", "-i"])
+        .arg(path)
+        .args(["-map", &map, "-ac", "2", "-ar", "48000", "-f", "f32le", "-"])
+        .output()
+        .unwrap();
     out.stdout.chunks_exact(8).map(|b| [f32::from_le_bytes(b[..4].try_into().unwrap()), f32::from_le_bytes(b[4..].try_into().unwrap())]).collect()
 }
 
@@ -126,7 +131,7 @@ fn sixteen_packets_of_run_up_are_as_good_as_many() {
         }
         println!("{name}:{nth}: worst noise in dBFS by run-up:{table}");
         let (few, many) = (worst[&16], worst[&longest]);
-        assert!(few < many + 3.0, "{name}:{nth}: {few} dBFS after 16 packets, {many} after {longest}");
+        assert!(few < many + 3.0 || few < -90.0, "{name}:{nth}: {few} dBFS after 16 packets, {many} after {longest}");
     }
 }
 

@@ -98,12 +98,13 @@ fn print_hashes() {
     match std::env::var(CHILD).as_deref() {
         Ok("twice") => assert_eq!(mezzo::ffmpeg::pin_cpu(), mezzo::ffmpeg::pin_cpu()),
         Ok("unpinned") => {}
-        _ => drop(mezzo::ffmpeg::pin_cpu()),
+        _ => assert_ne!(mezzo::ffmpeg::pin_cpu(), 0),
     }
     for (name, nth) in CLIPS {
         let Some(path) = clip(name) else { continue };
         let track = demux(&path, nth);
-        for channels in [1, 2] {
+        // Mono, once.
+        for channels in if name == CLIPS[0].0 { 1..=2 } else { 2..=2 } {
             for (gop, hash) in hashes(&track, 0, channels, Order::Ahead(400)) {
                 println!("= {name}:{nth} {channels} {gop} {hash}");
             }
@@ -127,13 +128,13 @@ fn heap_load_and_instruction_set_leave_no_trace() {
     }
     let plain = child("once", &[]);
     assert!(plain.len() > 60, "{} segments", plain.len());
-    for perturb in ["1", "85", "255"] {
+    for perturb in ["1", "170"] {
         assert_eq!(plain, child("once", &[("MALLOC_PERTURB_", perturb), ("MALLOC_ARENA_MAX", "1")]), "MALLOC_PERTURB_={perturb}");
     }
     assert_eq!(plain, child("twice", &[]), "pinned twice");
-    // Four children at once on fewer cores.
+    // Three children at once on fewer cores.
     let loaded: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| child("once", &[("MALLOC_PERTURB_", "165")]))).collect();
+        let threads: Vec<_> = (0..3).map(|_| scope.spawn(|| child("once", &[("MALLOC_PERTURB_", "165")]))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     loaded.iter().for_each(|other| assert_eq!(&plain, other, "under load"));

@@ -50,7 +50,7 @@ pub struct Counts {
     pub packets: AtomicU64,
     /// Packets without a stamp, not used.
     pub unstamped: AtomicU64,
-    /// Packets stamped at or before their predecessor, not used.
+    /// Packets stamped at or before their predecessor, or alone far ahead, not used.
     pub overlapping: AtomicU64,
     /// Packets that the full store dropped before any segment used them.
     pub dropped: AtomicU64,
@@ -137,11 +137,8 @@ impl Audio {
         };
         self.counts.packets.fetch_add(1, Relaxed);
         let (pushed, dropped) = self.store.push(unit.packet);
-        match pushed {
-            Pushed::Kept => {}
-            Pushed::Unstamped => drop(self.counts.unstamped.fetch_add(1, Relaxed)),
-            Pushed::Overlap => drop(self.counts.overlapping.fetch_add(1, Relaxed)),
-        }
+        self.counts.unstamped.fetch_add(u64::from(pushed == Pushed::Unstamped), Relaxed);
+        self.counts.overlapping.fetch_add(u64::from(matches!(pushed, Pushed::Overlap | Pushed::Stray)), Relaxed);
         self.counts.dropped.fetch_add(dropped, Relaxed);
         Ok(true)
     }

@@ -56,7 +56,17 @@ mod tests {
     fn segment(gop: i64, planes: usize, value: f32) -> PcmSegment {
         let length = (16 + 94 + 4) * 1024;
         let (first_frame, silent_samples) = (gop * 94, 1025);
-        PcmSegment { gop: GopId(gop), first_frame, frames: 94, lead: 16, tail: 4, planes: Arc::new(vec![vec![value; length]; planes]), silent_samples, clean: true, last: false }
+        PcmSegment {
+            gop: GopId(gop),
+            first_frame,
+            frames: 94,
+            lead: 16,
+            tail: 4,
+            planes: Arc::new(vec![vec![value; length]; planes]),
+            silent_samples,
+            clean: true,
+            last: false,
+        }
     }
 
     #[test]
