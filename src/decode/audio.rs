@@ -89,7 +89,9 @@ impl Audio {
     /// Opens a decoder once, to see that it works. Call it before the thread starts.
     pub fn open(stream: &StreamInfo, cut: Cut, counts: Arc<Counts>) -> Result<Audio, AudioError> {
         let samples = Samples::open(stream)?;
-        let store = Store::new(stream.time_base, Limits::default());
+        let limits = Limits::default();
+        let gops = cut.grid.video.gop_duration().times(2).ceil_ticks(1);
+        let store = Store::new(stream.time_base, Limits { seconds: limits.seconds.saturating_add(gops), ..limits });
         Ok(Audio { samples, cut, time_base: stream.time_base, store, waiting: VecDeque::new(), counts })
     }
 
