@@ -114,7 +114,11 @@ impl Audio {
                 }
             }
             select! {
-                recv(if packets_open { &packets } else { &idle_packets }) -> item => packets_open = self.store(item.ok())?,
+                recv(if packets_open { &packets } else { &idle_packets }) -> item => packets_open = match item {
+                    // Nobody needs them any more.
+                    Err(_) if cues_end.is_some() && self.waiting.is_empty() => false,
+                    item => self.store(item.ok())?,
+                },
                 recv(if cues_end.is_none() { &cues } else { &idle_cues }) -> item => {
                     // Everything before this cue in the container is in the queue by now: take it all, so that what is missing is missing in the feed.
                     while packets_open && let Ok(item) = packets.try_recv() {
