@@ -102,6 +102,8 @@ pub struct PcmSegment {
     pub planes: Arc<Vec<Vec<f32>>>,
     /// Published samples that the feed did not have, silent here.
     pub silent_samples: u64,
+    /// The decoder had its whole run-up.
+    pub clean: bool,
     /// The sound has what it depends on, or had it in an earlier segment: any other worker that has this feed makes the same segment. False right after a join; not to be published.
     pub joined: bool,
     /// The last segment of the event, where that is known in time.

@@ -45,6 +45,8 @@ const SOUND: usize = 2;
 const TO_MUX: usize = 1024;
 /// What waits to be published. Full: the muxer waits.
 const PUBLISH: usize = 64;
+/// Threads of the video decoder. Not from the machine: concealment of damaged pictures differs by their number.
+const DECODER_THREADS: usize = 4;
 /// Memory of the embedded origin.
 const STORE_BYTES: u64 = 512 << 20;
 /// A worker that joins starts with the first GOP this long after its first picture: run-up of the sound (24 packets of at most 36 ms, 16 frames of 21 ms) and its skew in the container.
@@ -82,7 +84,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
     plan.warnings.iter().for_each(|line| tracing::warn!("{line}"));
     let schedule = Arc::new(Schedule::new());
     let (video_tracks, audio_tracks) = (video_tracks(&plan, &schedule)?, audio_tracks(&plan)?);
-    let decoder = VideoDecoder::open(&source.video, &resolution.source, decoder_threads()).map_err(wrong)?;
+    let decoder = VideoDecoder::open(&source.video, &resolution.source, DECODER_THREADS).map_err(wrong)?;
     let audio = match (&source.audio, plan.audio.first()) {
         (Some(stream), Some(first)) => Some(Audio::open(stream, Cut { grid: first.grid, lead: aac::LEAD, tail: aac::TAIL }, Arc::default()).map_err(wrong)?),
         _ => None,
@@ -202,11 +204,6 @@ fn audio_tracks(plan: &Plan) -> Result<Vec<(TrackSpec, Aac)>, RunError> {
     plan.audio.iter().enumerate().map(track).collect()
 }
 
-/// One thread a core, at most four: decoding is the same with any number.
-fn decoder_threads() -> usize {
-    std::thread::available_parallelism().map_or(2, |cores| cores.get().min(4))
-}
-
 /// What the muxer needs to know of segments that are stored already.
 type Stored = Vec<(String, Vec<GopId>)>;
 
@@ -235,7 +232,7 @@ fn make_sync(job: &Job, source: &Source, plan: &Plan, resolution: Resolution) ->
     let run_up = if plan.audio.is_empty() { Seconds::ZERO } else { RUN_UP };
     Box::new(move |first: &Tick| {
         let kept = resolution.anchor.as_ref().and_then(|taken| taken.anchor());
-        let choice = timeline::choose(&job.timeline, origin, job.pace, first, kept)?;
+        let choice = timeline::choose(&job.timeline, origin, first, kept)?;
         tracing::info!(clock = ?choice.reference, whole = choice.whole, "the feed is placed by");
         if let Some(taken) = choice.taken {
             Resolution { anchor: Some(taken.into()), ..resolution }.store(&job)?;

@@ -2,7 +2,7 @@
 
 use crate::capture::Origin;
 use crate::clock::{Reference, Tick};
-use crate::job::{Anchor, ClockKind, Pace, Timeline};
+use crate::job::{Anchor, ClockKind, Timeline};
 use crate::time::Seconds;
 
 /// A kept anchor that puts the feed further from the host's clock than this is of another run of the source.
@@ -36,10 +36,11 @@ pub struct Choice {
 ///
 /// # Errors
 /// Where the job insists on stamps and the first picture has none.
-pub fn choose(timeline: &Timeline, origin: Origin, pace: Pace, first: &Tick, kept: Option<Anchor>) -> Result<Choice, TimelineError> {
+pub fn choose(timeline: &Timeline, origin: Origin, first: &Tick, kept: Option<Anchor>) -> Result<Choice, TimelineError> {
     let by = |reference: Reference| Choice { reference, whole: false, taken: None };
+    // Every picture stands by itself, and the sound of `testsrc:` begins before its pictures.
     let live = match origin {
-        Origin::Utc => return Ok(Choice { whole: pace == Pace::Fast, ..by(Reference::Utc) }),
+        Origin::Utc => return Ok(Choice { whole: true, ..by(Reference::Utc) }),
         Origin::File => false,
         Origin::Live { .. } => true,
     };
@@ -99,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_file_begins_at_slot_zero_unless_anchored() {
-        let choose = |clock, anchor, stamp| choose(&timeline(clock, anchor), Origin::File, Pace::Fast, &tick(7, stamp), None);
+        let choose = |clock, anchor, stamp| choose(&timeline(clock, anchor), Origin::File, &tick(7, stamp), None);
         let first = Choice { reference: Reference::First, whole: true, taken: None };
         assert_eq!(choose(ClockKind::Auto, None, Some(1_763_000_000)), Ok(first), "a file's stamps count only where they are asked for");
         let given = Choice { reference: Reference::Anchor { anchor: anchor(7, 9), about: None }, whole: false, taken: None };
@@ -110,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_live_feed_takes_the_first_clock_that_it_has() {
-        let choose = |anchor, stamp, kept| choose(&timeline(ClockKind::Auto, anchor), LIVE, Pace::Live, &tick(7, stamp), kept).expect("a clock");
+        let choose = |anchor, stamp, kept| choose(&timeline(ClockKind::Auto, anchor), LIVE, &tick(7, stamp), kept).expect("a clock");
         assert_eq!(choose(None, Some(5), None).reference, Reference::Stamps);
         assert_eq!(choose(Some(anchor(1, 2)), Some(5), None).taken, None);
         let taken = choose(None, None, None).taken.expect("taken");
@@ -122,7 +123,7 @@ mod tests {
     #[test]
     fn a_kept_anchor_outlives_a_wrap_but_not_another_source() {
         let origin = Origin::Live { wrap: Some(wrap()) };
-        let choose = |kept| choose(&timeline(ClockKind::Auto, None), origin, Pace::Live, &tick(7, None), Some(kept)).expect("a clock").taken;
+        let choose = |kept| choose(&timeline(ClockKind::Auto, None), origin, &tick(7, None), Some(kept)).expect("a clock").taken;
         let turns_ago = Anchor { source: Seconds::whole(7), utc: Seconds::whole(1_763_000_000) - wrap().times(3) };
         assert_eq!(choose(turns_ago), None);
         assert!(choose(anchor(3000, 1_763_000_000)).is_some());

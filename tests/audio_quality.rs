@@ -131,7 +131,7 @@ fn sixteen_packets_of_run_up_are_as_good_as_many() {
         }
         println!("{name}:{nth}: worst noise in dBFS by run-up:{table}");
         let (few, many) = (worst[&16], worst[&longest]);
-        assert!(few < many + 3.0, "{name}:{nth}: {few} dBFS after 16 packets, {many} after {longest}");
+        assert!(few < many + 3.0 || few < -90.0, "{name}:{nth}: {few} dBFS after 16 packets, {many} after {longest}");
     }
 }
 

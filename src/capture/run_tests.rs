@@ -307,7 +307,7 @@ fn opening_a_silent_feed_can_be_stopped() {
         flag.raise();
         Instant::now()
     });
-    let opened = crate::capture::open(&format!("udp://127.0.0.1:{}", free_port()), &crate::job::Select::default(), &stop);
+    let opened = crate::capture::open(&format!("udp://127.0.0.1:{}", free_port()), crate::job::Pace::Live, &crate::job::Select::default(), &stop);
     let late = stopper.join().expect("no panic").elapsed();
     assert!(late < std::time::Duration::from_millis(150), "{late:?}");
     assert!(opened.err().expect("it does not open").to_string().contains("stopped"));

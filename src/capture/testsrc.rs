@@ -21,7 +21,7 @@ pub const SCHEME: &str = "testsrc:";
 /// Samples in an audio packet; packets start at multiples of it, counted from the epoch.
 const PACKET_SAMPLES: i64 = 1024;
 /// A live source begins so many seconds before now, rounded down to [`LIVE_GRID`].
-const LIVE_BACK: i64 = 6;
+const LIVE_BACK: i64 = 2;
 const LIVE_GRID: i64 = 2;
 /// Sound begins so many seconds before the first picture, so that the first segment has its run-up.
 const AUDIO_LEAD: i64 = 1;

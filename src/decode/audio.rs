@@ -52,7 +52,7 @@ pub struct Counts {
     pub packets: AtomicU64,
     /// Packets without a stamp, not used.
     pub unstamped: AtomicU64,
-    /// Packets stamped at or before their predecessor, not used.
+    /// Packets stamped at or before their predecessor, or alone far ahead, not used.
     pub overlapping: AtomicU64,
     /// Packets that the full store dropped before any segment used them.
     pub dropped: AtomicU64,
@@ -93,7 +93,9 @@ impl Audio {
     /// Opens a decoder once, to see that it works. Call it before the thread starts.
     pub fn open(stream: &StreamInfo, cut: Cut, counts: Arc<Counts>) -> Result<Audio, AudioError> {
         let samples = Samples::open(stream)?;
-        let store = Store::new(stream.time_base, Limits::default());
+        let limits = Limits::default();
+        let gops = cut.grid.video.gop_duration().times(2).ceil_ticks(1);
+        let store = Store::new(stream.time_base, Limits { seconds: limits.seconds.saturating_add(gops), ..limits });
         Ok(Audio { samples, cut, time_base: stream.time_base, store, waiting: VecDeque::new(), joined: false, counts })
     }
 
@@ -128,7 +130,11 @@ impl Audio {
             }
             let quiet = grace.filter(|_| cues_end.is_some() && !self.waiting.is_empty()).map_or_else(never, after);
             select! {
-                recv(if packets_end.is_none() { &packets } else { &idle_packets }) -> item => packets_end = self.store(item.ok())?,
+                recv(if packets_end.is_none() { &packets } else { &idle_packets }) -> item => packets_end = match item {
+                    // Nobody needs them any more.
+                    Err(_) if cues_end.is_some() && self.waiting.is_empty() => cues_end,
+                    item => self.store(item.ok())?,
+                },
                 recv(if cues_end.is_none() { &cues } else { &idle_cues }) -> item => {
                     // Everything before this cue in the container is in the queue by now: take it all, so that what is missing is missing in the feed.
                     while packets_end.is_none() && let Ok(item) = packets.try_recv() {
@@ -153,12 +159,10 @@ impl Audio {
             None => return Err(AudioError::Upstream("audio packets")),
         };
         self.counts.packets.fetch_add(1, Relaxed);
+        self.samples.learn(&unit.packet);
         let (pushed, dropped) = self.store.push(unit.packet);
-        match pushed {
-            Pushed::Kept => {}
-            Pushed::Unstamped => drop(self.counts.unstamped.fetch_add(1, Relaxed)),
-            Pushed::Overlap => drop(self.counts.overlapping.fetch_add(1, Relaxed)),
-        }
+        self.counts.unstamped.fetch_add(u64::from(pushed == Pushed::Unstamped), Relaxed);
+        self.counts.overlapping.fetch_add(u64::from(matches!(pushed, Pushed::Overlap | Pushed::Stray)), Relaxed);
         self.counts.dropped.fetch_add(dropped, Relaxed);
         Ok(None)
     }
@@ -243,6 +247,7 @@ impl Audio {
             tail: self.cut.tail,
             planes: Arc::new(planes),
             silent_samples,
+            clean,
             joined: self.joined,
             last: cue.last,
         };

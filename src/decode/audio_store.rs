@@ -30,8 +30,10 @@ pub enum Pushed {
     Kept,
     /// It has no stamp; without one it has no place.
     Unstamped,
-    /// It is stamped at or before its predecessor.
+    /// It is stamped at or before its predecessor; left out.
     Overlap,
+    /// Kept; its predecessor's stamp was a lone stray far ahead, and that one was left out.
+    Stray,
 }
 
 /// Compressed packets in order of their stamps.
@@ -75,10 +77,16 @@ impl Store {
     /// Takes a packet in. Also says how many old ones were dropped for it.
     pub fn push(&mut self, packet: Packet) -> (Pushed, u64) {
         let Some(pts) = packet.pts() else { return (Pushed::Unstamped, 0) };
-        let last = self.stretches.back().and_then(|s| s.packets.back()).map(|p| p.pts);
+        let mut newest = self.stretches.back().map(|s| s.packets.iter().rev().map(|p| p.pts)).into_iter().flatten();
+        let (last, before) = (newest.next(), newest.next());
+        let mut pushed = Pushed::Kept;
         match last {
-            Some(last) if pts <= last && last.saturating_sub(pts) <= self.ticks(JUMP_SECONDS) => return (Pushed::Overlap, 0),
             Some(last) if pts > last => {}
+            Some(last) if last.saturating_sub(pts) <= self.ticks(JUMP_SECONDS) => return (Pushed::Overlap, 0),
+            Some(_) if before.is_some_and(|before| before < pts) => {
+                self.forget_newest();
+                pushed = Pushed::Stray;
+            }
             _ => self.stretches.push_back(Stretch { packets: VecDeque::new(), whole: last.is_some() }),
         }
         self.bytes = self.bytes.saturating_add(packet.size());
@@ -86,7 +94,14 @@ impl Store {
         if let Some(stretch) = self.stretches.back_mut() {
             stretch.packets.push_back(Stored { pts, packet });
         }
-        (Pushed::Kept, self.shrink())
+        (pushed, self.shrink())
+    }
+
+    fn forget_newest(&mut self) {
+        if let Some(stray) = self.stretches.back_mut().and_then(|s| s.packets.pop_back()) {
+            self.bytes = self.bytes.saturating_sub(stray.packet.size());
+            self.packets = self.packets.saturating_sub(1);
+        }
     }
 
     fn ticks(&self, seconds: i64) -> i64 {
@@ -119,12 +134,12 @@ impl Store {
         false
     }
 
-    /// Whether every packet of `start..end` (ticks) that the feed has is here, as far as stamps can tell.
+    /// Whether every packet of `start..end` (ticks) that the feed has is here, as far as stamps can tell: two lie beyond, because one may be a stray.
     pub fn complete(&self, start: i64, end: i64) -> bool {
         let newest = self.stretches.len().saturating_sub(1);
         match self.find(start, end) {
             Some(index) if index < newest => true,
-            _ => self.stretches.back().and_then(|s| s.packets.back()).is_some_and(|p| p.pts >= end),
+            _ => self.stretches.back().and_then(|s| s.packets.iter().nth_back(1)).is_some_and(|p| p.pts >= end),
         }
     }
 
@@ -139,7 +154,9 @@ impl Store {
     /// The packets that cover `start..end` (ticks), with exactly `run_up` packets before the one that covers `start`.
     pub fn select(&self, start: i64, end: i64, run_up: usize) -> Selection<'_> {
         let Some(stretch) = self.find(start, end).and_then(|i| self.stretches.get(i)) else {
-            return Selection { packets: Vec::new(), clean: true };
+            // A hole of the feed, where we were listening before it.
+            let listening = self.stretches.iter().any(|s| s.packets.front().is_some_and(|p| p.pts < start));
+            return Selection { packets: Vec::new(), clean: listening };
         };
         let after = stretch.packets.partition_point(|p| p.pts <= start);
         let stop = stretch.packets.partition_point(|p| p.pts < end);
@@ -166,8 +183,9 @@ impl Store {
 }
 
 impl Stretch {
+    /// In ticks. The newest packet does not count: it may be a stray.
     fn span(&self) -> i64 {
-        match (self.packets.front(), self.packets.back()) {
+        match (self.packets.front(), self.packets.iter().nth_back(1)) {
             (Some(first), Some(last)) => last.pts.saturating_sub(first.pts),
             _ => 0,
         }
@@ -203,23 +221,44 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_back_opens_a_stretch_and_a_stray_stamp_does_not_blind_it() {
+    fn a_jump_back_opens_a_stretch() {
         let mut store = Store::new((1, 1000), Limits::default());
-        for pts in [0, 20, 40, 9_000_000, 60, 80, 70, 100, 120] {
+        for pts in [5000, 5020, 5040, 60, 80, 70, 100, 120] {
             store.push(packet(pts));
         }
         assert!(store.complete(60, 100));
-        assert!(!store.complete(60, 200));
+        assert!(!store.complete(60, 120));
         let selection = store.select(60, 110, 4);
         assert_eq!(stamps(&selection), [60, 80, 100]);
         assert!(selection.clean, "nothing of the stretch was missed");
     }
 
     #[test]
+    fn a_stray_stamp_costs_its_own_packet() {
+        let mut store = Store::new((1, 1000), Limits::default());
+        let pushed: Vec<Pushed> = [0, 20, 40, 9_000_000, 80, 100].into_iter().map(|pts| store.push(packet(pts)).0).collect();
+        assert_eq!(pushed[4], Pushed::Stray);
+        assert!(!store.complete(40, 100));
+        assert_eq!(stamps(&store.select(40, 100, 1)), [20, 40, 80]);
+        assert_eq!((store.packets, store.bytes), (5, 50));
+    }
+
+    #[test]
+    fn silence_is_clean_only_in_a_hole_that_we_saw_begin() {
+        let mut store = Store::new((1, 1000), Limits::default());
+        for pts in [1000, 1020, 1040, 5000, 5020] {
+            store.push(packet(pts));
+        }
+        let found = [(0, 900), (2000, 4000)]
+            .map(|(start, end)| (store.complete(start, end), store.select(start, end, 1).packets.len(), store.select(start, end, 1).clean));
+        assert_eq!(found, [(true, 0, false), (true, 0, true)]);
+    }
+
+    #[test]
     fn drops_the_oldest_beyond_its_limits() {
         let mut store = Store::new((1, 1000), Limits { seconds: 1, bytes: 1 << 20, packets: 1000 });
         let dropped: u64 = (0..100).map(|n| store.push(packet(n * 20)).1).sum();
-        assert_eq!(dropped, 49);
+        assert_eq!(dropped, 48);
         let mut store = Store::new((1, 1000), Limits { seconds: 60, bytes: 100, packets: 1000 });
         let dropped: u64 = (0..100).map(|n| store.push(packet(n * 20)).1).sum();
         assert_eq!(dropped, 90);

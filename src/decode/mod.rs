@@ -6,6 +6,7 @@ mod convert;
 pub mod deinterlace;
 pub mod filler;
 pub mod framesync;
+mod pce;
 pub mod place;
 pub mod samples;
 pub mod video;

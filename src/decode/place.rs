@@ -183,8 +183,8 @@ mod tests {
         };
         let all: Vec<i64> = (0..270).step_by(7).map(at).collect();
         let (low, high) = (all.iter().min().expect("some"), all.iter().max().expect("some"));
-        // Half a sample, where one stamp alone strays by 44.
-        assert!(high - low <= 80, "{low}..{high}");
+        // Two thirds of a sample over all windows, where one stamp alone strays by 44.
+        assert!(high - low <= 107, "{low}..{high}");
         assert!((all[0] - 1_700_000_000 * 44_100 * 160).abs() <= 23 * 160);
     }
 

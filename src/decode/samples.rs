@@ -1,8 +1,9 @@
 //! Samples: decodes and resamples one segment's packets with a fresh decoder and fresh resamplers, so that nothing of the past is in them.
 
 use crate::capture::StreamInfo;
+use crate::decode::pce::begins_with_layout;
 use crate::decode::place::{Piece, Run, place};
-use crate::ffmpeg::{Resampler, is_discarded, joinable_audio_parameters};
+use crate::ffmpeg::{Resampler, is_discarded, joinable_audio_parameters, share_packet};
 use crate::plan::SAMPLE_RATE;
 use crate::time::Seconds;
 use ffmpeg_next as ffmpeg;
@@ -43,6 +44,8 @@ pub struct Samples {
     parameters: ffmpeg::codec::Parameters,
     codec: ffmpeg::Codec,
     time_base: (i32, i32),
+    /// The packet that says the channel layout, where the others leave it to that one.
+    layout: Option<ffmpeg::Packet>,
 }
 
 /// Which samples are wanted.
@@ -72,9 +75,16 @@ impl Samples {
         let parameters = joinable_audio_parameters(&stream.parameters);
         let refuse = |why: &str| AudioError::Decoder { index: stream.index, codec: format!("{:?}", stream.parameters.id()), why: why.to_owned() };
         let codec = ffmpeg::decoder::find(parameters.id()).ok_or_else(|| refuse("libav has no decoder for it"))?;
-        let samples = Samples { parameters, codec, time_base: stream.time_base };
+        let samples = Samples { parameters, codec, time_base: stream.time_base, layout: None };
         samples.decoder().map_err(|error| refuse(&error.to_string()))?;
         Ok(samples)
+    }
+
+    /// Looks at every packet of the stream as it comes, for what a decoder that is opened later has to know.
+    pub fn learn(&mut self, packet: &ffmpeg::Packet) {
+        if self.layout.is_none() && self.parameters.id() == Id::AAC && begins_with_layout(packet) {
+            self.layout = share_packet(packet);
+        }
     }
 
     /// How many packets a fresh decoder needs before the one whose sound counts.
@@ -125,6 +135,12 @@ impl Samples {
     fn decode(&self, packets: &[&ffmpeg::Packet]) -> (Vec<Decoded>, u64) {
         let mut out = Decoding::default();
         let Ok(mut decoder) = self.decoder() else { return (out.frames, packets.len() as u64) };
+        if let Some(layout) = &self.layout {
+            // Only what it says of the channels is wanted: its sound is dropped, and the overlap that it leaves.
+            let _ = decoder.send_packet(layout);
+            let _ = decoder.receive_frame(&mut ffmpeg::frame::Audio::empty());
+            decoder.flush();
+        }
         for packet in packets {
             if is_discarded(packet) {
                 out.discard.extend(packet.pts());

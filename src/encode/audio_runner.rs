@@ -43,3 +43,61 @@ fn messages(encoder: &Aac, track: TrackId, segment: &PcmSegment) -> Vec<ToMux> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::End;
+    use crate::ladder::AudioCodec;
+    use crate::plan::AudioRendition;
+    use crate::time::{AudioGrid, GopId, Grid, Rate, Seconds};
+    use crossbeam::channel::{bounded, unbounded};
+    use std::sync::Arc;
+
+    fn segment(gop: i64, planes: usize, value: f32) -> PcmSegment {
+        let length = (16 + 94 + 4) * 1024;
+        let (first_frame, silent_samples) = (gop * 94, 1025);
+        PcmSegment {
+            gop: GopId(gop),
+            first_frame,
+            frames: 94,
+            lead: 16,
+            tail: 4,
+            planes: Arc::new(vec![vec![value; length]; planes]),
+            silent_samples,
+            clean: true,
+            joined: true,
+            last: false,
+        }
+    }
+
+    #[test]
+    fn a_failure_costs_its_segment_only() {
+        let grid = AudioGrid { video: Grid::new(Rate::new(25, 1).expect("legal"), Seconds::whole(2)), sample_rate: 48_000, frame: 1024 };
+        let rendition = AudioRendition { name: "aac".to_owned(), codec: AudioCodec::Aac, bitrate: 96_000, channels: 2, grid, language: "und".to_owned() };
+        let encoder = Aac::open(&rendition).expect("opens");
+        // AAC-LC, 48 kHz, stereo (ISO 14496-3, 1.6.2.1).
+        assert_eq!(encoder.config().get(..2), Some(&[0x11, 0x90][..]));
+        let (tx, rx) = unbounded();
+        let (mux_tx, mux_rx) = bounded(1000);
+        // The second has a plane too few; libav refuses the third.
+        for (gop, planes, value) in [(7, 2, 0.1), (8, 1, 0.1), (9, 2, f32::INFINITY), (10, 2, 0.0)] {
+            tx.send(Flow::Item(segment(gop, planes, value))).expect("room");
+        }
+        tx.send(Flow::End(End::Leaving)).expect("room");
+        run(encoder, TrackId(3), rx, mux_tx);
+        let mut log = Vec::new();
+        for message in mux_rx {
+            match message {
+                ToMux::Packet { gop, packet, .. } => {
+                    assert!(packet.idr && (gop.0 * 94..gop.0 * 94 + 94).contains(&packet.time));
+                }
+                ToMux::Done { gop, stats, .. } => log.push(format!("{gop} done {} {}", stats.units, stats.filler)),
+                ToMux::Void { gop, .. } => log.push(format!("{gop} void")),
+                ToMux::Skipped { gop, why, .. } => log.push(format!("{gop} {why:?}")),
+                ToMux::End { track, end } => log.push(format!("{track:?} {end:?}")),
+            }
+        }
+        assert_eq!(log, ["7 done 94 2", "8 void", "8 Failed", "9 void", "9 Failed", "10 done 94 2", "TrackId(3) Leaving"]);
+    }
+}

@@ -2,12 +2,12 @@
 
 use super::runner::Lane;
 use super::{ToMux, TrackId, Why};
-use crate::frame::{End, Flow, Frame};
+use crate::frame::{End, Frame};
 use crate::job::Pace;
 use crate::plan::Rendition;
 use crate::schedule::Schedule;
 use crate::time::GopId;
-use crossbeam::channel::{Sender, bounded};
+use crossbeam::channel::{Sender, TrySendError, bounded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -31,6 +31,16 @@ pub struct Gone {
     pub rung: String,
 }
 
+/// What a lane is told, in order.
+pub(super) enum ToLane {
+    /// The next frame of its GOP.
+    Frame(Frame),
+    /// This GOP is left out.
+    Skip(GopId, Why),
+    /// Nothing follows.
+    End(End),
+}
+
 /// The sending side of a rung. GOP k goes to lane k mod n, whole or not at all.
 ///
 /// `Pace::Fast`: a lane's queue holds a few frames (a GOP where there are several lanes, so that they work at once), and sending waits for room.
@@ -41,7 +51,7 @@ pub struct RungQueue {
     track: TrackId,
     gop_slots: usize,
     pace: Pace,
-    lanes: Vec<Sender<Flow<Frame>>>,
+    lanes: Vec<Sender<ToLane>>,
     /// The GOP that frames are let through for, and its lane.
     open: Option<(GopId, usize)>,
     tx: Sender<ToMux>,
@@ -66,8 +76,8 @@ impl RungQueue {
         let counters = Arc::new(Counters::default());
         let running = Arc::new(AtomicUsize::new(count));
         let capacity = match pace {
-            // And the end, so that it never waits either.
-            Pace::Live => gop_slots.saturating_mul(2).saturating_add(2),
+            // And the end and a few words of GOPs left out, so that they never wait either.
+            Pace::Live => gop_slots.saturating_mul(2).saturating_add(16),
             Pace::Fast if count > 1 => gop_slots,
             Pace::Fast => FAST_FRAMES,
         };
@@ -115,19 +125,28 @@ impl RungQueue {
             if late {
                 self.counters.late.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(rung = self.rung, segment = frame.gop.0, "left out: the rung is late");
-                let skipped = ToMux::Skipped { track: self.track, gop: frame.gop, why: Why::Late };
-                return self.tx.send(skipped).map_err(|_| self.gone());
+                return self.skip(lane, frame.gop, Why::Late);
             }
         }
         match self.open {
-            Some((gop, lane)) if gop == frame.gop => self.lanes[lane].send(Flow::Item(frame)).map_err(|_| self.gone()),
+            Some((gop, lane)) if gop == frame.gop => self.lanes[lane].send(ToLane::Frame(frame)).map_err(|_| self.gone()),
             _ => Ok(()),
         }
     }
 
     /// Tells every lane that nothing follows.
     pub fn end(&self, end: End) -> Result<(), Gone> {
-        self.lanes.iter().try_for_each(|lane| lane.send(Flow::End(end)).map_err(|_| self.gone()))
+        self.lanes.iter().try_for_each(|lane| lane.send(ToLane::End(end)).map_err(|_| self.gone()))
+    }
+
+    /// Leaves a GOP out: told behind the GOPs that wait before it, so that the muxer hears in order. A lane that is so far behind that even this finds no
+    /// room is overtaken.
+    fn skip(&self, lane: usize, gop: GopId, why: Why) -> Result<(), Gone> {
+        match self.lanes[lane].try_send(ToLane::Skip(gop, why)) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(_)) => self.tx.send(ToMux::Skipped { track: self.track, gop, why }).map_err(|_| self.gone()),
+            Err(TrySendError::Disconnected(_)) => Err(self.gone()),
+        }
     }
 
     fn gone(&self) -> Gone {

@@ -2,8 +2,9 @@
 //! backend, and tells the muxer when the GOP is complete.
 
 use super::queue::Counters;
+use super::queue::ToLane;
 use super::{EncodeError, Encoder, Order, Packet, Recipe, Stats, ToMux, TrackId, Why, find};
-use crate::frame::{End, Flow, Frame, Origin};
+use crate::frame::{End, Frame, Origin};
 use crate::plan::Rendition;
 use crate::schedule::Schedule;
 use crate::time::GopId;
@@ -39,7 +40,7 @@ pub struct Lane {
     pub(super) rendition: Rendition,
     pub(super) track: TrackId,
     pub(super) config: Vec<u8>,
-    pub(super) rx: Receiver<Flow<Frame>>,
+    pub(super) rx: Receiver<ToLane>,
     pub(super) tx: Sender<ToMux>,
     pub(super) schedule: Arc<Schedule>,
     pub(super) counters: Arc<Counters>,
@@ -75,7 +76,7 @@ impl Lane {
         let mut open: Option<Gop> = None;
         loop {
             match self.rx.recv() {
-                Ok(Flow::Item(frame)) => {
+                Ok(ToLane::Frame(frame)) => {
                     if frame.opens_gop {
                         if let Some(broken) = open.take() {
                             self.give_up(broken, "its frames broke off")?;
@@ -95,7 +96,13 @@ impl Lane {
                     }
                     if closes { self.close(gop)? } else { open = Some(gop) }
                 }
-                Ok(Flow::End(end)) => {
+                Ok(ToLane::Skip(gop, why)) => {
+                    if let Some(broken) = open.take() {
+                        self.give_up(broken, "its frames broke off")?;
+                    }
+                    self.send(ToMux::Skipped { track: self.track, gop, why })?;
+                }
+                Ok(ToLane::End(end)) => {
                     match (open.take(), end) {
                         (Some(gop), End::Ended) => self.close(gop)?,
                         (Some(gop), End::Leaving) => self.void(&gop)?,

@@ -1,5 +1,7 @@
 //! What the sound tests share: real clips, demuxed, and the audio stage run over them.
 
+#![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses a part, so an expectation would fail in another")]
+
 use crossbeam::channel::{bounded, unbounded};
 use ffmpeg_next as ffmpeg;
 use mezzo::capture::{Kind, StreamInfo, Unit};
@@ -41,18 +43,13 @@ pub fn demux(path: &PathBuf, nth: usize) -> Track {
     Track { stream, packets }
 }
 
-/// The same stream, described anew (parameters cannot be shared between threads).
-pub fn describe(stream: &StreamInfo) -> StreamInfo {
-    StreamInfo { index: stream.index, parameters: stream.parameters.clone(), time_base: stream.time_base, language: None, turn: Default::default() }
-}
-
 pub fn grid() -> AudioGrid {
     let rate = Rate::new(30_000, 1001).expect("legal");
     AudioGrid { video: Grid::new(rate, Seconds::whole(2)), sample_rate: 48_000, frame: FRAME }
 }
 
-pub fn rendition(channels: u32) -> AudioRendition {
-    AudioRendition { name: "aac".to_owned(), codec: AudioCodec::Aac, bitrate: 128_000, channels, grid: grid(), language: "und".to_owned() }
+pub fn rendition(channels: u32, bitrate: u64) -> AudioRendition {
+    AudioRendition { name: "aac".to_owned(), codec: AudioCodec::Aac, bitrate, channels, grid: grid(), language: "und".to_owned() }
 }
 
 /// First and last stamp in seconds.
@@ -109,6 +106,6 @@ pub fn segments(track: &Track, joined: usize, offset: Seconds, channels: u32, or
     (made, counts)
 }
 
-pub fn encoder(channels: u32) -> Aac {
-    Aac::open(&rendition(channels)).expect("opens")
+pub fn encoder(channels: u32, bitrate: u64) -> Aac {
+    Aac::open(&rendition(channels, bitrate)).expect("opens")
 }
