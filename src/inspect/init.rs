@@ -1,0 +1,258 @@
+//! An initialisation segment, read back.
+
+use super::boxes::{BoxAt, Cursor, Kind, name};
+use super::segment::read_marks;
+use super::{Code, Finding, InspectError};
+use std::ops::Range;
+
+/// What an initialisation segment holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InitFacts {
+    /// Brands of `ftyp`, the major one first.
+    pub brands: Vec<Kind>,
+    /// `mdhd` timescale.
+    pub timescale: u32,
+    /// `mdhd` language, ISO 639-2.
+    pub language: String,
+    /// Sample entry kind: `avc1`, `mp4a` …
+    pub entry: Kind,
+    /// RFC 6381 codec string: `avc1.64001f`, `mp4a.40.2`. The entry kind alone where the configuration is of another codec.
+    pub codecs: String,
+    /// Average and maximum bits per second of `btrt`.
+    pub btrt: Option<(u32, u32)>,
+    /// Whether there is an edit list.
+    pub edit_list: bool,
+    /// Sound or picture.
+    pub media: Media,
+    /// Class of the worker, from mezzo's marks.
+    pub class: Option<String>,
+    /// Rules broken.
+    pub findings: Vec<Finding>,
+}
+
+/// Sound or picture.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Media {
+    /// Video.
+    Video {
+        /// Of the sample entry, in pixels.
+        width: u16,
+        /// Of the sample entry, in lines.
+        height: u16,
+        /// `colr` of type `nclx`.
+        colour: Option<Colour>,
+        /// `pasp`, horizontal and vertical.
+        pasp: Option<(u32, u32)>,
+        /// AVC: bytes of a NAL unit length.
+        nal_length: Option<u8>,
+        /// AVC: sequence and picture parameter sets, whole NAL units.
+        parameter_sets: Vec<Vec<u8>>,
+    },
+    /// Audio.
+    Audio {
+        /// Of the sample entry.
+        channels: u16,
+        /// Of the sample entry, samples per second.
+        sample_rate: u32,
+        /// AAC: AudioSpecificConfig.
+        config: Vec<u8>,
+    },
+}
+
+/// `nclx` colour (ISO/IEC 23091-2 codes).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Colour {
+    /// Primaries; 1 is BT.709.
+    pub primaries: u16,
+    /// Transfer characteristics.
+    pub transfer: u16,
+    /// Matrix coefficients.
+    pub matrix: u16,
+    /// Full range.
+    pub full_range: bool,
+}
+
+/// Reads an initialisation segment of one track.
+pub fn init(bytes: &[u8]) -> Result<InitFacts, InspectError> {
+    let top = Cursor::new(bytes, 0..bytes.len()).boxes()?;
+    let mut findings = Vec::new();
+    let mut ftyp = Cursor::new(bytes, find(&top, b"ftyp", "ftyp", "the segment", 0)?);
+    let mut brands = vec![ftyp.array("major brand")?];
+    ftyp.u32("minor version")?;
+    brands.extend(ftyp.kinds().into_iter().take(64));
+    let mut class = None;
+    for at in top.iter().filter(|b| &b.kind == b"uuid") {
+        class = read_marks(&mut Cursor::new(bytes, at.body.clone()))?.map(|m| m.class).or(class);
+    }
+    let moov = find(&top, b"moov", "moov", "the segment", 0)?;
+    let boxes = Cursor::new(bytes, moov.clone()).boxes()?;
+    let tracks = boxes.iter().filter(|b| &b.kind == b"trak").count();
+    if tracks != 1 {
+        findings.push(Finding::new(Code::OneTrack, format!("moov holds {tracks} tracks; one is accepted")));
+    }
+    find(&boxes, b"mvex", "mvex", "moov", moov.start)?;
+    let trak = find(&boxes, b"trak", "trak", "moov", moov.start)?;
+    let boxes = Cursor::new(bytes, trak.clone()).boxes()?;
+    let edit_list = boxes.iter().any(|b| &b.kind == b"edts");
+    let mdia = find(&boxes, b"mdia", "mdia", "trak", trak.start)?;
+    let boxes = Cursor::new(bytes, mdia.clone()).boxes()?;
+    let (timescale, language) = mdhd(&mut Cursor::new(bytes, find(&boxes, b"mdhd", "mdhd", "mdia", mdia.start)?))?;
+    let mut hdlr = Cursor::new(bytes, find(&boxes, b"hdlr", "hdlr", "mdia", mdia.start)?);
+    hdlr.u64("hdlr")?;
+    let handler: Kind = hdlr.array("handler")?;
+    let stsd = descend(bytes, find(&boxes, b"minf", "minf", "mdia", mdia.start)?, b"stbl", "stbl", "minf")?;
+    let mut stsd = Cursor::new(bytes, descend(bytes, stsd, b"stsd", "stsd", "stbl")?);
+    stsd.u64("stsd")?;
+    let at = stsd.at();
+    let entries = stsd.boxes()?;
+    let [entry] = entries.as_slice() else {
+        return Err(InspectError::Value { at, what: "number of sample entries", value: entries.len() as u64, accepted: "1" });
+    };
+    let parts = match &handler {
+        b"vide" => video(bytes, entry)?,
+        b"soun" => audio(bytes, entry)?,
+        _ => return Err(InspectError::Value { at: mdia.start, what: "handler", value: u64::from(u32::from_be_bytes(handler)), accepted: "vide or soun" }),
+    };
+    let mut facts = InitFacts {
+        brands,
+        timescale,
+        language,
+        entry: entry.kind,
+        codecs: parts.codecs,
+        btrt: parts.btrt,
+        edit_list,
+        media: parts.media,
+        class,
+        findings,
+    };
+    super::rules::init(&mut facts);
+    Ok(facts)
+}
+
+fn find(boxes: &[BoxAt], kind: &Kind, text: &'static str, parent: &'static str, at: usize) -> Result<Range<usize>, InspectError> {
+    let found = boxes.iter().find(|b| &b.kind == kind);
+    found.map(|b| b.body.clone()).ok_or(InspectError::Missing { at, kind: text, parent })
+}
+
+fn descend(bytes: &[u8], range: Range<usize>, kind: &Kind, text: &'static str, parent: &'static str) -> Result<Range<usize>, InspectError> {
+    let at = range.start;
+    find(&Cursor::new(bytes, range).boxes()?, kind, text, parent, at)
+}
+
+fn mdhd(body: &mut Cursor) -> Result<(u32, String), InspectError> {
+    let (version, _) = body.full("mdhd")?;
+    body.take(if version == 1 { 16 } else { 8 }, "mdhd times")?;
+    let timescale = body.u32("timescale")?;
+    body.take(if version == 1 { 8 } else { 4 }, "mdhd duration")?;
+    let code = body.u16("language")?;
+    let letter = |shift: u16| char::from(0x60 + (code >> shift & 0x1f) as u8);
+    Ok((timescale, [letter(10), letter(5), letter(0)].iter().collect()))
+}
+
+struct Parts {
+    codecs: String,
+    btrt: Option<(u32, u32)>,
+    media: Media,
+}
+
+fn btrt(bytes: &[u8], boxes: &[BoxAt]) -> Result<Option<(u32, u32)>, InspectError> {
+    let Some(at) = boxes.iter().find(|b| &b.kind == b"btrt") else { return Ok(None) };
+    let mut body = Cursor::new(bytes, at.body.clone());
+    body.u32("btrt buffer")?;
+    let max = body.u32("btrt maximum")?;
+    Ok(Some((body.u32("btrt average")?, max)))
+}
+
+fn video(bytes: &[u8], entry: &BoxAt) -> Result<Parts, InspectError> {
+    let mut body = Cursor::new(bytes, entry.body.clone());
+    body.take(24, "visual sample entry")?;
+    let (width, height) = (body.u16("width")?, body.u16("height")?);
+    body.take(50, "visual sample entry")?;
+    let boxes = body.boxes()?;
+    let (mut colour, mut pasp, mut nal_length, mut parameter_sets) = (None, None, None, Vec::new());
+    let mut codecs = name(&entry.kind);
+    for at in &boxes {
+        let mut body = Cursor::new(bytes, at.body.clone());
+        match &at.kind {
+            b"colr" if body.array::<4>("colr type")? == *b"nclx" => {
+                let (primaries, transfer, matrix) = (body.u16("primaries")?, body.u16("transfer")?, body.u16("matrix")?);
+                colour = Some(Colour { primaries, transfer, matrix, full_range: body.u8("range")? & 0x80 != 0 });
+            }
+            b"pasp" => pasp = Some((body.u32("pasp")?, body.u32("pasp")?)),
+            b"avcC" => {
+                let [_, profile, compatibility, level, length] = body.array("avcC")?;
+                codecs = format!("{codecs}.{profile:02x}{compatibility:02x}{level:02x}");
+                nal_length = Some((length & 3) + 1);
+                for mask in [0x1f, 0xff] {
+                    for _ in 0..body.u8("number of parameter sets")? & mask {
+                        let size = body.u16("parameter set size")?;
+                        parameter_sets.push(body.take(usize::from(size), "parameter set")?.to_vec());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let media = Media::Video { width, height, colour, pasp, nal_length, parameter_sets };
+    Ok(Parts { codecs, btrt: btrt(bytes, &boxes)?, media })
+}
+
+fn audio(bytes: &[u8], entry: &BoxAt) -> Result<Parts, InspectError> {
+    let mut body = Cursor::new(bytes, entry.body.clone());
+    body.take(16, "audio sample entry")?;
+    let channels = body.u16("channels")?;
+    body.take(6, "audio sample entry")?;
+    let sample_rate = body.u32("sample rate")? >> 16;
+    let boxes = body.boxes()?;
+    let mut codecs = name(&entry.kind);
+    let mut config = Vec::new();
+    if let Some(esds) = boxes.iter().find(|b| &b.kind == b"esds") {
+        let (object, specific) = esds_config(&mut Cursor::new(bytes, esds.body.clone()))?;
+        codecs = format!("{codecs}.{object:x}");
+        if let (0x40, Some(kind)) = (object, object_type(specific)) {
+            codecs = format!("{codecs}.{kind}");
+        }
+        config = specific.to_vec();
+    }
+    Ok(Parts { codecs, btrt: btrt(bytes, &boxes)?, media: Media::Audio { channels, sample_rate, config } })
+}
+
+/// Object type indication and decoder specific information: ES descriptor (3) → decoder configuration (4) → specific (5). ISO/IEC 14496-1, 7.2.6.
+fn esds_config<'a>(body: &mut Cursor<'a>) -> Result<(u8, &'a [u8]), InspectError> {
+    body.full("esds")?;
+    descriptor(body, 3)?;
+    body.u16("ES id")?;
+    let flags = body.u8("ES flags")?;
+    body.take(if flags & 0x80 == 0 { 0 } else { 2 }, "ES dependence")?;
+    let url = if flags & 0x40 == 0 { 0 } else { body.u8("ES URL length")? };
+    body.take(usize::from(url) + if flags & 0x20 == 0 { 0 } else { 2 }, "ES URL and clock")?;
+    descriptor(body, 4)?;
+    let object = body.u8("object type indication")?;
+    body.take(12, "decoder configuration")?;
+    let size = descriptor(body, 5)?;
+    Ok((object, body.take(size, "decoder specific information")?))
+}
+
+/// Enters the descriptor `tag`, which must come next; its size.
+fn descriptor(body: &mut Cursor, tag: u8) -> Result<usize, InspectError> {
+    let at = body.at();
+    let found = body.u8("descriptor tag")?;
+    if found != tag {
+        return Err(InspectError::Value { at, what: "descriptor tag", value: u64::from(found), accepted: "3, then 4, then 5" });
+    }
+    let mut size = 0;
+    for _ in 0..4 {
+        let byte = body.u8("descriptor size")?;
+        size = size << 7 | usize::from(byte & 0x7f);
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    Ok(size)
+}
+
+/// Audio object type: five bits, or 32 and the next six where they are all ones (ISO/IEC 14496-3, 1.6.2.1).
+fn object_type(config: &[u8]) -> Option<u8> {
+    let (first, second) = (*config.first()?, config.get(1).copied().unwrap_or(0));
+    Some(if first >> 3 == 31 { 32 + ((first & 7) << 3 | second >> 5) } else { first >> 3 })
+}

@@ -1,0 +1,167 @@
+//! What a single segment must satisfy (conformance list, lines 1 to 4 and 6 to 10), applied to what was read.
+
+use super::init::{InitFacts, Media};
+use super::segment::{Chunk, SegmentFacts, brand_names};
+use super::{Code, Finding};
+use crate::mux::fragment::ntp;
+use crate::time::Seconds;
+
+/// Findings of one kind are listed up to here; more say nothing new.
+const MAX_FINDINGS: usize = 64;
+
+/// Appends what `facts` break.
+pub(super) fn segment(facts: &mut SegmentFacts, init: Option<&InitFacts>) {
+    let mut found = std::mem::take(&mut facts.findings);
+    brands(facts, &mut found);
+    let video = init.map(|i| matches!(i.media, Media::Video { .. }));
+    let mut next: Option<(u64, u32)> = None;
+    for (i, chunk) in facts.chunks.iter().enumerate() {
+        if found.len() > MAX_FINDINGS {
+            break;
+        }
+        layout(i, chunk, &mut found);
+        timing(i, chunk, init, &mut found);
+        if let Some((time, sequence)) = next {
+            if chunk.tfdt != time {
+                found.push(Finding::new(Code::TfdtBreak, format!("chunk {i}: tfdt {}, the one before ends at {time}", chunk.tfdt)));
+            }
+            if chunk.sequence.wrapping_sub(sequence) == 0 || chunk.sequence.wrapping_sub(sequence) > u32::MAX / 2 {
+                found.push(Finding::new(Code::Sequence, format!("chunk {i}: mfhd {} after {sequence}; a larger one is accepted", chunk.sequence)));
+            }
+        }
+        let duration: u64 = chunk.samples.iter().map(|s| u64::from(s.duration)).sum();
+        next = Some((chunk.tfdt.saturating_add(duration), chunk.sequence));
+        if video == Some(true) && chunk.trun_version != 1 {
+            found.push(Finding::new(Code::Offsets, format!("chunk {i}: trun version {}; 1 is accepted", chunk.trun_version)));
+        }
+    }
+    if video == Some(true) {
+        pictures(facts, init, &mut found);
+    } else if video == Some(false) && facts.samples().any(|s| !s.sync()) {
+        found.push(Finding::new(Code::SyncFlag, "an audio sample is not a sync sample"));
+    }
+    found.truncate(MAX_FINDINGS);
+    facts.findings = found;
+}
+
+fn brands(facts: &SegmentFacts, found: &mut Vec<Finding>) {
+    let has = |list: &[[u8; 4]], brand: &[u8; 4]| list.contains(brand);
+    if !has(&facts.brands, b"cmfs") && !has(&facts.brands, b"cmff") {
+        found.push(Finding::new(Code::Brands, format!("styp has the brands \"{}\"; cmfs or cmff is accepted", brand_names(&facts.brands))));
+    }
+    for (i, chunk) in facts.chunks.iter().enumerate().skip(1).take(MAX_FINDINGS) {
+        if !chunk.brands.is_empty() && !has(&chunk.brands, b"cmfl") {
+            found.push(Finding::new(Code::Brands, format!("chunk {i}: styp has the brands \"{}\"; cmfl is accepted", brand_names(&chunk.brands))));
+        }
+    }
+}
+
+fn layout(i: usize, chunk: &Chunk, found: &mut Vec<Finding>) {
+    let moof = chunk.moof.len() as i64;
+    if chunk.data_offset < moof + 8 {
+        let text = format!("chunk {i}: data offset {}; at least the size of moof and 8, {}, is accepted", chunk.data_offset, moof + 8);
+        found.push(Finding::new(Code::MdatLayout, text));
+    }
+    let start = chunk.samples.first().map_or(chunk.mdat.start, |s| s.offset);
+    let end = chunk.samples.last().map_or(chunk.mdat.start, |s| s.offset.saturating_add(s.size as usize));
+    if start != chunk.mdat.start || end != chunk.mdat.end {
+        let text = format!("chunk {i}: samples fill bytes {start} to {end}, mdat has {} to {}", chunk.mdat.start, chunk.mdat.end);
+        found.push(Finding::new(Code::MdatLayout, text));
+    }
+    if chunk.samples.is_empty() || chunk.samples.iter().any(|s| s.size == 0) {
+        found.push(Finding::new(Code::Samples, format!("chunk {i}: it has no samples, or an empty one")));
+    }
+}
+
+fn timing(i: usize, chunk: &Chunk, init: Option<&InitFacts>, found: &mut Vec<Finding>) {
+    let first = chunk.samples.first().map_or(0, |s| s.duration);
+    if first == 0 || chunk.samples.iter().any(|s| s.duration != first) {
+        found.push(Finding::new(Code::Samples, format!("chunk {i}: sample durations are zero or differ; one duration is accepted")));
+    }
+    let Some(prft) = chunk.prft else {
+        found.push(Finding::new(Code::Prft, format!("chunk {i}: no prft")));
+        return;
+    };
+    if prft.flags != 24 || prft.media_time != chunk.tfdt {
+        let text = format!("chunk {i}: prft flags {}, media time {}; 24 and tfdt, {}, are accepted", prft.flags, prft.media_time, chunk.tfdt);
+        found.push(Finding::new(Code::Prft, text));
+    }
+    if let Some(timescale) = init.map(|init| init.timescale).filter(|t| *t > 0) {
+        let grid = ntp(Seconds::new(i128::from(chunk.tfdt), i128::from(timescale)));
+        if prft.ntp != grid {
+            found.push(Finding::new(Code::Prft, format!("chunk {i}: prft says NTP {:#x}; the time of the grid, {grid:#x}, is accepted", prft.ntp)));
+        }
+    }
+}
+
+/// Line 1, and one picture to a slot.
+fn pictures(facts: &SegmentFacts, init: Option<&InitFacts>, found: &mut Vec<Finding>) {
+    let first = facts.samples().next();
+    if first.is_some_and(|s| !s.sync()) {
+        found.push(Finding::new(Code::NotIdrFirst, "the first sample is not a sync sample"));
+    }
+    let ticks = first.map_or(0, |s| i128::from(s.duration));
+    let start = i128::from(facts.tfdt());
+    let mut shown: Vec<i128> = Vec::new();
+    let mut decode = start;
+    for sample in facts.samples() {
+        shown.push(decode + i128::from(sample.cts));
+        decode += i128::from(sample.duration);
+    }
+    shown.sort_unstable();
+    if shown.iter().enumerate().any(|(n, time)| *time != start + n as i128 * ticks) {
+        found.push(Finding::new(Code::Samples, format!("presentation times are not one picture to a slot of {ticks} from {start} on")));
+    }
+    let Some(InitFacts { entry, media: Media::Video { nal_length: Some(_), .. }, .. }) = init else { return };
+    for (i, sample) in facts.samples().enumerate() {
+        if found.len() > MAX_FINDINGS {
+            break;
+        }
+        if i == 0 && !sample.idr() {
+            found.push(Finding::new(Code::NotIdrFirst, format!("the first sample holds NAL units {:?}; an IDR slice (5) is accepted", sample.nals)));
+        }
+        if i > 0 && sample.idr() {
+            found.push(Finding::new(Code::IdrInside, format!("sample {i} is an IDR")));
+        }
+        if sample.sync() != sample.idr() {
+            let text = format!("sample {i}: sync flag is {}, NAL units are {:?}", sample.sync(), sample.nals);
+            found.push(Finding::new(Code::SyncFlag, text));
+        }
+        if entry == b"avc1" && sample.nals.iter().any(|n| *n == 7 || *n == 8) {
+            found.push(Finding::new(Code::InBand, format!("sample {i} holds parameter sets; with avc1 they are in the initialisation segment only")));
+        }
+    }
+}
+
+/// Appends what an initialisation segment breaks.
+pub(super) fn init(facts: &mut InitFacts) {
+    let mut found = std::mem::take(&mut facts.findings);
+    if !facts.brands.contains(b"cmfc") {
+        found.push(Finding::new(Code::Brands, format!("ftyp has the brands \"{}\"; cmfc is accepted", brand_names(&facts.brands))));
+    }
+    if facts.btrt.is_none() {
+        found.push(Finding::new(Code::SampleEntry, "no btrt"));
+    }
+    if facts.timescale == 0 {
+        found.push(Finding::new(Code::Timescale, "the timescale is 0"));
+    }
+    match &facts.media {
+        Media::Video { width, height, colour, pasp, .. } => {
+            if facts.edit_list {
+                found.push(Finding::new(Code::Offsets, "video has an edit list"));
+            }
+            if colour.is_none() || pasp.is_none() {
+                found.push(Finding::new(Code::SampleEntry, "colr (nclx) or pasp is missing"));
+            }
+            if *width == 0 || *height == 0 {
+                found.push(Finding::new(Code::SampleEntry, format!("the picture is {width}x{height}")));
+            }
+        }
+        Media::Audio { sample_rate, .. } if *sample_rate != facts.timescale => {
+            let text = format!("audio timescale {}; the sample rate, {sample_rate}, is accepted", facts.timescale);
+            found.push(Finding::new(Code::Timescale, text));
+        }
+        Media::Audio { .. } => {}
+    }
+    facts.findings = found;
+}

@@ -1,0 +1,173 @@
+//! The DASH manifest (ISO/IEC 23009-1), as text: a template in wall-clock time. Number k is due at the end of its slot plus `publish_delay`.
+
+use super::describe::Described;
+use super::{TrackKind, language};
+use crate::plan::Rendition;
+use crate::time::{GopId, Grid, Seconds};
+use dash_mpd_core::{
+    AdaptationSet, AudioChannelConfiguration, Label, Latency, MPD, Period, ProducerReferenceTime, Representation, Role, SegmentTemplate, ServiceDescription,
+    SupplementalProperty, UTCTiming, XsDatetime,
+};
+use std::time::Duration;
+
+/// Name of the manifest.
+pub const MANIFEST: &str = "manifest.mpd";
+
+/// What of the event the manifest says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// The first number that every track has listed.
+    pub first: GopId,
+    /// The last number that every track has listed.
+    pub last: GopId,
+    /// Where the event ended: time on the grid, and the last number of any track.
+    pub ended: Option<(Seconds, GopId)>,
+}
+
+/// The manifest. Everything in it follows from the plan, the grid and `extent`; the host's clock is not asked.
+///
+/// While the event lasts, and after it, it is dynamic: clients compute numbers from the wall clock. Only an event that began at the epoch
+/// itself and is over (a file that was not anchored) is static, for nobody's wall clock will ever be there again.
+pub fn manifest(tracks: &[Described], grid: Grid, publish_delay: Seconds, extent: Extent) -> String {
+    let segment = grid.gop_duration();
+    let on_demand = extent.ended.is_some() && extent.first == GopId(0);
+    let live = |duration: Duration| (!on_demand).then_some(duration);
+    let depth = segment.times(i128::from(extent.last.0 - extent.first.0 + 1));
+    let longest = tracks.iter().map(|t| t.spec.longest()).max().unwrap_or(segment);
+    let milliseconds = |span: Seconds| span.ceil_ticks(1000) as f64;
+    let mpd = MPD {
+        profiles: Some("urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash:profile:cmaf:2019".into()),
+        mpdtype: Some(if on_demand { "static" } else { "dynamic" }.into()),
+        availabilityStartTime: date(publish_delay),
+        publishTime: date(grid.gop_time(extent.last.next()) + publish_delay),
+        mediaPresentationDuration: extent.ended.map(|(end, _)| end.to_duration()),
+        minimumUpdatePeriod: live(up(segment)),
+        timeShiftBufferDepth: live(depth.to_duration()),
+        suggestedPresentationDelay: live(up(segment.times(3))),
+        minBufferTime: Some(up(segment)),
+        maxSegmentDuration: Some(up(longest)),
+        ServiceDescription: vec![ServiceDescription {
+            id: Some("0".into()),
+            Latency: vec![Latency {
+                referenceId: Some("0".into()),
+                min: Some(milliseconds(publish_delay + segment.times(2))),
+                target: Some(milliseconds(publish_delay + segment.times(3))),
+                max: Some(milliseconds(publish_delay + segment.times(6))),
+            }],
+            ..Default::default()
+        }],
+        periods: vec![Period { id: Some("0".into()), start: Some(Duration::ZERO), adaptations: adaptations(tracks, grid, extent), ..Default::default() }],
+        // The date of the answer to a HEAD of the manifest itself: it works from any web server, a plain directory included.
+        UTCTiming: vec![UTCTiming { schemeIdUri: "urn:mpeg:dash:utc:http-head:2014".into(), value: Some(MANIFEST.into()), ..Default::default() }],
+        ..Default::default()
+    };
+    // Between two elements only: text and attributes have their angle brackets escaped.
+    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{mpd}\n").replace("><", ">\n<")
+}
+
+fn date(time: Seconds) -> Option<XsDatetime> {
+    time.to_rfc3339().parse().ok()
+}
+
+/// To the next millisecond up.
+fn up(span: Seconds) -> Duration {
+    Duration::from_millis(span.ceil_ticks(1000).unsigned_abs())
+}
+
+fn adaptations(tracks: &[Described], grid: Grid, extent: Extent) -> Vec<AdaptationSet> {
+    let mut sets: Vec<(String, Vec<&Described>)> = Vec::new();
+    for track in tracks {
+        // One sample entry, and one number of channels, to a set that a player may switch within.
+        let entry = track.codecs.split('.').next().unwrap_or_default();
+        let key = format!("{} {} {}", entry, track.spec.timescale(), track.audio().map_or(0, |a| a.channels));
+        match sets.iter_mut().find(|(k, _)| *k == key) {
+            Some((_, set)) => set.push(track),
+            None => sets.push((key, vec![track])),
+        }
+    }
+    sets.iter().enumerate().map(|(id, (_, set))| adaptation(id, set, grid, extent)).collect()
+}
+
+fn adaptation(id: usize, tracks: &[&Described], grid: Grid, extent: Extent) -> AdaptationSet {
+    let timescale = tracks.first().map_or(1, |t| t.spec.timescale());
+    let property = |name: &str| SupplementalProperty { schemeIdUri: format!("urn:mpeg:mpegB:cicp:{name}"), value: Some("1".into()), ..Default::default() };
+    let video: Vec<&Rendition> = tracks.iter().filter_map(|t| if let TrackKind::Video { rendition, .. } = &t.spec.kind { Some(rendition) } else { None }).collect();
+    let largest = video.iter().max_by_key(|r| u64::from(r.width) * u64::from(r.height));
+    let audio = tracks.iter().find_map(|t| t.audio());
+    let tag = audio.and_then(|a| language::tag(&a.language));
+    let content = if audio.is_some() { "audio" } else { "video" };
+    AdaptationSet {
+        id: Some(id.to_string()),
+        contentType: Some(content.into()),
+        mimeType: Some(format!("{content}/mp4")),
+        lang: tag.map(Into::into),
+        segmentAlignment: Some(true),
+        startWithSAP: Some(1),
+        maxWidth: video.iter().map(|r| u64::from(r.width)).max(),
+        maxHeight: video.iter().map(|r| u64::from(r.height)).max(),
+        par: largest.map(|r| ratio(r.width, r.height)),
+        sar: largest.map(|_| "1:1".into()),
+        frameRate: largest.map(|r| r.grid.rate.to_string()),
+        AudioChannelConfiguration: audio
+            .map(|a| AudioChannelConfiguration {
+                schemeIdUri: "urn:mpeg:mpegB:cicp:ChannelConfiguration".into(),
+                value: Some(a.channels.to_string()),
+                ..Default::default()
+            })
+            .into_iter()
+            .collect(),
+        supplemental_property: match largest {
+            Some(_) => ["ColourPrimaries", "TransferCharacteristics", "MatrixCoefficients"].map(property).to_vec(),
+            None => Vec::new(),
+        },
+        Label: vec![Label { content: tag.map_or(content.into(), |tag| format!("{content} {tag}")), ..Default::default() }],
+        // The grid: media time 0 is the epoch. Segments carry the same in `prft`.
+        ProducerReferenceTime: vec![ProducerReferenceTime {
+            id: Some(id.to_string()),
+            inband: Some(true),
+            prtType: Some("captured".into()),
+            presentationTime: Some(0),
+            wallClockTime: date(Seconds::ZERO),
+            ..Default::default()
+        }],
+        Role: vec![Role { schemeIdUri: "urn:mpeg:dash:role:2011".into(), value: Some("main".into()), ..Default::default() }],
+        SegmentTemplate: Some(template(timescale, grid, extent)),
+        representations: tracks.iter().map(|t| representation(t)).collect(),
+        ..Default::default()
+    }
+}
+
+/// `@duration` over `@timescale` is the GOP's duration, exactly: in the media timescale where it is whole there, else in lowest terms.
+fn template(timescale: u32, grid: Grid, extent: Extent) -> SegmentTemplate {
+    let (num, den) = grid.gop_duration().fraction();
+    let ticks = num * i128::from(timescale);
+    let (duration, timescale) = if ticks % den == 0 { (ticks / den, i128::from(timescale)) } else { (num, den) };
+    SegmentTemplate {
+        media: Some("$RepresentationID$/$Number$.m4s".into()),
+        initialization: Some("$RepresentationID$/init.mp4".into()),
+        startNumber: Some(0),
+        endNumber: extent.ended.and_then(|(_, last)| u64::try_from(last.0).ok()),
+        // Below 2^53 (a GOP lasts at most some seconds), so the number is whole and exact.
+        duration: Some(duration as f64),
+        timescale: u64::try_from(timescale).ok(),
+        ..Default::default()
+    }
+}
+
+fn representation(track: &Described) -> Representation {
+    let mut representation =
+        Representation { id: Some(track.spec.name.clone()), bandwidth: Some(track.peak), codecs: Some(track.codecs.clone()), ..Default::default() };
+    match &track.spec.kind {
+        TrackKind::Video { rendition, .. } => {
+            representation.width = Some(rendition.width.into());
+            representation.height = Some(rendition.height.into());
+        }
+        TrackKind::Audio { rendition, .. } => representation.audioSamplingRate = Some(rendition.grid.sample_rate.to_string()),
+    }
+    representation
+}
+
+fn ratio(width: u32, height: u32) -> String {
+    let (w, h) = Seconds::new(width.into(), i128::from(height.max(1))).fraction();
+    format!("{w}:{h}")
+}

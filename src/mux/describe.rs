@@ -1,0 +1,41 @@
+//! A track as playlists describe it: codec string and bandwidth, both from what was written and settings, never from what was measured.
+
+use super::{TrackKind, TrackSpec, entries, fragment};
+use crate::inspect::InitFacts;
+use crate::plan::AudioRendition;
+
+/// A track, described.
+#[derive(Clone, Debug)]
+pub struct Described {
+    /// The track.
+    pub spec: TrackSpec,
+    /// RFC 6381 codec string, read from its initialisation segment.
+    pub codecs: String,
+    /// Bits per second that no segment exceeds: 1.10 x the cap, and the container.
+    pub peak: u64,
+    /// Bits per second that the average stays within: the cap, and the container.
+    pub average: u64,
+}
+
+impl Described {
+    /// `spec` as its initialisation segment `init` has it, in segments of chunks of `chunk_slots`.
+    pub fn new(spec: &TrackSpec, init: &InitFacts, chunk_slots: Option<u32>) -> Described {
+        let (num, den) = spec.grid().gop_duration().fraction();
+        let bits = i128::from(fragment::overhead(spec, chunk_slots)) * 8 * den;
+        let container = u64::try_from((bits + num - 1) / num.max(1)).unwrap_or(u64::MAX);
+        let cap = match &spec.kind {
+            TrackKind::Video { rendition, .. } => rendition.max_bitrate,
+            TrackKind::Audio { rendition, .. } => rendition.bitrate,
+        };
+        let (peak, average) = (entries::peak(cap).saturating_add(container), cap.saturating_add(container));
+        Described { spec: spec.clone(), codecs: init.codecs.clone(), peak, average }
+    }
+
+    /// The rendition, where it is an audio track.
+    pub fn audio(&self) -> Option<&AudioRendition> {
+        match &self.spec.kind {
+            TrackKind::Audio { rendition, .. } => Some(rendition),
+            TrackKind::Video { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The initialisation segment (CMAF header) of a track: `ftyp`, `moov`, and the class of the worker.
+//!
+//! Nothing in it depends on when or where it was written: no creation time, no duration, no edit list.
+
+use super::{MuxError, TrackKind, TrackSpec, entries, marks};
+use mp4_atom::{
+    Dinf, Dref, DrefEntry, Encode, FourCC, Ftyp, Hdlr, Kind, Mdhd, Mdia, Minf, Moov, Mvex, Mvhd, Smhd, Stbl, Stco, Stsd, Tkhd, Trak, Trex, Udta, Url, Vmhd,
+};
+
+/// The one track of every segment.
+pub const TRACK_ID: u32 = 1;
+
+/// The initialisation segment of `track`. `class` is the class of the worker, as in the plan.
+pub fn init(track: &TrackSpec, class: &str) -> Result<Vec<u8>, MuxError> {
+    let entry = entries::sample_entry(track)?;
+    let boxes = |e| MuxError::Boxes { track: track.name.clone(), source: e };
+    let mut out = Vec::with_capacity(1024);
+    // cmf2: no edit list, signed composition offsets, sample defaults repeated in every fragment.
+    let mut brands = vec![FourCC::new(b"iso6"), FourCC::new(b"cmfc"), FourCC::new(b"cmf2")];
+    brands.extend(entry.profile);
+    Ftyp { major_brand: FourCC::new(b"cmfc"), minor_version: 0, compatible_brands: brands }.encode(&mut out).map_err(boxes)?;
+    moov(track, entry.codec)?.encode(&mut out).map_err(boxes)?;
+    marks::Marks { class: class.to_owned(), ..Default::default() }.write(&mut out)?;
+    Ok(out)
+}
+
+fn moov(track: &TrackSpec, codec: mp4_atom::Codec) -> Result<Moov, MuxError> {
+    let timescale = track.timescale();
+    let mut tkhd = Tkhd { track_id: TRACK_ID, enabled: true, in_movie: true, ..Default::default() };
+    let mut minf = Minf {
+        dinf: Dinf { dref: Dref { entries: vec![DrefEntry::Url(Url::default())] } },
+        stbl: Stbl { stsd: Stsd { codecs: vec![codec] }, stco: Some(Stco::default()), ..Default::default() },
+        ..Default::default()
+    };
+    let (handler, language, udta) = match &track.kind {
+        TrackKind::Video { rendition, .. } => {
+            let side = |value: u32| u16::try_from(value).unwrap_or(u16::MAX);
+            (tkhd.width, tkhd.height) = (side(rendition.width).into(), side(rendition.height).into());
+            minf.vmhd = Some(Vmhd::default());
+            (b"vide", "und", None)
+        }
+        TrackKind::Audio { rendition, .. } => {
+            tkhd.volume = 1.into();
+            tkhd.alternate_group = 1;
+            minf.smhd = Some(Smhd::default());
+            let kind = Kind { scheme_uri: "urn:mpeg:dash:role:2011".into(), value: "main".into() };
+            (b"soun", rendition.language.as_str(), Some(Udta { kind: vec![kind], ..Default::default() }))
+        }
+    };
+    if language.len() != 3 || !language.bytes().all(|b| b.is_ascii_lowercase()) {
+        let why = format!("language \"{language}\": three lower-case letters of ISO 639-2 are accepted, und where unknown");
+        return Err(MuxError::Config { track: track.name.clone(), why });
+    }
+    let name = if handler == b"vide" { "video" } else { "audio" };
+    Ok(Moov {
+        mvhd: Mvhd { timescale, rate: 1.into(), volume: 1.into(), next_track_id: TRACK_ID + 1, ..Default::default() },
+        mvex: Some(Mvex { mehd: None, trex: vec![Trex { track_id: TRACK_ID, default_sample_description_index: 1, ..Default::default() }] }),
+        trak: vec![Trak {
+            tkhd,
+            mdia: Mdia {
+                mdhd: Mdhd { timescale, language: language.to_owned(), ..Default::default() },
+                hdlr: Hdlr { handler: FourCC::new(handler), name: name.into() },
+                minf,
+            },
+            udta,
+            ..Default::default()
+        }],
+        ..Default::default()
+    })
+}

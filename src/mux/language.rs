@@ -1,0 +1,72 @@
+//! Language tags: ISO 639-2, as containers have it, to the shortest tag of RFC 5646, as playlists want it.
+
+/// ISO 639-2 (terminologic, then bibliographic where it differs) to ISO 639-1. Source: the registration authority's code list.
+const SHORT: &[(&str, &str)] = &[
+    ("ara", "ar"),
+    ("bul", "bg"),
+    ("cat", "ca"),
+    ("ces", "cs"),
+    ("cze", "cs"),
+    ("dan", "da"),
+    ("deu", "de"),
+    ("ger", "de"),
+    ("ell", "el"),
+    ("gre", "el"),
+    ("eng", "en"),
+    ("est", "et"),
+    ("eus", "eu"),
+    ("baq", "eu"),
+    ("fas", "fa"),
+    ("per", "fa"),
+    ("fin", "fi"),
+    ("fra", "fr"),
+    ("fre", "fr"),
+    ("gle", "ga"),
+    ("glg", "gl"),
+    ("heb", "he"),
+    ("hin", "hi"),
+    ("hrv", "hr"),
+    ("hun", "hu"),
+    ("ind", "id"),
+    ("isl", "is"),
+    ("ice", "is"),
+    ("ita", "it"),
+    ("jpn", "ja"),
+    ("kor", "ko"),
+    ("lav", "lv"),
+    ("lit", "lt"),
+    ("msa", "ms"),
+    ("may", "ms"),
+    ("nld", "nl"),
+    ("dut", "nl"),
+    ("nor", "no"),
+    ("pol", "pl"),
+    ("por", "pt"),
+    ("ron", "ro"),
+    ("rum", "ro"),
+    ("rus", "ru"),
+    ("slk", "sk"),
+    ("slo", "sk"),
+    ("slv", "sl"),
+    ("spa", "es"),
+    ("srp", "sr"),
+    ("swe", "sv"),
+    ("tam", "ta"),
+    ("tel", "te"),
+    ("tha", "th"),
+    ("tur", "tr"),
+    ("ukr", "uk"),
+    ("vie", "vi"),
+    ("cym", "cy"),
+    ("wel", "cy"),
+    ("zho", "zh"),
+    ("chi", "zh"),
+];
+
+/// The tag for `code`; nothing where the language is unknown (`und`, `mis`, `mul`, `zxx`), the code itself where it has no shorter one.
+pub fn tag(code: &str) -> Option<&str> {
+    if matches!(code, "" | "und" | "mis" | "mul" | "zxx") {
+        return None;
+    }
+    Some(SHORT.iter().find(|(long, _)| *long == code).map_or(code, |(_, short)| short))
+}

@@ -1,0 +1,160 @@
+//! Muxing: packets to CMAF segments, and the HLS and DASH text around them. Everything but [`run`] is free of I/O, clocks and threads.
+//!
+//! - `track`: what is known of a track; `entries`: sample entries, one function per codec; `init`, `fragment`: the segments; `marks`: mezzo's own box
+//! - `align`: brings what the encoders say into order; `listing`: which segments exist; `hls`, `dash`: the text; `publish`: what goes out, in order
+
+mod align;
+mod dash;
+mod describe;
+mod entries;
+pub(crate) mod fragment;
+mod hls;
+mod init;
+mod language;
+mod listing;
+pub mod marks;
+mod publish;
+mod track;
+
+#[cfg(test)]
+mod fragment_tests;
+#[cfg(test)]
+mod playlist_tests;
+#[cfg(test)]
+mod readback_tests;
+#[cfg(test)]
+mod run_tests;
+
+pub use fragment::{ntp, segment, sequence};
+pub use init::init;
+pub use marks::Marks;
+pub use publish::Counts;
+pub use track::{MAX_TIME, TrackKind, TrackSpec};
+
+use crate::encode::{ToMux, TrackId};
+use crate::job::Window;
+use crate::sink::Publish;
+use crate::time::{GopId, Seconds};
+use align::Align;
+use crossbeam::channel::{Receiver, Sender};
+use publish::Publisher;
+use std::sync::Arc;
+
+/// What the muxer needs to know beside the tracks.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Class of the worker.
+    pub class: String,
+    /// Number k is due at the end of its slot plus this.
+    pub publish_delay: Seconds,
+    /// Which segments are kept and listed.
+    pub window: Window,
+    /// Slots of a chunk; one chunk a segment where absent.
+    pub chunk_slots: Option<u32>,
+    /// Segments below this number are dropped, on every track, so that all start at the same one. Nothing is expected before the first that comes.
+    pub not_before: Option<GopId>,
+    /// After a restart: for each track name the numbers that its destination has already. Playlists go on from there, holes as `EXT-X-GAP`.
+    pub stored: Vec<(String, Vec<GopId>)>,
+    /// Counts for metrics; shared with whoever shows them.
+    pub counts: Arc<Counts>,
+}
+
+/// Why muxing failed.
+#[derive(Debug, thiserror::Error)]
+pub enum MuxError {
+    /// A segment number without a place in time.
+    #[error("{track}: segment {gop} is out of range; 0 and more are accepted, as long as times stay below 2^53 ticks")]
+    Number {
+        /// Track name.
+        track: String,
+        /// The number.
+        gop: GopId,
+    },
+    /// Packets that are not one GOP of the grid.
+    #[error("{track}: segment {gop}: {why}")]
+    Packets {
+        /// Track name.
+        track: String,
+        /// Where.
+        gop: GopId,
+        /// What is wrong, and what is accepted.
+        why: String,
+    },
+    /// A decoder configuration or rendition that no sample entry can carry.
+    #[error("{track}: {why}")]
+    Config {
+        /// Track name.
+        track: String,
+        /// What is wrong, and what is accepted.
+        why: String,
+    },
+    /// The class is too long.
+    #[error("the class has {length} bytes; at most {} are accepted", marks::MAX_CLASS)]
+    Class {
+        /// Its length.
+        length: usize,
+    },
+    /// A box could not be written.
+    #[error("{track}: {source}")]
+    Boxes {
+        /// Track name.
+        track: String,
+        /// The writer's words.
+        source: mp4_atom::Error,
+    },
+    /// An initialisation segment does not read back.
+    #[error("{track}: initialisation segment: {source}")]
+    Init {
+        /// Track name.
+        track: String,
+        /// The reader's words.
+        source: crate::inspect::InspectError,
+    },
+    /// The tracks do not belong together.
+    #[error("tracks: {0}")]
+    Tracks(String),
+    /// A message for a track that was never announced.
+    #[error("track {} is unknown", id.0)]
+    Track {
+        /// Which.
+        id: TrackId,
+    },
+    /// More GOPs open at once than the track has lanes for.
+    #[error("track {}: more than {most} segments are open at once", id.0)]
+    Overrun {
+        /// Which.
+        id: TrackId,
+        /// The limit.
+        most: usize,
+    },
+    /// The encoders' queue closed before every track had ended: something upstream broke. Open segments were not published.
+    #[error("the encoders went away before the end of track {0}")]
+    Broke(String),
+    /// The sinks went away.
+    #[error("nobody takes what is published")]
+    Gone,
+}
+
+/// The muxer's thread: publishes every initialisation segment, then segments, playlists and manifest as the encoders finish GOPs, until every track has ended.
+///
+/// `tracks` in the order of their ids. A segment is read back before it goes out ([`crate::inspect`]): what breaks a rule but decodes is logged, counted and
+/// published, for a missing segment is worse for a viewer; what cannot be decoded becomes a gap. A playlist follows the segment it lists.
+/// Returns `Ok` after the last track's end, [`MuxError::Broke`] where `rx` closes before.
+pub fn run(tracks: Vec<TrackSpec>, settings: Settings, rx: Receiver<ToMux>, tx: Sender<Publish>) -> Result<(), MuxError> {
+    let lanes: Vec<u32> = tracks.iter().map(|t| if let TrackKind::Video { rendition, .. } = &t.kind { rendition.lanes } else { 1 }).collect();
+    let names: Vec<String> = tracks.iter().map(|t| t.name.clone()).collect();
+    let mut publisher = Publisher::new(tracks, settings, tx)?;
+    let mut align = Align::new(&lanes, &publisher.expected());
+    while !align.over() {
+        let Ok(message) = rx.recv() else {
+            let alive: Vec<&str> = align.alive().into_iter().filter_map(|i| names.get(i).map(String::as_str)).collect();
+            return Err(MuxError::Broke(alive.join(", ")));
+        };
+        let (track, ready) = align.take(message)?;
+        for ready in ready {
+            publisher.take(track, ready)?;
+        }
+        publisher.counts().stale.store(align.stale, std::sync::atomic::Ordering::Relaxed);
+    }
+    publisher.finish(align.end())
+}
