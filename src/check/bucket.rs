@@ -1,6 +1,6 @@
 //! One leaky bucket over the concatenation of a track's segments.
 //!
-//! The bucket fills with the bytes of the segments at the decoding time of their samples and leaks at the track's maximum rate.
+//! The bucket fills with every sample (without the container's bytes) at its decoding time and leaks at the track's maximum rate.
 //! It holds one slot of media at that rate: what a player that has buffered one segment can do without.
 //! The rate is `btrt`'s maximum, which is 1.10 x the cap, as much as a single segment may have.
 //! Everything is counted in bits x timescale, so nothing is rounded.
@@ -12,7 +12,6 @@ pub struct Bucket {
     timescale: u128,
     capacity: u128,
     level: u128,
-    fullest: u128,
 }
 
 /// The bucket ran over.
@@ -28,13 +27,12 @@ impl Bucket {
     /// Leaks `rate` bits per second; holds what leaks in `slot_ticks` of `timescale`.
     pub fn new(rate: u64, timescale: u32, slot_ticks: u64) -> Bucket {
         let (rate, timescale) = (u128::from(rate), u128::from(timescale.max(1)));
-        Bucket { rate, timescale, capacity: rate * u128::from(slot_ticks), level: 0, fullest: 0 }
+        Bucket { rate, timescale, capacity: rate * u128::from(slot_ticks), level: 0 }
     }
 
     /// A sample of `bytes` comes in, then `ticks` go by. Where it does not fit, the bucket is full afterwards, so that the next overflow is one of its own.
     pub fn sample(&mut self, bytes: u64, ticks: u32) -> Option<Overflow> {
         self.level = self.level.saturating_add(u128::from(bytes) * 8 * self.timescale);
-        self.fullest = self.fullest.max(self.level);
         let over = (self.level > self.capacity).then(|| {
             let bits = (self.level - self.capacity).div_ceil(self.timescale);
             self.level = self.capacity;

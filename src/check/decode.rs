@@ -26,7 +26,7 @@ pub fn prepare() {
     ONCE.call_once(|| {
         // Codecs and formats register themselves in libav 4 and later; a failure here shows at the first segment.
         let _ = ffmpeg::init();
-        ffmpeg::log::set_level(ffmpeg::log::Level::Quiet);
+        ffmpeg::util::log::set_level(ffmpeg::util::log::Level::Quiet);
     });
 }
 
@@ -82,7 +82,7 @@ impl Decoded {
 
 /// Takes what the decoder has ready. Ends: every turn takes one unit or returns, and an error is taken at most once for each packet.
 fn drain(decoder: &mut ffmpeg::decoder::Opened, decoded: &mut Decoded) {
-    // SAFETY of no kind is needed: a plain frame is filled by either kind of decoder.
+    // A plain frame: either kind of decoder fills it.
     let mut frame = ffmpeg::frame::Video::empty();
     loop {
         match decoder.receive_frame(&mut frame) {

@@ -15,7 +15,7 @@ pub const MAX_SEGMENT: u64 = 256 << 20;
 /// Largest initialisation segment.
 pub const MAX_INIT: u64 = 1 << 20;
 /// Largest playlist or manifest.
-pub const MAX_TEXT: u64 = 64 << 20;
+pub const MAX_TEXT: u64 = 16 << 20;
 /// Segment numbers are below this, so that no product with a grid overflows (2^40: 69,000 years of 2-second segments).
 pub const MAX_NUMBER: i64 = 1 << 40;
 

@@ -1,0 +1,172 @@
+//! Two trees: may any segment of one stand in for the same number of the other?
+
+use super::locate;
+use super::media::{Track, TrackMedia};
+use super::report::{Ledger, Place, TWIN, TwinReport};
+use super::tree::Tree;
+use crate::inspect;
+use rayon::prelude::*;
+use std::collections::BTreeSet;
+
+/// Segments compared at once: what bounds the memory.
+const BATCH: usize = 16;
+
+/// A tree as far as the comparison needs it.
+pub struct Side<'a> {
+    /// How to call it.
+    pub name: String,
+    /// Its files.
+    pub tree: &'a Tree,
+    /// Its tracks.
+    pub tracks: &'a [(Track, TrackMedia)],
+    /// Classes of the workers that made it.
+    pub classes: &'a BTreeSet<String>,
+}
+
+/// How two segments of one number compare.
+struct Pair {
+    number: i64,
+    same: bool,
+    marked: bool,
+    /// Same `tfdt`, and the same presentation times.
+    times: Result<(), String>,
+    difference: Option<String>,
+}
+
+/// Compares, with findings of line 31. The class first, then what players depend on, then bytes.
+pub fn compare(a: &Side, b: &Side, ledger: &mut Ledger) -> TwinReport {
+    let before = ledger.errors();
+    let mut twin = TwinReport {
+        other: b.name.clone(),
+        interchangeable: false,
+        verdict: String::new(),
+        common: 0,
+        identical: 0,
+        excused: 0,
+        only_target: 0,
+        only_other: 0,
+        first_difference: None,
+    };
+    let classes = |c: &BTreeSet<String>| if c.is_empty() { "unknown".to_owned() } else { c.iter().cloned().collect::<Vec<_>>().join(", ") };
+    let same_class = a.classes == b.classes;
+    ledger.hold(TWIN, same_class, &Place::tree(), "the class", classes(a.classes), format!("{}, the class of the other tree,", classes(b.classes)));
+    let names = |s: &Side| s.tracks.iter().map(|(t, _)| t.name.clone()).collect::<BTreeSet<_>>();
+    let (ours, theirs) = (names(a), names(b));
+    for name in ours.symmetric_difference(&theirs) {
+        let missing = if ours.contains(name) { &b.name } else { &a.name };
+        ledger.error(TWIN, &Place::track(name), format!("the track is missing in {missing}"));
+    }
+    for (track, media) in a.tracks {
+        if let Some((other, other_media)) = b.tracks.iter().find(|(t, _)| t.name == track.name) {
+            init(track, other, &mut twin, ledger);
+            segments(a, b, (track, media), (other, other_media), &mut twin, ledger);
+            interleave(&track.name, media, other_media, ledger);
+        }
+    }
+    twin.interchangeable = ledger.errors() == before;
+    twin.verdict = verdict(&twin, same_class);
+    twin
+}
+
+fn verdict(twin: &TwinReport, same_class: bool) -> String {
+    match (&twin.first_difference, same_class) {
+        _ if twin.interchangeable && twin.common == 0 => "interchangeable as far as can be seen, but no segment is in both".to_owned(),
+        _ if twin.interchangeable => "interchangeable: every segment that is in both may be taken from either".to_owned(),
+        (Some(first), true) => format!("not interchangeable; first difference: {first}"),
+        (Some(first), false) => format!("not interchangeable: the classes differ; first difference: {first}"),
+        (None, true) => "not interchangeable: see the findings of line 31".to_owned(),
+        (None, false) => "not interchangeable: the classes differ".to_owned(),
+    }
+}
+
+fn init(a: &Track, b: &Track, twin: &mut TwinReport, ledger: &mut Ledger) {
+    ledger.checked(TWIN, 1);
+    if let Some(offset) = locate::first_difference(&a.init_bytes, &b.init_bytes) {
+        let text = format!("the initialisation segments differ at {}", locate::path(&a.init_bytes, offset));
+        twin.first_difference.get_or_insert_with(|| format!("{}/init.mp4 {}", a.name, locate::path(&a.init_bytes, offset)));
+        ledger.error(TWIN, &Place::track(&a.name).at("init.mp4"), text);
+    }
+}
+
+fn segments(a: &Side, b: &Side, ours: (&Track, &TrackMedia), theirs: (&Track, &TrackMedia), twin: &mut TwinReport, ledger: &mut Ledger) {
+    let (track, media) = ours;
+    let common: Vec<i64> = media.segments.iter().map(|s| s.number).filter(|n| theirs.1.get(*n).is_some()).collect();
+    let (only_ours, only_theirs) = (media.segments.len() - common.len(), theirs.1.segments.len() - common.len());
+    twin.common += common.len() as u64;
+    twin.only_target += only_ours as u64;
+    twin.only_other += only_theirs as u64;
+    if only_ours + only_theirs > 0 {
+        ledger.note(TWIN, &Place::track(&track.name), format!("{only_ours} segments are only in {}, {only_theirs} only in {}", a.name, b.name));
+    }
+    for batch in common.chunks(BATCH) {
+        let pairs: Vec<Option<Pair>> = batch.par_iter().map(|number| pair(a.tree, b.tree, track, theirs.0, *number)).collect();
+        for pair in pairs.into_iter().flatten() {
+            ledger.checked(TWIN, 1);
+            judge(&track.name, pair, twin, ledger);
+        }
+    }
+}
+
+fn judge(name: &str, pair: Pair, twin: &mut TwinReport, ledger: &mut Ledger) {
+    let place = Place::track(name).segment(pair.number);
+    if pair.same {
+        twin.identical += 1;
+        return;
+    }
+    // A mark excuses other bytes. It never excuses other times.
+    if let Err(text) = pair.times {
+        twin.first_difference.get_or_insert_with(|| format!("{place}: {text}"));
+        ledger.error(TWIN, &place, text);
+        return;
+    }
+    let difference = pair.difference.unwrap_or_default();
+    if pair.marked {
+        twin.excused += 1;
+        ledger.note(TWIN, &place, format!("the bytes differ at {difference}, excused by a mark (repeats or filler)"));
+        return;
+    }
+    twin.first_difference.get_or_insert_with(|| format!("{place} {difference}"));
+    ledger.error(TWIN, &place, format!("the bytes differ at {difference}, and neither segment is marked"));
+}
+
+fn pair(a: &Tree, b: &Tree, ours: &Track, theirs: &Track, number: i64) -> Option<Pair> {
+    let (first, second) = (a.segment(&ours.name, number).ok()?, b.segment(&theirs.name, number).ok()?);
+    let Some(offset) = locate::first_difference(&first, &second) else {
+        return Some(Pair { number, same: true, marked: false, times: Ok(()), difference: None });
+    };
+    let (x, y) = (inspect::segment(&first, Some(&ours.init)).ok()?, inspect::segment(&second, Some(&theirs.init)).ok()?);
+    let marked = [&x, &y].iter().any(|f| f.marks.as_ref().is_some_and(|m| m.repeats > 0 || m.fillers > 0));
+    let times = match (times(&x), times(&y)) {
+        _ if x.tfdt() != y.tfdt() => Err(format!("tfdt is {} and {}", x.tfdt(), y.tfdt())),
+        (p, q) if p.len() != q.len() => Err(format!("there are {} and {} samples", p.len(), q.len())),
+        (p, q) => match p.iter().zip(&q).find(|(p, q)| p != q) {
+            Some((p, q)) => Err(format!("the sets of presentation times differ: {p} and {q}")),
+            None => Ok(()),
+        },
+    };
+    Some(Pair { number, same: false, marked, times, difference: Some(locate::path(&first, offset)) })
+}
+
+/// Presentation times in ascending order.
+fn times(facts: &inspect::SegmentFacts) -> Vec<i128> {
+    let (mut decode, mut times) = (i128::from(facts.tfdt()), Vec::new());
+    for sample in facts.samples() {
+        times.push(decode + i128::from(sample.cts));
+        decode += i128::from(sample.duration);
+    }
+    times.sort_unstable();
+    times
+}
+
+/// From k of one to k + 1 of the other, both ways: no gap, no overlap.
+fn interleave(name: &str, a: &TrackMedia, b: &TrackMedia, ledger: &mut Ledger) {
+    for (from, to) in [(a, b), (b, a)] {
+        for segment in &from.segments {
+            if let Some(next) = segment.number.checked_add(1).and_then(|n| to.get(n)) {
+                let end = i128::from(segment.tfdt) + i128::from(segment.ticks);
+                let place = Place::track(name).segment(next.number);
+                ledger.hold(TWIN, i128::from(next.tfdt) == end, &place, "tfdt after the other tree's segment", next.tfdt, format!("{end}, where that one ends,"));
+            }
+        }
+    }
+}
