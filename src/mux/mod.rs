@@ -24,6 +24,8 @@ mod playlist_tests;
 mod readback_tests;
 #[cfg(test)]
 mod run_tests;
+#[cfg(test)]
+mod test_kit;
 
 pub use fragment::{ntp, segment, sequence};
 pub use init::init;
