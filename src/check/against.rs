@@ -1,7 +1,7 @@
 //! Two trees: may any segment of one stand in for the same number of the other?
 
 use super::locate;
-use super::media::{Track, TrackMedia};
+use super::media::{Track, TrackMedia, times};
 use super::report::{Ledger, Place, TWIN, TwinReport};
 use super::tree::Tree;
 use crate::inspect;
@@ -136,7 +136,7 @@ fn pair(a: &Tree, b: &Tree, ours: &Track, theirs: &Track, number: i64) -> Option
     };
     let (x, y) = (inspect::segment(&first, Some(&ours.init)).ok()?, inspect::segment(&second, Some(&theirs.init)).ok()?);
     let marked = [&x, &y].iter().any(|f| f.marks.as_ref().is_some_and(|m| m.repeats > 0 || m.fillers > 0));
-    let times = match (times(&x), times(&y)) {
+    let compared = match (times(&x), times(&y)) {
         _ if x.tfdt() != y.tfdt() => Err(format!("tfdt is {} and {}", x.tfdt(), y.tfdt())),
         (p, q) if p.len() != q.len() => Err(format!("there are {} and {} samples", p.len(), q.len())),
         (p, q) => match p.iter().zip(&q).find(|(p, q)| p != q) {
@@ -144,18 +144,7 @@ fn pair(a: &Tree, b: &Tree, ours: &Track, theirs: &Track, number: i64) -> Option
             None => Ok(()),
         },
     };
-    Some(Pair { number, same: false, marked, times, difference: Some(locate::path(&first, offset)) })
-}
-
-/// Presentation times in ascending order.
-fn times(facts: &inspect::SegmentFacts) -> Vec<i128> {
-    let (mut decode, mut times) = (i128::from(facts.tfdt()), Vec::new());
-    for sample in facts.samples() {
-        times.push(decode + i128::from(sample.cts));
-        decode += i128::from(sample.duration);
-    }
-    times.sort_unstable();
-    times
+    Some(Pair { number, same: false, marked, times: compared, difference: Some(locate::path(&first, offset)) })
 }
 
 /// From k of one to k + 1 of the other, both ways: no gap, no overlap.

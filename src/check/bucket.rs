@@ -70,6 +70,6 @@ mod tests {
             (0..10_000).filter_map(|_| bucket.sample(bytes, 1)).count()
         };
         assert_eq!(run(5000), 0);
-        assert!(run(5010) > 0, "0.2 % above the rate fills the bucket after 900 pictures");
+        assert!(run(5100) > 0, "2 % above the rate fills two seconds of it after 2450 pictures");
     }
 }

@@ -246,17 +246,25 @@ fn judge(decoded: Result<Decoded, String>, facts: &SegmentFacts, place: &Place, 
     let samples = facts.samples().count() as u64;
     ledger.equal(1, place, "the number of decoded units", decoded.units, samples);
     ledger.equal(1, place, "the number of corrupt units", decoded.corrupt, 0);
-    let (mut time, mut expected) = (i128::from(facts.tfdt()), Vec::new());
+    // libav's MP4 reader adds to every PTS the largest negative composition offset that it has seen so far (`dts_shift`), and never takes it off.
+    let shift = facts.samples().map(|s| -i128::from(s.cts)).max().unwrap_or(0).max(0);
+    let expected = times(facts);
+    let wrong = decoded.times.iter().zip(&expected).find(|(found, due)| !(0..=shift).contains(&(i128::from(**found) - **due)));
+    if let Some((found, due)) = wrong {
+        ledger.hold(2, false, place, "the time of a decoded unit", found, format!("{due}, or up to {shift} more,"));
+    }
+    if let Some(pair) = decoded.times.windows(2).find(|w| w[0] >= w[1]) {
+        ledger.hold(2, false, place, "the time of a decoded unit", pair[1], format!("more than {}, that of the unit before,", pair[0]));
+    }
+}
+
+/// Presentation times in ascending order, in the timescale.
+pub fn times(facts: &SegmentFacts) -> Vec<i128> {
+    let (mut decode, mut times) = (i128::from(facts.tfdt()), Vec::new());
     for sample in facts.samples() {
-        expected.push(time + i128::from(sample.cts));
-        time += i128::from(sample.duration);
+        times.push(decode + i128::from(sample.cts));
+        decode += i128::from(sample.duration);
     }
-    expected.sort_unstable();
-    let times: Vec<i128> = decoded.times.iter().map(|t| i128::from(*t)).collect();
-    if decoded.units == samples && times != expected {
-        let differ = times.iter().zip(&expected).position(|(a, b)| a != b).unwrap_or(times.len().min(expected.len()));
-        let (found, required) = (times.get(differ), expected.get(differ));
-        let text = |t: Option<&i128>| t.map_or("nothing".to_owned(), i128::to_string);
-        ledger.hold(2, false, place, &format!("the time of decoded unit {differ}"), text(found), text(required));
-    }
+    times.sort_unstable();
+    times
 }

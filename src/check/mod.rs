@@ -11,11 +11,17 @@ mod bucket;
 mod dash;
 mod decode;
 mod entry;
+#[cfg(test)]
+mod against_tests;
 mod hls;
+#[cfg(test)]
+mod hostile_tests;
 mod locate;
 mod media;
 mod playlist;
 mod report;
+#[cfg(test)]
+mod test_kit;
 #[cfg(test)]
 mod tests;
 mod timeline;

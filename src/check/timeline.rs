@@ -68,7 +68,8 @@ pub fn track(track: &Track, media: &TrackMedia, slot: Seconds, ended: bool, ledg
         let [a, b] = pair else { continue };
         if a.number.checked_add(1) == Some(b.number) {
             let end = i128::from(a.tfdt) + i128::from(a.ticks);
-            ledger.equal(2, &place.clone().segment(b.number), "tfdt", format!("{}", b.tfdt), format!("{end} (the end of the segment before)"));
+            let ok = i128::from(b.tfdt) == end;
+            ledger.hold(2, ok, &place.clone().segment(b.number), "tfdt", b.tfdt, format!("{end} (the end of the segment before)"));
         }
     }
     sequence(media, &place, ledger);
@@ -95,7 +96,7 @@ pub fn sequences(tracks: &[(Track, TrackMedia)], ledger: &mut Ledger) {
         for segment in &media.segments {
             if let Some(other) = first.1.get(segment.number) {
                 let place = Place::track(&track.name).segment(segment.number);
-                ledger.equal(2, &place, "mfhd", segment.sequence.to_string(), format!("{}", other.sequence));
+                ledger.equal(2, &place, "mfhd", segment.sequence, other.sequence);
             }
         }
     }

@@ -25,7 +25,7 @@ mod readback_tests;
 #[cfg(test)]
 mod run_tests;
 #[cfg(test)]
-mod test_kit;
+pub(crate) mod test_kit;
 
 pub use fragment::{ntp, segment, sequence};
 pub use init::init;
