@@ -113,18 +113,8 @@ pub fn init(bytes: &[u8]) -> Result<InitFacts, InspectError> {
         b"soun" => audio(bytes, entry)?,
         _ => return Err(InspectError::Value { at: mdia.start, what: "handler", value: u64::from(u32::from_be_bytes(handler)), accepted: "vide or soun" }),
     };
-    let mut facts = InitFacts {
-        brands,
-        timescale,
-        language,
-        entry: entry.kind,
-        codecs: parts.codecs,
-        btrt: parts.btrt,
-        edit_list,
-        media: parts.media,
-        class,
-        findings,
-    };
+    let mut facts =
+        InitFacts { brands, timescale, language, entry: entry.kind, codecs: parts.codecs, btrt: parts.btrt, edit_list, media: parts.media, class, findings };
     super::rules::init(&mut facts);
     Ok(facts)
 }

@@ -126,7 +126,8 @@ pub fn segment(bytes: &[u8], init: Option<&InitFacts>) -> Result<SegmentFacts, I
             b"mdat" => {
                 let Some(moof) = moof.take() else { return Err(InspectError::Missing { at: at.start, kind: "moof", parent: "front of mdat" }) };
                 let read = facts.chunks.iter().map(|c| c.samples.len()).sum();
-                let chunk = Chunk { brands: std::mem::take(&mut styp), prft: prft.take(), mdat: at.body, ..read_moof(bytes, &moof, read, &mut facts.findings)? };
+                let chunk =
+                    Chunk { brands: std::mem::take(&mut styp), prft: prft.take(), mdat: at.body, ..read_moof(bytes, &moof, read, &mut facts.findings)? };
                 facts.chunks.push(chunk);
             }
             _ => {}

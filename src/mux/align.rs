@@ -91,8 +91,11 @@ impl Align {
 
     /// Takes one message; what is ready because of it, in order, all on the track returned.
     pub fn take(&mut self, message: ToMux) -> Result<(TrackId, Vec<Ready>), MuxError> {
-        let (ToMux::Packet { track: id, .. } | ToMux::Done { track: id, .. } | ToMux::Void { track: id, .. } | ToMux::Skipped { track: id, .. } | ToMux::End { track: id, .. }) =
-            message;
+        let (ToMux::Packet { track: id, .. }
+        | ToMux::Done { track: id, .. }
+        | ToMux::Void { track: id, .. }
+        | ToMux::Skipped { track: id, .. }
+        | ToMux::End { track: id, .. }) = message;
         let track = self.tracks.get_mut(id.0).ok_or(MuxError::Track { id })?;
         let gop = match message {
             ToMux::Packet { gop, .. } | ToMux::Done { gop, .. } | ToMux::Void { gop, .. } | ToMux::Skipped { gop, .. } => Some(gop),

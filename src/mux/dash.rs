@@ -36,6 +36,7 @@ pub fn manifest(tracks: &[Described], grid: Grid, publish_delay: Seconds, extent
     let longest = tracks.iter().map(|t| t.spec.longest()).max().unwrap_or(segment);
     let milliseconds = |span: Seconds| span.ceil_ticks(1000) as f64;
     let mpd = MPD {
+        xmlns: Some("urn:mpeg:dash:schema:mpd:2011".into()),
         profiles: Some("urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash:profile:cmaf:2019".into()),
         mpdtype: Some(if on_demand { "static" } else { "dynamic" }.into()),
         availabilityStartTime: date(publish_delay),
@@ -91,7 +92,8 @@ fn adaptations(tracks: &[Described], grid: Grid, extent: Extent) -> Vec<Adaptati
 fn adaptation(id: usize, tracks: &[&Described], grid: Grid, extent: Extent) -> AdaptationSet {
     let timescale = tracks.first().map_or(1, |t| t.spec.timescale());
     let property = |name: &str| SupplementalProperty { schemeIdUri: format!("urn:mpeg:mpegB:cicp:{name}"), value: Some("1".into()), ..Default::default() };
-    let video: Vec<&Rendition> = tracks.iter().filter_map(|t| if let TrackKind::Video { rendition, .. } = &t.spec.kind { Some(rendition) } else { None }).collect();
+    let video: Vec<&Rendition> =
+        tracks.iter().filter_map(|t| if let TrackKind::Video { rendition, .. } = &t.spec.kind { Some(rendition) } else { None }).collect();
     let largest = video.iter().max_by_key(|r| u64::from(r.width) * u64::from(r.height));
     let audio = tracks.iter().find_map(|t| t.audio());
     let tag = audio.and_then(|a| language::tag(&a.language));

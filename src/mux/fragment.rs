@@ -120,7 +120,9 @@ fn chunks(track: &TrackSpec, gop: GopId, packets: usize, chunk_slots: Option<u32
         let slot = u64::from(index) * u64::from(slots);
         let unit = match &track.kind {
             TrackKind::Video { .. } => slot as i64,
-            TrackKind::Audio { rendition, .. } => rendition.grid.frame_at_or_after(grid.time(Slot(grid.first(gop).0 + slot as i64))) - rendition.grid.first(gop),
+            TrackKind::Audio { rendition, .. } => {
+                rendition.grid.frame_at_or_after(grid.time(Slot(grid.first(gop).0 + slot as i64))) - rendition.grid.first(gop)
+            }
         };
         usize::try_from(unit).unwrap_or(0).min(packets)
     };

@@ -47,9 +47,9 @@ proptest! {
         order.retain(|slot| (*slot as usize) < whole - cut.min(whole - 1));
         let track = video(0, rendition("v", 640, 360, 2_000_000, grid), avcc());
         let packets = gop(&track, GopId(k), &order, &sizes);
-        let init = inspect::init(&init(&track, "c").unwrap()).unwrap();
-        let bytes = segment(&track, GopId(k), &packets, &Marks { fillers, ..marks() }, last, chunk).unwrap();
-        let facts = inspect::segment(&bytes, Some(&init)).unwrap();
+        let init = inspect::init(&init(&track, "c").expect("is sound")).expect("is sound");
+        let bytes = segment(&track, GopId(k), &packets, &Marks { fillers, ..marks() }, last, chunk).expect("is sound");
+        let facts = inspect::segment(&bytes, Some(&init)).expect("is sound");
         prop_assert_eq!(&facts.findings, &vec![]);
         prop_assert_eq!(facts.marks.clone(), Some(Marks { fillers, ..marks() }));
         prop_assert_eq!(facts.brands.contains(b"lmsg"), last);
@@ -78,9 +78,9 @@ proptest! {
         let id = GopId(k);
         prop_assume!(track.units(id) > 0);
         let packets = gop(&track, id, &(0..track.units(id)).collect::<Vec<_>>(), &sizes);
-        let init = inspect::init(&init(&track, "c").unwrap()).unwrap();
-        let bytes = segment(&track, id, &packets, &marks(), false, chunk).unwrap();
-        let facts = inspect::segment(&bytes, Some(&init)).unwrap();
+        let init = inspect::init(&init(&track, "c").expect("is sound")).expect("is sound");
+        let bytes = segment(&track, id, &packets, &marks(), false, chunk).expect("is sound");
+        let facts = inspect::segment(&bytes, Some(&init)).expect("is sound");
         prop_assert_eq!(&facts.findings, &vec![]);
         prop_assert_eq!(facts.tfdt(), track.first_unit(id) as u64 * 1024);
         let read: Vec<Vec<u8>> = facts.samples().map(|s| bytes[s.offset..s.offset + s.size as usize].to_vec()).collect();
@@ -96,8 +96,8 @@ proptest! {
             let mut next = None;
             for k in k..k + 20 {
                 prop_assume!(track.units(GopId(k)) > 0);
-                let bytes = segment(&track, GopId(k), &plain(&track, GopId(k)), &marks(), false, None).unwrap();
-                let facts = inspect::segment(&bytes, None).unwrap();
+                let bytes = segment(&track, GopId(k), &plain(&track, GopId(k)), &marks(), false, None).expect("is sound");
+                let facts = inspect::segment(&bytes, None).expect("is sound");
                 prop_assert!(next.is_none_or(|next| next == facts.tfdt()), "{next:?} {}", facts.tfdt());
                 next = Some(facts.tfdt() + facts.duration());
             }
@@ -117,8 +117,8 @@ fn a_day_without_drift() {
         let mut next = [None, None];
         for k in (start..start + day).map(GopId) {
             for (track, next) in [&picture, &sound].into_iter().zip(&mut next) {
-                let bytes = segment(track, k, &plain(track, k), &marks(), false, None).unwrap();
-                let facts = inspect::segment(&bytes, None).unwrap();
+                let bytes = segment(track, k, &plain(track, k), &marks(), false, None).expect("is sound");
+                let facts = inspect::segment(&bytes, None).expect("is sound");
                 assert!(next.is_none_or(|next| next == facts.tfdt()));
                 *next = Some(facts.tfdt() + facts.duration());
                 // Exact: tfdt - k x d, in units of 1 / (timescale x 1000).
@@ -134,9 +134,12 @@ fn a_day_without_drift() {
 fn init_reads_back() {
     let grid = grid(30_000, 1001, 60);
     let track = video(0, rendition("v", 1280, 720, 3_000_000, grid), avcc());
-    let facts = inspect::init(&init(&track, "0123abcd").unwrap()).unwrap();
+    let facts = inspect::init(&init(&track, "0123abcd").expect("is sound")).expect("is sound");
     assert_eq!(facts.findings, vec![]);
-    assert_eq!((facts.timescale, facts.codecs.as_str(), &facts.entry, facts.btrt, facts.edit_list), (30_000, "avc1.64001f", b"avc1", Some((3_000_000, 3_300_000)), false));
+    assert_eq!(
+        (facts.timescale, facts.codecs.as_str(), &facts.entry, facts.btrt, facts.edit_list),
+        (30_000, "avc1.64001f", b"avc1", Some((3_000_000, 3_300_000)), false)
+    );
     assert_eq!(facts.class.as_deref(), Some("0123abcd"));
     assert_eq!(facts.brands, [b"cmfc", b"iso6", b"cmfc", b"cmf2", b"cfhd"].map(|b| *b));
     let colour = Some(inspect::Colour { primaries: 1, transfer: 1, matrix: 1, full_range: false });
@@ -144,7 +147,7 @@ fn init_reads_back() {
     assert_eq!((width, height, read, pasp, nal_length, parameter_sets.len()), (1280, 720, colour, Some((1, 1)), Some(4), 2));
 
     let track = audio(0, "a", 128_000, grid, "deu", ASC.to_vec());
-    let facts = inspect::init(&init(&track, "0123abcd").unwrap()).unwrap();
+    let facts = inspect::init(&init(&track, "0123abcd").expect("is sound")).expect("is sound");
     assert_eq!(facts.findings, vec![]);
     assert_eq!((facts.timescale, facts.codecs.as_str(), facts.language.as_str(), facts.btrt), (48_000, "mp4a.40.2", "deu", Some((128_000, 140_800))));
     assert_eq!(facts.media, Media::Audio { channels: 2, sample_rate: 48_000, config: ASC.to_vec() });
@@ -156,9 +159,9 @@ fn a_splice_is_a_sync_sample() {
     let mut packets = plain(&track, GopId(7));
     packets[20].idr = true;
     packets[20].data[4] = 0x65;
-    let init = inspect::init(&init(&track, "c").unwrap()).unwrap();
+    let init = inspect::init(&init(&track, "c").expect("is sound")).expect("is sound");
     for chunk in [None, Some(10)] {
-        let facts = inspect::segment(&segment(&track, GopId(7), &packets, &marks(), false, chunk).unwrap(), Some(&init)).unwrap();
+        let facts = inspect::segment(&segment(&track, GopId(7), &packets, &marks(), false, chunk).expect("is sound"), Some(&init)).expect("is sound");
         assert_eq!(facts.idrs(), [0, 20]);
         assert_eq!(facts.findings.iter().map(|f| f.code).collect::<Vec<_>>(), [Code::IdrInside]);
     }
@@ -201,7 +204,10 @@ fn what_no_entry_can_carry_is_refused() {
     assert!(refusal(&video(0, rendition("v", 640, 360, 1, grid), trailing)).starts_with("v: avcC of"));
     assert!(refusal(&video(0, rendition("v", 640, 360, 1, grid), vec![1, 2])).starts_with("v: avcC of 2 bytes"));
     assert_eq!(refusal(&video(0, rendition("v", 70_000, 360, 1, grid), avcc())), "v: width 70000: at most 65535");
-    assert_eq!(refusal(&audio(0, "a", 1, grid, "english", ASC.to_vec())), "a: language \"english\": three lower-case letters of ISO 639-2 are accepted, und where unknown");
+    assert_eq!(
+        refusal(&audio(0, "a", 1, grid, "english", ASC.to_vec())),
+        "a: language \"english\": three lower-case letters of ISO 639-2 are accepted, und where unknown"
+    );
     assert_eq!(refusal(&audio(0, "a", 1, grid, "eng", vec![])), "a: AudioSpecificConfig of 0 bytes: 2 to 64 are accepted");
     let error = init(&audio(0, "a", 1, grid, "eng", ASC.to_vec()), &"x".repeat(65)).expect_err("is refused").to_string();
     assert_eq!(error, "the class has 65 bytes; at most 64 are accepted");
@@ -210,10 +216,10 @@ fn what_no_entry_can_carry_is_refused() {
 #[test]
 fn ntp_is_exact() {
     // 2026-01-01T00:00:00Z is NTP second 3,976,214,400; half a second is 2^31.
-    assert_eq!(ntp("2026-01-01T00:00:00.5Z".parse().unwrap()), 3_976_214_400 << 32 | 1 << 31);
+    assert_eq!(ntp("2026-01-01T00:00:00.5Z".parse().expect("is sound")), (3_976_214_400 << 32) | (1 << 31));
     // Era 1 begins at 2036-02-07T06:28:16Z.
-    assert_eq!(ntp("2036-02-07T06:28:16Z".parse().unwrap()), 0);
-    assert_eq!(ntp(Rate::new(30_000, 1001).unwrap().period()), 2_208_988_800 << 32 | (1001u64 << 32) / 30_000);
+    assert_eq!(ntp("2036-02-07T06:28:16Z".parse().expect("is sound")), 0);
+    assert_eq!(ntp(Rate::new(30_000, 1001).expect("is sound").period()), (2_208_988_800 << 32) | ((1001u64 << 32) / 30_000));
 }
 
 /// The bytes of one small segment, so that a change of layout is a decision.
@@ -223,7 +229,7 @@ fn golden_segment() {
     let track = video(0, rendition("v", 640, 360, 2_000_000, grid(30_000, 1001, 60)), avcc());
     let order: Vec<u32> = std::iter::once(0).chain((0..59).map(|i| if i % 2 == 0 { i + 2 } else { i })).map(|s: u32| s.min(59)).collect();
     let packets = gop(&track, GopId(850_000_000), &order, &[100, 20, 30]);
-    let bytes = segment(&track, GopId(850_000_000), &packets, &marks(), false, Some(15)).unwrap();
+    let bytes = segment(&track, GopId(850_000_000), &packets, &marks(), false, Some(15)).expect("is sound");
     let hash = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect::<String>();
     assert_eq!((bytes.len(), hash.as_str()), (4401, "2cd128c9401bd1a8cc6171855048849cca914047dcd94718358ad0ad18385e12"));
 }

@@ -61,7 +61,10 @@ impl Publisher {
         let Some(grid) = specs.first().map(TrackSpec::grid) else { return Err(MuxError::Tracks("there are none; at least one is needed".into())) };
         for (i, spec) in specs.iter().enumerate() {
             if spec.id != TrackId(i) || spec.grid() != grid || specs.iter().take(i).any(|other| other.name == spec.name) {
-                return Err(MuxError::Tracks(format!("{} (id {}) is at place {i}: ids in order, names that differ and one grid are accepted", spec.name, spec.id.0)));
+                return Err(MuxError::Tracks(format!(
+                    "{} (id {}) is at place {i}: ids in order, names that differ and one grid are accepted",
+                    spec.name, spec.id.0
+                )));
             }
         }
         let target = hls::target_duration(&specs);

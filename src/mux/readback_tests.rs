@@ -51,10 +51,7 @@ fn published(rate: &str, chunk_slots: Option<u32>, first: GopId) -> (tempfile::T
     let (num, den) = rate.split_once('/').map_or((rate, "1"), |r| r);
     let grid = grid(num.parse().expect("number"), den.parse().expect("number"), 60);
     let (pictures, sound) = (demux(&source, Type::Video), demux(&source, Type::Audio));
-    let tracks = vec![
-        video(0, rendition("v", 320, 180, 1_000_000, grid), pictures.config.clone()),
-        audio(1, "a", 96_000, grid, "eng", sound.config.clone()),
-    ];
+    let tracks = vec![video(0, rendition("v", 320, 180, 1_000_000, grid), pictures.config.clone()), audio(1, "a", 96_000, grid, "eng", sound.config.clone())];
     let mut input = messages(&tracks[0], &pictures, first);
     input.extend(messages(&tracks[1], &sound, first));
     let frames = sound.units.len();
@@ -65,7 +62,11 @@ fn published(rate: &str, chunk_slots: Option<u32>, first: GopId) -> (tempfile::T
 }
 
 fn concatenated(dir: &Path, track: &str) -> String {
-    let mut names: Vec<_> = std::fs::read_dir(dir.join(track)).expect("a folder").map(|e| e.expect("an entry").path()).filter(|p| p.extension().is_some_and(|e| e == "m4s")).collect();
+    let mut names: Vec<_> = std::fs::read_dir(dir.join(track))
+        .expect("a folder")
+        .map(|e| e.expect("an entry").path())
+        .filter(|p| p.extension().is_some_and(|e| e == "m4s"))
+        .collect();
     names.sort();
     let mut bytes = std::fs::read(dir.join(track).join("init.mp4")).expect("an init");
     names.iter().for_each(|p| bytes.extend(std::fs::read(p).expect("a segment")));
@@ -117,7 +118,8 @@ fn ffmpeg_plays_the_playlists() {
     let main = main.to_str().expect("UTF-8");
     let count = |path: &str, what: &str| {
         let select = what.to_owned() + ":0";
-        let text = ffmpeg(&["ffprobe", "-v", "error", "-select_streams", &select, "-count_frames", "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0", path]);
+        let text =
+            ffmpeg(&["ffprobe", "-v", "error", "-select_streams", &select, "-count_frames", "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0", path]);
         text.lines().next().expect("a line").trim_end_matches(',').parse::<usize>().expect("a number")
     };
     assert_eq!((count(main, "v"), count(main, "a")), (200, frames));

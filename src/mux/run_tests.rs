@@ -24,7 +24,14 @@ impl Out {
 
     pub fn counts<const N: usize>(&self, names: &str) -> [u64; N] {
         let c = &self.counts;
-        let all = [("findings", &c.findings), ("undecodable", &c.undecodable), ("gaps", &c.gaps), ("over_cap", &c.over_cap), ("stale", &c.stale), ("segments", &c.segments)];
+        let all = [
+            ("findings", &c.findings),
+            ("undecodable", &c.undecodable),
+            ("gaps", &c.gaps),
+            ("over_cap", &c.over_cap),
+            ("stale", &c.stale),
+            ("segments", &c.segments),
+        ];
         let counts: Vec<u64> = names.split(' ').map(|n| all.iter().find(|(name, _)| *name == n).expect("a count").1.load(Relaxed)).collect();
         counts.try_into().expect("as many as asked for")
     }
@@ -68,7 +75,9 @@ pub fn outcome(tracks: Vec<TrackSpec>, settings: Settings, input: Vec<ToMux>) ->
     let mut files = BTreeMap::new();
     for item in &items {
         match item {
-            Publish::Init { path, bytes } | Publish::Segment { path, bytes, .. } | Publish::Text { path, bytes } => drop(files.insert(path.clone(), bytes.to_vec())),
+            Publish::Init { path, bytes } | Publish::Segment { path, bytes, .. } | Publish::Text { path, bytes } => {
+                drop(files.insert(path.clone(), bytes.to_vec()))
+            }
             Publish::Remove { path } => assert!(files.remove(path).is_some(), "{path} is removed, but was never there"),
         }
     }
@@ -125,8 +134,22 @@ fn everything_in_its_order() {
     assert_eq!(
         out.paths(),
         [
-            "v/init.mp4", "a/init.mp4", "v/10.m4s", "v/media.m3u8", "a/10.m4s", "a/media.m3u8", "main.m3u8", "manifest.mpd", "v/11.m4s", "v/media.m3u8", "a/11.m4s",
-            "a/media.m3u8", "manifest.mpd", "v/media.m3u8", "a/media.m3u8", "manifest.mpd"
+            "v/init.mp4",
+            "a/init.mp4",
+            "v/10.m4s",
+            "v/media.m3u8",
+            "a/10.m4s",
+            "a/media.m3u8",
+            "main.m3u8",
+            "manifest.mpd",
+            "v/11.m4s",
+            "v/media.m3u8",
+            "a/11.m4s",
+            "a/media.m3u8",
+            "manifest.mpd",
+            "v/media.m3u8",
+            "a/media.m3u8",
+            "manifest.mpd"
         ]
     );
     assert!(out.text("v/media.m3u8").ends_with("11.m4s\n#EXT-X-ENDLIST\n") && out.text("a/media.m3u8").ends_with("#EXT-X-ENDLIST\n"));
@@ -157,7 +180,9 @@ fn a_queue_that_closes_is_a_failure() {
 fn numbers_rise_whatever_the_lanes_do() {
     let t = tracks();
     let (late, early) = (packets(&t[0], 10, 0), whole(&t[0], 11));
-    let input = [late[..20].to_vec(), early, late[20..].to_vec(), vec![done(&t[0], 10)], whole(&t[0], 12), vec![end(&t[0], End::Leaving), end(&t[1], End::Leaving)]].concat();
+    let input =
+        [late[..20].to_vec(), early, late[20..].to_vec(), vec![done(&t[0], 10)], whole(&t[0], 12), vec![end(&t[0], End::Leaving), end(&t[1], End::Leaving)]]
+            .concat();
     assert_eq!(publish(tracks(), settings(), input).expect("muxes").segments("v"), [10, 11, 12]);
 }
 
@@ -226,7 +251,8 @@ fn a_lost_number_is_not_waited_for_without_end() {
 #[test]
 fn a_window_slides_and_what_left_it_is_removed_later() {
     let t = tracks();
-    let input = [(10..30).flat_map(|k| [whole(&t[0], k), whole(&t[1], k)].concat()).collect(), vec![end(&t[0], End::Leaving), end(&t[1], End::Leaving)]].concat();
+    let input =
+        [(10..30).flat_map(|k| [whole(&t[0], k), whole(&t[1], k)].concat()).collect(), vec![end(&t[0], End::Leaving), end(&t[1], End::Leaving)]].concat();
     let out = publish(tracks(), Settings { window: Window::Last(Seconds::whole(7)), ..settings() }, input).expect("muxes");
     let playlist = out.text("v/media.m3u8");
     assert_eq!(numbers(&playlist), ["26", "27", "28", "29"]);
@@ -240,7 +266,11 @@ fn a_window_slides_and_what_left_it_is_removed_later() {
 #[test]
 fn a_restart_goes_on_from_what_is_stored() {
     let t = tracks();
-    let stored = vec![("v".to_owned(), vec![GopId(10), GopId(11), GopId(13)]), ("a".to_owned(), vec![GopId(12), GopId(10), GopId(11)]), ("gone".to_owned(), vec![GopId(1)])];
+    let stored = vec![
+        ("v".to_owned(), vec![GopId(10), GopId(11), GopId(13)]),
+        ("a".to_owned(), vec![GopId(12), GopId(10), GopId(11)]),
+        ("gone".to_owned(), vec![GopId(1)]),
+    ];
     let input = [whole(&t[0], 13), whole(&t[0], 16), whole(&t[1], 16), vec![end(&t[0], End::Leaving), end(&t[1], End::Leaving)]].concat();
     let out = publish(tracks(), Settings { stored, ..settings() }, input).expect("muxes");
     assert_eq!((out.segments("v"), out.segments("a")), (vec![16], vec![16]));
