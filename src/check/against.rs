@@ -21,6 +21,8 @@ pub struct Side<'a> {
     pub tracks: &'a [(Track, TrackMedia)],
     /// Classes of the workers that made it.
     pub classes: &'a BTreeSet<String>,
+    /// Its multivariant playlist.
+    pub main: &'a str,
 }
 
 /// How two segments of one number compare.
@@ -55,6 +57,11 @@ pub fn compare(a: &Side, b: &Side, ledger: &mut Ledger) -> TwinReport {
     for name in ours.symmetric_difference(&theirs) {
         let missing = if ours.contains(name) { &b.name } else { &a.name };
         ledger.error(TWIN, &Place::track(name), format!("the track is missing in {missing}"));
+    }
+    ledger.checked(TWIN, 1);
+    if a.main != b.main {
+        let line = a.main.lines().zip(b.main.lines()).take_while(|(x, y)| x == y).count() + 1;
+        ledger.error(TWIN, &Place::file("main.m3u8"), format!("the multivariant playlists differ from line {line} on; twins of one plan write the same"));
     }
     for (track, media) in a.tracks {
         if let Some((other, other_media)) = b.tracks.iter().find(|(t, _)| t.name == track.name) {

@@ -7,6 +7,9 @@ use ffmpeg::media::Type;
 use std::io::Cursor;
 use std::sync::Once;
 
+/// Largest picture that is decoded: 8192 x 4320. A hostile parameter set may ask for 16 times that, times 16 references.
+pub const MAX_PIXELS: u64 = 8192 * 4320;
+
 /// What came out of a decoder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decoded {
@@ -40,15 +43,16 @@ pub fn segment(init: &[u8], segment: &[u8]) -> Result<Decoded, String> {
     let Some((index, parameters)) = input.streams().next().map(|s| (s.index(), s.parameters())) else {
         return Err("libav finds no stream".to_owned());
     };
-    let kind = parameters.medium();
+    let (kind, id) = (parameters.medium(), parameters.id());
     let mut decoder = ffmpeg::codec::Context::from_parameters(parameters).map_err(|e| e.to_string())?.decoder();
     decoder.check(Check::EXPLODE | Check::CAREFUL | Check::BITSTREAM | Check::BUFFER);
-    let mut decoder = match kind {
-        Type::Video => decoder.video().map(|d| d.0),
-        Type::Audio => decoder.audio().map(|d| d.0),
-        _ => return Err("libav finds neither pictures nor sound".to_owned()),
+    if kind != Type::Video && kind != Type::Audio {
+        return Err("libav finds neither pictures nor sound".to_owned());
     }
-    .map_err(|e| format!("libav does not open a decoder: {e}"))?;
+    let mut limits = ffmpeg::Dictionary::new();
+    limits.set("max_pixels", &MAX_PIXELS.to_string());
+    let Some(codec) = ffmpeg::decoder::find(id) else { return Err(format!("libav has no decoder for {id:?}")) };
+    let mut decoder = decoder.open_as_with(codec, limits).map_err(|e| format!("libav does not open a decoder: {e}"))?;
 
     let mut decoded = Decoded::default();
     let mut packet = ffmpeg::Packet::empty();

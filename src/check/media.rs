@@ -23,6 +23,8 @@ pub struct Track {
     pub init_bytes: Vec<u8>,
     /// What is in it.
     pub init: InitFacts,
+    /// Whether a decoder may be let loose on its segments.
+    pub decodable: bool,
 }
 
 impl Track {
@@ -112,7 +114,7 @@ pub fn measure(tree: &Tree, track: &Track, numbers: &[i64], slot: Option<Seconds
     let mut media = TrackMedia::default();
     let mut bucket: Option<(Bucket, u64)> = None;
     for batch in numbers.chunks(BATCH) {
-        let outcomes: Vec<Outcome> = batch.par_iter().map(|number| examine(tree, track, *number, slot, decode)).collect();
+        let outcomes: Vec<Outcome> = batch.par_iter().map(|number| examine(tree, track, *number, slot, decode && track.decodable)).collect();
         for outcome in outcomes {
             ledger.absorb(outcome.ledger);
             let Some(read) = outcome.read else { continue };

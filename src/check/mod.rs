@@ -99,6 +99,7 @@ struct Checked {
     tracks: Vec<Known>,
     slot: Option<Seconds>,
     classes: BTreeSet<String>,
+    main: Option<String>,
 }
 
 /// The whole of it, in order: names, initialisation segments, manifest, segments, time, playlists.
@@ -137,6 +138,9 @@ fn check(target: &Path, options: Options, ledger: &mut Ledger) -> Result<Checked
         tracks.iter().for_each(|(track, media)| timeline::track(track, media, slot, ended(&track.name), ledger));
     }
     timeline::sequences(&tracks, ledger);
+    if !lists.is_empty() && lists.iter().all(|(_, list)| list.ended) {
+        timeline::ends(&tracks, ledger);
+    }
     for set in mpd.as_ref().map_or_else(|| by_kind(&tracks), dash::sets) {
         timeline::switching_set(&set, &tracks, ledger);
     }
@@ -154,7 +158,7 @@ fn check(target: &Path, options: Options, ledger: &mut Ledger) -> Result<Checked
     if classes.len() > 1 {
         ledger.note(TWIN, &Place::tree(), format!("workers of {} classes made this tree; their segments need not be equal", classes.len()));
     }
-    Ok(Checked { tree, tracks, slot, classes })
+    Ok(Checked { tree, tracks, slot, classes, main })
 }
 
 /// Every media playlist against its track, then against each other, then the multivariant playlist.
@@ -200,7 +204,7 @@ fn first_slot(tree: &Tree, tracks: &[Track]) -> Option<Seconds> {
 
 impl Checked {
     fn side(&self, target: &Path) -> Side<'_> {
-        Side { name: target.display().to_string(), tree: &self.tree, tracks: &self.tracks, classes: &self.classes }
+        Side { name: target.display().to_string(), tree: &self.tree, tracks: &self.tracks, classes: &self.classes, main: self.main.as_deref().unwrap_or("") }
     }
 
     fn track_report(&self, known: &Known) -> TrackReport {
@@ -217,7 +221,7 @@ impl Checked {
         };
         let duration = Seconds::new(i128::try_from(ticks).unwrap_or(i128::MAX >> 32), track.init.timescale.max(1).into());
         TrackReport {
-            name: track.name.clone(),
+            name: report::quote(track.name.clone()),
             codecs: track.init.codecs.clone(),
             shape,
             rate,

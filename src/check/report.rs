@@ -8,6 +8,8 @@ use std::fmt::{self, Display};
 const MAX_KEPT: u64 = 100;
 /// Longest value quoted in a finding, in characters.
 const MAX_QUOTE: usize = 200;
+/// Longest finding, in characters.
+const MAX_TEXT: usize = 1000;
 
 /// The line of findings about the layout of the tree, which no conformance line has.
 pub const LAYOUT: u8 = 0;
@@ -82,7 +84,7 @@ impl Place {
 
     /// A track.
     pub fn track(name: &str) -> Place {
-        Place { track: Some(name.to_owned()), ..Place::default() }
+        Place { track: Some(quote(name.to_owned())), ..Place::default() }
     }
 
     /// A segment of it.
@@ -205,7 +207,8 @@ impl Ledger {
         self.tallies.entry(line).or_default().not_applicable.get_or_insert(why.into());
     }
 
-    fn push(&mut self, finding: Finding) {
+    fn push(&mut self, mut finding: Finding) {
+        finding.text = clean(&finding.text, MAX_TEXT);
         let tally = self.tallies.entry(finding.line).or_default();
         let count = if finding.severity == Severity::Error { &mut tally.errors } else { &mut tally.notes };
         *count += 1;
@@ -257,14 +260,14 @@ impl Ledger {
     }
 }
 
-/// Text from outside, shortened and without control characters.
-fn quote(text: String) -> String {
-    if text.len() <= MAX_QUOTE && !text.chars().any(char::is_control) {
-        return text;
-    }
-    let clean = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    let mut short: String = text.chars().take(MAX_QUOTE).map(clean).collect();
-    if text.chars().nth(MAX_QUOTE).is_some() {
+/// A value from outside, shortened and without control characters: it ends up in a terminal.
+pub fn quote(text: String) -> String {
+    clean(&text, MAX_QUOTE)
+}
+
+fn clean(text: &str, most: usize) -> String {
+    let mut short: String = text.chars().take(most).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if text.chars().nth(most).is_some() {
         short.push('…');
     }
     short

@@ -168,7 +168,7 @@ fn interlaced_parameter_sets_are_found() {
     let bytes = crate::mux::init(&crate::mux::test_kit::video(0, rendition, clip.config), "c").expect("muxes");
     let init = crate::inspect::init(&bytes).expect("reads");
     let mut ledger = Ledger::default();
-    entry::check(&Track { name: "v".into(), init_bytes: bytes, init }, &mut ledger);
+    entry::check(&Track { name: "v".into(), init_bytes: bytes, init, decodable: true }, &mut ledger);
     let (_, findings) = ledger.finish();
     assert!(findings.iter().any(|f| f.line == 16 && f.text.contains("frame_mbs_only_flag is 0")), "{findings:?}");
 }

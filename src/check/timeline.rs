@@ -128,6 +128,17 @@ fn aligned(segment: &Measured, other: &Measured, place: &Place, name: &str, ledg
     ledger.hold(5, ok, &place, "the duration", segment.ticks, format!("{}, as in {name}, to less than a sample,", other.ticks));
 }
 
+/// Where tracks of an ended event end more than a tenth of a second apart: a player may stall at the end.
+pub fn ends(tracks: &[(Track, TrackMedia)], ledger: &mut Ledger) {
+    let end = |(track, media): &(Track, TrackMedia)| media.segments.last().map(|s| Seconds::new(i128::from(s.tfdt) + i128::from(s.ticks), track.init.timescale.into()));
+    let Some(last) = tracks.iter().filter_map(end).max() else { return };
+    for known in tracks {
+        if let Some(end) = end(known).filter(|end| last - *end > Seconds::TENTH) {
+            ledger.note(2, &Place::track(&known.0.name), format!("it ends at {end} s, {} s before the longest track", last - end));
+        }
+    }
+}
+
 fn kind(track: &Track) -> &'static str {
     if track.video() { "video" } else { "audio" }
 }

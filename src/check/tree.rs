@@ -174,7 +174,7 @@ fn list_track(path: &Path, name: String, budget: &mut usize, ledger: &mut Ledger
     ledger.hold(LAYOUT, legal, &place, "the name", &name, "1 to 64 of a-z, 0-9, \".\", \"_\", \"-\"");
     if let Some(first) = strays.iter().min() {
         let text = format!("{} names are neither init.mp4, media.m3u8 nor a segment number below 2^40, the first is \"{first}\"", strays.len());
-        ledger.note(LAYOUT, &place, text.escape_debug().to_string().replace("\\\"", "\""));
+        ledger.note(LAYOUT, &place, text);
     }
     numbers.sort_unstable();
     Ok(Some(TrackDir { name, numbers }))
