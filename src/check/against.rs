@@ -1,9 +1,10 @@
 //! Two trees: may any segment of one stand in for the same number of the other?
 
+use super::ledger::Ledger;
 use super::locate;
 use super::media::{Track, TrackMedia, times};
-use super::report::{Ledger, Place, TWIN, TwinReport};
-use super::tree::Tree;
+use super::report::{Place, TWIN, TwinReport};
+use super::tree::{ReadError, Tree};
 use crate::inspect;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
@@ -66,7 +67,7 @@ pub fn compare(a: &Side, b: &Side, ledger: &mut Ledger) -> TwinReport {
     for (track, media) in a.tracks {
         if let Some((other, other_media)) = b.tracks.iter().find(|(t, _)| t.name == track.name) {
             init(track, other, &mut twin, ledger);
-            segments(a, b, (track, media), (other, other_media), &mut twin, ledger);
+            segments(a, b, track, other, &mut twin, ledger);
             interleave(&track.name, media, other_media, ledger);
         }
     }
@@ -95,10 +96,12 @@ fn init(a: &Track, b: &Track, twin: &mut TwinReport, ledger: &mut Ledger) {
     }
 }
 
-fn segments(a: &Side, b: &Side, ours: (&Track, &TrackMedia), theirs: (&Track, &TrackMedia), twin: &mut TwinReport, ledger: &mut Ledger) {
-    let (track, media) = ours;
-    let common: Vec<i64> = media.segments.iter().map(|s| s.number).filter(|n| theirs.1.get(*n).is_some()).collect();
-    let (only_ours, only_theirs) = (media.segments.len() - common.len(), theirs.1.segments.len() - common.len());
+fn segments(a: &Side, b: &Side, track: &Track, other: &Track, twin: &mut TwinReport, ledger: &mut Ledger) {
+    // By name, not by what could be read: a file that is broken in one tree is a difference.
+    let numbers = |side: &'_ Side, name: &str| side.tree.track(name).map_or(Vec::new(), |dir| dir.numbers.clone());
+    let (here, there) = (numbers(a, &track.name), numbers(b, &track.name));
+    let common: Vec<i64> = here.iter().copied().filter(|n| there.binary_search(n).is_ok()).collect();
+    let (only_ours, only_theirs) = (here.len() - common.len(), there.len() - common.len());
     twin.common += common.len() as u64;
     twin.only_target += only_ours as u64;
     twin.only_other += only_theirs as u64;
@@ -106,7 +109,7 @@ fn segments(a: &Side, b: &Side, ours: (&Track, &TrackMedia), theirs: (&Track, &T
         ledger.note(TWIN, &Place::track(&track.name), format!("{only_ours} segments are only in {}, {only_theirs} only in {}", a.name, b.name));
     }
     for batch in common.chunks(BATCH) {
-        let pairs: Vec<Option<Pair>> = batch.par_iter().map(|number| pair(a.tree, b.tree, track, theirs.0, *number)).collect();
+        let pairs: Vec<Option<Pair>> = batch.par_iter().map(|number| pair(a.tree, b.tree, track, other, *number)).collect();
         for pair in pairs.into_iter().flatten() {
             ledger.checked(TWIN, 1);
             judge(&track.name, pair, twin, ledger);
@@ -136,12 +139,23 @@ fn judge(name: &str, pair: Pair, twin: &mut TwinReport, ledger: &mut Ledger) {
     ledger.error(TWIN, &place, format!("the bytes differ at {difference}, and neither segment is marked"));
 }
 
+/// Nothing where either has gone since its name was read.
 fn pair(a: &Tree, b: &Tree, ours: &Track, theirs: &Track, number: i64) -> Option<Pair> {
-    let (first, second) = (a.segment(&ours.name, number).ok()?, b.segment(&theirs.name, number).ok()?);
+    let broken = |why: String| Some(Pair { number, same: false, marked: false, times: Err(why), difference: None });
+    let (first, second) = match (a.segment(&ours.name, number), b.segment(&theirs.name, number)) {
+        (Ok(first), Ok(second)) => (first, second),
+        (Err(ReadError::Missing), _) | (_, Err(ReadError::Missing)) => return None,
+        (Err(why), _) => return broken(format!("the file in the target cannot be read: {why}")),
+        (_, Err(why)) => return broken(format!("the file in the other tree cannot be read: {why}")),
+    };
     let Some(offset) = locate::first_difference(&first, &second) else {
         return Some(Pair { number, same: true, marked: false, times: Ok(()), difference: None });
     };
-    let (x, y) = (inspect::segment(&first, Some(&ours.init)).ok()?, inspect::segment(&second, Some(&theirs.init)).ok()?);
+    let (x, y) = match (inspect::segment(&first, Some(&ours.init)), inspect::segment(&second, Some(&theirs.init))) {
+        (Ok(x), Ok(y)) => (x, y),
+        (Err(why), _) => return broken(format!("the boxes in the target cannot be read: {why}")),
+        (_, Err(why)) => return broken(format!("the boxes in the other tree cannot be read: {why}")),
+    };
     let marked = [&x, &y].iter().any(|f| f.marks.as_ref().is_some_and(|m| m.repeats > 0 || m.fillers > 0));
     let compared = match (times(&x), times(&y)) {
         _ if x.tfdt() != y.tfdt() => Err(format!("tfdt is {} and {}", x.tfdt(), y.tfdt())),
@@ -161,7 +175,14 @@ fn interleave(name: &str, a: &TrackMedia, b: &TrackMedia, ledger: &mut Ledger) {
             if let Some(next) = segment.number.checked_add(1).and_then(|n| to.get(n)) {
                 let end = i128::from(segment.tfdt) + i128::from(segment.ticks);
                 let place = Place::track(name).segment(next.number);
-                ledger.hold(TWIN, i128::from(next.tfdt) == end, &place, "tfdt after the other tree's segment", next.tfdt, format!("{end}, where that one ends,"));
+                ledger.hold(
+                    TWIN,
+                    i128::from(next.tfdt) == end,
+                    &place,
+                    "tfdt after the other tree's segment",
+                    next.tfdt,
+                    format!("{end}, where that one ends,"),
+                );
             }
         }
     }

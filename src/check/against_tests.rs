@@ -81,3 +81,14 @@ fn a_shifted_grid_is_no_twin() {
     let report = compare(&good(&Recipe::default()), &good(&Recipe { first: FIRST + 1, ..Recipe::default() }));
     assert!(!twin(&report).interchangeable, "the same pictures a slot later are other segments");
 }
+
+#[test]
+fn a_broken_file_on_either_side_is_a_difference() {
+    let a = good(&Recipe::default());
+    let mut b = a.clone();
+    b.get_mut(&format!("avc-90p/{}.m4s", FIRST + 1)).expect("is there").truncate(3000);
+    for (report, side) in [(compare(&a, &b), "other tree"), (compare(&b, &a), "target")] {
+        assert!(!twin(&report).interchangeable, "{report}");
+        assert!(report.findings.iter().any(|f| f.line == TWIN && f.text.starts_with(&format!("the boxes in the {side} cannot be read"))), "{report}");
+    }
+}

@@ -1,7 +1,8 @@
 //! The DASH side of a tree: the manifest's clock, template and descriptions, against the segments (lines 15, 21 to 25).
 
+use super::ledger::Ledger;
 use super::media::{Track, TrackMedia};
-use super::report::{Ledger, Place};
+use super::report::Place;
 use super::variants::{Known, Rates, bandwidth};
 use super::{guarded, timeline};
 use crate::inspect::Media;
@@ -109,7 +110,14 @@ fn clock(mpd: &MPD, tracks: &[Known], ended: Option<bool>, place: &Place, ledger
     if let Some(start) = ledger.present(21, place, "MPD@availabilityStartTime", mpd.availabilityStartTime) {
         let delay = Seconds::whole(start.timestamp()) + Seconds::from_nanos(i128::from(start.timestamp_subsec_nanos()));
         let ok = delay >= Seconds::ZERO && delay <= Seconds::whole(MAX_DELAY);
-        ledger.hold(21, ok, place, "MPD@availabilityStartTime", delay.to_rfc3339(), format!("1970-01-01T00:00:00Z plus the publishing delay, at most {MAX_DELAY} s,"));
+        ledger.hold(
+            21,
+            ok,
+            place,
+            "MPD@availabilityStartTime",
+            delay.to_rfc3339(),
+            format!("1970-01-01T00:00:00Z plus the publishing delay, at most {MAX_DELAY} s,"),
+        );
     }
     if !is_static {
         for (name, value) in [("timeShiftBufferDepth", mpd.timeShiftBufferDepth), ("minimumUpdatePeriod", mpd.minimumUpdatePeriod)] {
@@ -126,13 +134,28 @@ fn clock(mpd: &MPD, tracks: &[Known], ended: Option<bool>, place: &Place, ledger
     let over = mpd.mediaPresentationDuration;
     if let Some(ended) = ended {
         let text = |e| if e { "there" } else { "absent" };
-        ledger.hold(21, over.is_some() == ended, place, "MPD@mediaPresentationDuration", text(over.is_some()), format!("{}, as EXT-X-ENDLIST is,", text(ended)));
+        ledger.hold(
+            21,
+            over.is_some() == ended,
+            place,
+            "MPD@mediaPresentationDuration",
+            text(over.is_some()),
+            format!("{}, as EXT-X-ENDLIST is,", text(ended)),
+        );
     }
-    let end = tracks.iter().filter_map(|(t, m)| m.segments.last().map(|s| Seconds::new(i128::from(s.tfdt) + i128::from(s.ticks), t.init.timescale.into()))).max();
+    let end =
+        tracks.iter().filter_map(|(t, m)| m.segments.last().map(|s| Seconds::new(i128::from(s.tfdt) + i128::from(s.ticks), t.init.timescale.into()))).max();
     if let (Some(over), Some(end)) = (over, end) {
         let over = Seconds::new(i128::try_from(over.as_nanos()).unwrap_or(0), 1_000_000_000);
         // Audio frames do not end where pictures do: 2048 samples at 44.1 kHz are 46 ms.
-        ledger.hold(21, (over - end).abs() < Seconds::TENTH, place, "MPD@mediaPresentationDuration", over, format!("{end} (the end of the last segment), to 0.1 s,"));
+        ledger.hold(
+            21,
+            (over - end).abs() < Seconds::TENTH,
+            place,
+            "MPD@mediaPresentationDuration",
+            over,
+            format!("{end} (the end of the last segment), to 0.1 s,"),
+        );
     }
 }
 

@@ -1,9 +1,9 @@
 //! A segment on its own, through libav: demuxed and decoded with nothing but its initialisation segment before it.
 
-use ffmpeg_next as ffmpeg;
 use ffmpeg::codec::decoder::Check;
 use ffmpeg::format::context::StreamIo;
 use ffmpeg::media::Type;
+use ffmpeg_next as ffmpeg;
 use std::io::Cursor;
 use std::sync::Once;
 

@@ -1,9 +1,10 @@
 //! Initialisation segments: what the sample entry says, and whether the parameter sets say the same (lines 3, 4, 6, 7, 8, 9, 16, 17).
 
-use super::guarded;
 use super::decode::MAX_PIXELS;
+use super::guarded;
+use super::ledger::Ledger;
 use super::media::{Track, line};
-use super::report::{Ledger, Place};
+use super::report::Place;
 use super::tree::Tree;
 use crate::inspect::{self, Colour, InitFacts, Media};
 use crate::time::Rate;
@@ -67,7 +68,14 @@ fn decodable(init: &InitFacts) -> bool {
 /// The parameter sets of AVC: there, progressive, and saying what the sample entry says.
 fn avc(place: &Place, size: (u16, u16), colour: Option<Colour>, pasp: Option<(u32, u32)>, sets: &[Vec<u8>], ledger: &mut Ledger) {
     let of = |kind: u8| sets.iter().filter(move |s| s.first().is_some_and(|b| b & 0x1f == kind));
-    ledger.hold(9, of(7).next().is_some() && of(8).next().is_some(), place, "avcC", format!("{} SPS and {} PPS", of(7).count(), of(8).count()), "at least one of each");
+    ledger.hold(
+        9,
+        of(7).next().is_some() && of(8).next().is_some(),
+        place,
+        "avcC",
+        format!("{} SPS and {} PPS", of(7).count(), of(8).count()),
+        "at least one of each",
+    );
     for (i, nal) in of(7).enumerate() {
         let place = place.clone().at(format!("init.mp4 avcC SPS {i}"));
         let Some((sps, (width, height))) = ledger.present(9, &place, "a sequence parameter set that can be parsed", sps(nal)) else { continue };

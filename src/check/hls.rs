@@ -1,8 +1,9 @@
 //! The HLS side of a tree: the multivariant playlist and the media playlists, against the segments themselves (lines 12 to 15, 17 to 20).
 
+use super::ledger::Ledger;
 use super::media::{Track, TrackMedia};
 use super::playlist::{self, Entry};
-use super::report::{Ledger, Place};
+use super::report::Place;
 use super::timeline;
 use super::tree::{TrackDir, number};
 use crate::time::Seconds;
@@ -60,7 +61,14 @@ pub fn media(text: &str, subject: &Subject, independent: bool, ledger: &mut Ledg
     }
     ledger.hold(12, list.independent || independent, &place, "EXT-X-INDEPENDENT-SEGMENTS", "absent", "there, here or in main.m3u8,");
     let map = list.maps.first();
-    ledger.hold(12, map.is_some_and(|(_, uri, before)| *uri == "init.mp4" && *before == 0), &place, "EXT-X-MAP", map.map_or("absent", |m| m.1), "init.mp4, before the first segment,");
+    ledger.hold(
+        12,
+        map.is_some_and(|(_, uri, before)| *uri == "init.mp4" && *before == 0),
+        &place,
+        "EXT-X-MAP",
+        map.map_or("absent", |m| m.1),
+        "init.mp4, before the first segment,",
+    );
     ledger.hold(17, list.maps.len() < 2, &place, "the number of EXT-X-MAP", list.maps.len(), "1");
     ledger.checked(17, 1);
     for line in &list.discontinuities {
@@ -79,7 +87,14 @@ pub fn media(text: &str, subject: &Subject, independent: bool, ledger: &mut Ledg
         let place = at(entry.line);
         let due = first.and_then(|f| f.checked_add(index as i64));
         let named = number(entry.uri);
-        ledger.hold(13, named.is_some() && (named == due || due.is_none()), &place, "the segment", entry.uri, due.map_or("a segment number".to_owned(), |n| format!("{n}.m4s")));
+        ledger.hold(
+            13,
+            named.is_some() && (named == due || due.is_none()),
+            &place,
+            "the segment",
+            entry.uri,
+            due.map_or("a segment number".to_owned(), |n| format!("{n}.m4s")),
+        );
         let Some(number) = named else { continue };
         listed.entries.insert(number, (entry.duration, entry.date, entry.gap));
         segment(subject, entry, number, target, &place, ledger);
@@ -133,11 +148,25 @@ fn segment(subject: &Subject, entry: &Entry, number: i64, target: Option<u64>, p
     let real = media.get(number);
     if let (Some(duration), Some(real)) = (entry.duration, real.filter(|_| !entry.gap)) {
         let lasts = Seconds::new(real.ticks.into(), timescale.into());
-        ledger.hold(14, (duration - lasts).abs() < Seconds::TWO_MILLIS.over(2), place, "EXTINF", duration, format!("{lasts}, the real duration to a millisecond,"));
+        ledger.hold(
+            14,
+            (duration - lasts).abs() < Seconds::TWO_MILLIS.over(2),
+            place,
+            "EXTINF",
+            duration,
+            format!("{lasts}, the real duration to a millisecond,"),
+        );
     }
     ledger.checked(14, 1);
     if let (Some(duration), Some(target)) = (entry.duration, target) {
-        ledger.hold(14, duration < Seconds::whole(i64::try_from(target).unwrap_or(i64::MAX >> 24)) + Seconds::HALF, place, "EXTINF", duration, format!("less than the target duration, {target}, and half a second"));
+        ledger.hold(
+            14,
+            duration < Seconds::whole(i64::try_from(target).unwrap_or(i64::MAX >> 24)) + Seconds::HALF,
+            place,
+            "EXTINF",
+            duration,
+            format!("less than the target duration, {target}, and half a second"),
+        );
     }
     let (Some(date), Some(slot)) = (entry.date, slot) else { return };
     // Video: the number's place on the grid. Audio: that, or the first audio frame at or after it.
@@ -154,7 +183,11 @@ fn holes(subject: &Subject, listed: &Listed, place: &Place, ledger: &mut Ledger)
     let count = |f: &dyn Fn(i64) -> bool| subject.dir.numbers.iter().filter(|n| f(**n)).count();
     let (before, after) = (count(&|n| n < *first), count(&|n| n > *last));
     if before + after > 0 {
-        ledger.note(14, place, format!("{before} segments before the first listed one ({first}) and {after} after the last ({last}) are stored but not listed"));
+        ledger.note(
+            14,
+            place,
+            format!("{before} segments before the first listed one ({first}) and {after} after the last ({last}) are stored but not listed"),
+        );
     }
     for (from, to) in subject.dir.holes().filter(|(from, to)| from <= last && to >= first) {
         let (from, to) = (from.max(*first), to.min(*last));
@@ -186,7 +219,14 @@ pub fn variants(lists: &[(&Track, Listed)], ledger: &mut Ledger) {
             let place = Place::track(&track.name).at("media.m3u8");
             ledger.equal(14, &place, "the target duration", list.target, reference.target);
             let ended = |e| if e { "there" } else { "absent" };
-            ledger.hold(13, list.ended == reference.ended, &place, "EXT-X-ENDLIST", ended(list.ended), format!("{}, as in {},", ended(reference.ended), first.name));
+            ledger.hold(
+                13,
+                list.ended == reference.ended,
+                &place,
+                "EXT-X-ENDLIST",
+                ended(list.ended),
+                format!("{}, as in {},", ended(reference.ended), first.name),
+            );
         }
     }
 }

@@ -162,6 +162,8 @@ proptest! {
         let touched = files.iter().any(|(path, bytes)| !path.ends_with(".m3u8") && !path.ends_with(".mpd") && clean[path] != *bytes);
         if touched {
             prop_assert!(!report.clean || report.against.is_some_and(|t| t.excused > 0));
+            let mirrored = run(twin.path(), Some(dir.path()), Options { decode: false }).expect("still a tree").against;
+            prop_assert!(mirrored.is_some_and(|t| !t.interchangeable || t.excused > 0));
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::bucket::Bucket;
 use super::decode::{self, Decoded};
-use super::report::{LAYOUT, Ledger, Place};
+use super::ledger::Ledger;
+use super::report::{LAYOUT, Place};
 use super::tree::{ReadError, Tree};
 use crate::inspect::{self, Code, InitFacts, Media, SegmentFacts};
 use crate::time::Seconds;
@@ -232,7 +233,14 @@ fn weigh(track: &Track, segment: &Measured, slot: Option<Seconds>, place: &Place
         ledger.note(15, place, format!("it has {rate} b/s over {lasts} s, more than the {max} b/s of btrt, but it is less than half a slot"));
         return;
     }
-    ledger.hold(15, rate <= u64::from(max), place, "its bit rate", format!("{rate} b/s ({} bytes of samples in {lasts} s)", segment.payload), format!("at most {max} b/s (btrt)"));
+    ledger.hold(
+        15,
+        rate <= u64::from(max),
+        place,
+        "its bit rate",
+        format!("{rate} b/s ({} bytes of samples in {lasts} s)", segment.payload),
+        format!("at most {max} b/s (btrt)"),
+    );
 }
 
 /// Every unit decodes, at the time that the boxes say.

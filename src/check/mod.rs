@@ -1,21 +1,22 @@
 //! `mezzo check`: does a published tree satisfy the conformance list, and may one of two stand in for the other?
 //!
-//! - `tree`: names and files, bounded; `playlist`: raw lines of a playlist; `report`: findings and their rendering
+//! - `tree`: names and files, bounded; `playlist`: raw lines of a playlist; `ledger`: what was found; `report`: how it is told
 //! - `entry`: initialisation segments; `media`: every segment on its own (`decode`: through libav; `bucket`: its rate); `timeline`: across segments
 //! - `hls`, `variants`, `dash`: the text around them; `against`, `locate`: two trees
 //!
 //! Input is hostile until proven otherwise: everything read is bounded, nothing panics, and what cannot be read is a finding.
 
 mod against;
+#[cfg(test)]
+mod against_tests;
 mod bucket;
 mod dash;
 mod decode;
 mod entry;
-#[cfg(test)]
-mod against_tests;
 mod hls;
 #[cfg(test)]
 mod hostile_tests;
+mod ledger;
 mod locate;
 mod media;
 mod playlist;
@@ -35,11 +36,12 @@ use crate::inspect::Media;
 use crate::time::Seconds;
 use against::Side;
 use hls::{Listed, Subject};
+use ledger::Ledger;
 use media::{Track, TrackMedia};
-use report::{LAYOUT, Ledger, TWIN};
+use report::{LAYOUT, TWIN};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use tree::{Tree, TrackDir};
+use tree::{TrackDir, Tree};
 use variants::{Known, Rates};
 
 /// Most holes listed of a track.
@@ -221,7 +223,7 @@ impl Checked {
         };
         let duration = Seconds::new(i128::try_from(ticks).unwrap_or(i128::MAX >> 32), track.init.timescale.max(1).into());
         TrackReport {
-            name: report::quote(track.name.clone()),
+            name: ledger::quote(track.name.clone()),
             codecs: track.init.codecs.clone(),
             shape,
             rate,

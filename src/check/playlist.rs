@@ -194,9 +194,9 @@ mod tests {
         let media = media(text);
         assert_eq!((media.version, media.target, media.sequence, media.maps.len()), (Some("8"), Some("2"), Some("7"), 1));
         assert_eq!(media.entries[0].date, Some(Seconds::whole(14)));
-        assert_eq!(media.entries.iter().map(|e| (e.line, e.uri, e.duration, e.gap)).collect::<Vec<_>>(), [
-            (8, "7.m4s", Some(Seconds::whole(2)), false),
-            (11, "8.m4s", Some(Seconds::whole(2)), true)
-        ]);
+        assert_eq!(
+            media.entries.iter().map(|e| (e.line, e.uri, e.duration, e.gap)).collect::<Vec<_>>(),
+            [(8, "7.m4s", Some(Seconds::whole(2)), false), (11, "8.m4s", Some(Seconds::whole(2)), true)]
+        );
     }
 }

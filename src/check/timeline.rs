@@ -1,7 +1,8 @@
 //! Across segments and tracks: the epoch grid, contiguity, `mfhd`, switching sets.
 
+use super::ledger::Ledger;
 use super::media::{Measured, Track, TrackMedia};
-use super::report::{Ledger, Place};
+use super::report::Place;
 use crate::time::{Rate, Seconds};
 
 /// Longest slot that is taken for one, in seconds.
@@ -85,7 +86,14 @@ fn sequence(media: &TrackMedia, place: &Place, ledger: &mut Ledger) {
         let steps = (segment.number - a.number) as u32;
         let formula = a.sequence.wrapping_add(steps.wrapping_mul(step));
         ledger.equal(2, &place.clone().segment(segment.number), "mfhd", segment.sequence, formula);
-        ledger.hold(2, segment.chunks <= step, &place.clone().segment(segment.number), "the number of chunks", segment.chunks, format!("at most {step}, by which mfhd grows"));
+        ledger.hold(
+            2,
+            segment.chunks <= step,
+            &place.clone().segment(segment.number),
+            "the number of chunks",
+            segment.chunks,
+            format!("at most {step}, by which mfhd grows"),
+        );
     }
 }
 
@@ -130,7 +138,9 @@ fn aligned(segment: &Measured, other: &Measured, place: &Place, name: &str, ledg
 
 /// Where tracks of an ended event end more than a tenth of a second apart: a player may stall at the end.
 pub fn ends(tracks: &[(Track, TrackMedia)], ledger: &mut Ledger) {
-    let end = |(track, media): &(Track, TrackMedia)| media.segments.last().map(|s| Seconds::new(i128::from(s.tfdt) + i128::from(s.ticks), track.init.timescale.into()));
+    let end = |(track, media): &(Track, TrackMedia)| {
+        media.segments.last().map(|s| Seconds::new(i128::from(s.tfdt) + i128::from(s.ticks), track.init.timescale.into()))
+    };
     let Some(last) = tracks.iter().filter_map(end).max() else { return };
     for known in tracks {
         if let Some(end) = end(known).filter(|end| last - *end > Seconds::TENTH) {

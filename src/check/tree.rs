@@ -1,6 +1,7 @@
 //! Reading a published tree from a directory: names first, files one at a time, everything bounded, no symbolic link followed.
 
-use super::report::{LAYOUT, Ledger, Place};
+use super::ledger::Ledger;
+use super::report::{LAYOUT, Place};
 use std::fs::{self, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
@@ -65,7 +66,11 @@ impl Tree {
         let root = match target.parent() {
             _ if meta.is_dir() => target.to_owned(),
             Some(parent) if target.file_name().is_some_and(|n| n == "main.m3u8") && meta.is_file() => {
-                if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_owned() }
+                if parent.as_os_str().is_empty() {
+                    PathBuf::from(".")
+                } else {
+                    parent.to_owned()
+                }
             }
             _ => return Err(unusable("it is not a directory".to_owned())),
         };

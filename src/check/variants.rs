@@ -1,8 +1,9 @@
 //! The multivariant playlist: are its variants there, complete, and true (line 15)?
 
+use super::ledger::Ledger;
 use super::media::{Track, TrackMedia, bitrate};
 use super::playlist::{self, Attributes, attribute};
-use super::report::{Ledger, Place};
+use super::report::Place;
 use super::timeline;
 use crate::inspect::Media;
 use crate::time::Seconds;
