@@ -1,6 +1,6 @@
 //! Reading segments back: what is in them, and what they break. Shared by the muxer's self-check and `mezzo check`.
 //!
-//! The reader shares no code with the writer, so that one does not repeat the other's mistake. Input is hostile until proven otherwise:
+//! The reader shares no code with the writer (only the names in mezzo's own box), so that one does not repeat the other's mistake. Input is hostile until proven otherwise:
 //! reading takes time and memory in proportion to the bytes, and never panics.
 
 mod boxes;

@@ -3,8 +3,9 @@
 use super::init::{InitFacts, Media};
 use super::segment::{Chunk, SegmentFacts, brand_names};
 use super::{Code, Finding};
-use crate::mux::fragment::ntp;
-use crate::time::Seconds;
+
+/// From the NTP epoch (1900) to 1970, in seconds.
+const NTP_UNIX: u128 = 2_208_988_800;
 
 /// Findings of one kind are listed up to here; more say nothing new.
 const MAX_FINDINGS: usize = 64;
@@ -87,11 +88,17 @@ fn timing(i: usize, chunk: &Chunk, init: Option<&InitFacts>, found: &mut Vec<Fin
         found.push(Finding::new(Code::Prft, text));
     }
     if let Some(timescale) = init.map(|init| init.timescale).filter(|t| *t > 0) {
-        let grid = ntp(Seconds::new(i128::from(chunk.tfdt), i128::from(timescale)));
+        let grid = ntp(chunk.tfdt, timescale);
         if prft.ntp != grid {
             found.push(Finding::new(Code::Prft, format!("chunk {i}: prft says NTP {:#x}; the time of the grid, {grid:#x}, is accepted", prft.ntp)));
         }
     }
+}
+
+/// `time` in a timescale that is not 0, counted from 1970, as NTP: 32.32 fixed point, seconds modulo 2^32, rounded down.
+fn ntp(time: u64, timescale: u32) -> u64 {
+    let scale = u128::from(timescale);
+    (((u128::from(time) + NTP_UNIX * scale) << 32) / scale) as u64
 }
 
 /// Line 1, and one picture to a slot.

@@ -7,7 +7,7 @@ mod align;
 mod dash;
 mod describe;
 mod entries;
-pub(crate) mod fragment;
+mod fragment;
 mod hls;
 mod init;
 mod language;
