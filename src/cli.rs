@@ -1,6 +1,7 @@
 //! The command line: one file per command here, each a function from its arguments to an exit code.
 
 mod args;
+mod check;
 mod feed;
 mod log;
 mod plan;
@@ -81,14 +82,17 @@ pub fn main(cli: &Cli) -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Plan(args) => plan::plan(args),
         Command::Feed(args) => feed::feed(args),
+        Command::Check(args) => return check::check(args).unwrap_or_else(|failure| failed(cli, &failure)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            log::failure(&cli.log, &failure);
-            ExitCode::from(failure.code)
-        }
+        Err(failure) => failed(cli, &failure),
     }
+}
+
+fn failed(cli: &Cli, failure: &Failure) -> ExitCode {
+    log::failure(&cli.log, failure);
+    ExitCode::from(failure.code)
 }
 
 /// Writes what was asked for to stdout. A reader that has left is not a failure.

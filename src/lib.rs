@@ -13,6 +13,7 @@
 //! Stages know queues, never each other; only `pipeline` knows the topology.
 
 pub mod capture;
+pub mod check;
 pub mod class;
 pub mod clock;
 pub mod config;

@@ -1,7 +1,7 @@
 //! Arguments that several commands share, and the table of commands.
 
 use super::log::LogArgs;
-use super::{Failure, feed, plan, run};
+use super::{Failure, check, feed, plan, run};
 use clap::{Args, Parser, Subcommand};
 use mezzo::job::wishes::{LadderWish, PaceWish, SelectWishes, TimelineWishes};
 use mezzo::job::{Anchor, ClockKind, Job, Listen, Span, Text, Window, Wishes};
@@ -32,6 +32,8 @@ pub enum Command {
     Plan(plan::PlanArgs),
     /// Make a live test feed with UTC in every picture, as MPEG-TS over UDP or into a file
     Feed(feed::FeedArgs),
+    /// Check a published tree against the standards, or whether two are interchangeable
+    Check(check::CheckArgs),
 }
 
 /// A job, by file or by flags. Flags win.

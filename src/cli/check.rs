@@ -1,23 +1,34 @@
 //! `mezzo check`: whether what is published is as it must be.
 
+use super::{Failure, print};
 use clap::Args;
+use mezzo::check::{self, Options};
+use std::path::PathBuf;
+use std::process::ExitCode;
 
 /// Arguments of `mezzo check`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
   mezzo check /srv/live
-  mezzo check http://localhost:8080/live/ --json
+  mezzo check /srv/live --json
   mezzo check /srv/a --against /srv/b        whether two workers are interchangeable")]
 pub struct CheckArgs {
-    /// A published tree, or the URL of one
+    /// A published tree: its directory, or its main.m3u8
     #[arg(value_name = "TARGET", env = "MEZZO_TARGET")]
-    pub target: String,
+    pub target: PathBuf,
     /// Another one, made from the same feed, to compare with
     #[arg(long, env = "MEZZO_AGAINST", value_name = "OTHER")]
-    pub against: Option<String>,
+    pub against: Option<PathBuf>,
     /// Print findings as JSON
     #[arg(long, env = "MEZZO_JSON", value_parser = clap::builder::BoolishValueParser::new())]
     pub json: bool,
+}
+
+/// Checks, prints the report, and says by the exit code whether it is clean.
+pub fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
+    let report = check::run(&args.target, args.against.as_deref(), Options::default()).map_err(Failure::wrong)?;
+    print(&if args.json { report.to_json() + "\n" } else { report.to_string() })?;
+    Ok(if report.clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 #[cfg(test)]
@@ -35,7 +46,7 @@ mod tests {
     fn a_target_is_needed_and_another_may_be_given() {
         let parse = |args: &str| Only::try_parse_from(args.split_whitespace()).map(|only| only.check);
         let check = parse("check a --against b --json").expect("legal");
-        assert_eq!((check.target.as_str(), check.against.as_deref(), check.json), ("a", Some("b"), true));
+        assert_eq!((check.target, check.against, check.json), ("a".into(), Some("b".into()), true));
         assert!(parse("check").expect_err("nothing to check").to_string().contains("TARGET"));
     }
 }

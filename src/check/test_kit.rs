@@ -1,0 +1,170 @@
+//! Good trees for the tests: real pictures and sound, through the muxer, on disk.
+
+use super::{Options, Report, run};
+use crate::encode::{Packet, Stats, ToMux};
+use crate::frame::End;
+use crate::job::Window;
+use crate::mux::test_kit::{Clip, audio, demux, ffmpeg, grid, rendition, video};
+use crate::mux::{Settings, TrackSpec};
+use crate::sink::Publish;
+use crate::time::{GopId, Grid, Seconds};
+use ffmpeg_next::media::Type;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+/// First number of every tree.
+pub const FIRST: i64 = 892_000_000;
+
+/// How a tree is made.
+#[derive(Clone)]
+pub struct Recipe {
+    pub first: i64,
+    pub skip: usize,
+    pub class: &'static str,
+    pub window: Window,
+    pub end: End,
+    pub chunk: Option<u32>,
+    /// Segment numbers marked as having repeats.
+    pub marked: Vec<i64>,
+    /// Segment numbers that every track leaves out.
+    pub skipped: Vec<i64>,
+}
+
+impl Default for Recipe {
+    fn default() -> Recipe {
+        let (marked, skipped) = (Vec::new(), Vec::new());
+        Recipe { first: FIRST, skip: 0, class: "0123abcd", window: Window::Whole, end: End::Ended, chunk: None, marked, skipped }
+    }
+}
+
+/// Files by path.
+pub type Files = BTreeMap<String, Vec<u8>>;
+
+struct Source {
+    tracks: Vec<TrackSpec>,
+    clips: Vec<Clip>,
+}
+
+/// 190 pictures in two sizes, and their sound.
+fn source(rate: &str, grid: Grid) -> Source {
+    let dir = tempfile::tempdir().expect("a folder");
+    let encode = |size: &str| {
+        let path = dir.path().join(format!("{size}.mp4"));
+        let picture = format!("testsrc2=size={size}:rate={rate}");
+        let params = format!("keyint={0}:min-keyint={0}:scenecut=0:open-gop=0:bframes=3:vbv-maxrate=600:vbv-bufsize=300", grid.gop_slots);
+        #[rustfmt::skip]
+        ffmpeg(&["ffmpeg", "-v", "error", "-f", "lavfi", "-i", &picture, "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-frames:v", "190", "-shortest",
+            "-c:v", "libx264", "-preset", "veryfast", "-x264-params", &params, "-pix_fmt", "yuv420p", "-c:a", "aac", "-ac", "2", "-b:a", "96k", path.to_str().expect("UTF-8")]);
+        path
+    };
+    let (large, small) = (encode("320x180"), encode("160x90"));
+    let clips = vec![demux(&large, Type::Video), demux(&small, Type::Video), demux(&large, Type::Audio)];
+    let tracks = vec![
+        video(0, rendition("avc-180p", 320, 180, 1_000_000, grid), clips[0].config.clone()),
+        video(1, rendition("avc-90p", 160, 90, 800_000, grid), clips[1].config.clone()),
+        audio(2, "aac-2", 112_000, grid, "eng", clips[2].config.clone()),
+    ];
+    Source { tracks, clips }
+}
+
+static AT_25: LazyLock<Source> = LazyLock::new(|| source("25", grid(25, 1, 50)));
+static AT_2997: LazyLock<Source> = LazyLock::new(|| source("30000/1001", grid(30_000, 1001, 60)));
+
+/// A tree at 25 pictures a second, in slots of 2 s.
+pub fn good(recipe: &Recipe) -> Files {
+    make(&AT_25, recipe)
+}
+
+/// A tree at 30000/1001, in slots of 2.002 s.
+pub fn fractional(recipe: &Recipe) -> Files {
+    make(&AT_2997, recipe)
+}
+
+fn make(source: &Source, recipe: &Recipe) -> Files {
+    let mut input = Vec::new();
+    for (track, clip) in source.tracks.iter().zip(&source.clips) {
+        messages(track, clip, recipe, &mut input);
+    }
+    let settings = Settings {
+        class: recipe.class.into(),
+        publish_delay: Seconds::whole(3),
+        window: recipe.window,
+        chunk_slots: recipe.chunk,
+        not_before: Some(GopId(recipe.first + recipe.skip as i64)),
+        stored: Vec::new(),
+        counts: Arc::default(),
+    };
+    let (to_mux, rx) = crossbeam::channel::unbounded();
+    let (tx, published) = crossbeam::channel::unbounded();
+    input.into_iter().for_each(|m| to_mux.send(m).expect("is open"));
+    crate::mux::run(source.tracks.clone(), settings, rx, tx).expect("muxes");
+    let mut files = Files::new();
+    for item in published {
+        match item {
+            Publish::Init { path, bytes } | Publish::Segment { path, bytes, .. } | Publish::Text { path, bytes } => drop(files.insert(path, bytes.to_vec())),
+            Publish::Remove { path } => drop(files.remove(&path)),
+        }
+    }
+    files
+}
+
+fn messages(track: &TrackSpec, clip: &Clip, recipe: &Recipe, out: &mut Vec<ToMux>) {
+    let (id, mut gop, mut start) = (track.id, GopId(recipe.first), 0);
+    while start < clip.units.len() {
+        let count = (track.units(gop) as usize).min(clip.units.len() - start);
+        let units = &clip.units[start..start + count];
+        let whole = count == track.units(gop) as usize;
+        start += count;
+        let sent = gop.0 >= recipe.first + recipe.skip as i64 && (whole || recipe.end == End::Ended);
+        if sent && recipe.skipped.contains(&gop.0) {
+            out.push(ToMux::Skipped { track: id, gop, why: crate::encode::Why::Late });
+        } else if sent {
+            let base = units.iter().map(|u| u.0).min().expect("not empty");
+            let ticks = units.iter().map(|u| u.0 - base).filter(|d| *d > 0).min().unwrap_or(1);
+            for (i, (pts, key, data)) in units.iter().enumerate() {
+                let place = if track.timescale() == 48_000 { i as i64 } else { (pts - base) / ticks };
+                let packet = Packet { time: track.first_unit(gop) + place, idr: *key, data: data.clone() };
+                out.push(ToMux::Packet { track: id, gop, attempt: 0, packet });
+            }
+            let last = start == clip.units.len() && recipe.end == End::Ended;
+            let repeats = u32::from(recipe.marked.contains(&gop.0));
+            out.push(ToMux::Done { track: id, gop, attempt: 0, stats: Stats { units: count as u32, repeats, last, ..Stats::default() } });
+        }
+        gop = gop.next();
+    }
+    out.push(ToMux::End { track: id, end: recipe.end });
+}
+
+/// Writes a tree.
+pub fn write(files: &Files) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a folder");
+    for (path, bytes) in files {
+        let path = dir.path().join(path);
+        std::fs::create_dir_all(path.parent().expect("has one")).expect("can be made");
+        std::fs::write(path, bytes).expect("can be written");
+    }
+    dir
+}
+
+/// Checks a folder.
+pub fn checked(dir: &Path) -> Report {
+    run(dir, None, Options::default()).expect("is a tree")
+}
+
+/// Writes and checks a tree.
+pub fn report(files: &Files) -> Report {
+    checked(write(files).path())
+}
+
+/// Replaces text in a text file; it must be there.
+pub fn edit(files: &mut Files, path: &str, from: &str, to: &str) {
+    let text = String::from_utf8(files[path].clone()).expect("text");
+    assert!(text.contains(from), "{path} has no {from:?}:\n{text}");
+    files.insert(path.to_owned(), text.replacen(from, to, 1).into_bytes());
+}
+
+/// Where the `nth` box of this type starts, by its name.
+pub fn find(bytes: &[u8], kind: &[u8; 4]) -> usize {
+    bytes.windows(4).position(|w| w == kind).expect("has the box") - 4
+}
