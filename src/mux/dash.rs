@@ -26,16 +26,19 @@ pub struct Extent {
 
 /// The manifest. Everything in it follows from the plan, the grid and `extent`; the host's clock is not asked.
 ///
-/// While the event lasts, and after it, it is dynamic: clients compute numbers from the wall clock. At the end `mediaPresentationDuration` says where that stops.
+/// While the event lasts, and after it, it is dynamic: clients compute numbers from the wall clock, and at the end `mediaPresentationDuration` says where that
+/// stops. Only an event that began at the epoch itself and is over (a file that was not anchored) is static, for nobody's wall clock will ever be there again
+/// (libav would wait for ever). The window and the update period stay in it all the same: scripts count on them.
 pub fn manifest(tracks: &[Described], grid: Grid, publish_delay: Seconds, extent: Extent) -> String {
     let segment = grid.gop_duration();
+    let on_demand = extent.ended.is_some() && extent.first == GopId(0);
     let depth = segment.times(i128::from(extent.last.0 - extent.first.0 + 1));
     let longest = tracks.iter().map(|t| t.spec.longest()).max().unwrap_or(segment);
     let milliseconds = |span: Seconds| span.ceil_ticks(1000) as f64;
     let mpd = MPD {
         xmlns: Some("urn:mpeg:dash:schema:mpd:2011".into()),
         profiles: Some("urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash:profile:cmaf:2019".into()),
-        mpdtype: Some("dynamic".into()),
+        mpdtype: Some(if on_demand { "static" } else { "dynamic" }.into()),
         availabilityStartTime: date(publish_delay),
         publishTime: date(grid.gop_time(extent.last.next()) + publish_delay),
         mediaPresentationDuration: extent.ended.map(|(end, _)| end.to_duration()),

@@ -162,7 +162,7 @@ fn manifest_of_an_event_that_is_over() {
     assert!(text.contains("timeShiftBufferDepth=\"PT1M0.06S\"") && text.contains("minimumUpdatePeriod=\"PT2.002S\""), "{text}");
     assert_eq!(text.matches("endNumber=\"850000029\"").count(), 2);
     let file = manifest(&described(), ntsc(), Seconds::whole(3), Extent { first: GopId(0), last: GopId(9), ended: Some((Seconds::whole(20), GopId(9))) });
-    assert!(file.contains(" type=\"dynamic\" ") && file.contains("timeShiftBufferDepth") && file.contains("minimumUpdatePeriod"), "{file}");
+    assert!(file.contains(" type=\"static\" ") && file.contains("timeShiftBufferDepth") && file.contains("minimumUpdatePeriod"), "{file}");
 }
 
 /// Where a GOP is not a whole number of samples, the template falls back to lowest terms, and number k stays right for ten years.

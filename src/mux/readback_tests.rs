@@ -125,7 +125,7 @@ fn ffmpeg_plays_the_playlists() {
     assert_eq!((count(main, "v"), count(main, "a")), (200, frames));
 }
 
-/// A file that was not anchored begins at the epoch; its manifest is static and plays from the start.
+/// A file that was not anchored begins at the epoch; libav plays its manifest, which is static, from the start.
 #[test]
 fn ffmpeg_plays_the_manifest_of_a_file() {
     let (dir, _) = published("25", None, GopId(0));
