@@ -52,6 +52,7 @@ pub struct Lane {
 const OVER_CAP: (u128, u128) = (11, 10);
 /// How often a GOP over its cap is encoded again, each time this much coarser.
 const CAP_TRIES: u32 = 6;
+const COARSEST: f32 = 51.0;
 const CAP_STEP: f32 = 2.0;
 /// And for each time that it is twice too large, this much more: half the bytes cost about 6 of x264's CRF.
 const CAP_HALF: f32 = 6.0;
@@ -170,9 +171,9 @@ impl Lane {
                 continue;
             }
             let Some(times) = self.over_cap(&gop) else { break };
-            if gop.held.is_some() && gop.cap_tries < CAP_TRIES {
+            if gop.held.is_some() && gop.cap_tries < CAP_TRIES && gop.recipe.quality < COARSEST {
                 gop.cap_tries += 1;
-                gop.recipe.quality = (gop.recipe.quality + CAP_STEP + CAP_HALF * times.ilog2() as f32).min(51.0);
+                gop.recipe.quality = (gop.recipe.quality + CAP_STEP + CAP_HALF * times.ilog2() as f32).min(COARSEST);
                 self.next_attempt(&mut gop)?;
                 if let Err(error) = self.encode_held(&mut gop)?
                     && !self.retry(&mut gop, error)?
