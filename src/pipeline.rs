@@ -124,11 +124,15 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
     let schedule = Arc::new(Schedule::new());
     let (video_tracks, audio_tracks) = (video_tracks(&plan, &schedule)?, audio_tracks(&plan)?);
     let decoder = VideoDecoder::open(&source.video, &resolution.source, DECODER_THREADS).map_err(wrong)?;
+    let status = Arc::new(Status::new(&plan, job.pace == Pace::Live));
     let audio = match (&source.audio, plan.audio.first()) {
-        (Some(stream), Some(first)) => Some(Audio::open(stream, Cut { grid: first.grid, lead: aac::LEAD, tail: aac::TAIL }, Arc::default()).map_err(wrong)?),
+        (Some(stream), Some(first)) => {
+            let counts = Arc::default();
+            status.watch_sound(Arc::clone(&counts));
+            Some(Audio::open(stream, Cut { grid: first.grid, lead: aac::LEAD, tail: aac::TAIL }, counts).map_err(wrong)?)
+        }
         _ => None,
     };
-    let status = Arc::new(Status::new(&plan, job.pace == Pace::Live));
     let tracks: Vec<TrackSpec> = video_tracks.iter().chain(audio_tracks.iter().map(|(track, _)| track)).cloned().collect();
     let inits = tracks.iter().map(|track| Ok((track.init_path(), mux::init(track, &plan.class)?))).collect::<Result<Vec<_>, MuxError>>().map_err(wrong)?;
     sink::agree(&job.outputs, &inits).map_err(wrong)?;
@@ -151,6 +155,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
     let feed = capture::Feed::new(input, &source, job.pace);
     let sound_tx = audio.is_some().then_some(sound_tx);
     let (watch, counters) = (stop.clone(), Arc::new(CaptureCounters::default()));
+    status.watch_capture(Arc::clone(&counters));
     threads.spawn("capture", move || capture::run(feed, units_tx, sound_tx, &watch, &counters).map(|_| ()))?;
 
     let make_sync = make_sync(job, &source, &plan, resolution);
@@ -162,7 +167,8 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
     let mut lanes = Vec::new();
     for (rendition, track) in plan.video.iter().zip(&video_tracks) {
         let TrackKind::Video { config, .. } = &track.kind else { continue };
-        let (queue, runners, _) = RungQueue::open(rendition, track.id, config, job.pace, &packets_tx, &schedule);
+        let (queue, runners, counters) = RungQueue::open(rendition, track.id, config, job.pace, &packets_tx, &schedule);
+        status.watch_rung(track.id, counters);
         rungs.push(queue);
         lanes.extend(runners.into_iter().enumerate().map(|(lane, runner)| (format!("{}/{lane}", rendition.name), runner)));
     }
@@ -194,6 +200,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
         stored,
         counts: Arc::default(),
     };
+    status.watch_mux(Arc::clone(&settings.counts));
     threads.spawn("mux", move || mux::run(tracks, settings, packets, publish_tx))?;
     let counted = status.clone();
     threads.spawn("sink", move || sink_runner::run(sinks, publish, &counted))?;

@@ -3,13 +3,17 @@
 //! Per picture nothing locks: counters are atomics. What belongs together (a segment's number, size and end) is behind one lock a track, taken once a segment.
 //! Nothing here is ever read back by a stage: published bytes do not depend on it.
 
-use crate::encode::{TrackId, Why};
+use crate::capture::CaptureCounters;
+use crate::decode::audio;
+use crate::encode::TrackId;
+use crate::encode::queue::Counters;
 use crate::ladder::{AudioCodec, VideoCodec};
+use crate::mux;
 use crate::plan::Plan;
 use crate::time::{GopId, Rate, Seconds};
 use serde::Serialize;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 /// A count that only grows.
@@ -49,13 +53,9 @@ const STATES: [State; 5] = [State::Starting, State::Running, State::Leaving, Sta
 /// What the source brought, and what was done to it. One line is one counter.
 #[derive(Debug, Default)]
 pub struct SourceCounts {
-    /// Access units demuxed, both streams.
-    pub units: Counter,
-    /// Bytes of them.
-    pub bytes: Counter,
     /// Pictures decoded.
     pub pictures: Counter,
-    /// Access units of either stream that did not decode, or not whole.
+    /// Pictures that did not decode whole.
     pub errors: Counter,
     /// Slots that repeat the picture before them.
     pub repeats: Counter,
@@ -63,8 +63,6 @@ pub struct SourceCounts {
     pub fillers: Counter,
     /// Pictures for which there was no slot (a burst, a feed faster than the grid), or no time.
     pub dropped: Counter,
-    /// Published samples of sound that the feed did not have.
-    pub silent_samples: Counter,
     /// Times that the feed's clock was tied to the grid anew.
     pub anchors: Counter,
 }
@@ -73,12 +71,16 @@ pub struct SourceCounts {
 #[derive(Debug)]
 struct Track {
     facts: TrackFacts,
-    queue: AtomicU64,
-    late: Counter,
-    failed: Counter,
-    other_shard: Counter,
-    retries: Counter,
+    rung: OnceLock<Arc<Counters>>,
     published: Mutex<Published>,
+}
+
+/// What stages count by themselves, from when the pipeline hands it over.
+#[derive(Debug, Default)]
+struct Watched {
+    capture: OnceLock<Arc<CaptureCounters>>,
+    sound: OnceLock<Arc<audio::Counts>>,
+    mux: OnceLock<Arc<mux::Counts>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -143,6 +145,7 @@ pub struct Status {
     segment: Seconds,
     live: bool,
     tracks: Vec<Track>,
+    watched: Watched,
     /// The source's counts.
     pub source: SourceCounts,
     /// Segments that a destination already had with other bytes; it kept its own.
@@ -171,6 +174,7 @@ impl Status {
             segment: plan.segment_duration(),
             live,
             tracks: video.chain(audio).map(Track::new).collect(),
+            watched: Watched::default(),
             source: SourceCounts::default(),
             conflicts: Counter::default(),
         }
@@ -186,29 +190,26 @@ impl Status {
         lock(&self.error).get_or_insert_with(|| why.to_owned());
     }
 
-    /// How many GOPs wait for this track's encoder.
-    pub fn set_queue(&self, track: TrackId, gops: usize) {
-        if let Some(t) = self.tracks.get(track.0) {
-            t.queue.store(gops as u64, Relaxed);
-        }
+    /// Shows what capture counts.
+    pub fn watch_capture(&self, counters: Arc<CaptureCounters>) {
+        // A job has one of each stage: nothing is ever replaced.
+        let _ = self.watched.capture.set(counters);
     }
 
-    /// A rung left a GOP out.
-    pub fn gop_skipped(&self, track: TrackId, why: Why) {
-        if let Some(t) = self.tracks.get(track.0) {
-            match why {
-                Why::Late => t.late.add(1),
-                Why::Failed => t.failed.add(1),
-                Why::Joining => {}
-                Why::OtherShard => t.other_shard.add(1),
-            }
-        }
+    /// Shows what the audio stage counts.
+    pub fn watch_sound(&self, counts: Arc<audio::Counts>) {
+        let _ = self.watched.sound.set(counts);
     }
 
-    /// A GOP is encoded again.
-    pub fn gop_retried(&self, track: TrackId) {
+    /// Shows what the muxer counts.
+    pub fn watch_mux(&self, counts: Arc<mux::Counts>) {
+        let _ = self.watched.mux.set(counts);
+    }
+
+    /// Shows what a video rung counts.
+    pub fn watch_rung(&self, track: TrackId, counters: Arc<Counters>) {
         if let Some(t) = self.tracks.get(track.0) {
-            t.retries.add(1);
+            let _ = t.rung.set(counters);
         }
     }
 
@@ -243,7 +244,8 @@ impl Status {
             now: now.to_rfc3339(),
             uptime_ms: self.started.elapsed().as_millis() as u64,
             segment_ms: self.segment.nearest_ticks(1000),
-            source: self.source.snapshot(),
+            source: self.source.snapshot(&self.watched),
+            published: self.watched.mux.get().map(|counts| PublishedSnapshot::of(counts)).unwrap_or_default(),
             conflicts: self.conflicts.get(),
             tracks: self.tracks.iter().map(|t| t.snapshot(now, self.segment, self.live)).collect(),
             warnings: self.warnings.clone(),
@@ -253,19 +255,12 @@ impl Status {
 
 impl Track {
     fn new(facts: TrackFacts) -> Track {
-        Track {
-            facts,
-            queue: AtomicU64::default(),
-            late: Counter::default(),
-            failed: Counter::default(),
-            other_shard: Counter::default(),
-            retries: Counter::default(),
-            published: Mutex::default(),
-        }
+        Track { facts, rung: OnceLock::new(), published: Mutex::default() }
     }
 
     fn snapshot(&self, now: Seconds, segment: Seconds, live: bool) -> TrackSnapshot {
         let p = *lock(&self.published);
+        let count = |which: &dyn Fn(&Counters) -> &AtomicU64| self.rung.get().map_or(0, |rung| which(rung).load(Relaxed));
         let behind = |at: Seconds, slot_end: Seconds| live.then(|| (at - slot_end).nearest_ticks(1000));
         TrackSnapshot {
             facts: self.facts.clone(),
@@ -275,11 +270,10 @@ impl Track {
             bitrate: p.last.and_then(|l| bits_per_second(l.bytes, segment)),
             lag_ms: p.last.and_then(|l| behind(l.published, l.slot_end)),
             age_ms: p.last.and_then(|l| behind(now, l.slot_end)),
-            queue: self.queue.load(Relaxed),
-            late: self.late.get(),
-            failed: self.failed.get(),
-            other_shard: self.other_shard.get(),
-            retries: self.retries.get(),
+            queue: self.rung.get().map(|r| r.waiting.load(Relaxed)),
+            late: count(&|r| &r.late),
+            failed: count(&|r| &r.failed),
+            retries: count(&|r| &r.retried),
         }
     }
 }
@@ -290,16 +284,19 @@ fn bits_per_second(bytes: u64, span: Seconds) -> Option<u64> {
 }
 
 impl SourceCounts {
-    fn snapshot(&self) -> SourceSnapshot {
+    fn snapshot(&self, watched: &Watched) -> SourceSnapshot {
+        let capture = |which: &dyn Fn(&CaptureCounters) -> &AtomicU64| watched.capture.get().map_or(0, |c| which(c).load(Relaxed));
+        let sound = |which: &dyn Fn(&audio::Counts) -> &AtomicU64| watched.sound.get().map_or(0, |c| which(c).load(Relaxed));
         SourceSnapshot {
-            units: self.units.get(),
-            bytes: self.bytes.get(),
+            units: capture(&|c| &c.video) + capture(&|c| &c.audio),
+            bytes: capture(&|c| &c.bytes),
+            shed_gops: capture(&|c| &c.shed_gops),
             pictures: self.pictures.get(),
-            errors: self.errors.get(),
+            errors: self.errors.get() + capture(&|c| &c.failed_reads) + capture(&|c| &c.bad_stamps) + sound(&|c| &c.faults),
             repeats: self.repeats.get(),
             fillers: self.fillers.get(),
             dropped: self.dropped.get(),
-            silent_samples: self.silent_samples.get(),
+            silent_samples: sound(&|c| &c.silent_samples),
             anchors: self.anchors.get(),
         }
     }
@@ -327,6 +324,8 @@ pub struct Snapshot {
     pub segment_ms: i64,
     /// The source.
     pub source: SourceSnapshot,
+    /// What became of it.
+    pub published: PublishedSnapshot,
     /// See [`Status::conflicts`].
     pub conflicts: u64,
     /// Tracks as in the plan, video first.
@@ -335,19 +334,54 @@ pub struct Snapshot {
     pub warnings: Vec<String>,
 }
 
-/// [`SourceCounts`] at one moment.
+/// The source at one moment.
 #[derive(Clone, Debug, Serialize)]
-#[expect(missing_docs, reason = "the same fields as SourceCounts, documented there")]
 pub struct SourceSnapshot {
+    /// Access units demuxed, both streams.
     pub units: u64,
+    /// Bytes of them.
     pub bytes: u64,
+    /// GOPs of the source left out before decoding, whole or from some picture on, because the decoder was outrun.
+    pub shed_gops: u64,
+    /// See [`SourceCounts::pictures`].
     pub pictures: u64,
+    /// Access units of either stream that could not be read, had no sane stamp, or did not decode whole.
     pub errors: u64,
+    /// See [`SourceCounts::repeats`].
     pub repeats: u64,
+    /// See [`SourceCounts::fillers`].
     pub fillers: u64,
+    /// See [`SourceCounts::dropped`].
     pub dropped: u64,
+    /// Published samples of sound that the feed did not have.
     pub silent_samples: u64,
+    /// See [`SourceCounts::anchors`].
     pub anchors: u64,
+}
+
+/// The muxer's counts at one moment, all tracks together: [`mux::Counts`].
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct PublishedSnapshot {
+    /// Segments published.
+    pub segments: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Segment numbers that will never come.
+    pub gaps: u64,
+    /// Segments that were not published because they cannot be decoded.
+    pub undecodable: u64,
+    /// Rules that published segments break.
+    pub findings: u64,
+    /// Segments larger than 1.10 x cap x duration.
+    pub over_cap: u64,
+}
+
+impl PublishedSnapshot {
+    fn of(counts: &mux::Counts) -> PublishedSnapshot {
+        let [segments, bytes, gaps, undecodable, findings, over_cap] =
+            [&counts.segments, &counts.bytes, &counts.gaps, &counts.undecodable, &counts.findings, &counts.over_cap].map(|c| c.load(Relaxed));
+        PublishedSnapshot { segments, bytes, gaps, undecodable, findings, over_cap }
+    }
 }
 
 /// One track at one moment.
@@ -368,14 +402,12 @@ pub struct TrackSnapshot {
     pub lag_ms: Option<i64>,
     /// Milliseconds from the end of its slot to now: grows when the track stalls.
     pub age_ms: Option<i64>,
-    /// GOPs that wait for its encoder.
-    pub queue: u64,
+    /// Pictures that wait for its encoder; absent for sound.
+    pub queue: Option<u64>,
     /// GOPs dropped because the rung was late.
     pub late: u64,
     /// GOPs dropped because every backend failed on them.
     pub failed: u64,
-    /// GOPs left to another shard.
-    pub other_shard: u64,
     /// GOPs encoded again.
     pub retries: u64,
 }

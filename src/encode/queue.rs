@@ -22,6 +22,8 @@ pub struct Counters {
     pub retried: AtomicU64,
     /// GOPs sent on although they exceed 1.10 x cap.
     pub over_cap: AtomicU64,
+    /// Pictures that wait for its lanes, as of the last one that came.
+    pub waiting: AtomicU64,
 }
 
 /// The receiving end is gone: its thread failed, and says why itself.
@@ -118,6 +120,8 @@ impl RungQueue {
 
     /// Hands a frame to its lane, or leaves its GOP out. Frames of a GOP whose first frame never came are dropped (a join in mid-GOP).
     pub fn send(&mut self, frame: Frame) -> Result<(), Gone> {
+        let waiting: usize = self.lanes.iter().map(Sender::len).sum();
+        self.counters.waiting.store(waiting as u64, Ordering::Relaxed);
         if frame.opens_gop {
             let lane = frame.gop.0.rem_euclid(self.lanes.len() as i64) as usize;
             let late = self.pace == Pace::Live && self.lanes[lane].len() > self.gop_slots;
