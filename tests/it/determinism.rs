@@ -2,10 +2,8 @@
 //! broadcasts, with the cap binding. Whatever two runs both publish must be the same bytes.
 //! The stages' own parts of the harness stand beside their code; instruction sets are in `tests/isa.rs`.
 
-mod support;
-
+use crate::support::{Hog, assert_interchangeable, cut_ts, media, mezzo, published, succeed};
 use std::path::Path;
-use support::{Hog, assert_interchangeable, cut_ts, media, mezzo, succeed};
 
 /// Caps far below what the quality asks for, so that rate control decides every segment.
 const BINDING: &str = r#"
@@ -60,7 +58,7 @@ fn joins_agree(clip: &str, least: usize) {
     }
     assert_interchangeable(&format!("{clip}: joined later"), &whole, &later, least);
     assert_interchangeable(&format!("{clip}: beside a hog"), &whole, &busy, least);
-    assert_eq!(support::published(&whole).len(), support::published(&busy).len(), "{clip}");
+    assert_eq!(published(&whole).len(), published(&busy).len(), "{clip}");
 }
 
 #[test]

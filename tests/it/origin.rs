@@ -1,8 +1,6 @@
 //! The embedded origin over real connections.
 
-mod common;
-
-use common::{TRACKS, answer, ask, has, plan, published, segment, stream};
+use crate::common::{TRACKS, answer, ask, has, plan, published, segment, stream};
 use mezzo::serve::{Limits, Server};
 use mezzo::sink::store::Store;
 use mezzo::sink::{Publish, Sink};

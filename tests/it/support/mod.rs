@@ -1,5 +1,4 @@
 //! What the tests of the whole program share: running it, reading what it published, and making its surroundings unpleasant.
-#![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 use std::collections::BTreeMap;
 use std::io::Read;

@@ -1,9 +1,6 @@
 //! The page in a real browser: a live stream must be seen to play. `MEZZO_SHOT=folder` keeps screenshots.
 
-#[expect(dead_code, reason = "the part that is for tests/origin.rs")]
-mod common;
-
-use common::{TRACKS, has, plan, published, stream};
+use crate::common::{TRACKS, has, plan, published, stream};
 use mezzo::serve::Server;
 use mezzo::sink::Sink;
 use mezzo::sink::store::Store;

@@ -2,13 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-mod sound;
-
+use crate::sound::{Order, Track, clip, demux, encoder, segments};
 use mezzo::decode::audio::Counts;
 use mezzo::frame::PcmSegment;
 use mezzo::time::Seconds;
 use sha2::{Digest, Sha256};
-use sound::{Order, Track, clip, demux, encoder, segments};
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::atomic::Ordering::Relaxed;
@@ -114,7 +112,10 @@ fn print_hashes() {
 
 fn child(mode: &str, settings: &[(&str, &str)]) -> Vec<String> {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--ignored", "--exact", "print_hashes", "--nocapture", "--test-threads=1"]).env(CHILD, mode).envs(settings.iter().copied());
+    command
+        .args(["--ignored", "--exact", "determinism_audio::print_hashes", "--nocapture", "--test-threads=1"])
+        .env(CHILD, mode)
+        .envs(settings.iter().copied());
     let out = command.output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     // The test runner prints its own words before the first one, on the same line.
