@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use crate::sound::{Order, Track, clip, demux, encoder, segments};
+use crate::support;
 use mezzo::decode::audio::Counts;
 use mezzo::frame::PcmSegment;
 use mezzo::time::Seconds;
@@ -134,10 +135,12 @@ fn heap_load_and_instruction_set_leave_no_trace() {
     }
     assert_eq!(plain, child("twice", &[]), "pinned twice");
     // Three children at once on fewer cores.
+    let alone = support::alone();
     let loaded: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..3).map(|_| scope.spawn(|| child("once", &[("MALLOC_PERTURB_", "165")]))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
+    drop(alone);
     loaded.iter().for_each(|other| assert_eq!(&plain, other, "under load"));
     // Not a demand: shows on a machine beyond x86-64-v3 why the pin is there.
     let unpinned = child("unpinned", &[]);

@@ -1,6 +1,6 @@
 //! Leaving, dying and coming back: what was published stays whole, numbers go on.
 
-use crate::support::{assert_interchangeable, finish, mezzo, numbers, published, signal, succeed, until, wait};
+use crate::support::{alone, assert_interchangeable, finish, mezzo, numbers, published, signal, succeed, until, wait};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -34,6 +34,7 @@ fn assert_decodes(output: &Path, track: &str, number: i64) {
 
 #[test]
 fn killed_and_restarted_it_carries_on() {
+    let _alone = alone();
     let dir = tempfile::tempdir().expect("a folder");
     let output = dir.path().join("out");
     let mut first = start(&output);
@@ -71,6 +72,7 @@ fn killed_and_restarted_it_carries_on() {
 
 #[test]
 fn told_to_leave_it_leaves() {
+    let _alone = alone();
     let dir = tempfile::tempdir().expect("a folder");
     let output = dir.path().join("out");
     let mut child = start(&output);
