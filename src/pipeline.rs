@@ -11,25 +11,28 @@ use crate::capture::{self, CaptureCounters, CaptureError, Input, Source};
 use crate::clock::{Clock, Tick};
 use crate::decode::audio::{Audio, Cut, Rung};
 use crate::decode::framesync::{FrameSync, Settings};
+use crate::decode::samples::AudioError;
 use crate::decode::video::VideoDecoder;
-use crate::decode::{self, MakeSync, Outputs, filler};
+use crate::decode::{self, DecodeError, MakeSync, Outputs, filler};
+use crate::downscale::{self, DownscaleError};
 use crate::encode::aac::{self, Aac};
 use crate::encode::queue::RungQueue;
 use crate::encode::{Order, TrackId, audio_runner, runner};
 use crate::job::{Job, Pace};
-use crate::mux::{self, TrackKind, TrackSpec};
+use crate::mux::{self, MuxError, TrackKind, TrackSpec};
 use crate::plan::{self, Plan};
 use crate::resolution::Resolution;
 use crate::schedule::Schedule;
 use crate::serve::Server;
 use crate::sink::store::Store;
-use crate::sink::{self, Sink, runner as sink_runner, stored};
+use crate::sink::{self, Sink, SinkError, runner as sink_runner, stored};
 use crate::status::{State, Status};
 use crate::stop::Stop;
-use crate::supervise::{StageError, Threads};
+use crate::supervise::{StageError, StageFailure, Threads};
 use crate::time::{GopId, Seconds};
-use crate::{downscale, timeline};
+use crate::timeline;
 use crossbeam::channel::bounded;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +68,42 @@ pub enum RunError {
     Failed(#[from] StageError),
 }
 
+impl StageFailure for CaptureError {}
+
+impl StageFailure for SinkError {}
+
+impl StageFailure for DecodeError {
+    fn is_echo(&self) -> bool {
+        matches!(self, DecodeError::Gone(_))
+    }
+}
+
+impl StageFailure for AudioError {
+    fn is_echo(&self) -> bool {
+        matches!(self, AudioError::Upstream(_))
+    }
+}
+
+impl StageFailure for DownscaleError {
+    fn is_echo(&self) -> bool {
+        matches!(self, DownscaleError::Gone(_) | DownscaleError::Upstream)
+    }
+}
+
+impl StageFailure for runner::RunError {
+    fn is_echo(&self) -> bool {
+        matches!(self, runner::RunError::MuxGone(_) | runner::RunError::Upstream(_))
+    }
+}
+
+impl StageFailure for MuxError {
+    fn is_echo(&self) -> bool {
+        matches!(self, MuxError::Broke(_) | MuxError::Gone)
+    }
+}
+
+impl StageFailure for Infallible {}
+
 fn wrong(error: impl std::error::Error + Send + Sync + 'static) -> RunError {
     RunError::Wrong(Box::new(error))
 }
@@ -91,7 +130,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
     };
     let status = Arc::new(Status::new(&plan, job.pace == Pace::Live));
     let tracks: Vec<TrackSpec> = video_tracks.iter().chain(audio_tracks.iter().map(|(track, _)| track)).cloned().collect();
-    let inits = tracks.iter().map(|track| Ok((track.init_path(), mux::init(track, &plan.class)?))).collect::<Result<Vec<_>, mux::MuxError>>().map_err(wrong)?;
+    let inits = tracks.iter().map(|track| Ok((track.init_path(), mux::init(track, &plan.class)?))).collect::<Result<Vec<_>, MuxError>>().map_err(wrong)?;
     sink::agree(&job.outputs, &inits).map_err(wrong)?;
     let store = Store::new(STORE_BYTES, plan.audio.iter().map(|a| a.name.clone()));
     let server = job.listen.map(|address| Server::start(address, store.clone(), status.clone())).transpose().map_err(wrong)?;
@@ -141,7 +180,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
             let packets_tx = packets_tx.clone();
             threads.spawn(&rendition.name, move || {
                 audio_runner::run(encoder, track.id, rx, packets_tx);
-                Ok::<(), StageError>(())
+                Ok::<(), Infallible>(())
             })?;
         }
         let (stopping, grace) = (stop.clone(), (job.pace == Pace::Live).then_some(GRACE));
@@ -231,7 +270,7 @@ fn outputs(job: &Job, plan: &Plan, resolution: &Resolution, store: &Store, statu
 
 /// What makes the frame sync once the first picture is there. An anchor taken then is kept beside the outputs before anything is published.
 fn make_sync(job: &Job, source: &Source, plan: &Plan, resolution: Resolution) -> MakeSync {
-    let (job, origin, grid) = (job.clone(), source.origin, plan.grid);
+    let (job, origin, grid, expected) = (job.clone(), source.origin, plan.grid, source.duration);
     let run_up = if plan.audio.is_empty() { Seconds::ZERO } else { RUN_UP };
     Box::new(move |first: &Tick| {
         let kept = resolution.anchor.as_ref().and_then(|taken| taken.anchor());
@@ -244,7 +283,7 @@ fn make_sync(job: &Job, source: &Source, plan: &Plan, resolution: Resolution) ->
         let clock = Clock::new(grid, choice.reference, wrap, job.timeline.phase, job.timeline.max_gap, choice.whole);
         let duration = job.duration.map(|span| grid.slots_in(span));
         let run_up = if choice.whole { Seconds::ZERO } else { run_up };
-        let settings = Settings { hold: job.timeline.hold, max_gap: job.timeline.max_gap, duration, run_up, whole: choice.whole };
+        let settings = Settings { hold: job.timeline.hold, max_gap: job.timeline.max_gap, duration, expected, run_up, whole: choice.whole };
         Ok(FrameSync::new(grid, clock, settings, filler::black))
     })
 }

@@ -172,6 +172,7 @@ impl Watch {
             Error::Exit if self.stop.is_raised() => "stopped while it was being opened".to_owned(),
             Error::Exit => format!("nothing that can be decoded came within {} s", OPEN_LIMIT.as_secs()),
             Error::InvalidData | Error::Eof => invalid.to_owned(),
+            Error::Other { errno: ffmpeg::error::EINVAL } => format!("{invalid}; raw samples without a header are not accepted, for nothing says their size"),
             other => other.to_string(),
         }
     }
@@ -228,7 +229,9 @@ fn describe(url: &str, mut context: context::Input, select: &Select, watch: &Wat
     let video_scale = scale(&info);
     let stamper = Stamper::new(video_scale, audio_info.as_ref().map(scale), picture_rate);
     let origin = if nature == Nature::File { Origin::File } else { Origin::Live { wrap: wrap(video_scale) } };
-    let source = Source { facts, video: info, audio: audio_info, origin };
+    let duration =
+        (nature == Nature::File).then(|| Seconds::from_ticks(context.duration(), 1, ffmpeg::ffi::AV_TIME_BASE)).flatten().filter(|d| *d > Seconds::ZERO);
+    let source = Source { facts, video: info, audio: audio_info, origin, duration };
     let input = LibavInput { url: url.to_owned(), context, video, audio, peeked, stamper, nature, stop: watch.stop.clone(), failures: 0, ended: false };
     Ok((source, Box::new(input)))
 }

@@ -111,6 +111,8 @@ pub struct Source {
     pub audio: Option<StreamInfo>,
     /// What stamps mean.
     pub origin: Origin,
+    /// How long it is, where a container says; a hint that may be wrong.
+    pub duration: Option<Seconds>,
 }
 
 /// What a read brings.

@@ -59,7 +59,7 @@ fn source(origin: Origin) -> Source {
     let rate = Rate::new(25, 1).expect("a rate");
     let facts = SourceFacts { width: 16, height: 16, sar: (1, 1), rate, interlaced: false, hdr: false, sample_rate: None };
     let video = StreamInfo { index: 0, parameters: ffmpeg::codec::Parameters::new(), time_base: (1, 25), language: None, turn: Turn::None };
-    Source { facts, video, audio: None, origin }
+    Source { facts, video, audio: None, origin, duration: None }
 }
 
 /// (DTS, PTS) of each packet.

@@ -132,7 +132,7 @@ fn describe(options: &Options) -> Result<Source, ffmpeg::Error> {
         hdr: false,
         sample_rate: options.audio.then_some(SAMPLE_RATE),
     };
-    Ok(Source { facts, video, audio, origin: Origin::Utc })
+    Ok(Source { facts, video, audio, origin: Origin::Utc, duration: options.duration })
 }
 
 struct TestSource {

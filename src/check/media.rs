@@ -226,7 +226,7 @@ fn rules(track: &Track, facts: &SegmentFacts, place: &Place, ledger: &mut Ledger
 /// 1.10 x cap x duration, without the container's bytes. `btrt` holds 1.10 x cap. A segment of less than half a slot (the event ended in it) is noted only: one IDR may be larger.
 fn weigh(track: &Track, segment: &Measured, slot: Option<Seconds>, place: &Place, ledger: &mut Ledger) {
     let Some((_, max)) = track.init.btrt.filter(|(_, max)| *max > 0) else { return };
-    let rate = bitrate(segment.payload, segment.ticks, track.init.timescale);
+    let rate = bitrate(segment.bytes, segment.ticks, track.init.timescale);
     let lasts = Seconds::new(segment.ticks.into(), track.init.timescale.max(1).into());
     let short = slot.is_some_and(|s| lasts.times(2) < s);
     if short && rate > u64::from(max) {
@@ -238,7 +238,7 @@ fn weigh(track: &Track, segment: &Measured, slot: Option<Seconds>, place: &Place
         rate <= u64::from(max),
         place,
         "its bit rate",
-        format!("{rate} b/s ({} bytes of samples in {lasts} s)", segment.payload),
+        format!("{rate} b/s ({} bytes in {lasts} s)", segment.bytes),
         format!("at most {max} b/s (btrt)"),
     );
 }

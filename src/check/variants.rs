@@ -12,12 +12,15 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Longest stretch that an average is taken over (Apple's authoring rules: one hour).
 const AVERAGE_OVER: i64 = 3600;
 
+/// Fewer segments than this have no average to speak of.
+const SOME: usize = 10;
+
 /// Bit rates of a track's published files, container included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rates {
     /// The largest of a segment that lasts at least half as long as the longest, in bits per second.
     pub peak: u64,
-    /// The largest over an hour; over everything, where that is less.
+    /// The largest over an hour; over everything, where that is less but still [`SOME`] segments; else nothing.
     pub hour: u64,
     /// Over everything.
     pub average: u64,
@@ -43,7 +46,8 @@ impl Rates {
             }
         }
         let average = bitrate(all.0, all.1, timescale);
-        Rates { peak, hour: if hour == 0 { average } else { hour }, average }
+        let some = if media.segments.len() >= SOME { average } else { 0 };
+        Rates { peak, hour: if hour == 0 { some } else { hour }, average }
     }
 }
 

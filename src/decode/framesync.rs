@@ -68,6 +68,8 @@ pub struct Settings {
     pub max_gap: Seconds,
     /// The event has so many slots.
     pub duration: Option<u64>,
+    /// How long the feed is said to be, from its first picture.
+    pub expected: Option<Seconds>,
     /// Nothing is emitted before this long after the first picture: what sound needs of the past.
     pub run_up: Seconds,
     /// The feed is known from its beginning: its first picture may open the event.
@@ -87,6 +89,8 @@ pub struct FrameSync {
     next: Option<Slot>,
     /// One past the last slot of the event.
     end: Option<Slot>,
+    /// The first GOP that may be the last one.
+    near_end: Option<GopId>,
     /// The picture that holds the latest slot so far, not emitted yet: a nearer one may come, and it may be the last.
     pending: Option<(Placement, Timed)>,
     /// The last picture emitted (or seen while joining), and its slot.
@@ -109,6 +113,7 @@ impl FrameSync {
             make_filler,
             next: None,
             end: None,
+            near_end: None,
             pending: None,
             shown: None,
             filler: None,
@@ -206,6 +211,10 @@ impl FrameSync {
         self.next = Some(first);
         self.offsets.before = Some(placement.offset);
         self.end = self.settings.duration.and_then(|slots| i64::try_from(slots).ok()).map(|slots| Slot(first.0.saturating_add(slots)));
+        let expected = self.settings.expected.map(|span| self.grid.nearest(self.grid.time(placement.slot) + span));
+        // A container's word is good to a second or two.
+        let near = |slot: Slot, early: i64| GopId(self.grid.gop(slot).0 - early);
+        self.near_end = self.end.map(|end| near(Slot(end.0 - 1), 0)).or(expected.map(|slot| near(slot, 1)));
     }
 
     /// Fills the slots up to `slot`, not included.
@@ -252,7 +261,17 @@ impl FrameSync {
         let last = last || ends;
         let (gop, index) = (self.grid.gop(slot), self.grid.index(slot));
         let side = SideData { source_pts: (origin == Origin::Input).then_some(timed.tick.pts), stamp: timed.tick.stamp };
-        out.push(Emit::Frame(Frame { slot, gop, opens_gop: index == 0, force_idr: false, last, picture: timed.picture.clone(), origin, side: Arc::new(side) }));
+        out.push(Emit::Frame(Frame {
+            slot,
+            gop,
+            opens_gop: index == 0,
+            force_idr: false,
+            near_end: self.near_end.is_some_and(|near| gop >= near),
+            last,
+            picture: timed.picture.clone(),
+            origin,
+            side: Arc::new(side),
+        }));
         self.next = Some(Slot(slot.0 + 1));
         if last || index + 1 == self.grid.gop_slots {
             out.push(Emit::Cue(AudioCue { gop, slots: index + 1, offset: self.offsets.close(gop, self.grid), whole: self.settings.whole, last }));

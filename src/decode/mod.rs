@@ -68,6 +68,9 @@ pub enum DecodeError {
     /// The feed has no clock that the job can use.
     #[error(transparent)]
     Timeline(#[from] crate::timeline::TimelineError),
+    /// A feed without a picture.
+    #[error("no picture of the video stream could be decoded")]
+    NoPicture,
     /// The anchor that was taken could not be kept.
     #[error(transparent)]
     Keep(#[from] crate::resolution::ResolutionError),
@@ -122,6 +125,7 @@ pub fn run(
         }
         outputs.send(&mut emitted)?;
         match end {
+            Some(End::Ended) if sync.is_none() => return Err(DecodeError::NoPicture),
             Some(end) => return Ok(outputs.end(end)?),
             None if sync.as_ref().is_some_and(FrameSync::is_over) => {
                 outputs.end(End::Ended)?;

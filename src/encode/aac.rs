@@ -24,9 +24,16 @@ const NAME: &str = "aac";
 
 /// From this many bits per second and channel on, libav's `fast` coder is used, without noise substitution and intensity stereo.
 ///
-/// At 128 kb/s stereo, same bytes, fresh encoders, its decoded sound was 1.8, 2.9, 6.6 and 5.9 dB nearer to the source than that of `twoloop` with both (four clips of `tests/audio_joins.rs`), at less CPU;
+/// At 128 kb/s stereo, same bytes, fresh encoders, its decoded sound was 1.2, 2.9, 6.6 and 5.9 dB nearer to the source than that of `twoloop` with both (four clips of `tests/audio_joins.rs`), at less CPU;
 /// libav's manual says likewise of rates above 64 kb/s.
 const PLENTY: usize = 48_000;
+
+/// libav's rate control misses by up to a third on noise. A segment whose frames have more than this share of the rung's bitrate is encoded again at a rate
+/// that is lower by as much, so that with its boxes it stays below 1.10 x.
+const MOST: (u64, u64) = (105, 100);
+
+/// How often at most.
+const TRIES: u32 = 6;
 
 /// One AAC rung: its settings, and the AudioSpecificConfig that all its encoders share.
 pub struct Aac {
@@ -50,7 +57,7 @@ impl Aac {
         let bitrate = usize::try_from(rendition.bitrate).map_err(|_| refuse(format!("bitrate = {}", rendition.bitrate)))?;
         let sample_rate = rendition.grid.sample_rate;
         let mut aac = Aac { rung: rendition.name.clone(), bitrate, channels: rendition.channels, sample_rate, config: Vec::new() };
-        let encoder = aac.encoder().map_err(|error| refuse(error.to_string()))?;
+        let encoder = aac.encoder(bitrate).map_err(|error| refuse(error.to_string()))?;
         aac.config = extradata(&encoder);
         if aac.config.len() < 2 {
             return Err(refuse("it has no AudioSpecificConfig".to_owned()));
@@ -67,14 +74,14 @@ impl Aac {
         if self.channels == 1 { ffmpeg::ChannelLayout::MONO } else { ffmpeg::ChannelLayout::STEREO }
     }
 
-    fn encoder(&self) -> Result<ffmpeg::encoder::audio::Encoder, ffmpeg::Error> {
+    fn encoder(&self, bitrate: usize) -> Result<ffmpeg::encoder::audio::Encoder, ffmpeg::Error> {
         let codec = ffmpeg::encoder::find_by_name(NAME).ok_or(ffmpeg::Error::EncoderNotFound)?;
         let mut context = ffmpeg::codec::Context::new_with_codec(codec).encoder().audio()?;
         context.set_rate(i32::try_from(self.sample_rate).map_err(|_| ffmpeg::Error::InvalidData)?);
         context.set_format(Sample::F32(Type::Planar));
         context.set_channel_layout(self.layout());
         context.set_time_base((1, i32::try_from(self.sample_rate).map_err(|_| ffmpeg::Error::InvalidData)?));
-        context.set_bit_rate(self.bitrate);
+        context.set_bit_rate(bitrate);
         // Every setting that alters bytes is named, so that another libav's defaults do not.
         let (coder, parametric) = if self.bitrate >= PLENTY * self.channels as usize { ("fast", "0") } else { ("twoloop", "1") };
         let mut options = ffmpeg::Dictionary::new();
@@ -104,17 +111,29 @@ impl Aac {
         if segment.planes.len() != self.channels as usize || segment.planes.iter().any(|plane| plane.len() != length) {
             return Err(failed(format!("expected {} planes of {length} samples", self.channels)));
         }
-        let made = self.encode_all(segment, total).map_err(|error| failed(error.to_string()))?;
         let range = segment.first_frame..segment.first_frame + i64::from(segment.frames);
-        let packets: Vec<Packet> = made.into_iter().filter(|packet| range.contains(&packet.time)).collect();
-        if !packets.iter().map(|packet| packet.time).eq(range) {
-            return Err(failed(format!("{} frames came out of the {} published", packets.len(), segment.frames)));
+        let most = (self.bitrate as u64).saturating_mul(u64::from(segment.frames) * u64::from(FRAME)) / u64::from(self.sample_rate) / 8 * MOST.0 / MOST.1;
+        let mut bitrate = self.bitrate;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let made = self.encode_all(segment, total, bitrate).map_err(|error| failed(error.to_string()))?;
+            let packets: Vec<Packet> = made.into_iter().filter(|packet| range.contains(&packet.time)).collect();
+            if !packets.iter().map(|packet| packet.time).eq(range.clone()) {
+                return Err(failed(format!("{} frames came out of the {} published", packets.len(), segment.frames)));
+            }
+            let bytes: u64 = packets.iter().map(|packet| packet.data.len() as u64).sum();
+            // The muxer says and counts it where even the last try is too large: a hole would be worse.
+            if bytes <= most || tries == TRIES {
+                return Ok(packets);
+            }
+            // A fiftieth more than the rule of three: rates fall more slowly than they are told to.
+            bitrate = usize::try_from(bitrate as u64 * most / bytes * 49 / 50).unwrap_or(bitrate);
         }
-        Ok(packets)
     }
 
-    fn encode_all(&self, segment: &PcmSegment, total: i64) -> Result<Vec<Packet>, ffmpeg::Error> {
-        let mut encoder = self.encoder()?;
+    fn encode_all(&self, segment: &PcmSegment, total: i64, bitrate: usize) -> Result<Vec<Packet>, ffmpeg::Error> {
+        let mut encoder = self.encoder(bitrate)?;
         if extradata(&encoder) != self.config {
             return Err(ffmpeg::Error::InvalidData);
         }
@@ -149,5 +168,54 @@ fn drain(encoder: &mut ffmpeg::encoder::audio::Encoder, start: i64, packets: &mu
         }
         let (Some(pts), Some(data)) = (packet.pts(), packet.data()) else { continue };
         packets.push(Packet { time: start + pts.div_euclid(i64::from(FRAME)), idr: true, data: data.to_vec() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ladder::AudioCodec;
+    use crate::time::{AudioGrid, GopId, Grid, Rate, Seconds};
+    use std::sync::Arc;
+
+    fn rendition(bitrate: u64, channels: u32) -> AudioRendition {
+        let video = Grid::new(Rate::new(25, 1).expect("a rate"), Seconds::whole(2));
+        let grid = AudioGrid { video, sample_rate: 48_000, frame: FRAME };
+        AudioRendition { name: "a".into(), codec: AudioCodec::Aac, bitrate, channels, grid, language: "und".into() }
+    }
+
+    /// White noise, the dearest sound there is, from a fixed seed.
+    fn noise(channels: u32, frames: u32) -> PcmSegment {
+        let mut seed = 1u32;
+        let mut sample = || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 8) as f32 / 8_388_608.0 - 1.0
+        };
+        let length = ((LEAD + frames + TAIL) * FRAME) as usize;
+        let planes = (0..channels).map(|_| (0..length).map(|_| sample()).collect()).collect();
+        PcmSegment {
+            gop: GopId(7),
+            first_frame: 657,
+            frames,
+            lead: LEAD,
+            tail: TAIL,
+            planes: Arc::new(planes),
+            silent_samples: 0,
+            clean: true,
+            joined: true,
+            last: false,
+        }
+    }
+
+    #[test]
+    fn noise_keeps_to_the_bitrate() {
+        for (bitrate, channels) in [(128_000, 2), (64_000, 2), (256_000, 2), (64_000, 1), (192_000, 2)] {
+            let aac = Aac::open(&rendition(bitrate, channels)).expect("opens");
+            let packets = aac.encode(&noise(channels, 94)).expect("encodes");
+            let bits: u64 = packets.iter().map(|p| p.data.len() as u64 * 8).sum();
+            let budget = bitrate * 94 * u64::from(FRAME) / 48_000;
+            assert!(bits * 100 <= budget * 105, "{bitrate}/{channels}: {} % of the budget", bits * 100 / budget);
+            assert!(bits * 100 >= budget * 60, "{bitrate}/{channels}: only {} % of the budget", bits * 100 / budget);
+        }
     }
 }

@@ -125,6 +125,11 @@ pub fn find(name: &str) -> Option<&'static Candidate> {
     BACKENDS.iter().find(|b| b.name == name)
 }
 
+/// About what the boxes of a segment take beside its pictures: they count against the cap, too.
+pub fn container_bytes(pictures: u32) -> u64 {
+    320 + 8 * u64::from(pictures)
+}
+
 /// What a rung does with a GOP (`schedule.rs` decides).
 #[derive(Clone, Debug, PartialEq)]
 pub enum Order {

@@ -3,7 +3,7 @@
 
 use super::queue::Counters;
 use super::queue::ToLane;
-use super::{EncodeError, Encoder, Order, Packet, Recipe, Stats, ToMux, TrackId, Why, find};
+use super::{EncodeError, Encoder, Order, Packet, Recipe, Stats, ToMux, TrackId, Why, container_bytes, find};
 use crate::frame::{End, Frame, Origin};
 use crate::plan::Rendition;
 use crate::schedule::Schedule;
@@ -51,8 +51,11 @@ pub struct Lane {
 /// A segment may exceed its cap by a tenth.
 const OVER_CAP: (u128, u128) = (11, 10);
 /// How often a GOP over its cap is encoded again, each time this much coarser.
-const CAP_TRIES: u32 = 3;
+const CAP_TRIES: u32 = 6;
+const COARSEST: f32 = 51.0;
 const CAP_STEP: f32 = 2.0;
+/// And for each time that it is twice too large, this much more: half the bytes cost about 6 of x264's CRF.
+const CAP_HALF: f32 = 6.0;
 
 /// A GOP being encoded.
 struct Gop {
@@ -63,7 +66,7 @@ struct Gop {
     attempt: u32,
     cap_tries: u32,
     encoder: Option<Box<dyn Encoder>>,
-    /// Its frames so far, where they may be needed again.
+    /// Its frames so far, where they may be needed again: for another backend, or where the GOP may end short, which VBV does not allow for.
     held: Option<Vec<Frame>>,
     stats: Stats,
     packets: u32,
@@ -133,7 +136,7 @@ impl Lane {
             }
         };
         let slots = self.rendition.grid.gop_slots;
-        let held = (self.rendition.backends.len() > 1).then(|| Vec::with_capacity(slots as usize));
+        let held = (self.rendition.backends.len() > 1 || first.near_end).then(|| Vec::with_capacity(slots as usize));
         Ok(Some(Gop { id: first.gop, recipe, backend: 0, attempt: 0, cap_tries: 0, encoder: None, held, stats: Stats::default(), packets: 0, bytes: 0 }))
     }
 
@@ -167,12 +170,10 @@ impl Lane {
                 }
                 continue;
             }
-            if !self.over_cap(&gop) {
-                break;
-            }
-            if gop.held.is_some() && gop.cap_tries < CAP_TRIES {
+            let Some(times) = self.over_cap(&gop) else { break };
+            if gop.held.is_some() && gop.cap_tries < CAP_TRIES && gop.recipe.quality < COARSEST {
                 gop.cap_tries += 1;
-                gop.recipe.quality = (gop.recipe.quality + CAP_STEP).min(51.0);
+                gop.recipe.quality = (gop.recipe.quality + CAP_STEP + CAP_HALF * times.ilog2() as f32).min(COARSEST);
                 self.next_attempt(&mut gop)?;
                 if let Err(error) = self.encode_held(&mut gop)?
                     && !self.retry(&mut gop, error)?
@@ -273,11 +274,12 @@ impl Lane {
         Ok(())
     }
 
-    fn over_cap(&self, gop: &Gop) -> bool {
+    /// How many times too large the GOP is, rounded down, at least once; `None` where it is within its cap.
+    fn over_cap(&self, gop: &Gop) -> Option<u128> {
         let rate = self.rendition.grid.rate;
-        let bits = u128::from(gop.bytes) * 8 * u128::from(rate.num());
+        let bits = u128::from(gop.bytes + container_bytes(gop.stats.units)) * 8 * u128::from(rate.num());
         let allowed = u128::from(gop.recipe.cap) * u128::from(gop.stats.units) * u128::from(rate.den());
-        bits * OVER_CAP.1 > allowed * OVER_CAP.0
+        (bits * OVER_CAP.1 > allowed * OVER_CAP.0).then(|| (bits * OVER_CAP.1 / (allowed * OVER_CAP.0).max(1)).max(1))
     }
 
     fn give_up(&self, gop: Gop, why: &str) -> Result<(), RunError> {

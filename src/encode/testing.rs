@@ -94,6 +94,7 @@ pub fn frames(grid: Grid, first: i64, pictures: &[Arc<Video>]) -> Vec<Frame> {
             opens_gop: grid.index(slot) == 0,
             force_idr: false,
             last: false,
+            near_end: false,
             picture: Picture::Cpu(Arc::clone(picture)),
             origin: Origin::Input,
             side: Arc::new(SideData::default()),

@@ -2,7 +2,7 @@
 
 use super::level::{Needs, level};
 use super::point::{self, X264Point};
-use super::{EncodeError, Encoder, Opened, Packet, Recipe, annexb};
+use super::{EncodeError, Encoder, Opened, Packet, Recipe, annexb, container_bytes};
 use crate::ffmpeg as raw;
 use crate::frame::{Frame, Picture};
 use crate::plan::Rendition;
@@ -52,6 +52,9 @@ pub fn open(rendition: &Rendition, recipe: &Recipe) -> Result<Opened, EncodeErro
 fn options(rendition: &Rendition, recipe: &Recipe, point: &X264Point) -> Result<Vec<(String, String)>, String> {
     let rate = rendition.grid.rate;
     let gop_bits = recipe.cap.saturating_mul(u64::from(rendition.grid.gop_slots)).saturating_mul(u64::from(rate.den())) / u64::from(rate.num());
+    // The segment's boxes take their part of the cap, too; half is left to the pictures whatever it is.
+    let boxes = (container_bytes(rendition.grid.gop_slots) * 8).min(gop_bits / 2);
+    let for_pictures = u64::try_from(u128::from(recipe.cap) * u128::from(gop_bits - boxes) / u128::from(gop_bits.max(1))).unwrap_or(recipe.cap);
     let bucket = gop_bits.saturating_mul(BUCKET.0) / BUCKET.1;
     let occupied = bucket.saturating_mul(BUCKET_FULL.0) / BUCKET_FULL.1;
     if !(10_000..=2_000_000_000).contains(&recipe.cap) || bucket > 2_000_000_000 {
@@ -103,7 +106,7 @@ fn options(rendition: &Rendition, recipe: &Recipe, point: &X264Point) -> Result<
     Ok([
         ("threads", "1".to_owned()),
         ("crf", format!("{:.2}", recipe.quality)),
-        ("maxrate", (recipe.cap / 100 * point.fill_percent).to_string()),
+        ("maxrate", (for_pictures / 100 * point.fill_percent).to_string()),
         ("bufsize", bucket.to_string()),
         ("rc_init_occupancy", occupied.to_string()),
         ("forced-idr", "1".to_owned()),

@@ -62,6 +62,10 @@ impl Shape {
             }
             Size { width: even(self.wide * height, self.base * self.height), height: clamp(height) }
         };
+        // A strip that the smallest side would have to be widened for is no picture of this shape.
+        if fitted.width.min(fitted.height) < MIN_SIDE && own.width.min(own.height) >= MIN_SIDE {
+            return Fit::Above;
+        }
         Fit::Size(Size { width: fitted.width.min(own.width).max(MIN_SIDE), height: fitted.height.min(own.height).max(MIN_SIDE) })
     }
 }
