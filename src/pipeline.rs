@@ -181,7 +181,10 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
             let (tx, rx) = bounded(SOUND);
             rungs.push(Rung { channels: rendition.channels, tx });
             let packets_tx = packets_tx.clone();
-            threads.spawn(&rendition.name, move || Ok::<(), Infallible>(audio_runner::run(encoder, track.id, rx, packets_tx)))?;
+            threads.spawn(&rendition.name, move || {
+                audio_runner::run(encoder, track.id, rx, packets_tx);
+                Ok::<(), Infallible>(())
+            })?;
         }
         let (stopping, grace) = (stop.clone(), (job.pace == Pace::Live).then_some(GRACE));
         threads.spawn("audio", move || audio.run(sound, cues, rungs, &stopping, grace))?;
