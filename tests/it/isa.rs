@@ -5,11 +5,9 @@
 //! Nothing of it is run where `qemu-x86_64` (Debian: qemu-user) is not installed, or where this machine is below x86-64-v3 itself.
 #![cfg(target_arch = "x86_64")]
 
-mod support;
-
+use crate::support::{media, mezzo, published, succeed};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use support::{media, mezzo, published, succeed};
 
 /// Processors of class x86-64-v3 without AVX-512, of two makers.
 const V3: [&str; 2] = ["Haswell-noTSX", "EPYC-Milan"];
