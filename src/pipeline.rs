@@ -292,7 +292,7 @@ fn make_sync(job: &Job, source: &Source, plan: &Plan, resolution: Resolution) ->
     Box::new(move |first: &Tick| {
         let kept = resolution.anchor.as_ref().and_then(|taken| taken.anchor());
         let choice = timeline::choose(&job.timeline, origin, first, kept)?;
-        tracing::info!(clock = ?choice.reference, whole = choice.whole, "the feed is placed by");
+        tracing::info!("the feed is placed by {}", choice.reference);
         if let Some(taken) = choice.taken {
             Resolution { anchor: Some(taken.into()), ..resolution }.store(&job)?;
         }
