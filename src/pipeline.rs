@@ -18,6 +18,7 @@ use crate::downscale::{self, DownscaleError};
 use crate::encode::aac::{self, Aac};
 use crate::encode::queue::RungQueue;
 use crate::encode::{Order, TrackId, audio_runner, runner};
+use crate::ffmpeg::give_way;
 use crate::job::{Job, Pace};
 use crate::mux::{self, MuxError, TrackKind, TrackSpec};
 use crate::plan::{self, Plan};
@@ -115,7 +116,10 @@ fn wrong(error: impl std::error::Error + Send + Sync + 'static) -> RunError {
 pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunError> {
     // Everything is resolved and opened once before anything is written.
     let kept = Resolution::load(job).map_err(wrong)?;
-    let (source, input) = open(job, stop).map_err(wrong)?;
+    let (source, input) = match open(job, stop) {
+        Err(_) if stop.is_raised() => return Ok(()),
+        opened => opened.map_err(wrong)?,
+    };
     let resolution = kept.unwrap_or_else(|| Resolution::new(job, source.facts.clone(), language(&source), None, String::new()));
     let plan = plan::resolve(job, &resolution.source, resolution.language.as_deref()).map_err(wrong)?;
     let resolution = Resolution { class: plan.class.clone(), ..resolution };
@@ -167,12 +171,17 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
         let (queue, runners, counters) = RungQueue::open(rendition, track.id, config, job.pace, &packets_tx, &schedule);
         rungs.push(queue);
         counted_rungs.push(counters);
-        lanes.extend(runners.into_iter().enumerate().map(|(lane, runner)| (format!("{}/{lane}", rendition.name), runner)));
+        // Where processors are short, sound, the muxer and the lowest rung go first.
+        let way = u8::try_from((plan.video.len() - 1 - track.id.0) * 2).unwrap_or(u8::MAX);
+        lanes.extend(runners.into_iter().enumerate().map(|(lane, runner)| (format!("{}/{lane}", rendition.name), way, runner)));
     }
     let sizes = plan.sizes();
     threads.spawn("downscale", move || downscale::run(&frames, &sizes, rungs))?;
-    for (name, lane) in lanes {
-        threads.spawn(&name, move || lane.run())?;
+    for (name, way, lane) in lanes {
+        threads.spawn(&name, move || {
+            give_way(way);
+            lane.run()
+        })?;
     }
 
     if let Some(audio) = audio {
