@@ -26,7 +26,7 @@ use crate::schedule::Schedule;
 use crate::serve::Server;
 use crate::sink::store::Store;
 use crate::sink::{self, Sink, SinkError, runner as sink_runner, stored};
-use crate::status::{State, Status};
+use crate::status::{State, Status, Watched};
 use crate::stop::Stop;
 use crate::supervise::{StageError, StageFailure, Threads};
 use crate::time::{GopId, Seconds};
@@ -124,8 +124,9 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
     let schedule = Arc::new(Schedule::new());
     let (video_tracks, audio_tracks) = (video_tracks(&plan, &schedule)?, audio_tracks(&plan)?);
     let decoder = VideoDecoder::open(&source.video, &resolution.source, DECODER_THREADS).map_err(wrong)?;
+    let sounded: Arc<decode::audio::Counts> = Arc::default();
     let audio = match (&source.audio, plan.audio.first()) {
-        (Some(stream), Some(first)) => Some(Audio::open(stream, Cut { grid: first.grid, lead: aac::LEAD, tail: aac::TAIL }, Arc::default()).map_err(wrong)?),
+        (Some(stream), Some(first)) => Some(Audio::open(stream, Cut { grid: first.grid, lead: aac::LEAD, tail: aac::TAIL }, sounded.clone()).map_err(wrong)?),
         _ => None,
     };
     let status = Arc::new(Status::new(&plan, job.pace == Pace::Live));
@@ -150,7 +151,8 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
 
     let feed = capture::Feed::new(input, &source, job.pace);
     let sound_tx = audio.is_some().then_some(sound_tx);
-    let (watch, counters) = (stop.clone(), Arc::new(CaptureCounters::default()));
+    let (watch, captured) = (stop.clone(), Arc::new(CaptureCounters::default()));
+    let counters = captured.clone();
     threads.spawn("capture", move || capture::run(feed, units_tx, sound_tx, &watch, &counters).map(|_| ()))?;
 
     let make_sync = make_sync(job, &source, &plan, resolution);
@@ -159,11 +161,12 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
     threads.spawn("decode", move || decode::run(decoder, make_sync, offset, units, outputs, &stopping, &counted))?;
 
     let mut rungs = Vec::new();
-    let mut lanes = Vec::new();
+    let (mut lanes, mut counted_rungs) = (Vec::new(), Vec::new());
     for (rendition, track) in plan.video.iter().zip(&video_tracks) {
         let TrackKind::Video { config, .. } = &track.kind else { continue };
-        let (queue, runners, _) = RungQueue::open(rendition, track.id, config, job.pace, &packets_tx, &schedule);
+        let (queue, runners, counters) = RungQueue::open(rendition, track.id, config, job.pace, &packets_tx, &schedule);
         rungs.push(queue);
+        counted_rungs.push(counters);
         lanes.extend(runners.into_iter().enumerate().map(|(lane, runner)| (format!("{}/{lane}", rendition.name), runner)));
     }
     let sizes = plan.sizes();
@@ -187,6 +190,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
         threads.spawn("audio", move || audio.run(sound, cues, rungs, &stopping, grace))?;
     }
     drop(packets_tx);
+    status.watch(Watched { capture: captured, audio: source.audio.is_some().then_some(sounded), rungs: counted_rungs });
 
     let settings = mux::Settings {
         class: plan.class.clone(),
@@ -202,6 +206,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
     threads.spawn("sink", move || sink_runner::run(sinks, publish, &counted))?;
 
     let ended = threads.join();
+    say_what_came_of_it(&status);
     match &ended {
         Ok(()) => status.set_state(State::Ended),
         Err(error) => status.fail(&error.to_string()),
@@ -210,6 +215,18 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
         server.stop();
     }
     Ok(ended?)
+}
+
+/// One line at the end, with everything that was counted.
+fn say_what_came_of_it(status: &Status) {
+    let s = status.snapshot();
+    let segments: u64 = s.tracks.iter().map(|t| t.segments).sum();
+    let (late, failed) = (s.tracks.iter().map(|t| t.late).sum::<u64>(), s.tracks.iter().map(|t| t.failed).sum::<u64>());
+    let (pictures, repeats, fillers, dropped, errors) = (s.source.pictures, s.source.repeats, s.source.fillers, s.source.dropped, s.source.errors);
+    tracing::info!(segments, late, failed, pictures, repeats, fillers, dropped, errors, silent_samples = s.source.silent_samples, "done");
+    if segments == 0 {
+        tracing::warn!("nothing was published: the feed ended before the first whole segment");
+    }
 }
 
 /// Opens the input of a job.
@@ -275,7 +292,7 @@ fn make_sync(job: &Job, source: &Source, plan: &Plan, resolution: Resolution) ->
     Box::new(move |first: &Tick| {
         let kept = resolution.anchor.as_ref().and_then(|taken| taken.anchor());
         let choice = timeline::choose(&job.timeline, origin, first, kept)?;
-        tracing::info!(clock = ?choice.reference, whole = choice.whole, "the feed is placed by");
+        tracing::info!("the feed is placed by {}", choice.reference);
         if let Some(taken) = choice.taken {
             Resolution { anchor: Some(taken.into()), ..resolution }.store(&job)?;
         }

@@ -3,13 +3,15 @@
 //! Per picture nothing locks: counters are atomics. What belongs together (a segment's number, size and end) is behind one lock a track, taken once a segment.
 //! Nothing here is ever read back by a stage: published bytes do not depend on it.
 
-use crate::encode::{TrackId, Why};
+use crate::capture::CaptureCounters;
+use crate::decode::audio;
+use crate::encode::queue;
 use crate::ladder::{AudioCodec, VideoCodec};
 use crate::plan::Plan;
 use crate::time::{GopId, Rate, Seconds};
 use serde::Serialize;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 /// A count that only grows.
@@ -49,13 +51,9 @@ const STATES: [State; 5] = [State::Starting, State::Running, State::Leaving, Sta
 /// What the source brought, and what was done to it. One line is one counter.
 #[derive(Debug, Default)]
 pub struct SourceCounts {
-    /// Access units demuxed, both streams.
-    pub units: Counter,
-    /// Bytes of them.
-    pub bytes: Counter,
     /// Pictures decoded.
     pub pictures: Counter,
-    /// Access units of either stream that did not decode, or not whole.
+    /// Video packets that did not decode, or pictures that did not decode whole.
     pub errors: Counter,
     /// Slots that repeat the picture before them.
     pub repeats: Counter,
@@ -63,8 +61,6 @@ pub struct SourceCounts {
     pub fillers: Counter,
     /// Pictures for which there was no slot (a burst, a feed faster than the grid), or no time.
     pub dropped: Counter,
-    /// Published samples of sound that the feed did not have.
-    pub silent_samples: Counter,
     /// Times that the feed's clock was tied to the grid anew.
     pub anchors: Counter,
 }
@@ -73,11 +69,6 @@ pub struct SourceCounts {
 #[derive(Debug)]
 struct Track {
     facts: TrackFacts,
-    queue: AtomicU64,
-    late: Counter,
-    failed: Counter,
-    other_shard: Counter,
-    retries: Counter,
     published: Mutex<Published>,
 }
 
@@ -147,6 +138,18 @@ pub struct Status {
     pub source: SourceCounts,
     /// Segments that a destination already had with other bytes; it kept its own.
     pub conflicts: Counter,
+    watched: OnceLock<Watched>,
+}
+
+/// The stages' own counters, read when the status is asked for.
+#[derive(Debug)]
+pub struct Watched {
+    /// Capture's.
+    pub capture: Arc<CaptureCounters>,
+    /// The audio stage's, where there is sound.
+    pub audio: Option<Arc<audio::Counts>>,
+    /// The video rungs', in the order of their tracks.
+    pub rungs: Vec<Arc<queue::Counters>>,
 }
 
 impl Status {
@@ -173,7 +176,13 @@ impl Status {
             tracks: video.chain(audio).map(Track::new).collect(),
             source: SourceCounts::default(),
             conflicts: Counter::default(),
+            watched: OnceLock::new(),
         }
+    }
+
+    /// The counters of the stages, once they are there. Later calls do nothing.
+    pub fn watch(&self, watched: Watched) {
+        let _ = self.watched.set(watched);
     }
 
     /// Where the worker stands now.
@@ -184,32 +193,6 @@ impl Status {
     /// The worker broke, and why. The first reason stays.
     pub fn fail(&self, why: &str) {
         lock(&self.error).get_or_insert_with(|| why.to_owned());
-    }
-
-    /// How many GOPs wait for this track's encoder.
-    pub fn set_queue(&self, track: TrackId, gops: usize) {
-        if let Some(t) = self.tracks.get(track.0) {
-            t.queue.store(gops as u64, Relaxed);
-        }
-    }
-
-    /// A rung left a GOP out.
-    pub fn gop_skipped(&self, track: TrackId, why: Why) {
-        if let Some(t) = self.tracks.get(track.0) {
-            match why {
-                Why::Late => t.late.add(1),
-                Why::Failed => t.failed.add(1),
-                Why::Joining => {}
-                Why::OtherShard => t.other_shard.add(1),
-            }
-        }
-    }
-
-    /// A GOP is encoded again.
-    pub fn gop_retried(&self, track: TrackId) {
-        if let Some(t) = self.tracks.get(track.0) {
-            t.retries.add(1);
-        }
     }
 
     /// A segment is stored in every destination. Names beside the plan's are ignored.
@@ -243,9 +226,14 @@ impl Status {
             now: now.to_rfc3339(),
             uptime_ms: self.started.elapsed().as_millis() as u64,
             segment_ms: self.segment.nearest_ticks(1000),
-            source: self.source.snapshot(),
+            source: self.source.snapshot(self.watched.get()),
             conflicts: self.conflicts.get(),
-            tracks: self.tracks.iter().map(|t| t.snapshot(now, self.segment, self.live)).collect(),
+            tracks: self
+                .tracks
+                .iter()
+                .enumerate()
+                .map(|(i, t)| t.snapshot(now, self.segment, self.live, self.watched.get().and_then(|w| w.rungs.get(i))))
+                .collect(),
             warnings: self.warnings.clone(),
         }
     }
@@ -253,18 +241,11 @@ impl Status {
 
 impl Track {
     fn new(facts: TrackFacts) -> Track {
-        Track {
-            facts,
-            queue: AtomicU64::default(),
-            late: Counter::default(),
-            failed: Counter::default(),
-            other_shard: Counter::default(),
-            retries: Counter::default(),
-            published: Mutex::default(),
-        }
+        Track { facts, published: Mutex::default() }
     }
 
-    fn snapshot(&self, now: Seconds, segment: Seconds, live: bool) -> TrackSnapshot {
+    fn snapshot(&self, now: Seconds, segment: Seconds, live: bool, rung: Option<&Arc<queue::Counters>>) -> TrackSnapshot {
+        let rung = |count: fn(&queue::Counters) -> &AtomicU64| rung.map_or(0, |r| count(r).load(Relaxed));
         let p = *lock(&self.published);
         let behind = |at: Seconds, slot_end: Seconds| live.then(|| (at - slot_end).nearest_ticks(1000));
         TrackSnapshot {
@@ -275,11 +256,10 @@ impl Track {
             bitrate: p.last.and_then(|l| bits_per_second(l.bytes, segment)),
             lag_ms: p.last.and_then(|l| behind(l.published, l.slot_end)),
             age_ms: p.last.and_then(|l| behind(now, l.slot_end)),
-            queue: self.queue.load(Relaxed),
-            late: self.late.get(),
-            failed: self.failed.get(),
-            other_shard: self.other_shard.get(),
-            retries: self.retries.get(),
+            queue: rung(|r| &r.waiting),
+            late: rung(|r| &r.late),
+            failed: rung(|r| &r.failed),
+            retries: rung(|r| &r.retried),
         }
     }
 }
@@ -290,16 +270,18 @@ fn bits_per_second(bytes: u64, span: Seconds) -> Option<u64> {
 }
 
 impl SourceCounts {
-    fn snapshot(&self) -> SourceSnapshot {
+    fn snapshot(&self, watched: Option<&Watched>) -> SourceSnapshot {
+        let capture = |count: fn(&CaptureCounters) -> &AtomicU64| watched.map_or(0, |w| count(&w.capture).load(Relaxed));
+        let audio = |count: fn(&audio::Counts) -> &AtomicU64| watched.and_then(|w| w.audio.as_ref()).map_or(0, |a| count(a).load(Relaxed));
         SourceSnapshot {
-            units: self.units.get(),
-            bytes: self.bytes.get(),
+            units: capture(|c| &c.video) + capture(|c| &c.audio),
+            corrupt: capture(|c| &c.corrupt),
             pictures: self.pictures.get(),
-            errors: self.errors.get(),
+            errors: self.errors.get() + audio(|a| &a.faults) + capture(|c| &c.failed_reads) + capture(|c| &c.bad_stamps),
             repeats: self.repeats.get(),
             fillers: self.fillers.get(),
-            dropped: self.dropped.get(),
-            silent_samples: self.silent_samples.get(),
+            dropped: self.dropped.get() + capture(|c| &c.shed_packets) + capture(|c| &c.shed_audio) + audio(|a| &a.dropped),
+            silent_samples: audio(|a| &a.silent_samples),
             anchors: self.anchors.get(),
         }
     }
@@ -335,18 +317,26 @@ pub struct Snapshot {
     pub warnings: Vec<String>,
 }
 
-/// [`SourceCounts`] at one moment.
+/// The source at one moment.
 #[derive(Clone, Debug, Serialize)]
-#[expect(missing_docs, reason = "the same fields as SourceCounts, documented there")]
 pub struct SourceSnapshot {
+    /// Access units demuxed, both streams.
     pub units: u64,
-    pub bytes: u64,
+    /// Access units of them that the container flags as damaged.
+    pub corrupt: u64,
+    /// Pictures decoded.
     pub pictures: u64,
+    /// Reads, packets and pictures that failed, or came out damaged.
     pub errors: u64,
+    /// Slots that repeat the picture before them.
     pub repeats: u64,
+    /// Slots that show filler.
     pub fillers: u64,
+    /// Pictures for which there was no slot, and packets for which there was no time.
     pub dropped: u64,
+    /// Published samples of sound that the feed did not have.
     pub silent_samples: u64,
+    /// Times that the feed's clock was tied to the grid anew.
     pub anchors: u64,
 }
 
@@ -368,14 +358,12 @@ pub struct TrackSnapshot {
     pub lag_ms: Option<i64>,
     /// Milliseconds from the end of its slot to now: grows when the track stalls.
     pub age_ms: Option<i64>,
-    /// GOPs that wait for its encoder.
+    /// Frames that wait for its encoder.
     pub queue: u64,
     /// GOPs dropped because the rung was late.
     pub late: u64,
     /// GOPs dropped because every backend failed on them.
     pub failed: u64,
-    /// GOPs left to another shard.
-    pub other_shard: u64,
     /// GOPs encoded again.
     pub retries: u64,
 }

@@ -38,10 +38,12 @@ fn counts_come_out_where_they_belong() {
     let end = Seconds::host_now() - Seconds::whole(3);
     status.segment_published("v", GopId(7), 250_000, end);
     status.segment_published("nobody", GopId(7), 1, end);
-    status.gop_skipped(TrackId(0), Why::Late);
-    status.gop_skipped(TrackId(0), Why::Failed);
-    status.gop_skipped(TrackId(9), Why::Late);
-    status.set_queue(TrackId(1), 4);
+    let (capture, rung) = (Arc::new(CaptureCounters::default()), Arc::new(queue::Counters::default()));
+    status.watch(Watched { capture: capture.clone(), audio: None, rungs: vec![rung.clone()] });
+    capture.shed_packets.store(5, Relaxed);
+    rung.late.store(1, Relaxed);
+    rung.failed.store(1, Relaxed);
+    rung.waiting.store(4, Relaxed);
     status.source.repeats.add(2);
     assert_eq!(status.missing(), ["a"]);
     let json = serde_json::to_value(status.snapshot()).expect("JSON");
@@ -52,7 +54,8 @@ fn counts_come_out_where_they_belong() {
     assert_eq!((v["kind"].as_str(), v["codec"].as_str(), v["height"].as_u64(), v["rate"].as_str()), (Some("video"), Some("avc"), Some(360), Some("25")));
     assert_eq!((v["last_segment"].as_i64(), v["bitrate"].as_u64(), v["late"].as_u64(), v["failed"].as_u64()), (Some(7), Some(1_000_000), Some(1), Some(1)));
     assert!((3000..4000).contains(&v["lag_ms"].as_i64().expect("live")), "{v}");
-    assert_eq!((a["kind"].as_str(), a["queue"].as_u64(), a["last_segment"].is_null()), (Some("audio"), Some(4), true));
+    assert_eq!((v["queue"].as_u64(), json["source"]["dropped"].as_u64()), (Some(4), Some(5)));
+    assert_eq!((a["kind"].as_str(), a["queue"].as_u64(), a["last_segment"].is_null()), (Some("audio"), Some(0), true));
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub struct Counters {
     pub failed: AtomicU64,
     /// Attempts beyond the first.
     pub retried: AtomicU64,
+    /// Frames that wait for an encoder.
+    pub waiting: AtomicU64,
     /// GOPs sent on although they exceed 1.10 x cap.
     pub over_cap: AtomicU64,
 }
@@ -128,6 +130,7 @@ impl RungQueue {
                 return self.skip(lane, frame.gop, Why::Late);
             }
         }
+        self.counters.waiting.store(self.lanes.iter().map(|lane| lane.len() as u64).sum(), Ordering::Relaxed);
         match self.open {
             Some((gop, lane)) if gop == frame.gop => self.lanes[lane].send(ToLane::Frame(frame)).map_err(|_| self.gone()),
             _ => Ok(()),
