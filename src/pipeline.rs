@@ -27,7 +27,7 @@ use crate::schedule::Schedule;
 use crate::serve::Server;
 use crate::sink::store::Store;
 use crate::sink::{self, Sink, SinkError, runner as sink_runner, stored};
-use crate::status::{State, Status, Watched};
+use crate::status::{State, Status};
 use crate::stop::Stop;
 use crate::supervise::{StageError, StageFailure, Threads};
 use crate::time::{GopId, Seconds};
@@ -128,12 +128,15 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
     let schedule = Arc::new(Schedule::new());
     let (video_tracks, audio_tracks) = (video_tracks(&plan, &schedule)?, audio_tracks(&plan)?);
     let decoder = VideoDecoder::open(&source.video, &resolution.source, DECODER_THREADS).map_err(wrong)?;
-    let sounded: Arc<decode::audio::Counts> = Arc::default();
+    let status = Arc::new(Status::new(&plan, job.pace == Pace::Live));
     let audio = match (&source.audio, plan.audio.first()) {
-        (Some(stream), Some(first)) => Some(Audio::open(stream, Cut { grid: first.grid, lead: aac::LEAD, tail: aac::TAIL }, sounded.clone()).map_err(wrong)?),
+        (Some(stream), Some(first)) => {
+            let counts = Arc::default();
+            status.watch_sound(Arc::clone(&counts));
+            Some(Audio::open(stream, Cut { grid: first.grid, lead: aac::LEAD, tail: aac::TAIL }, counts).map_err(wrong)?)
+        }
         _ => None,
     };
-    let status = Arc::new(Status::new(&plan, job.pace == Pace::Live));
     let tracks: Vec<TrackSpec> = video_tracks.iter().chain(audio_tracks.iter().map(|(track, _)| track)).cloned().collect();
     let inits = tracks.iter().map(|track| Ok((track.init_path(), mux::init(track, &plan.class)?))).collect::<Result<Vec<_>, MuxError>>().map_err(wrong)?;
     sink::agree(&job.outputs, &inits).map_err(wrong)?;
@@ -155,8 +158,8 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
 
     let feed = capture::Feed::new(input, &source, job.pace);
     let sound_tx = audio.is_some().then_some(sound_tx);
-    let (watch, captured) = (stop.clone(), Arc::new(CaptureCounters::default()));
-    let counters = captured.clone();
+    let (watch, counters) = (stop.clone(), Arc::new(CaptureCounters::default()));
+    status.watch_capture(Arc::clone(&counters));
     threads.spawn("capture", move || capture::run(feed, units_tx, sound_tx, &watch, &counters).map(|_| ()))?;
 
     let make_sync = make_sync(job, &source, &plan, resolution);
@@ -165,12 +168,12 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
     threads.spawn("decode", move || decode::run(decoder, make_sync, offset, units, outputs, &stopping, &counted))?;
 
     let mut rungs = Vec::new();
-    let (mut lanes, mut counted_rungs) = (Vec::new(), Vec::new());
+    let mut lanes = Vec::new();
     for (rendition, track) in plan.video.iter().zip(&video_tracks) {
         let TrackKind::Video { config, .. } = &track.kind else { continue };
         let (queue, runners, counters) = RungQueue::open(rendition, track.id, config, job.pace, &packets_tx, &schedule);
+        status.watch_rung(track.id, counters);
         rungs.push(queue);
-        counted_rungs.push(counters);
         // Where processors are short, sound, the muxer and the lowest rung go first.
         let way = u8::try_from((plan.video.len() - 1 - track.id.0) * 2).unwrap_or(u8::MAX);
         lanes.extend(runners.into_iter().enumerate().map(|(lane, runner)| (format!("{}/{lane}", rendition.name), way, runner)));
@@ -199,7 +202,6 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
         threads.spawn("audio", move || audio.run(sound, cues, rungs, &stopping, grace))?;
     }
     drop(packets_tx);
-    status.watch(Watched { capture: captured, audio: source.audio.is_some().then_some(sounded), rungs: counted_rungs });
 
     let settings = mux::Settings {
         class: plan.class.clone(),
@@ -210,6 +212,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
         stored,
         counts: Arc::default(),
     };
+    status.watch_mux(Arc::clone(&settings.counts));
     threads.spawn("mux", move || mux::run(tracks, settings, packets, publish_tx))?;
     let counted = status.clone();
     threads.spawn("sink", move || sink_runner::run(sinks, publish, &counted))?;

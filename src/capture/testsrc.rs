@@ -3,7 +3,7 @@
 //! Live, it starts a few seconds back, catches up at once, and then shows every picture when its time comes, never sooner.
 //! Fast, it is a finite file that begins at `start`.
 
-use super::{CaptureError, Input, Kind, Origin, Read, Source, StreamInfo, Turn, Unit};
+use super::{CaptureError, Delivery, Input, Kind, Origin, Read, Source, StreamInfo, Turn, Unit};
 use crate::job::{Pace, Select};
 use crate::pace::wait_until;
 use crate::pattern::Size;
@@ -230,6 +230,11 @@ impl Input for TestSource {
         }
         let packet = if kind == Kind::Video { self.picture()? } else { self.sound()? };
         Ok(Read::Unit(Unit { kind, packet, arrival: Seconds::host_now() }))
+    }
+
+    /// Live, `read` waits for each unit's time: paced once more from its first, it would stay as late as it began.
+    fn delivery(&self) -> Delivery {
+        if self.live { Delivery::Live } else { Delivery::Stored }
     }
 }
 

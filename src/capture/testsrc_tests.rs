@@ -1,4 +1,6 @@
 use super::*;
+use crate::capture::{self, CaptureCounters, Feed};
+use crate::frame::Flow;
 use std::time::{Duration, Instant};
 
 fn refused(url: &str, fast: bool) -> String {
@@ -121,7 +123,36 @@ fn live_source_bursts_to_now_and_then_keeps_to_the_clock() {
     let first = first.expect("it had pictures");
     assert_eq!(ahead, 0, "pictures from the future");
     assert_eq!(first.fraction().0 % 2, 0);
-    assert!(begun - first >= Seconds::whole(2) && before - first < Seconds::whole(4), "begins {} to {} back", before - first, begun - first);
+    assert!(
+        begun - first >= Seconds::whole(LIVE_BACK) && before - first < Seconds::whole(LIVE_BACK + LIVE_GRID),
+        "begins {} to {} back",
+        before - first,
+        begun - first
+    );
+}
+
+/// Through the capture thread, which paces what has no clock of its own.
+#[test]
+fn live_pictures_come_when_it_is_their_time() {
+    let stop = Stop::new();
+    let (source, input) = open("testsrc:size=256x144,rate=25", Pace::Live, &Select::default(), &stop).expect("opens");
+    let feed = Feed::new(input, &source, Pace::Live);
+    let (video, units) = crossbeam::channel::bounded(256);
+    let capture = std::thread::spawn({
+        let stop = stop.clone();
+        move || capture::run(feed, video, None, &stop, &CaptureCounters::default()).expect("never breaks")
+    });
+    let begun = Seconds::host_now();
+    let lags = units.iter().filter_map(|unit| {
+        let Flow::Item(unit) = unit else { panic!("it has no end") };
+        let time = Seconds::new(i128::from(unit.packet.pts().expect("stamped")), 25);
+        (time > begun).then(|| Seconds::host_now() - time)
+    });
+    let lags: Vec<Seconds> = lags.take(10).collect();
+    stop.raise();
+    drop(units);
+    capture.join().expect("no panic");
+    assert!(lags.iter().all(|lag| *lag < Seconds::HALF), "late by {lags:?}");
 }
 
 #[test]
