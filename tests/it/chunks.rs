@@ -1,10 +1,8 @@
 //! `--chunk`: the same samples in smaller pieces, and nothing else.
 
-mod support;
-
+use crate::support::{media, mezzo, published, succeed};
 use mezzo::inspect;
 use std::path::Path;
-use support::{media, mezzo, published, succeed};
 
 fn run(input: &Path, output: &Path, more: &[&str]) {
     let (input, output) = (input.to_string_lossy(), output.to_string_lossy());

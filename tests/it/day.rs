@@ -101,7 +101,7 @@ fn listen(specs: [TrackSpec; 2], published: Receiver<Publish>) -> [Published; 2]
     let mut found = [Published::default(), Published::default()];
     for item in published {
         if let Publish::Segment { track, number, bytes, .. } = item {
-            let place = usize::from(track.as_ref() != "v");
+            let place = usize::from(track.as_str() != "v");
             found[place].take(&specs[place], number, &bytes);
         }
     }
@@ -146,7 +146,7 @@ fn a_day(num: u32, den: u32, by: By) {
         By::Stamps => Reference::Stamps,
     };
     let max_gap = Seconds::MINUTE;
-    let sync_settings = Settings { hold: Seconds::ONE, max_gap, duration: None, run_up: Seconds::TWO, whole: false };
+    let sync_settings = Settings { hold: Seconds::ONE, max_gap, duration: None, expected: None, run_up: Seconds::TWO, whole: false };
     let clock = Clock::new(grid, reference, wrap, Seconds::ZERO, max_gap, false);
     let mut sync = FrameSync::new(grid, clock, sync_settings, |picture| picture.clone());
 
@@ -161,11 +161,11 @@ fn a_day(num: u32, den: u32, by: By) {
         for emit in out.drain(..) {
             match emit {
                 Emit::Frame(frame) => {
-                    assert_eq!(frame.origin, Origin::Input, "slot {}", frame.slot);
+                    assert_eq!(frame.origin, Origin::Input, "slot {}", frame.slot.0);
                     // Frame sync holds one picture back.
                     let taken = start() + rate.period().times(i - 1);
                     let off = grid.time(frame.slot) - taken;
-                    assert!(off.abs() <= near, "picture {} is {off} off its slot {}", i - 1, frame.slot);
+                    assert!(off.abs() <= near, "picture {} is {off} off its slot {}", i - 1, frame.slot.0);
                     queue.send(frame).expect("the rung runs");
                 }
                 Emit::Cue(cue) => {
