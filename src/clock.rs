@@ -7,6 +7,7 @@
 
 use crate::job::Anchor;
 use crate::time::{Grid, Seconds, Slot};
+use std::fmt;
 
 /// A source time that goes back by more than this, or forward by more than the largest gap, is a jump and not jitter.
 pub const BACKWARD_JUMP: Seconds = Seconds::ONE;
@@ -38,6 +39,18 @@ pub enum Reference {
     First,
     /// Source time is UTC (`testsrc:`).
     Utc,
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reference::Stamps => write!(f, "the UTC stamps in its pictures"),
+            Reference::Arrival => write!(f, "the host's clock as it arrives"),
+            Reference::Anchor { anchor, .. } => write!(f, "its own clock, {} s of which is {}", anchor.source, anchor.utc.to_rfc3339()),
+            Reference::First => write!(f, "its first picture, which opens segment 0"),
+            Reference::Utc => write!(f, "its own clock, which is UTC"),
+        }
+    }
 }
 
 /// One picture as the clock sees it, in presentation order.

@@ -18,6 +18,7 @@ use crate::downscale::{self, DownscaleError};
 use crate::encode::aac::{self, Aac};
 use crate::encode::queue::RungQueue;
 use crate::encode::{Order, TrackId, audio_runner, runner};
+use crate::ffmpeg::give_way;
 use crate::job::{Job, Pace};
 use crate::mux::{self, MuxError, TrackKind, TrackSpec};
 use crate::plan::{self, Plan};
@@ -115,7 +116,10 @@ fn wrong(error: impl std::error::Error + Send + Sync + 'static) -> RunError {
 pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunError> {
     // Everything is resolved and opened once before anything is written.
     let kept = Resolution::load(job).map_err(wrong)?;
-    let (source, input) = open(job, stop).map_err(wrong)?;
+    let (source, input) = match open(job, stop) {
+        Err(_) if stop.is_raised() => return Ok(()),
+        opened => opened.map_err(wrong)?,
+    };
     let resolution = kept.unwrap_or_else(|| Resolution::new(job, source.facts.clone(), language(&source), None, String::new()));
     let plan = plan::resolve(job, &resolution.source, resolution.language.as_deref()).map_err(wrong)?;
     let resolution = Resolution { class: plan.class.clone(), ..resolution };
@@ -170,12 +174,17 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
         let (queue, runners, counters) = RungQueue::open(rendition, track.id, config, job.pace, &packets_tx, &schedule);
         status.watch_rung(track.id, counters);
         rungs.push(queue);
-        lanes.extend(runners.into_iter().enumerate().map(|(lane, runner)| (format!("{}/{lane}", rendition.name), runner)));
+        // Where processors are short, sound, the muxer and the lowest rung go first.
+        let way = u8::try_from((plan.video.len() - 1 - track.id.0) * 2).unwrap_or(u8::MAX);
+        lanes.extend(runners.into_iter().enumerate().map(|(lane, runner)| (format!("{}/{lane}", rendition.name), way, runner)));
     }
     let sizes = plan.sizes();
     threads.spawn("downscale", move || downscale::run(&frames, &sizes, rungs))?;
-    for (name, lane) in lanes {
-        threads.spawn(&name, move || lane.run())?;
+    for (name, way, lane) in lanes {
+        threads.spawn(&name, move || {
+            give_way(way);
+            lane.run()
+        })?;
     }
 
     if let Some(audio) = audio {
@@ -184,7 +193,10 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
             let (tx, rx) = bounded(SOUND);
             rungs.push(Rung { channels: rendition.channels, tx });
             let packets_tx = packets_tx.clone();
-            threads.spawn(&rendition.name, move || Ok::<(), Infallible>(audio_runner::run(encoder, track.id, rx, packets_tx)))?;
+            threads.spawn(&rendition.name, move || {
+                audio_runner::run(encoder, track.id, rx, packets_tx);
+                Ok::<(), Infallible>(())
+            })?;
         }
         let (stopping, grace) = (stop.clone(), (job.pace == Pace::Live).then_some(GRACE));
         threads.spawn("audio", move || audio.run(sound, cues, rungs, &stopping, grace))?;
@@ -206,6 +218,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
     threads.spawn("sink", move || sink_runner::run(sinks, publish, &counted))?;
 
     let ended = threads.join();
+    say_what_came_of_it(&status);
     match &ended {
         Ok(()) => status.set_state(State::Ended),
         Err(error) => status.fail(&error.to_string()),
@@ -214,6 +227,18 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
         server.stop();
     }
     Ok(ended?)
+}
+
+/// One line at the end, with everything that was counted.
+fn say_what_came_of_it(status: &Status) {
+    let s = status.snapshot();
+    let segments: u64 = s.tracks.iter().map(|t| t.segments).sum();
+    let (late, failed) = (s.tracks.iter().map(|t| t.late).sum::<u64>(), s.tracks.iter().map(|t| t.failed).sum::<u64>());
+    let (pictures, repeats, fillers, dropped, errors) = (s.source.pictures, s.source.repeats, s.source.fillers, s.source.dropped, s.source.errors);
+    tracing::info!(segments, late, failed, pictures, repeats, fillers, dropped, errors, silent_samples = s.source.silent_samples, "done");
+    if segments == 0 {
+        tracing::warn!("nothing was published: the feed ended before the first whole segment");
+    }
 }
 
 /// Opens the input of a job.
@@ -279,7 +304,7 @@ fn make_sync(job: &Job, source: &Source, plan: &Plan, resolution: Resolution) ->
     Box::new(move |first: &Tick| {
         let kept = resolution.anchor.as_ref().and_then(|taken| taken.anchor());
         let choice = timeline::choose(&job.timeline, origin, first, kept)?;
-        tracing::info!(clock = ?choice.reference, whole = choice.whole, "the feed is placed by");
+        tracing::info!("the feed is placed by {}", choice.reference);
         if let Some(taken) = choice.taken {
             Resolution { anchor: Some(taken.into()), ..resolution }.store(&job)?;
         }

@@ -84,8 +84,11 @@ pub fn open_path(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened {
     drop(file);
     start_libav();
     let watch = Watch::new(stop);
-    let context = ffmpeg::format::input_with_interrupt_and_dictionary(&format!("file:{text}"), watch.closure(), options(&[]))
-        .map_err(|e| fail(watch.explain(e, "this is not a media file that libav knows, or it is broken beyond use")))?;
+    let context = ffmpeg::format::input_with_interrupt_and_dictionary(&format!("file:{text}"), watch.closure(), options(&[])).map_err(|e| {
+        fail(
+            watch.explain(e, "this is not a media file that libav knows, or it is broken beyond use; a file of MPEG-TS, MP4, Matroska or the like is accepted"),
+        )
+    })?;
     describe(url, context, select, &watch, Nature::File)
 }
 

@@ -92,7 +92,7 @@ pub fn run(
     status: &Arc<Status>,
 ) -> Result<(), DecodeError> {
     let (mut pictures, mut emitted) = (Vec::new(), Vec::new());
-    let (mut make_sync, mut sync, mut before) = (Some(make_sync), None::<FrameSync>, Counts::default());
+    let (mut make_sync, mut sync, mut before, mut failed) = (Some(make_sync), None::<FrameSync>, Counts::default(), 0);
     for flow in &units {
         let end = match flow {
             Flow::Item(unit) if unit.kind == Kind::Video => {
@@ -108,6 +108,9 @@ pub fn run(
             }
         };
         status.source.pictures.add(pictures.len() as u64);
+        let failures = decoder.counters().errors + decoder.counters().lost;
+        status.source.errors.add(failures - failed);
+        failed = failures;
         for picture in pictures.drain(..) {
             let timed = timed(picture, stamp_offset);
             if let Some(make) = make_sync.take() {

@@ -1,7 +1,6 @@
 //! What the sound tests share: real clips, demuxed, and the audio stage run over them.
 
-#![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses a part, so an expectation would fail in another")]
-
+pub use crate::support::media as clip;
 use crossbeam::channel::{bounded, unbounded};
 use ffmpeg_next as ffmpeg;
 use mezzo::capture::{Kind, StreamInfo, Unit};
@@ -13,16 +12,6 @@ use mezzo::plan::AudioRendition;
 use mezzo::time::{AudioGrid, GopId, Grid, Rate, Seconds};
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// A clip of the shared media, or none with a message.
-pub fn clip(name: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/media").join(name);
-    let there = path.exists();
-    if !there {
-        eprintln!("skipped: {} is not there", path.display());
-    }
-    there.then_some(path)
-}
 
 /// One audio stream, demuxed.
 pub struct Track {

@@ -2,8 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-mod sound;
-
+use crate::sound::{clip, demux, encoder, extent};
 use ffmpeg_next as ffmpeg;
 use mezzo::capture::StreamInfo;
 use mezzo::decode::samples::{Samples, Window};
@@ -11,7 +10,6 @@ use mezzo::encode::Packet;
 use mezzo::encode::aac::{Aac, FRAME, LEAD, TAIL};
 use mezzo::frame::PcmSegment;
 use mezzo::time::{GopId, Seconds};
-use sound::{clip, demux, encoder, extent};
 use std::ops::Range;
 use std::sync::Arc;
 

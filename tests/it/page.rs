@@ -1,9 +1,7 @@
 //! The page in a real browser: a live stream must be seen to play. `MEZZO_SHOT=folder` keeps screenshots.
 
-#[expect(dead_code, reason = "the part that is for tests/origin.rs")]
-mod common;
-
-use common::{TRACKS, has, plan, published, stream};
+use crate::common::{TRACKS, has, plan, published, stream};
+use crate::support::alone;
 use mezzo::serve::Server;
 use mezzo::sink::Sink;
 use mezzo::sink::store::Store;
@@ -103,6 +101,7 @@ fn the_page_plays_a_live_stream() {
     if !has("ffmpeg") || !has("chromium") {
         return;
     }
+    let _alone = alone();
     let (dir, profile) = (tempfile::tempdir().expect("temporary folder"), tempfile::tempdir().expect("temporary folder"));
     let store = Store::new(64 << 20, [TRACKS[2].to_owned()]);
     let status = Arc::new(Status::new(&plan(), true));

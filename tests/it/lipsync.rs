@@ -1,8 +1,7 @@
 //! Lip sync: the pattern flashes in the first picture of every UTC second and beeps exactly on it. What is published keeps the relation that sound and picture have
 //! in the feed within 5 ms, whatever places the feed on the grid and whatever its sound is coded in. Times are those of `tfdt`, samples those that libav decodes.
 
-mod support;
-
+use crate::support::{mezzo, numbers, succeed};
 use ffmpeg_next as ffmpeg;
 use mezzo::inspect;
 use mezzo::pattern::Size;
@@ -11,7 +10,6 @@ use mezzo::pattern::tone;
 use mezzo::time::{Rate, Seconds};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::{mezzo, numbers, succeed};
 
 /// When every feed begins; between two whole seconds, and on no slot of a fractional rate.
 const START: &str = "2026-11-21T20:15:30.5Z";

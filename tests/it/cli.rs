@@ -1,5 +1,6 @@
 //! The program as a script sees it: exit codes, what it says and where, and that a refused job leaves no trace.
 
+use crate::support::media;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -160,11 +161,7 @@ fn nothing_at_all_shows_the_help() {
 
 #[test]
 fn a_plan_of_a_real_source() {
-    let media = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/media/ts_dvb_576p25_h264_aac_12s.ts");
-    if !media.exists() {
-        eprintln!("skipped: {} is not here", media.display());
-        return;
-    }
+    let Some(media) = media("ts_dvb_576p25_h264_aac_12s.ts") else { return };
     let dir = folder();
     let input = media.display().to_string();
     let before = tree(dir.path());
@@ -192,11 +189,7 @@ fn a_plan_of_a_real_source() {
 
 #[test]
 fn an_output_of_another_job_is_refused() {
-    let media = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/media/ts_dvb_576p25_h264_aac_12s.ts");
-    if !media.exists() {
-        eprintln!("skipped: {} is not here", media.display());
-        return;
-    }
+    let Some(media) = media("ts_dvb_576p25_h264_aac_12s.ts") else { return };
     let dir = folder();
     let input = media.display().to_string();
     let planned = mezzo(dir.path(), &["plan", "--json", "-i", &input, "-o", "out"]);

@@ -2,13 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-mod sound;
-
+use crate::sound::{Order, Track, clip, demux, encoder, segments};
+use crate::support;
 use mezzo::decode::audio::Counts;
 use mezzo::frame::PcmSegment;
 use mezzo::time::Seconds;
 use sha2::{Digest, Sha256};
-use sound::{Order, Track, clip, demux, encoder, segments};
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::atomic::Ordering::Relaxed;
@@ -114,7 +113,10 @@ fn print_hashes() {
 
 fn child(mode: &str, settings: &[(&str, &str)]) -> Vec<String> {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--ignored", "--exact", "print_hashes", "--nocapture", "--test-threads=1"]).env(CHILD, mode).envs(settings.iter().copied());
+    command
+        .args(["--ignored", "--exact", "determinism_audio::print_hashes", "--nocapture", "--test-threads=1"])
+        .env(CHILD, mode)
+        .envs(settings.iter().copied());
     let out = command.output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     // The test runner prints its own words before the first one, on the same line.
@@ -133,10 +135,12 @@ fn heap_load_and_instruction_set_leave_no_trace() {
     }
     assert_eq!(plain, child("twice", &[]), "pinned twice");
     // Three children at once on fewer cores.
+    let alone = support::alone();
     let loaded: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..3).map(|_| scope.spawn(|| child("once", &[("MALLOC_PERTURB_", "165")]))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
+    drop(alone);
     loaded.iter().for_each(|other| assert_eq!(&plain, other, "under load"));
     // Not a demand: shows on a machine beyond x86-64-v3 why the pin is there.
     let unpinned = child("unpinned", &[]);

@@ -1,8 +1,7 @@
 //! The embedded origin over real connections.
 
-mod common;
-
-use common::{TRACKS, answer, ask, has, plan, published, segment, stream};
+use crate::common::{TRACKS, answer, ask, has, plan, published, segment, stream};
+use crate::support::alone;
 use mezzo::serve::{Limits, Server};
 use mezzo::sink::store::Store;
 use mezzo::sink::{Publish, Sink};
@@ -157,6 +156,7 @@ fn a_taken_port_is_an_error_with_the_address() {
 
 #[test]
 fn slow_and_hostile_clients_are_let_go() {
+    let _alone = alone();
     let limits = Limits { connections: 2, head_time: Duration::from_millis(300), stall: Duration::from_millis(300), ..Limits::default() };
     let (server, mut store, status) = start(limits);
     let to = server.address();
@@ -201,6 +201,7 @@ fn slow_and_hostile_clients_are_let_go() {
 
 #[test]
 fn an_old_connection_is_closed_after_its_answer() {
+    let _alone = alone();
     let (server, _store, _status) = start(Limits { age: Duration::from_millis(300), ..Limits::default() });
     let begun = Instant::now();
     let mut stream = TcpStream::connect(server.address()).expect("connect");
@@ -214,6 +215,7 @@ fn an_old_connection_is_closed_after_its_answer() {
 
 #[test]
 fn stops_at_once_whatever_clients_do() {
+    let _alone = alone();
     let (server, mut store, status) = start(Limits::default());
     let to = server.address();
     publish(&mut store, &status, vec![segment("avc-360p", 1, &vec![7; 32 << 20])]);

@@ -1,7 +1,7 @@
 //! What the tests of the whole program share: running it, reading what it published, and making its surroundings unpleasant.
-#![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -69,7 +69,8 @@ pub fn until(what: &str, seconds: u64, mut ready: impl FnMut() -> bool) {
 
 /// Sends a signal to a child.
 pub fn signal(child: &Child, name: &str) {
-    let done = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().expect("kill runs");
+    // The shell's own: the program `kill` is not on every machine.
+    let done = Command::new("sh").args(["-c", &format!("kill -{name} {}", child.id())]).status().expect("sh runs");
     assert!(done.success());
 }
 
@@ -122,8 +123,17 @@ pub fn cut_ts(source: &Path, share: usize, to: &Path) {
     std::fs::write(to, &bytes[packets * share / 100 * 188..]).expect("written");
 }
 
+/// Held by what lives by the host's clock, and by what takes all processors on purpose: one of them at a time, be the tests threads or processes.
+#[must_use]
+pub fn alone() -> File {
+    let file = File::create(concat!(env!("CARGO_TARGET_TMPDIR"), "/alone")).expect("a file");
+    file.lock().expect("a lock");
+    file
+}
+
 /// Keeps the processors busy until dropped.
 pub struct Hog {
+    _alone: File,
     busy: Arc<AtomicBool>,
     threads: Vec<std::thread::JoinHandle<()>>,
 }
@@ -131,6 +141,7 @@ pub struct Hog {
 impl Hog {
     /// As many busy threads as there are processors, and one more.
     pub fn new() -> Hog {
+        let alone = alone();
         let busy = Arc::new(AtomicBool::new(true));
         let count = std::thread::available_parallelism().map_or(2, |n| n.get()) + 1;
         let spin = |busy: Arc<AtomicBool>| {
@@ -142,7 +153,7 @@ impl Hog {
             })
         };
         let threads = (0..count).map(|_| spin(busy.clone())).collect();
-        Hog { busy, threads }
+        Hog { _alone: alone, busy, threads }
     }
 }
 

@@ -2,11 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-mod sound;
-
+use crate::sound::{Track, clip, demux, extent};
 use mezzo::decode::samples::{Samples, Window};
 use mezzo::time::Seconds;
-use sound::{Track, clip, demux, extent};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;

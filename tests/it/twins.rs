@@ -1,13 +1,11 @@
 //! Two live workers on one stamped UDP feed, the second joining later: interchangeable, with nothing between them.
 
-mod support;
-
+use crate::support::{alone, assert_interchangeable, mezzo, numbers, signal, until, wait};
 use std::net::UdpSocket;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use support::{assert_interchangeable, mezzo, numbers, signal, until, wait};
 
 /// Passes every datagram on to both workers, as a network's multicast would.
 fn split(to: [u16; 2], over: Arc<AtomicBool>) -> (u16, std::thread::JoinHandle<()>) {
@@ -33,6 +31,7 @@ fn free_port() -> u16 {
 
 #[test]
 fn twins_on_a_stamped_feed_publish_the_same_bytes() {
+    let _alone = alone();
     let dir = tempfile::tempdir().expect("a folder");
     let ports = [free_port(), free_port()];
     let over = Arc::new(AtomicBool::new(false));

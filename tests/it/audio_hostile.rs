@@ -1,9 +1,7 @@
 //! Sound that is broken, changes in mid-stream, or lies about its time: no panic, no hang, what is missing is counted.
 
-mod sound;
-
+use crate::sound::{Order, clip, demux, segments};
 use mezzo::time::Seconds;
-use sound::{Order, clip, demux, segments};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// xorshift64: the same noise every time.

@@ -1,11 +1,9 @@
 //! Leaving, dying and coming back: what was published stays whole, numbers go on.
 
-mod support;
-
+use crate::support::{alone, assert_interchangeable, finish, mezzo, numbers, published, signal, succeed, until, wait};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
-use support::{mezzo, numbers, published, signal, succeed, until, wait};
 
 const SOURCE: &str = "testsrc:size=480x270,rate=25";
 
@@ -36,6 +34,7 @@ fn assert_decodes(output: &Path, track: &str, number: i64) {
 
 #[test]
 fn killed_and_restarted_it_carries_on() {
+    let _alone = alone();
     let dir = tempfile::tempdir().expect("a folder");
     let output = dir.path().join("out");
     let mut first = start(&output);
@@ -68,11 +67,12 @@ fn killed_and_restarted_it_carries_on() {
     let duration = format!("{}s", to - from);
     let args = ["run", "--input", &source, "--ladder", "tiny", "--output", &offline.to_string_lossy(), "--pace", "fast", "--duration", &duration];
     succeed(mezzo(&args), 120);
-    support::assert_interchangeable("a killed live worker and an offline run", &output, &offline, now.len() * 4 - 4);
+    assert_interchangeable("a killed live worker and an offline run", &output, &offline, now.len() * 4 - 4);
 }
 
 #[test]
 fn told_to_leave_it_leaves() {
+    let _alone = alone();
     let dir = tempfile::tempdir().expect("a folder");
     let output = dir.path().join("out");
     let mut child = start(&output);
@@ -106,7 +106,7 @@ fn a_full_disk_keeps_what_was_published() {
     }
     let output = disk.join("out");
     let args = ["run", "--input", SOURCE, "--ladder", "tiny", "--output", &output.to_string_lossy(), "--pace", "fast", "--duration", "60s"];
-    let done = support::finish(mezzo(&args), 60);
+    let done = finish(mezzo(&args), 60);
     let text = String::from_utf8_lossy(&done.stderr).into_owned();
     let files = published(&output);
     let numbers = numbers(&output, "avc-180p");
