@@ -117,7 +117,10 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
     // Everything is resolved and opened once before anything is written.
     let kept = Resolution::load(job).map_err(wrong)?;
     let (source, input) = match open(job, stop) {
-        Err(_) if stop.is_raised() => return Ok(()),
+        Err(_) if stop.is_raised() => {
+            tracing::info!("asked to stop before the feed came: nothing was written");
+            return Ok(());
+        }
         opened => opened.map_err(wrong)?,
     };
     let resolution = kept.unwrap_or_else(|| Resolution::new(job, source.facts.clone(), language(&source), None, String::new()));
@@ -281,20 +284,15 @@ type Stored = Vec<(String, Vec<GopId>)>;
 /// Opens the destinations, memory first, and finds what an earlier life of this job left in them.
 fn outputs(job: &Job, plan: &Plan, resolution: &Resolution, store: &Store, status: &Arc<Status>) -> Result<(Vec<Box<dyn Sink>>, Stored), RunError> {
     let names: Vec<String> = plan.video.iter().map(|r| r.name.clone()).chain(plan.audio.iter().map(|r| r.name.clone())).collect();
+    let directories = job.outputs.iter().map(|output| sink::open(output, &names, status)).collect::<Result<Vec<_>, _>>().map_err(wrong)?;
     resolution.store(job).map_err(wrong)?;
-    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
     let mut found = Stored::new();
-    if job.listen.is_some() {
-        sinks.push(Box::new(store.clone()));
+    if let Some(output) = job.outputs.first() {
+        found = stored::scan(output, &names).map_err(wrong)?;
+        store.restore(output, &found).map_err(wrong)?;
     }
-    for (place, output) in job.outputs.iter().enumerate() {
-        sinks.push(sink::open(output, &names, status).map_err(wrong)?);
-        if place == 0 {
-            found = stored::scan(output, &names).map_err(wrong)?;
-            store.restore(output, &found).map_err(wrong)?;
-        }
-    }
-    Ok((sinks, found))
+    let memory = job.listen.map(|_| Box::new(store.clone()) as Box<dyn Sink>);
+    Ok((memory.into_iter().chain(directories).collect(), found))
 }
 
 /// What makes the frame sync once the first picture is there. An anchor taken then is kept beside the outputs before anything is published.
