@@ -91,8 +91,7 @@ fn publish_the_same(clip: &str, duration: &str, point: &str, processors: &[Optio
         (class, published(&dir.path().join(processor.unwrap_or("native"))))
     };
     let (class, first) = make(processors[0]);
-    assert_eq!(first.keys().filter(|name| name.ends_with(".m4s")).count() % 3, 0, "{clip}: {:?}", first.keys());
-    assert!(first.len() >= 6, "{clip}: {:?}", first.keys());
+    assert!(first.keys().any(|name| name.starts_with("avc-180p/") && name.ends_with(".m4s")), "{clip}: {:?}", first.keys());
     for processor in &processors[1..] {
         let (its_class, other) = make(*processor);
         assert_eq!(its_class, class, "{clip}: the class on {processor:?}");
@@ -148,7 +147,7 @@ fn lesser_processors_work_and_say_so() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut classes = vec![run(Some(HASWELL), &source, "0.2s", EXACT, dir.path())];
     for processor in [NEHALEM, LEAST] {
-        let class = run(Some(processor), &source, "1s", EXACT, dir.path());
+        let class = run(Some(processor), &source, "2s", EXACT, dir.path());
         assert!(!classes.contains(&class), "{processor}: class {class} is taken");
         classes.push(class);
         let output = dir.path().join(processor);
