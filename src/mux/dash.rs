@@ -136,7 +136,6 @@ fn adaptation(id: usize, tracks: &[&Described], grid: Grid, extent: Extent) -> A
             wallClockTime: date(Seconds::ZERO),
             // It says how the wall-clock time is written; without it Shaka Player takes the date for an NTP number, and every latency is wrong by 70 years.
             UTCTiming: Some(timing()),
-            ..Default::default()
         }],
         Role: vec![Role { schemeIdUri: "urn:mpeg:dash:role:2011".into(), value: Some("main".into()), ..Default::default() }],
         SegmentTemplate: Some(template(timescale, grid, extent)),
