@@ -23,7 +23,7 @@ const PACKET_SAMPLES: i64 = 1024;
 /// A live source begins so many seconds before now, rounded down to [`LIVE_GRID`].
 const LIVE_BACK: i64 = 2;
 const LIVE_GRID: i64 = 2;
-/// The first so many seconds come at once, so that there is soon something to play; what is left to catch up comes a quarter faster than real time, which encoders
+/// The first so many seconds come at once, so that there is soon something to play; what is left to catch up comes a tenth faster than real time, which encoders
 /// that keep up have to spare. All at once, rungs on a busy machine would be late and leave GOPs out.
 const LIVE_BURST: i64 = 2;
 /// Sound begins so many seconds before the first picture, so that the first segment has its run-up.
@@ -185,7 +185,7 @@ impl TestSource {
     fn release(&mut self, due: Seconds) -> Seconds {
         let begun = *self.begun.get_or_insert_with(Seconds::host_now);
         let behind = due - self.start - Seconds::whole(LIVE_BURST);
-        due.max(begun + behind.times(4).over(5))
+        due.max(begun + behind.times(10).over(11))
     }
 
     fn samples(&self) -> i64 {

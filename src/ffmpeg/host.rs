@@ -44,8 +44,8 @@ fn level(_found: i32) -> (&'static str, Option<i32>) {
 
 /// Lets other threads of this machine go before the calling one, by `level` steps of niceness (0 to 19). A system that refuses changes nothing.
 pub fn give_way(level: u8) {
-    // SAFETY: takes three integers; on Linux 0 is the calling thread, and only its own priority is lowered.
-    let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, i32::from(level.min(19))) };
+    // SAFETY: takes an integer; on Linux only the calling thread's own niceness changes, counted from what it has been given.
+    let _ = unsafe { libc::nice(i32::from(level.min(19))) };
 }
 
 /// What [`access`] asks.
@@ -90,6 +90,24 @@ mod tests {
         assert_eq!(level(!AV_CPU_FLAG_FMA3).0, "x86-64-v2");
         assert_eq!(level(!AV_CPU_FLAG_SSSE3).0, "x86-64");
         assert_eq!(level(0), ("x86-64-unknown", None));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_thread_gives_way_from_where_it_is_and_alone() {
+        // proc(5): field 19 of stat, the 17th behind the name.
+        let niceness = || {
+            let stat = std::fs::read_to_string("/proc/thread-self/stat").expect("Linux has it");
+            stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(16)?.parse::<i32>().ok()).expect("a number")
+        };
+        let before = niceness();
+        let after = std::thread::spawn(move || {
+            give_way(2);
+            give_way(1);
+            niceness()
+        });
+        assert_eq!(after.join().expect("no panic"), (before + 3).min(19));
+        assert_eq!(niceness(), before);
     }
 
     #[test]
