@@ -2,13 +2,16 @@
 //!
 //! Two workers of one class may stand in for each other: segment N of one is segment N of the other, byte for byte.
 
+mod arithmetic;
 mod x264;
 
+use crate::encode::point::{self, X264Point};
 use crate::ffmpeg::pin_cpu;
 use crate::job::Job;
-use crate::plan::Plan;
+use crate::plan::{Plan, Rendition};
 use crate::time::Seconds;
 use ffmpeg_next as ffmpeg;
+use hwaccel::isa::Isa;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -25,8 +28,15 @@ pub struct Build {
     pub configuration: String,
     /// What x264 calls itself ("core 164 r3095 baee400"); absent where it does not open.
     pub x264: Option<String>,
-    /// Instruction-set level ([`pin_cpu`]).
+    /// Version of libzimg.
+    pub zimg: String,
+    /// Instruction-set level of libav ([`pin_cpu`]), "/", and that of x264 and zimg ([`Isa::pinned`]), which may differ on odd processors.
     pub isa: String,
+    /// Digest of what the C library's elementary functions give.
+    pub functions: String,
+    /// Digest of what the processor's approximate reciprocals are. Counts only where a rung's encoder uses them: it differs between makers of processors.
+    #[serde(skip)]
+    pub reciprocals: String,
 }
 
 impl Build {
@@ -34,7 +44,7 @@ impl Build {
     pub fn here() -> Build {
         static HERE: OnceLock<Build> = OnceLock::new();
         let make = || Build {
-            isa: pin_cpu().to_owned(),
+            isa: format!("{}/{}", pin_cpu(), Isa::pinned().name()),
             mezzo: env!("CARGO_PKG_VERSION").to_owned(),
             libav: [
                 ("libavutil", ffmpeg::util::version()),
@@ -49,6 +59,9 @@ impl Build {
             .collect(),
             configuration: ffmpeg::codec::configuration().to_owned(),
             x264: x264::build(),
+            zimg: hwaccel::host::version(),
+            functions: arithmetic::functions(),
+            reciprocals: arithmetic::reciprocals(),
         };
         HERE.get_or_init(make).clone()
     }
@@ -58,6 +71,7 @@ impl Build {
 pub fn of(plan: &Plan, job: &Job, build: &Build) -> String {
     let facts = json!({
         "build": build,
+        "reciprocals": plan.video.iter().any(uses_reciprocals).then_some(&build.reciprocals),
         "source": plan.source,
         "grid": plan.grid,
         "video": plan.video,
@@ -70,6 +84,11 @@ pub fn of(plan: &Plan, job: &Job, build: &Build) -> String {
         "max_gap": fraction(job.timeline.max_gap),
     });
     short_hash(&facts)
+}
+
+/// Whether an encoder of this rung computes with approximate reciprocals.
+fn uses_reciprocals(rendition: &Rendition) -> bool {
+    rendition.backends.iter().any(|name| name == "x264") && point::x264(&rendition.point).is_none_or(X264Point::uses_reciprocals)
 }
 
 /// The first 12 hex digits of the SHA-256 of a JSON value whose objects have their keys in order, which serde_json's default map keeps.
@@ -135,6 +154,18 @@ mod tests {
         assert!(change_build(|b| b.isa.push('x')));
         assert!(change_build(|b| b.x264 = None));
         assert!(change_build(|b| b.libav[1].push('1')));
+        assert!(change_build(|b| b.zimg.push('1')));
+        assert!(change_build(|b| b.functions.push('1')));
+    }
+
+    #[test]
+    fn reciprocals_count_where_an_encoder_uses_them() {
+        let (job, mut plan) = planned();
+        let mut other = Build::here();
+        other.reciprocals.push('x');
+        assert_ne!(of(&plan, &job, &other), of(&plan, &job, &Build::here()), "veryfast has a macroblock tree");
+        plan.video.iter_mut().for_each(|rung| rung.point = "superfast".into());
+        assert_eq!(of(&plan, &job, &other), of(&plan, &job, &Build::here()), "superfast has none");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::downscale::{self, DownscaleError};
 use crate::encode::aac::{self, Aac};
 use crate::encode::queue::RungQueue;
 use crate::encode::{Order, TrackId, audio_runner, runner};
+use crate::ffmpeg::give_way;
 use crate::job::{Job, Pace};
 use crate::mux::{self, MuxError, TrackKind, TrackSpec};
 use crate::plan::{self, Plan};
@@ -26,7 +27,7 @@ use crate::schedule::Schedule;
 use crate::serve::Server;
 use crate::sink::store::Store;
 use crate::sink::{self, Sink, SinkError, runner as sink_runner, stored};
-use crate::status::{State, Status, Watched};
+use crate::status::{State, Status};
 use crate::stop::Stop;
 use crate::supervise::{StageError, StageFailure, Threads};
 use crate::time::{GopId, Seconds};
@@ -115,7 +116,13 @@ fn wrong(error: impl std::error::Error + Send + Sync + 'static) -> RunError {
 pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunError> {
     // Everything is resolved and opened once before anything is written.
     let kept = Resolution::load(job).map_err(wrong)?;
-    let (source, input) = open(job, stop).map_err(wrong)?;
+    let (source, input) = match open(job, stop) {
+        Err(_) if stop.is_raised() => {
+            tracing::info!("asked to stop before the feed came: nothing was written");
+            return Ok(());
+        }
+        opened => opened.map_err(wrong)?,
+    };
     let resolution = kept.unwrap_or_else(|| Resolution::new(job, source.facts.clone(), language(&source), None, String::new()));
     let plan = plan::resolve(job, &resolution.source, resolution.language.as_deref()).map_err(wrong)?;
     let resolution = Resolution { class: plan.class.clone(), ..resolution };
@@ -124,12 +131,15 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
     let schedule = Arc::new(Schedule::new());
     let (video_tracks, audio_tracks) = (video_tracks(&plan, &schedule)?, audio_tracks(&plan)?);
     let decoder = VideoDecoder::open(&source.video, &resolution.source, DECODER_THREADS).map_err(wrong)?;
-    let sounded: Arc<decode::audio::Counts> = Arc::default();
+    let status = Arc::new(Status::new(&plan, job.pace == Pace::Live));
     let audio = match (&source.audio, plan.audio.first()) {
-        (Some(stream), Some(first)) => Some(Audio::open(stream, Cut { grid: first.grid, lead: aac::LEAD, tail: aac::TAIL }, sounded.clone()).map_err(wrong)?),
+        (Some(stream), Some(first)) => {
+            let counts = Arc::default();
+            status.watch_sound(Arc::clone(&counts));
+            Some(Audio::open(stream, Cut { grid: first.grid, lead: aac::LEAD, tail: aac::TAIL }, counts).map_err(wrong)?)
+        }
         _ => None,
     };
-    let status = Arc::new(Status::new(&plan, job.pace == Pace::Live));
     let tracks: Vec<TrackSpec> = video_tracks.iter().chain(audio_tracks.iter().map(|(track, _)| track)).cloned().collect();
     let inits = tracks.iter().map(|track| Ok((track.init_path(), mux::init(track, &plan.class)?))).collect::<Result<Vec<_>, MuxError>>().map_err(wrong)?;
     sink::agree(&job.outputs, &inits).map_err(wrong)?;
@@ -151,8 +161,8 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
 
     let feed = capture::Feed::new(input, &source, job.pace);
     let sound_tx = audio.is_some().then_some(sound_tx);
-    let (watch, captured) = (stop.clone(), Arc::new(CaptureCounters::default()));
-    let counters = captured.clone();
+    let (watch, counters) = (stop.clone(), Arc::new(CaptureCounters::default()));
+    status.watch_capture(Arc::clone(&counters));
     threads.spawn("capture", move || capture::run(feed, units_tx, sound_tx, &watch, &counters).map(|_| ()))?;
 
     let make_sync = make_sync(job, &source, &plan, resolution);
@@ -161,18 +171,23 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
     threads.spawn("decode", move || decode::run(decoder, make_sync, offset, units, outputs, &stopping, &counted))?;
 
     let mut rungs = Vec::new();
-    let (mut lanes, mut counted_rungs) = (Vec::new(), Vec::new());
+    let mut lanes = Vec::new();
     for (rendition, track) in plan.video.iter().zip(&video_tracks) {
         let TrackKind::Video { config, .. } = &track.kind else { continue };
         let (queue, runners, counters) = RungQueue::open(rendition, track.id, config, job.pace, &packets_tx, &schedule);
+        status.watch_rung(track.id, counters);
         rungs.push(queue);
-        counted_rungs.push(counters);
-        lanes.extend(runners.into_iter().enumerate().map(|(lane, runner)| (format!("{}/{lane}", rendition.name), runner)));
+        // Where processors are short, sound, the muxer and the lowest rung go first.
+        let way = u8::try_from((plan.video.len() - 1 - track.id.0) * 2).unwrap_or(u8::MAX);
+        lanes.extend(runners.into_iter().enumerate().map(|(lane, runner)| (format!("{}/{lane}", rendition.name), way, runner)));
     }
     let sizes = plan.sizes();
     threads.spawn("downscale", move || downscale::run(&frames, &sizes, rungs))?;
-    for (name, lane) in lanes {
-        threads.spawn(&name, move || lane.run())?;
+    for (name, way, lane) in lanes {
+        threads.spawn(&name, move || {
+            give_way(way);
+            lane.run()
+        })?;
     }
 
     if let Some(audio) = audio {
@@ -190,7 +205,6 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
         threads.spawn("audio", move || audio.run(sound, cues, rungs, &stopping, grace))?;
     }
     drop(packets_tx);
-    status.watch(Watched { capture: captured, audio: source.audio.is_some().then_some(sounded), rungs: counted_rungs });
 
     let settings = mux::Settings {
         class: plan.class.clone(),
@@ -201,6 +215,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
         stored,
         counts: Arc::default(),
     };
+    status.watch_mux(Arc::clone(&settings.counts));
     threads.spawn("mux", move || mux::run(tracks, settings, packets, publish_tx))?;
     let counted = status.clone();
     threads.spawn("sink", move || sink_runner::run(sinks, publish, &counted))?;
@@ -269,20 +284,15 @@ type Stored = Vec<(String, Vec<GopId>)>;
 /// Opens the destinations, memory first, and finds what an earlier life of this job left in them.
 fn outputs(job: &Job, plan: &Plan, resolution: &Resolution, store: &Store, status: &Arc<Status>) -> Result<(Vec<Box<dyn Sink>>, Stored), RunError> {
     let names: Vec<String> = plan.video.iter().map(|r| r.name.clone()).chain(plan.audio.iter().map(|r| r.name.clone())).collect();
+    let directories = job.outputs.iter().map(|output| sink::open(output, &names, status)).collect::<Result<Vec<_>, _>>().map_err(wrong)?;
     resolution.store(job).map_err(wrong)?;
-    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
     let mut found = Stored::new();
-    if job.listen.is_some() {
-        sinks.push(Box::new(store.clone()));
+    if let Some(output) = job.outputs.first() {
+        found = stored::scan(output, &names).map_err(wrong)?;
+        store.restore(output, &found).map_err(wrong)?;
     }
-    for (place, output) in job.outputs.iter().enumerate() {
-        sinks.push(sink::open(output, &names, status).map_err(wrong)?);
-        if place == 0 {
-            found = stored::scan(output, &names).map_err(wrong)?;
-            store.restore(output, &found).map_err(wrong)?;
-        }
-    }
-    Ok((sinks, found))
+    let memory = job.listen.map(|_| Box::new(store.clone()) as Box<dyn Sink>);
+    Ok((memory.into_iter().chain(directories).collect(), found))
 }
 
 /// What makes the frame sync once the first picture is there. An anchor taken then is kept beside the outputs before anything is published.

@@ -162,6 +162,9 @@ fn read(output: &Path) -> Result<Option<Resolution>, ResolutionError> {
         return Ok(None);
     }
     let wrong = |why: String| ResolutionError::Unreadable { path: path.display().to_string(), why };
+    if path.metadata().is_ok_and(|found| !found.is_file()) {
+        return Err(wrong("it is not a file".to_owned()));
+    }
     let text = config::read("resolution", &path).map_err(|e| wrong(e.to_string()))?;
     let found: Resolution = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
     if found.version != VERSION {

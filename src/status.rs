@@ -5,8 +5,10 @@
 
 use crate::capture::CaptureCounters;
 use crate::decode::audio;
-use crate::encode::queue;
+use crate::encode::TrackId;
+use crate::encode::queue::Counters;
 use crate::ladder::{AudioCodec, VideoCodec};
+use crate::mux;
 use crate::plan::Plan;
 use crate::time::{GopId, Rate, Seconds};
 use serde::Serialize;
@@ -53,7 +55,7 @@ const STATES: [State; 5] = [State::Starting, State::Running, State::Leaving, Sta
 pub struct SourceCounts {
     /// Pictures decoded.
     pub pictures: Counter,
-    /// Video packets that did not decode, or pictures that did not decode whole.
+    /// Pictures that did not decode whole.
     pub errors: Counter,
     /// Slots that repeat the picture before them.
     pub repeats: Counter,
@@ -69,7 +71,16 @@ pub struct SourceCounts {
 #[derive(Debug)]
 struct Track {
     facts: TrackFacts,
+    rung: OnceLock<Arc<Counters>>,
     published: Mutex<Published>,
+}
+
+/// What stages count by themselves, from when the pipeline hands it over.
+#[derive(Debug, Default)]
+struct Watched {
+    capture: OnceLock<Arc<CaptureCounters>>,
+    sound: OnceLock<Arc<audio::Counts>>,
+    mux: OnceLock<Arc<mux::Counts>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -134,22 +145,11 @@ pub struct Status {
     segment: Seconds,
     live: bool,
     tracks: Vec<Track>,
+    watched: Watched,
     /// The source's counts.
     pub source: SourceCounts,
     /// Segments that a destination already had with other bytes; it kept its own.
     pub conflicts: Counter,
-    watched: OnceLock<Watched>,
-}
-
-/// The stages' own counters, read when the status is asked for.
-#[derive(Debug)]
-pub struct Watched {
-    /// Capture's.
-    pub capture: Arc<CaptureCounters>,
-    /// The audio stage's, where there is sound.
-    pub audio: Option<Arc<audio::Counts>>,
-    /// The video rungs', in the order of their tracks.
-    pub rungs: Vec<Arc<queue::Counters>>,
 }
 
 impl Status {
@@ -174,15 +174,10 @@ impl Status {
             segment: plan.segment_duration(),
             live,
             tracks: video.chain(audio).map(Track::new).collect(),
+            watched: Watched::default(),
             source: SourceCounts::default(),
             conflicts: Counter::default(),
-            watched: OnceLock::new(),
         }
-    }
-
-    /// The counters of the stages, once they are there. Later calls do nothing.
-    pub fn watch(&self, watched: Watched) {
-        let _ = self.watched.set(watched);
     }
 
     /// Where the worker stands now.
@@ -193,6 +188,29 @@ impl Status {
     /// The worker broke, and why. The first reason stays.
     pub fn fail(&self, why: &str) {
         lock(&self.error).get_or_insert_with(|| why.to_owned());
+    }
+
+    /// Shows what capture counts.
+    pub fn watch_capture(&self, counters: Arc<CaptureCounters>) {
+        // A job has one of each stage: nothing is ever replaced.
+        let _ = self.watched.capture.set(counters);
+    }
+
+    /// Shows what the audio stage counts.
+    pub fn watch_sound(&self, counts: Arc<audio::Counts>) {
+        let _ = self.watched.sound.set(counts);
+    }
+
+    /// Shows what the muxer counts.
+    pub fn watch_mux(&self, counts: Arc<mux::Counts>) {
+        let _ = self.watched.mux.set(counts);
+    }
+
+    /// Shows what a video rung counts.
+    pub fn watch_rung(&self, track: TrackId, counters: Arc<Counters>) {
+        if let Some(t) = self.tracks.get(track.0) {
+            let _ = t.rung.set(counters);
+        }
     }
 
     /// A segment is stored in every destination. Names beside the plan's are ignored.
@@ -226,14 +244,10 @@ impl Status {
             now: now.to_rfc3339(),
             uptime_ms: self.started.elapsed().as_millis() as u64,
             segment_ms: self.segment.nearest_ticks(1000),
-            source: self.source.snapshot(self.watched.get()),
+            source: self.source.snapshot(&self.watched),
+            published: self.watched.mux.get().map(|counts| PublishedSnapshot::of(counts)).unwrap_or_default(),
             conflicts: self.conflicts.get(),
-            tracks: self
-                .tracks
-                .iter()
-                .enumerate()
-                .map(|(i, t)| t.snapshot(now, self.segment, self.live, self.watched.get().and_then(|w| w.rungs.get(i))))
-                .collect(),
+            tracks: self.tracks.iter().map(|t| t.snapshot(now, self.segment, self.live)).collect(),
             warnings: self.warnings.clone(),
         }
     }
@@ -241,12 +255,12 @@ impl Status {
 
 impl Track {
     fn new(facts: TrackFacts) -> Track {
-        Track { facts, published: Mutex::default() }
+        Track { facts, rung: OnceLock::new(), published: Mutex::default() }
     }
 
-    fn snapshot(&self, now: Seconds, segment: Seconds, live: bool, rung: Option<&Arc<queue::Counters>>) -> TrackSnapshot {
-        let rung = |count: fn(&queue::Counters) -> &AtomicU64| rung.map_or(0, |r| count(r).load(Relaxed));
+    fn snapshot(&self, now: Seconds, segment: Seconds, live: bool) -> TrackSnapshot {
         let p = *lock(&self.published);
+        let count = |which: &dyn Fn(&Counters) -> &AtomicU64| self.rung.get().map_or(0, |rung| which(rung).load(Relaxed));
         let behind = |at: Seconds, slot_end: Seconds| live.then(|| (at - slot_end).nearest_ticks(1000));
         TrackSnapshot {
             facts: self.facts.clone(),
@@ -256,10 +270,10 @@ impl Track {
             bitrate: p.last.and_then(|l| bits_per_second(l.bytes, segment)),
             lag_ms: p.last.and_then(|l| behind(l.published, l.slot_end)),
             age_ms: p.last.and_then(|l| behind(now, l.slot_end)),
-            queue: rung(|r| &r.waiting),
-            late: rung(|r| &r.late),
-            failed: rung(|r| &r.failed),
-            retries: rung(|r| &r.retried),
+            queue: self.rung.get().map(|r| r.waiting.load(Relaxed)),
+            late: count(&|r| &r.late),
+            failed: count(&|r| &r.failed),
+            retries: count(&|r| &r.retried),
         }
     }
 }
@@ -270,18 +284,19 @@ fn bits_per_second(bytes: u64, span: Seconds) -> Option<u64> {
 }
 
 impl SourceCounts {
-    fn snapshot(&self, watched: Option<&Watched>) -> SourceSnapshot {
-        let capture = |count: fn(&CaptureCounters) -> &AtomicU64| watched.map_or(0, |w| count(&w.capture).load(Relaxed));
-        let audio = |count: fn(&audio::Counts) -> &AtomicU64| watched.and_then(|w| w.audio.as_ref()).map_or(0, |a| count(a).load(Relaxed));
+    fn snapshot(&self, watched: &Watched) -> SourceSnapshot {
+        let capture = |which: &dyn Fn(&CaptureCounters) -> &AtomicU64| watched.capture.get().map_or(0, |c| which(c).load(Relaxed));
+        let sound = |which: &dyn Fn(&audio::Counts) -> &AtomicU64| watched.sound.get().map_or(0, |c| which(c).load(Relaxed));
         SourceSnapshot {
-            units: capture(|c| &c.video) + capture(|c| &c.audio),
-            corrupt: capture(|c| &c.corrupt),
+            units: capture(&|c| &c.video) + capture(&|c| &c.audio),
+            bytes: capture(&|c| &c.bytes),
+            shed_gops: capture(&|c| &c.shed_gops),
             pictures: self.pictures.get(),
-            errors: self.errors.get() + audio(|a| &a.faults) + capture(|c| &c.failed_reads) + capture(|c| &c.bad_stamps),
+            errors: self.errors.get() + capture(&|c| &c.failed_reads) + capture(&|c| &c.bad_stamps) + sound(&|c| &c.faults),
             repeats: self.repeats.get(),
             fillers: self.fillers.get(),
-            dropped: self.dropped.get() + capture(|c| &c.shed_packets) + capture(|c| &c.shed_audio) + audio(|a| &a.dropped),
-            silent_samples: audio(|a| &a.silent_samples),
+            dropped: self.dropped.get(),
+            silent_samples: sound(&|c| &c.silent_samples),
             anchors: self.anchors.get(),
         }
     }
@@ -309,6 +324,8 @@ pub struct Snapshot {
     pub segment_ms: i64,
     /// The source.
     pub source: SourceSnapshot,
+    /// What became of it.
+    pub published: PublishedSnapshot,
     /// See [`Status::conflicts`].
     pub conflicts: u64,
     /// Tracks as in the plan, video first.
@@ -322,22 +339,49 @@ pub struct Snapshot {
 pub struct SourceSnapshot {
     /// Access units demuxed, both streams.
     pub units: u64,
-    /// Access units of them that the container flags as damaged.
-    pub corrupt: u64,
-    /// Pictures decoded.
+    /// Bytes of them.
+    pub bytes: u64,
+    /// GOPs of the source left out before decoding, whole or from some picture on, because the decoder was outrun.
+    pub shed_gops: u64,
+    /// See [`SourceCounts::pictures`].
     pub pictures: u64,
-    /// Reads, packets and pictures that failed, or came out damaged.
+    /// Access units of either stream that could not be read, had no sane stamp, or did not decode whole.
     pub errors: u64,
-    /// Slots that repeat the picture before them.
+    /// See [`SourceCounts::repeats`].
     pub repeats: u64,
-    /// Slots that show filler.
+    /// See [`SourceCounts::fillers`].
     pub fillers: u64,
-    /// Pictures for which there was no slot, and packets for which there was no time.
+    /// See [`SourceCounts::dropped`].
     pub dropped: u64,
     /// Published samples of sound that the feed did not have.
     pub silent_samples: u64,
-    /// Times that the feed's clock was tied to the grid anew.
+    /// See [`SourceCounts::anchors`].
     pub anchors: u64,
+}
+
+/// The muxer's counts at one moment, all tracks together: [`mux::Counts`].
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct PublishedSnapshot {
+    /// Segments published.
+    pub segments: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Segment numbers that will never come.
+    pub gaps: u64,
+    /// Segments that were not published because they cannot be decoded.
+    pub undecodable: u64,
+    /// Rules that published segments break.
+    pub findings: u64,
+    /// Segments larger than 1.10 x cap x duration.
+    pub over_cap: u64,
+}
+
+impl PublishedSnapshot {
+    fn of(counts: &mux::Counts) -> PublishedSnapshot {
+        let [segments, bytes, gaps, undecodable, findings, over_cap] =
+            [&counts.segments, &counts.bytes, &counts.gaps, &counts.undecodable, &counts.findings, &counts.over_cap].map(|c| c.load(Relaxed));
+        PublishedSnapshot { segments, bytes, gaps, undecodable, findings, over_cap }
+    }
 }
 
 /// One track at one moment.
@@ -358,8 +402,8 @@ pub struct TrackSnapshot {
     pub lag_ms: Option<i64>,
     /// Milliseconds from the end of its slot to now: grows when the track stalls.
     pub age_ms: Option<i64>,
-    /// Frames that wait for its encoder.
-    pub queue: u64,
+    /// Pictures that wait for its encoder; absent for sound.
+    pub queue: Option<u64>,
     /// GOPs dropped because the rung was late.
     pub late: u64,
     /// GOPs dropped because every backend failed on them.

@@ -38,24 +38,39 @@ fn counts_come_out_where_they_belong() {
     let end = Seconds::host_now() - Seconds::whole(3);
     status.segment_published("v", GopId(7), 250_000, end);
     status.segment_published("nobody", GopId(7), 1, end);
-    let (capture, rung) = (Arc::new(CaptureCounters::default()), Arc::new(queue::Counters::default()));
-    status.watch(Watched { capture: capture.clone(), audio: None, rungs: vec![rung.clone()] });
-    capture.shed_packets.store(5, Relaxed);
-    rung.late.store(1, Relaxed);
-    rung.failed.store(1, Relaxed);
-    rung.waiting.store(4, Relaxed);
+    let (rung, capture, sound, mux) =
+        (Arc::<Counters>::default(), Arc::<CaptureCounters>::default(), Arc::<audio::Counts>::default(), Arc::<mux::Counts>::default());
+    status.watch_rung(TrackId(0), rung.clone());
+    status.watch_rung(TrackId(9), rung.clone());
+    status.watch_capture(capture.clone());
+    status.watch_sound(sound.clone());
+    status.watch_mux(mux.clone());
+    for (counter, n) in [
+        (&rung.late, 1),
+        (&rung.failed, 2),
+        (&rung.waiting, 4),
+        (&capture.video, 50),
+        (&capture.audio, 94),
+        (&capture.shed_gops, 3),
+        (&capture.failed_reads, 5),
+        (&sound.faults, 6),
+        (&sound.silent_samples, 1024),
+        (&mux.gaps, 7),
+    ] {
+        counter.fetch_add(n, Relaxed);
+    }
     status.source.repeats.add(2);
     assert_eq!(status.missing(), ["a"]);
     let json = serde_json::to_value(status.snapshot()).expect("JSON");
     let (v, a) = (&json["tracks"][0], &json["tracks"][1]);
     assert_eq!(json["state"], "running");
     assert_eq!(json["segment_ms"], 2000);
-    assert_eq!(json["source"]["repeats"], 2);
+    let source = ["repeats", "units", "shed_gops", "errors", "silent_samples"].map(|name| json["source"][name].as_u64());
+    assert_eq!((source, json["published"]["gaps"].as_u64()), ([2, 144, 3, 11, 1024].map(Some), Some(7)));
     assert_eq!((v["kind"].as_str(), v["codec"].as_str(), v["height"].as_u64(), v["rate"].as_str()), (Some("video"), Some("avc"), Some(360), Some("25")));
-    assert_eq!((v["last_segment"].as_i64(), v["bitrate"].as_u64(), v["late"].as_u64(), v["failed"].as_u64()), (Some(7), Some(1_000_000), Some(1), Some(1)));
+    assert_eq!((v["last_segment"].as_i64(), v["bitrate"].as_u64(), v["late"].as_u64(), v["failed"].as_u64()), (Some(7), Some(1_000_000), Some(1), Some(2)));
     assert!((3000..4000).contains(&v["lag_ms"].as_i64().expect("live")), "{v}");
-    assert_eq!((v["queue"].as_u64(), json["source"]["dropped"].as_u64()), (Some(4), Some(5)));
-    assert_eq!((a["kind"].as_str(), a["queue"].as_u64(), a["last_segment"].is_null()), (Some("audio"), Some(0), true));
+    assert_eq!((v["queue"].as_u64(), a["kind"].as_str(), a["queue"].is_null(), a["last_segment"].is_null()), (Some(4), Some("audio"), true, true));
 }
 
 #[test]

@@ -115,12 +115,24 @@ pub fn open_network(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened 
         return Err(fail("this is not a URL".to_owned()));
     }
     let datagrams = url.starts_with("udp://");
+    if datagrams && !names_a_port(url) {
+        return Err(fail(format!("there is no port in it; {UDP_ACCEPTED}")));
+    }
     // fifo_size counts packets of 188 bytes: 20 MB, 8 s of 20 Mb/s.
     let specific: &[(&str, &str)] =
         if datagrams { &[("fifo_size", "106496"), ("overrun_nonfatal", "1"), ("buffer_size", "4194304")] } else { &[("rw_timeout", "15000000")] };
     start_libav();
     let watch = Watch::new(stop);
     let context = ffmpeg::format::input_with_interrupt_and_dictionary(url, watch.closure(), options(specific)).map_err(|e| {
+        if datagrams && matches!(e, Error::Other { .. }) {
+            return fail(format!("{e}: it cannot be listened on; {UDP_ACCEPTED}, an address of this machine or of a multicast group, and a port that is free"));
+        }
+        if matches!(e, Error::ProtocolNotFound) {
+            return fail(
+                "there is no such protocol; udp://, rtp://, srt://, rtmp://, http:// and https:// are accepted, as far as this machine's libav has them"
+                    .to_owned(),
+            );
+        }
         let what = if datagrams { "no MPEG-TS in what arrives; udp:// accepts MPEG-TS only" } else { "what arrives is not media that libav knows" };
         fail(watch.explain(e, what))
     })?;
@@ -134,6 +146,15 @@ pub fn open_network(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened 
         _ => Nature::Connection,
     };
     describe(url, context, select, &watch, nature)
+}
+
+/// What a URL of datagrams looks like.
+const UDP_ACCEPTED: &str = "udp://ADDRESS:PORT is accepted, with a port from 1 to 65535 (udp://239.1.1.1:5000)";
+
+/// Whether `udp://[@][ADDRESS]:PORT[/…][?…]` has its port: libav waits for ever on a random one where there is none.
+fn names_a_port(url: &str) -> bool {
+    let place = url.trim_start_matches("udp://").split(['?', '/']).next().unwrap_or_default();
+    place.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port != 0))
 }
 
 /// Before the first use: `ffmpeg-next` has no words for errors without it, and libav's network code wants its own.
@@ -342,6 +363,31 @@ impl Input for LibavInput {
             Nature::File => Delivery::Stored,
             Nature::Pipe | Nature::Http => Delivery::Piped,
             Nature::Datagrams | Nature::Connection => Delivery::Live,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn datagrams_need_a_port() {
+        for url in ["udp://239.1.1.1:5000", "udp://@239.1.1.1:5000?localaddr=10.0.0.1", "udp://:5000", "udp://[ff02::1]:5000/", "udp://host:1"] {
+            assert!(names_a_port(url), "{url}");
+        }
+        for url in [
+            "udp://",
+            "udp://127.0.0.1",
+            "udp://127.0.0.1:",
+            "udp://:0",
+            "udp://h:65536",
+            "udp://[ff02::1]",
+            "udp://h:+5",
+            "udp://h?port=5000",
+            "udp://h/x:5000",
+        ] {
+            assert!(!names_a_port(url), "{url}");
         }
     }
 }

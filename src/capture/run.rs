@@ -16,6 +16,8 @@ pub struct CaptureCounters {
     pub video: AtomicU64,
     /// Audio packets read.
     pub audio: AtomicU64,
+    /// Bytes of both.
+    pub bytes: AtomicU64,
     /// Packets that the demuxer flags as damaged (handed on all the same).
     pub corrupt: AtomicU64,
     /// Steps of a stream's DTS backwards, or forwards by more than two seconds.
@@ -93,6 +95,7 @@ pub fn run(feed: Feed, video: Sender<Flow<Unit>>, audio: Option<Sender<Flow<Unit
             Read::Stopped => break End::Leaving,
         };
         count(if unit.kind == Kind::Video { &counters.video } else { &counters.audio });
+        counters.bytes.fetch_add(unit.packet.size() as u64, Ordering::Relaxed);
         if unit.packet.is_corrupt() {
             count(&counters.corrupt);
         }

@@ -1,9 +1,9 @@
 //! `testsrc:`: the test pattern as an input. Its stamps are UTC: video counts slots, audio samples, both from the epoch.
 //!
-//! Live, it starts a few seconds back, catches up at once, and then shows every picture when its time comes, never sooner.
+//! Live, it starts a few seconds back, catches up, and then shows every picture when its time comes, never sooner.
 //! Fast, it is a finite file that begins at `start`.
 
-use super::{CaptureError, Input, Kind, Origin, Read, Source, StreamInfo, Turn, Unit};
+use super::{CaptureError, Delivery, Input, Kind, Origin, Read, Source, StreamInfo, Turn, Unit};
 use crate::job::{Pace, Select};
 use crate::pace::wait_until;
 use crate::pattern::Size;
@@ -23,6 +23,9 @@ const PACKET_SAMPLES: i64 = 1024;
 /// A live source begins so many seconds before now, rounded down to [`LIVE_GRID`].
 const LIVE_BACK: i64 = 2;
 const LIVE_GRID: i64 = 2;
+/// The first so many seconds come at once, so that there is soon something to play; what is left to catch up comes a quarter faster than real time, which encoders
+/// that keep up have to spare. All at once, rungs on a busy machine would be late and leave GOPs out.
+const LIVE_BURST: i64 = 2;
 /// Sound begins so many seconds before the first picture, so that the first segment has its run-up.
 const AUDIO_LEAD: i64 = 1;
 
@@ -146,6 +149,9 @@ struct TestSource {
     sample: i64,
     sample_end: i64,
     live: bool,
+    start: Seconds,
+    /// When the first unit was read.
+    begun: Option<Seconds>,
     stop: Stop,
 }
 
@@ -169,8 +175,17 @@ impl TestSource {
             sample: if options.audio { first } else { sample_end },
             sample_end,
             live,
+            start,
+            begun: None,
             stop,
         }
+    }
+
+    /// When a live unit comes whose time is `due`.
+    fn release(&mut self, due: Seconds) -> Seconds {
+        let begun = *self.begun.get_or_insert_with(Seconds::host_now);
+        let behind = due - self.start - Seconds::whole(LIVE_BURST);
+        due.max(begun + behind.times(4).over(5))
     }
 
     fn samples(&self) -> i64 {
@@ -225,11 +240,19 @@ impl Input for TestSource {
             (None, Some(a)) => (Kind::Audio, a),
             (Some(v), _) => (Kind::Video, v),
         };
-        if self.live && !wait_until(due, &self.stop) {
-            return Ok(Read::Stopped);
+        if self.live {
+            let release = self.release(due);
+            if !wait_until(release, &self.stop) {
+                return Ok(Read::Stopped);
+            }
         }
         let packet = if kind == Kind::Video { self.picture()? } else { self.sound()? };
         Ok(Read::Unit(Unit { kind, packet, arrival: Seconds::host_now() }))
+    }
+
+    /// Live, `read` waits for each unit's time: paced once more from its first, it would stay as late as it began.
+    fn delivery(&self) -> Delivery {
+        if self.live { Delivery::Live } else { Delivery::Stored }
     }
 }
 

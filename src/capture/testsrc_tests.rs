@@ -1,4 +1,6 @@
 use super::*;
+use crate::capture::{self, CaptureCounters, Feed};
+use crate::frame::Flow;
 use std::time::{Duration, Instant};
 
 fn refused(url: &str, fast: bool) -> String {
@@ -98,30 +100,38 @@ fn without_sound_and_from_the_epoch() {
     assert_eq!((pictures.len(), pictures[0].0, sound.len()), (50, 0, 0));
 }
 
+/// Through the capture thread, which paces what has no clock of its own.
 #[test]
-fn live_source_bursts_to_now_and_then_keeps_to_the_clock() {
-    let before = Seconds::host_now();
-    let (source, mut input) = open("testsrc:size=256x144,rate=25", Pace::Live, &Select::default(), &Stop::new()).expect("opens");
+fn live_source_bursts_catches_up_and_keeps_to_the_clock() {
+    let (stop, before) = (Stop::new(), Seconds::host_now());
+    let (source, input) = open("testsrc:size=256x144,rate=25", Pace::Live, &Select::default(), &stop).expect("opens");
     assert_eq!(source.origin, Origin::Utc);
+    let feed = Feed::new(input, &source, Pace::Live);
+    let (video, units) = crossbeam::channel::bounded(256);
     let begun = Seconds::host_now();
-    let (mut first, mut ahead, mut after) = (None, 0, 0);
-    while after < 5 {
-        let Read::Unit(unit) = input.read().expect("never breaks") else { panic!("it has no end") };
-        if unit.kind == Kind::Audio {
-            continue;
-        }
-        let time = Seconds::new(i128::from(unit.packet.pts().expect("stamped")), 25);
-        first = first.or(Some(time));
-        ahead += i32::from(time > Seconds::host_now());
-        after += i32::from(time > begun);
-        if time > begun {
-            assert!(Seconds::host_now() - time < Seconds::new(1, 2), "late by {}", Seconds::host_now() - time);
-        }
-    }
-    let first = first.expect("it had pictures");
-    assert_eq!(ahead, 0, "pictures from the future");
+    let capture = std::thread::spawn({
+        let stop = stop.clone();
+        move || capture::run(feed, video, None, &stop, &CaptureCounters::default()).expect("never breaks")
+    });
+    // When each picture came, and its own time.
+    let pictures = units.iter().map(|unit| {
+        let Flow::Item(unit) = unit else { panic!("it has no end") };
+        (Seconds::host_now(), Seconds::new(i128::from(unit.packet.pts().expect("stamped")), 25))
+    });
+    let pictures: Vec<(Seconds, Seconds)> = pictures.take(125).collect();
+    stop.raise();
+    drop(units);
+    capture.join().expect("no panic");
+    let first = pictures[0].1;
     assert_eq!(first.fraction().0 % 2, 0);
-    assert!(begun - first >= Seconds::whole(2) && before - first < Seconds::whole(4), "begins {} to {} back", before - first, begun - first);
+    let back = (before - first, begun - first);
+    assert!(back.1 >= Seconds::whole(LIVE_BACK) && back.0 < Seconds::whole(LIVE_BACK + LIVE_GRID), "begins {} to {} back", back.0, back.1);
+    assert!(pictures.iter().all(|(came, time)| came >= time), "pictures from the future");
+    let (came, time) = pictures[49];
+    assert!(came - begun < Seconds::HALF, "the first two seconds took {}, as late as {}", came - begun, came - time);
+    // Five seconds of pictures: three of them a quarter faster than they last, or at their time.
+    let (came, time) = pictures[124];
+    assert!(came - time < Seconds::HALF || came - begun < Seconds::new(29, 10), "late by {} after {}", came - time, came - begun);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::log::LogArgs;
 use super::{Failure, check, feed, plan, run};
 use clap::{Args, Parser, Subcommand};
+use mezzo::config::ConfigError;
 use mezzo::job::wishes::{LadderWish, PaceWish, SelectWishes, TimelineWishes};
 use mezzo::job::{Anchor, ClockKind, Job, Listen, Span, Text, Window, Wishes};
 use mezzo::time::Rate;
@@ -58,23 +59,23 @@ pub struct JobArgs {
     #[arg(long, env = "MEZZO_PACE", value_enum)]
     pace: Option<PaceWish>,
     /// End the event after this long (30s, 2m)
-    #[arg(long, env = "MEZZO_DURATION", value_name = "TIME")]
+    #[arg(long, env = "MEZZO_DURATION", value_name = "TIME", allow_hyphen_values = true)]
     duration: Option<Span>,
 
     /// How long a segment lasts, to the nearest whole number of pictures [default: 2s]
-    #[arg(long, env = "MEZZO_SEGMENT", value_name = "TIME", help_heading = "Segments")]
+    #[arg(long, env = "MEZZO_SEGMENT", value_name = "TIME", allow_hyphen_values = true, help_heading = "Segments")]
     segment: Option<Span>,
     /// Split segments into chunks of this length
-    #[arg(long, env = "MEZZO_CHUNK", value_name = "TIME", help_heading = "Segments")]
+    #[arg(long, env = "MEZZO_CHUNK", value_name = "TIME", allow_hyphen_values = true, help_heading = "Segments")]
     chunk: Option<Span>,
     /// Which segments are kept and listed: whole, or the last so many seconds [default: 120 at pace live, whole at pace fast]
-    #[arg(long, env = "MEZZO_WINDOW", value_name = "whole|TIME", help_heading = "Segments")]
+    #[arg(long, env = "MEZZO_WINDOW", value_name = "whole|TIME", allow_hyphen_values = true, help_heading = "Segments")]
     window: Option<Window>,
     /// When a segment is due, counted from the end of its slot; the same for both workers of a pair [default: 6s]
-    #[arg(long, env = "MEZZO_PUBLISH_DELAY", value_name = "TIME", help_heading = "Segments")]
+    #[arg(long, env = "MEZZO_PUBLISH_DELAY", value_name = "TIME", allow_hyphen_values = true, help_heading = "Segments")]
     publish_delay: Option<Span>,
     /// Pictures a second (25, 30000/1001) [default: as the source, at most 60]
-    #[arg(long, env = "MEZZO_RATE", value_name = "RATE", help_heading = "Segments")]
+    #[arg(long, env = "MEZZO_RATE", value_name = "RATE", allow_hyphen_values = true, help_heading = "Segments")]
     rate: Option<Rate>,
 
     /// Where UTC comes from [default: auto]
@@ -90,10 +91,10 @@ pub struct JobArgs {
     #[arg(long, env = "MEZZO_STAMP_OFFSET", value_name = "TIME", allow_hyphen_values = true, help_heading = "Timeline")]
     stamp_offset: Option<Span>,
     /// A gap repeats the last picture for this long, then shows black [default: 1s]
-    #[arg(long, env = "MEZZO_HOLD", value_name = "TIME", help_heading = "Timeline")]
+    #[arg(long, env = "MEZZO_HOLD", value_name = "TIME", allow_hyphen_values = true, help_heading = "Timeline")]
     hold: Option<Span>,
     /// A gap longer than this is left out of the playlists [default: 60s]
-    #[arg(long, env = "MEZZO_MAX_GAP", value_name = "TIME", help_heading = "Timeline")]
+    #[arg(long, env = "MEZZO_MAX_GAP", value_name = "TIME", allow_hyphen_values = true, help_heading = "Timeline")]
     max_gap: Option<Span>,
 
     /// Index of the video stream among all streams of the input [default: chosen]
@@ -110,11 +111,20 @@ pub struct JobArgs {
 impl JobArgs {
     /// The job: file and flags together, checked, its places looked at. Opens nothing for writing.
     pub fn job(&self) -> Result<Job, Failure> {
+        self.checked(Wishes::check)
+    }
+
+    /// As [`JobArgs::job`], for a job that is not run: it may have no output.
+    pub fn planned(&self) -> Result<Job, Failure> {
+        self.checked(Wishes::check_planned)
+    }
+
+    fn checked(&self, check: impl FnOnce(Wishes, &str) -> Result<Job, ConfigError>) -> Result<Job, Failure> {
         let (below, file) = match &self.job {
             Some(path) => (Wishes::read(path)?, path.display().to_string()),
             None => (Wishes::default(), "arguments".to_owned()),
         };
-        let job = self.wishes().over(below).check(&file)?;
+        let job = check(self.wishes().over(below), &file)?;
         job.check_places()?;
         Ok(job)
     }

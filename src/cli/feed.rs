@@ -23,28 +23,28 @@ pub struct FeedArgs {
     #[arg(long, env = "MEZZO_FEED_SIZE", value_name = "WIDTHxHEIGHT")]
     size: Option<String>,
     /// Pictures a second of the pattern [default: 25]
-    #[arg(long, env = "MEZZO_FEED_RATE", value_name = "RATE")]
+    #[arg(long, env = "MEZZO_FEED_RATE", value_name = "RATE", allow_hyphen_values = true)]
     rate: Option<String>,
     /// Codec of the pattern: h264 or hevc [default: h264]
     #[arg(long, env = "MEZZO_FEED_CODEC", value_name = "CODEC")]
     codec: Option<String>,
     /// Bitrate of the pattern's video [default: 8M]
-    #[arg(long, env = "MEZZO_FEED_BITRATE", value_name = "BITRATE")]
+    #[arg(long, env = "MEZZO_FEED_BITRATE", value_name = "BITRATE", allow_hyphen_values = true)]
     bitrate: Option<String>,
     /// Distance of the pattern's key pictures: a time (2s) or a number of pictures (50) [default: 2s]
-    #[arg(long, env = "MEZZO_FEED_GOP", value_name = "TIME|PICTURES")]
+    #[arg(long, env = "MEZZO_FEED_GOP", value_name = "TIME|PICTURES", allow_hyphen_values = true)]
     gop: Option<String>,
     /// B-pictures between others in the pattern, 0 to 4 [default: 0]
-    #[arg(long, env = "MEZZO_FEED_BFRAMES", value_name = "NUMBER")]
+    #[arg(long, env = "MEZZO_FEED_BFRAMES", value_name = "NUMBER", allow_hyphen_values = true)]
     bframes: Option<String>,
     /// Whether there is sound: on or off [default: on]
     #[arg(long, env = "MEZZO_FEED_AUDIO", value_name = "on|off")]
     audio: Option<String>,
     /// Stop after this long (30s, 2m) [default: never]
-    #[arg(long, env = "MEZZO_FEED_DURATION", value_name = "TIME")]
+    #[arg(long, env = "MEZZO_FEED_DURATION", value_name = "TIME", allow_hyphen_values = true)]
     duration: Option<String>,
     /// UTC of the first picture, a date or seconds since 1970 [default: now]
-    #[arg(long, env = "MEZZO_FEED_START", value_name = "UTC")]
+    #[arg(long, env = "MEZZO_FEED_START", value_name = "UTC", allow_hyphen_values = true)]
     start: Option<String>,
     /// What goes wrong on the way, KIND@START+LENGTH in seconds (gap@10+2, loss5@10+2); may be given more than once
     #[arg(long, env = "MEZZO_FEED_FAULT", value_name = "FAULT")]

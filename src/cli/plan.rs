@@ -26,7 +26,7 @@ pub struct PlanArgs {
 
 /// Prints the plan of a job.
 pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
-    let job = args.job.job()?;
+    let job = args.job.planned()?;
     let kept = Resolution::load(&job)?;
     let class = kept.as_ref().map(|kept| kept.class.clone());
     let (source, language) = match kept {

@@ -28,9 +28,9 @@ pub struct RunArgs {
 
 /// Runs a job to its end.
 pub fn run(args: &RunArgs) -> Result<(), Failure> {
-    let job = args.job.job()?;
     let stop = Stop::new();
     super::signals::raise_on(&stop).map_err(Failure::failed)?;
+    let job = args.job.job()?;
     pipeline::run(&job, &stop, |url| tracing::info!("the page is at {url}"))?;
     Ok(())
 }

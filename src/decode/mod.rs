@@ -78,6 +78,7 @@ pub enum DecodeError {
 
 /// Body of the decoding thread: access units in, slots out. Once the event has its `duration` it says so behind it and reads on until
 /// the source has ended, so that capture never waits for a full queue; without sound to wait for it stops the source, too.
+/// Once `stop` is raised, what was captured and not decoded yet is left out: at `Pace::Fast` that may be seconds of work for a GOP that would be discarded.
 /// `stamp_offset` is added to every UTC stamp.
 ///
 /// # Errors
@@ -93,8 +94,15 @@ pub fn run(
 ) -> Result<(), DecodeError> {
     let (mut pictures, mut emitted) = (Vec::new(), Vec::new());
     let (mut make_sync, mut sync, mut before, mut failed) = (Some(make_sync), None::<FrameSync>, Counts::default(), 0);
+    let mut left_out = false;
     for flow in &units {
         let end = match flow {
+            Flow::Item(_) if stop.is_raised() => {
+                left_out = true;
+                continue;
+            }
+            // The source may have been at its end; what is published is not.
+            Flow::End(_) if left_out => Some(End::Leaving),
             Flow::Item(unit) if unit.kind == Kind::Video => {
                 decoder.push(&unit, &mut pictures);
                 None
@@ -171,4 +179,34 @@ fn count(status: &Status, before: &mut Counts, now: Counts) {
         tracing::warn!(slots = now.skipped - before.skipped, "the feed was away for longer than max_gap: whole segments are left out");
     }
     *before = now;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::{self, Read};
+    use crate::job::{Pace, Select};
+    use crate::status::tests::plan;
+    use crossbeam::channel::unbounded;
+
+    /// What was captured when a stop is asked for is seconds of decoding at `Pace::Fast`; the event is not over then, even where the source is.
+    #[test]
+    fn a_stop_leaves_out_what_is_not_decoded_yet() {
+        let opened = capture::open("testsrc:size=256x144,duration=1,audio=off", Pace::Fast, &Select::default(), &Stop::new());
+        let (source, mut input) = opened.expect("opens");
+        let decoder = VideoDecoder::open(&source.video, &source.facts, 1).expect("a decoder");
+        let (units_tx, units) = unbounded();
+        while let Read::Unit(unit) = input.read().expect("reads") {
+            units_tx.send(Flow::Item(unit)).expect("open");
+        }
+        assert!(units_tx.len() >= 25);
+        units_tx.send(Flow::End(End::Ended)).expect("open");
+        let (frames_tx, frames) = unbounded();
+        let (stop, status) = (Stop::new(), Arc::new(Status::new(&plan(), false)));
+        stop.raise();
+        let make = Box::new(|_: &Tick| panic!("no picture is decoded"));
+        run(decoder, make, Seconds::ZERO, units, Outputs { frames: frames_tx, cues: None }, &stop, &status).expect("it leaves");
+        assert!(matches!(frames.try_recv(), Ok(Flow::End(End::Leaving))));
+        assert!(frames.try_recv().is_err());
+    }
 }

@@ -114,6 +114,11 @@ const X264: [X264Point; 6] = [
 ];
 
 impl X264Point {
+    /// Whether x264 takes approximate reciprocals of the processor here, whose bits differ between makers: its macroblock tree does.
+    pub fn uses_reciprocals(&self) -> bool {
+        !self.settings.contains(&("mbtree", "0"))
+    }
+
     /// Frames that a decoder must hold (`max_dec_frame_buffering`): the references, and with a B-pyramid one more for each further B level, at least 4 as x264 counts.
     pub fn dpb_frames(&self) -> u32 {
         if self.bframes > 0 { self.refs.max(4) } else { self.refs }

@@ -20,10 +20,10 @@ pub struct Counters {
     pub failed: AtomicU64,
     /// Attempts beyond the first.
     pub retried: AtomicU64,
-    /// Frames that wait for an encoder.
-    pub waiting: AtomicU64,
     /// GOPs sent on although they exceed 1.10 x cap.
     pub over_cap: AtomicU64,
+    /// Pictures that wait for its lanes, as of the last one that came.
+    pub waiting: AtomicU64,
 }
 
 /// The receiving end is gone: its thread failed, and says why itself.
@@ -120,6 +120,8 @@ impl RungQueue {
 
     /// Hands a frame to its lane, or leaves its GOP out. Frames of a GOP whose first frame never came are dropped (a join in mid-GOP).
     pub fn send(&mut self, frame: Frame) -> Result<(), Gone> {
+        let waiting: usize = self.lanes.iter().map(Sender::len).sum();
+        self.counters.waiting.store(waiting as u64, Ordering::Relaxed);
         if frame.opens_gop {
             let lane = frame.gop.0.rem_euclid(self.lanes.len() as i64) as usize;
             let late = self.pace == Pace::Live && self.lanes[lane].len() > self.gop_slots;
@@ -130,7 +132,6 @@ impl RungQueue {
                 return self.skip(lane, frame.gop, Why::Late);
             }
         }
-        self.counters.waiting.store(self.lanes.iter().map(|lane| lane.len() as u64).sum(), Ordering::Relaxed);
         match self.open {
             Some((gop, lane)) if gop == frame.gop => self.lanes[lane].send(ToLane::Frame(frame)).map_err(|_| self.gone()),
             _ => Ok(()),

@@ -66,7 +66,7 @@ pub enum FeedError {
         /// Why, and what would be accepted.
         why: String,
     },
-    /// The output cannot be opened or written (exit code 1).
+    /// The output cannot be written (exit code 1).
     #[error("output {output}: {why}")]
     Output {
         /// Where.
@@ -103,6 +103,8 @@ impl FeedError {
 /// Sends the feed on the calling thread until its duration is over or `stop` is raised; both end it well.
 pub fn run(options: &FeedOptions, stop: &Stop) -> Result<FeedReport, FeedError> {
     let output = options.check()?;
+    // Fails never: it fills the table of libav's words for errors.
+    let _ = ffmpeg_next::init();
     match &options.input {
         FeedInput::Pattern => synthetic::run(options, output, stop),
         FeedInput::File(path) => replay::run(options, path, output, stop),

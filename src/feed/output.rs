@@ -37,7 +37,14 @@ impl Output {
     pub fn open(output: &FeedOutput, stop: &Stop) -> Result<Output, FeedError> {
         let failed = |why: std::io::Error| FeedError::Output { output: name(output), why: why.to_string() };
         match output {
-            FeedOutput::File(path) => Ok(Output::File { path: path.clone(), file: BufWriter::new(File::create(path).map_err(failed)?), bytes: 0 }),
+            FeedOutput::File(path) => {
+                let wrong = |why: std::io::Error| FeedError::Option {
+                    field: "output",
+                    value: path.display().to_string(),
+                    accepted: format!("udp://ADDRESS:PORT or a file that can be written; this one: {why}"),
+                };
+                Ok(Output::File { path: path.clone(), file: BufWriter::new(File::create(path).map_err(wrong)?), bytes: 0 })
+            }
             FeedOutput::Udp { to, ttl } => {
                 let any: SocketAddr = if to.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
                 let socket = UdpSocket::bind(any).map_err(failed)?;

@@ -253,8 +253,8 @@ fn outputs_and_inputs_that_cannot_be_used() {
     let mut bad = options(&[("duration", "1s"), ("size", "256x144")]);
     assert!(matches!(run(&bad, &Stop::new()), Err(FeedError::Option { field: "output", .. })));
     bad.output = Some(FeedOutput::File(nowhere.clone()));
-    let message = run(&bad, &Stop::new()).expect_err("no such directory").to_string();
-    assert!(message.contains(&nowhere.display().to_string()), "{message}");
+    let error = run(&bad, &Stop::new()).expect_err("no such directory");
+    assert!(error.is_usage() && error.to_string().contains(&nowhere.display().to_string()), "{error}");
     bad.set("output", "udp://127.0.0.1:9").expect("legal");
     bad.fast = true;
     assert!(matches!(run(&bad, &Stop::new()), Err(FeedError::Option { field: "fast", .. })));

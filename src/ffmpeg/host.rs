@@ -42,6 +42,12 @@ fn level(_found: i32) -> (&'static str, Option<i32>) {
     (std::env::consts::ARCH, None)
 }
 
+/// Lets other threads of this machine go before the calling one, by `level` steps of niceness (0 to 19). A system that refuses changes nothing.
+pub fn give_way(level: u8) {
+    // SAFETY: takes three integers; on Linux 0 is the calling thread, and only its own priority is lowered.
+    let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, i32::from(level.min(19))) };
+}
+
 /// What [`access`] asks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Access {

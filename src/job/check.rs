@@ -16,9 +16,18 @@ const LAST_INSTANT: i64 = 32_503_680_000;
 impl Wishes {
     /// The job that these wishes make. `file` (the job file, or "arguments") goes into errors. Reads the ladder, nothing else.
     pub fn check(self, file: &str) -> Result<Job, ConfigError> {
+        if self.outputs.as_ref().is_none_or(Vec::is_empty) && self.listen.is_none() && self.inputs.as_ref().is_some_and(|inputs| !inputs.is_empty()) {
+            let accepted = "at least one directory (--output) or an address to serve on (--listen)";
+            return Err(Check { file }.wrong("outputs", "none", accepted));
+        }
+        self.check_planned(file)
+    }
+
+    /// As [`Wishes::check`], for a job that is not run: it may have no output.
+    pub fn check_planned(self, file: &str) -> Result<Job, ConfigError> {
         let check = Check { file };
         let inputs = check.inputs(self.inputs.unwrap_or_default())?;
-        let outputs = check.outputs(self.outputs.unwrap_or_default(), self.listen.is_some())?;
+        let outputs = check.outputs(self.outputs.unwrap_or_default())?;
         let ladder = match self.ladder {
             Some(LadderWish::Named(wish, base)) => Ladder::load(&wish, &base)?,
             Some(LadderWish::Inline(ladder)) => ladder.check(file, ladder::POINTS).map(|()| ladder)?,
@@ -118,10 +127,7 @@ impl Check<'_> {
         }
     }
 
-    fn outputs(&self, outputs: Vec<PathBuf>, listens: bool) -> Result<Vec<PathBuf>, ConfigError> {
-        if outputs.is_empty() && !listens {
-            return Err(self.wrong("outputs", "none", "at least one directory (--output) or an address to serve on (--listen)"));
-        }
+    fn outputs(&self, outputs: Vec<PathBuf>) -> Result<Vec<PathBuf>, ConfigError> {
         for (i, output) in outputs.iter().enumerate() {
             let shown = output.display();
             if output.as_os_str().is_empty() || shown.to_string().contains("://") {

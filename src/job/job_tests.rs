@@ -177,6 +177,16 @@ fn places_are_looked_at_and_left_alone() {
         let message = check(input, output).expect_err(value);
         assert!(message.contains(value) && message.contains(accepted), "{message}");
     }
+    for (input, output) in [("out/main.m3u8", "out"), ("out/v/media.m3u8", "out"), ("out/v/7.m4s", "out/../out")] {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        std::fs::create_dir_all(root.path().join("out/v")).expect("made");
+        let at = |name: &str| root.path().join(name).display().to_string();
+        std::fs::write(at(input), b"x").expect("written");
+        let message = check(at(input), at(output)).expect_err(input);
+        assert!(message.contains(input) && message.contains("under a name that is published"), "{message}");
+        std::fs::write(at("out/source.ts"), b"x").expect("written");
+        assert_eq!(check(at("out/source.ts"), at(output)), Ok(()), "beside what is published it is safe");
+    }
     let left: Vec<_> = std::fs::read_dir(dir.path()).expect("listed").flatten().map(|e| e.file_name()).collect();
     assert_eq!(left.len(), 2, "nothing was made: {left:?}");
     assert!(!Path::new(&at("out")).exists());

@@ -4,7 +4,7 @@ use super::{Job, is_file};
 use crate::config::ConfigError;
 use crate::ffmpeg::{Access, access};
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 impl Job {
     /// Refuses a missing or unreadable input file, and an output that cannot be a directory written to.
@@ -15,7 +15,45 @@ impl Job {
         for output in &self.outputs {
             check_output(output).map_err(|why| ConfigError::Read { what: "output", file: output.display().to_string(), why })?;
         }
+        self.check_apart()
+    }
+
+    /// Refuses two outputs that are one directory, and an input that publishing would replace.
+    fn check_apart(&self) -> Result<(), ConfigError> {
+        let real: Vec<PathBuf> = self.outputs.iter().map(|output| real(output)).collect();
+        for (i, (output, place)) in self.outputs.iter().zip(&real).enumerate() {
+            let wrong = |why: String| ConfigError::Read { what: "output", file: output.display().to_string(), why };
+            if let Some(first) = self.outputs.iter().zip(&real).take(i).find_map(|(other, at)| (at == place).then_some(other)) {
+                return Err(wrong(format!("it is the directory {} again; accepted: each directory once", first.display())));
+            }
+            let replaced = self.inputs.iter().filter(|input| is_file(input)).find(|input| is_published(&real_input(input), place));
+            if let Some(input) = replaced {
+                return Err(wrong(format!("the input {input} lies in it, under a name that is published; accepted: another directory")));
+            }
+        }
         Ok(())
+    }
+}
+
+/// Where `path` leads: without links and detours as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let there = path.ancestors().find_map(|place| Some((place.canonicalize().ok()?, path.strip_prefix(place).ok()?)));
+    there.map_or_else(|| path.clone(), |(there, rest)| if rest.as_os_str().is_empty() { there } else { there.join(rest) })
+}
+
+fn real_input(input: &str) -> PathBuf {
+    real(Path::new(input.strip_prefix("file:").unwrap_or(input)))
+}
+
+/// Whether a file is one that an output at `root` replaces or is found by.
+fn is_published(file: &Path, root: &Path) -> bool {
+    let Ok(inside) = file.strip_prefix(root) else { return false };
+    let ours = |names: &[&str]| inside.file_name().and_then(|name| name.to_str()).is_some_and(|name| names.contains(&name));
+    match inside.components().count() {
+        1 => ours(&["main.m3u8", "manifest.mpd", "resolution.json"]),
+        2 => ours(&["init.mp4", "media.m3u8"]) || inside.extension().is_some_and(|e| e == "m4s"),
+        _ => false,
     }
 }
 

@@ -58,12 +58,16 @@ pub fn manifest(tracks: &[Described], grid: Grid, publish_delay: Seconds, extent
             ..Default::default()
         }],
         periods: vec![Period { id: Some("0".into()), start: Some(Duration::ZERO), adaptations: adaptations(tracks, grid, extent), ..Default::default() }],
-        // The date of the answer to a HEAD of the manifest itself: it works from any web server, a plain directory included.
-        UTCTiming: vec![UTCTiming { schemeIdUri: "urn:mpeg:dash:utc:http-head:2014".into(), value: Some(MANIFEST.into()), ..Default::default() }],
+        UTCTiming: vec![timing()],
         ..Default::default()
     };
     // Between two elements only: text and attributes have their angle brackets escaped.
     format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{mpd}\n").replace("><", ">\n<")
+}
+
+/// The date of the answer to a HEAD of the manifest itself: it works from any web server, a plain directory included.
+fn timing() -> UTCTiming {
+    UTCTiming { schemeIdUri: "urn:mpeg:dash:utc:http-head:2014".into(), value: Some(MANIFEST.into()), ..Default::default() }
 }
 
 fn date(time: Seconds) -> Option<XsDatetime> {
@@ -130,7 +134,8 @@ fn adaptation(id: usize, tracks: &[&Described], grid: Grid, extent: Extent) -> A
             prtType: Some("captured".into()),
             presentationTime: Some(0),
             wallClockTime: date(Seconds::ZERO),
-            ..Default::default()
+            // It says how the wall-clock time is written; without it Shaka Player takes the date for an NTP number, and every latency is wrong by 70 years.
+            UTCTiming: Some(timing()),
         }],
         Role: vec![Role { schemeIdUri: "urn:mpeg:dash:role:2011".into(), value: Some("main".into()), ..Default::default() }],
         SegmentTemplate: Some(template(timescale, grid, extent)),

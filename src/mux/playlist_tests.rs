@@ -128,7 +128,9 @@ fn manifest_of_a_live_event() {
 <SupplementalProperty schemeIdUri=\"urn:mpeg:mpegB:cicp:TransferCharacteristics\" value=\"1\"/>
 <SupplementalProperty schemeIdUri=\"urn:mpeg:mpegB:cicp:MatrixCoefficients\" value=\"1\"/>
 <Label>video</Label>
-<ProducerReferenceTime id=\"0\" inband=\"true\" presentationTime=\"0\" type=\"captured\" wallClockTime=\"1970-01-01T00:00:00Z\"/>
+<ProducerReferenceTime id=\"0\" inband=\"true\" presentationTime=\"0\" type=\"captured\" wallClockTime=\"1970-01-01T00:00:00Z\">
+<UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:http-head:2014\" value=\"manifest.mpd\"/>
+</ProducerReferenceTime>
 <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"main\"/>
 <SegmentTemplate media=\"$RepresentationID$/$Number$.m4s\" initialization=\"$RepresentationID$/init.mp4\" startNumber=\"0\" duration=\"60060\" timescale=\"30000\"/>
 <Representation id=\"avc-1080p\" bandwidth=\"6603105\" width=\"1920\" height=\"1080\" codecs=\"avc1.64001f\"/>
@@ -138,7 +140,9 @@ fn manifest_of_a_live_event() {
 <AdaptationSet id=\"1\" contentType=\"audio\" lang=\"en\" segmentAlignment=\"true\" mimeType=\"audio/mp4\" startWithSAP=\"1\">
 <AudioChannelConfiguration schemeIdUri=\"urn:mpeg:mpegB:cicp:ChannelConfiguration\" value=\"2\"/>
 <Label>audio en</Label>
-<ProducerReferenceTime id=\"1\" inband=\"true\" presentationTime=\"0\" type=\"captured\" wallClockTime=\"1970-01-01T00:00:00Z\"/>
+<ProducerReferenceTime id=\"1\" inband=\"true\" presentationTime=\"0\" type=\"captured\" wallClockTime=\"1970-01-01T00:00:00Z\">
+<UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:http-head:2014\" value=\"manifest.mpd\"/>
+</ProducerReferenceTime>
 <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"main\"/>
 <SegmentTemplate media=\"$RepresentationID$/$Number$.m4s\" initialization=\"$RepresentationID$/init.mp4\" startNumber=\"0\" duration=\"96096\" timescale=\"48000\"/>
 <Representation id=\"aac-64k\" bandwidth=\"73106\" audioSamplingRate=\"48000\" codecs=\"mp4a.40.2\"/>

@@ -51,7 +51,7 @@ function row(track, segment) {
     cell(track.last_segment ?? "–"),
     cell(bits(track.bitrate)),
     cell(stalled ? `silent for ${span(track.age_ms)}` : span(track.lag_ms), stalled ? "bad" : ""),
-    cell(track.queue),
+    cell(track.queue ?? "–"),
     cell(dropped, dropped ? "bad" : ""),
   );
   return tr;
@@ -62,7 +62,7 @@ function show(status) {
   at("state").textContent = status.error ? `failed: ${status.error}` : status.state;
   at("rungs").replaceChildren(...status.tracks.map((t) => row(t, status.segment_ms)));
   const s = status.source;
-  const counts = { pictures: s.pictures, repeated: s.repeats, filler: s.fillers, dropped: s.dropped, errors: s.errors, "in memory": `${(status.store.bytes / (1 << 20)).toFixed(1)} MiB` };
+  const counts = { pictures: s.pictures, repeated: s.repeats, filler: s.fillers, dropped: s.dropped, errors: s.errors, gaps: status.published.gaps, "in memory": `${(status.store.bytes / (1 << 20)).toFixed(1)} MiB` };
   at("source").replaceChildren(...Object.entries(counts).map(([name, value]) => {
     const pair = document.createElement("div");
     const [dt, dd] = [document.createElement("dt"), document.createElement("dd")];

@@ -11,6 +11,8 @@ use std::sync::Arc;
 /// A directory that is published into.
 pub struct Directory {
     root: PathBuf,
+    /// Locked (flock) for as long as this lives: two workers would remove and rename each other's temporary files.
+    _lock: fs::File,
     status: Arc<Status>,
 }
 
@@ -40,6 +42,7 @@ impl Directory {
     pub fn open(root: &Path, tracks: &[String], status: Arc<Status>) -> Result<Directory, SinkError> {
         check(root)?;
         fs::create_dir_all(root).map_err(|e| SinkError::new(root, e))?;
+        let lock = lock(root)?;
         let probe = root.join(".probe.tmp");
         let tried = fs::write(&probe, b"mezzo").map_err(|e| SinkError::new(root, e));
         let removed = fs::remove_file(&probe).map_err(|e| SinkError::new(&probe, e));
@@ -51,7 +54,7 @@ impl Directory {
                 sweep(&folder)?;
             }
         }
-        Ok(Directory { root: root.to_owned(), status })
+        Ok(Directory { root: root.to_owned(), _lock: lock, status })
     }
 
     /// An event has one init segment for ever: players and the twin worker hold it already.
@@ -88,6 +91,22 @@ impl Sink for Directory {
     }
 }
 
+/// The system drops the lock with the process, however that ends. Where a file system has no locks, none is held.
+fn lock(root: &Path) -> Result<fs::File, SinkError> {
+    let folder = fs::File::open(root).map_err(|e| SinkError::new(root, e))?;
+    match folder.try_lock() {
+        Err(fs::TryLockError::WouldBlock) => Err(SinkError::new(
+            root,
+            "another worker is publishing into it; accepted: a directory of its own for each worker, or the same one once that worker has left",
+        )),
+        Err(fs::TryLockError::Error(e)) => {
+            tracing::debug!(path = %root.display(), "cannot be locked: {e}");
+            Ok(folder)
+        }
+        Ok(()) => Ok(folder),
+    }
+}
+
 /// Whether this init segment is at `path` already; another one there is an error.
 pub fn agree(path: &Path, bytes: &[u8]) -> Result<bool, SinkError> {
     match existing(path)? {
@@ -108,11 +127,13 @@ fn plain<'a>(root: &Path, path: &'a str) -> Result<&'a Path, SinkError> {
 
 /// The bytes at `path`; none where there is no file, or an empty one (which a power cut leaves, and which is replaced).
 fn existing(path: &Path) -> Result<Option<Vec<u8>>, SinkError> {
-    match fs::read(path) {
-        Ok(bytes) => Ok((!bytes.is_empty()).then_some(bytes)),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(SinkError::new(path, e)),
+    match fs::metadata(path) {
+        Ok(m) if !m.is_file() => return Err(SinkError::new(path, "it is there and is not a file; publish into another directory, or remove it")),
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        _ => {}
     }
+    let bytes = fs::read(path).map_err(|e| SinkError::new(path, e))?;
+    Ok((!bytes.is_empty()).then_some(bytes))
 }
 
 /// Writes `path` so that it is seen whole or not at all; what was there is replaced at once. The folder must exist. On an error nothing is left behind.

@@ -192,3 +192,28 @@ impl Drop for Unmount {
         let _ = Command::new("umount").arg(&self.0).status();
     }
 }
+
+#[test]
+fn a_directory_has_one_worker() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let first = open(dir.path()).expect("open");
+    let error = open(dir.path()).err().expect("taken").to_string();
+    assert!(error.contains(&dir.path().display().to_string()) && error.contains("another worker"), "{error}");
+    drop(first);
+    open(dir.path()).expect("free again");
+    assert_eq!(names(dir.path()), Vec::<String>::new(), "a lock leaves no file");
+}
+
+#[test]
+fn what_is_no_file_is_not_read() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let mut sink = open(dir.path()).expect("open");
+    fs::create_dir(dir.path().join("v")).expect("made");
+    for name in ["v/init.mp4", "v/1.m4s"] {
+        assert!(Command::new("mkfifo").arg(dir.path().join(name)).status().expect("mkfifo runs").success());
+    }
+    for item in [init(b"i"), segment(1, b"one")] {
+        let error = sink.publish(&item).expect_err("a FIFO").to_string();
+        assert!(error.contains("not a file"), "{error}");
+    }
+}

@@ -5,6 +5,7 @@ pub mod runner;
 pub mod store;
 pub mod stored;
 
+use crate::ffmpeg::{Access, access};
 use crate::status::Status;
 use crate::time::{GopId, Seconds};
 use bytes::Bytes;
@@ -91,9 +92,14 @@ pub fn check(output: &Path) -> Result<(), SinkError> {
     directory::check(output)
 }
 
-/// Whether what `outputs` hold already can go on with these init segments (relative path, bytes). Reads only.
+/// Whether what `outputs` hold already can go on with these init segments (relative path, bytes), and their folders can be written to. Reads only.
 pub fn agree(outputs: &[PathBuf], inits: &[(String, Vec<u8>)]) -> Result<(), SinkError> {
-    outputs.iter().try_for_each(|output| inits.iter().try_for_each(|(path, bytes)| directory::agree(&output.join(path), bytes).map(|_| ())))
+    let places = outputs.iter().flat_map(|output| inits.iter().map(move |(path, bytes)| (output.join(path), bytes)));
+    places.into_iter().try_for_each(|(path, bytes)| {
+        directory::agree(&path, bytes)?;
+        let Some(folder) = path.parent().filter(|folder| folder.exists()) else { return Ok(()) };
+        access(folder, Access::WriteInto).map_err(|e| SinkError::new(folder, format!("cannot be written to: {e}; accepted: a directory that can")))
+    })
 }
 
 /// Opens `output`, where `tracks` will be published.

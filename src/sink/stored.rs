@@ -3,14 +3,15 @@
 use super::SinkError;
 use crate::time::GopId;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 /// The most segments of one track that are taken up again; the newest stay. At 2 s each that is 11 days.
 pub const MAX_SEGMENTS: usize = 500_000;
 
 /// The segments that exist under `dir` for each of `tracks`, in that order, oldest first. Only whole ones: files `<track>/<number>.m4s`, not empty, the number
-/// written as mezzo writes it. Anything else is left alone. A folder that is not there has none.
+/// written as mezzo writes it. Anything else is left alone. A folder that is not there has none. A segment that says that the event ended with it is not
+/// taken up, for the event goes on: the same feed makes it again, another one leaves a gap.
 pub fn scan(dir: &Path, tracks: &[String]) -> Result<Vec<(String, Vec<GopId>)>, SinkError> {
     tracks.iter().map(|track| Ok((track.clone(), scan_track(&dir.join(track))?))).collect()
 }
@@ -33,7 +34,20 @@ fn scan_track(folder: &Path) -> Result<Vec<GopId>, SinkError> {
         }
     }
     keep_newest(&mut found);
+    while found.last().is_some_and(|number| says_last(&folder.join(format!("{number}.m4s")))) {
+        found.pop();
+    }
     Ok(found)
+}
+
+/// Whether a segment says that the event ends with it: the brand `lmsg` in its `styp` (ISO/IEC 23009-1, 7.3.1).
+fn says_last(path: &Path) -> bool {
+    let mut head = [0; 64];
+    let read = fs::File::open(path).and_then(|mut file| file.read(&mut head)).unwrap_or(0);
+    let head = &head[..read];
+    let size = head.first_chunk().map_or(0, |size| u32::from_be_bytes(*size) as usize);
+    let styp = head.get(..size.min(read)).filter(|styp| styp.get(4..8) == Some(b"styp"));
+    styp.and_then(|styp| styp.get(16..)).is_some_and(|brands| brands.chunks_exact(4).any(|brand| brand == b"lmsg"))
 }
 
 fn keep_newest(found: &mut Vec<GopId>) {
@@ -85,6 +99,23 @@ mod tests {
         let found = scan(dir.path(), &["v".to_owned(), "absent".to_owned()]).expect("scan");
         let ids = |n: &[i64]| n.iter().copied().map(GopId).collect::<Vec<_>>();
         assert_eq!(found, vec![("v".to_owned(), ids(&[0, 9, 10, 883_612_800])), ("absent".to_owned(), vec![])]);
+    }
+
+    #[test]
+    fn a_segment_that_ends_the_event_is_not_taken_up() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let track = dir.path().join("v");
+        fs::create_dir(&track).expect("made");
+        let styp = |brand: &[u8; 4]| [&[0, 0, 0, 20][..], b"styp", b"cmfs", &[0; 4], brand, b"lmsg"].concat();
+        for (name, bytes) in [("3.m4s", styp(b"lmsg")), ("4.m4s", styp(b"cmfs")), ("5.m4s", styp(b"lmsg")), ("6.m4s", styp(b"lmsg"))] {
+            fs::write(track.join(name), bytes).expect("written");
+        }
+        let found = scan(dir.path(), &["v".to_owned()]).expect("scan");
+        assert_eq!(found[0].1, [GopId(3), GopId(4)], "what follows its styp is not a brand of 4; 3 was followed");
+        for cut in [0, 3, 7, 15, 19] {
+            fs::write(track.join("7.m4s"), &styp(b"lmsg")[..cut]).expect("written");
+            scan(dir.path(), &["v".to_owned()]).expect("hostile heads are looked at");
+        }
     }
 
     #[test]

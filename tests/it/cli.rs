@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// The commands that take a job; each must refuse a wrong one in the same way.
-const JOB_COMMANDS: &[&str] = &["plan"];
+const JOB_COMMANDS: &[&str] = &["plan", "run"];
 
 fn mezzo(dir: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mezzo"));
@@ -57,6 +57,7 @@ fn folder() -> tempfile::TempDir {
         ("job.toml", "inputs = [\"noise.ts\"]\noutputs = [\"out\"]\nspeed = 2\n".into()),
         ("broken.toml", "inputs = [\"noise.ts\"\n".into()),
         ("hevc.toml", rung.replace("avc", "hevc")),
+        ("main.m3u8", "#EXTM3U\n".into()),
     ] {
         std::fs::write(dir.path().join(name), text).expect("written");
     }
@@ -68,10 +69,18 @@ fn wrong_arguments_are_refused_before_anything_is_made() {
     let dir = folder();
     for (args, said) in [
         ("", &["inputs = none", "--input"][..]),
-        ("-i noise.ts", &["outputs = none", "--output", "--listen"]),
         ("-i noise.ts -o out --speed 2", &["--speed"]),
         ("-i noise.ts -o out --duration soon", &["--duration", "\"soon\"", "30s"]),
         ("-i noise.ts -o out --duration 0", &["duration = 0 s", "0.001 s"]),
+        ("-i noise.ts -o out --duration -5s", &["duration = -5 s", "0.001 s"]),
+        ("-i noise.ts -o out --window -1", &["window = -1 s", "6 s"]),
+        ("-i noise.ts -o out --rate -25", &["\"-25\"", "30000/1001"]),
+        ("-i noise.ts -o out -o ./out", &["output ./out", "the directory out again"]),
+        ("-i main.m3u8 -o .", &["output .", "the input main.m3u8 lies in it", "another directory"]),
+        ("-i udp://127.0.0.1 -o out", &["input udp://127.0.0.1", "no port", "1 to 65535"]),
+        ("-i udp://127.0.0.1:99999 -o out", &["no port", "1 to 65535"]),
+        ("-i udp://192.0.2.1:5000 -o out", &["input udp://192.0.2.1:5000", "cannot be listened on", "a port that is free"]),
+        ("-i nothing://there -o out", &["input nothing://there", "no such protocol", "udp://"]),
         ("-i noise.ts -o out --pace slow", &["slow", "auto, live, fast"]),
         ("-i noise.ts -o out --rate 300", &["\"300\"", "30000/1001"]),
         ("-i noise.ts -o out --rate 100", &["rate = 100", "1 to 60"]),
@@ -97,6 +106,16 @@ fn wrong_arguments_are_refused_before_anything_is_made() {
     ] {
         refused(dir.path(), args, said);
     }
+}
+
+#[test]
+fn a_run_needs_an_output_and_a_plan_does_not() {
+    let dir = folder();
+    let output = mezzo(dir.path(), &["run", "-i", "noise.ts"]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && error.contains("outputs = none") && error.contains("--listen"), "{error}");
+    let output = mezzo(dir.path(), &["plan", "-i", "testsrc:", "--ladder", "tiny"]);
+    assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("avc-180p"), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]

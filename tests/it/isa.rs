@@ -1,8 +1,9 @@
 //! The determinism harness, instruction set: the same program on other processors, by user-mode QEMU. Whatever processors of one class publish
 //! must be the same bytes; a processor of another class must say so, and work.
 //!
-//! QEMU computes approximations (`rcpps`, `rsqrtps`) exactly, where AMD and Intel differ from each other: code that used them would show here, too.
-//! Nothing of it is run where `qemu-x86_64` (Debian: qemu-user) is not installed, or where this machine is below x86-64-v3 itself.
+//! QEMU's approximate reciprocals (`rcpps`) are exact, unlike any processor's, as those of AMD and Intel are unlike each other: what uses them shows here, too. x264's macroblock
+//! tree does, so that a ladder with it makes another class of this machine and of QEMU's; bytes are then compared among QEMU's.
+//! AV1 is left out: QEMU 7.2 is wrong about something in dav1d's AVX2 code (the same code gives the right pictures on a real processor). Nothing of it is run where `qemu-x86_64` (Debian: qemu-user) is not installed, or where this machine is below x86-64-v3 itself.
 #![cfg(target_arch = "x86_64")]
 
 use crate::support::{media, mezzo, published, succeed};
@@ -10,11 +11,16 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Processors of class x86-64-v3 without AVX-512, of two makers.
-const V3: [&str; 2] = ["Haswell-noTSX", "EPYC-Milan"];
-/// The last of its maker without AVX.
-const V2: &str = "Nehalem";
+const HASWELL: &str = "Haswell-noTSX";
+const MILAN: &str = "EPYC-Milan";
+/// Without AVX.
+const NEHALEM: &str = "Nehalem";
 /// No more than every x86-64 has.
-const V1: &str = "qemu64,-sse3,-svm";
+const LEAST: &str = "qemu64,-sse3,-svm";
+
+/// An operating point without approximations, and the usual one.
+const EXACT: &str = "superfast";
+const USUAL: &str = "veryfast";
 
 /// A rung whose cap binds, so that rate control decides, and both ways of libav's AAC encoder.
 const LADDER: &str = r#"
@@ -26,6 +32,7 @@ width = 320
 height = 180
 max_bitrate = "120k"
 quality = 20.0
+point = "POINT"
 [[audio]]
 name = "aac-128k"
 codec = "aac"
@@ -46,9 +53,9 @@ fn qemu() -> bool {
 }
 
 /// Runs on `processor` (this machine's own where `None`) and gives the class; the output is a folder of that name under `dir`.
-fn run(processor: Option<&str>, input: &Path, duration: &str, dir: &Path) -> String {
+fn run(processor: Option<&str>, input: &Path, duration: &str, point: &str, dir: &Path) -> String {
     let ladder = dir.join("ladder.toml");
-    std::fs::write(&ladder, LADDER).expect("written");
+    std::fs::write(&ladder, LADDER.replace("POINT", point)).expect("written");
     let output = dir.join(processor.unwrap_or("native"));
     let args = ["run", "--input", &input.to_string_lossy(), "--output", &output.to_string_lossy(), "--ladder", &ladder.to_string_lossy()].map(str::to_owned);
     let args: Vec<&str> = args.iter().map(String::as_str).chain(["--duration", duration]).collect();
@@ -71,48 +78,66 @@ fn run(processor: Option<&str>, input: &Path, duration: &str, dir: &Path) -> Str
     kept["class"].as_str().expect("a class").to_owned()
 }
 
-/// This machine and others of its class: the same files, byte for byte.
-fn publish_the_same(clip: &str, duration: &str, processors: &[&str]) {
+/// This machine (`None`) and others of its class: the same files, byte for byte.
+fn publish_the_same(clip: &str, duration: &str, point: &str, processors: &[Option<&str>]) {
     let Some(source) = media(clip).filter(|_| qemu()) else { return };
     if !std::arch::is_x86_feature_detected!("avx2") {
         eprintln!("skipped: this machine is below x86-64-v3");
         return;
     }
     let dir = tempfile::tempdir().expect("a folder");
-    let class = run(None, &source, duration, dir.path());
-    let native = published(&dir.path().join("native"));
-    assert!(native.keys().filter(|name| name.ends_with(".m4s")).count() >= 1, "{clip}: {:?}", native.keys());
-    for processor in processors {
-        assert_eq!(run(Some(processor), &source, duration, dir.path()), class, "{clip}: the class on {processor}");
-        let other = published(&dir.path().join(processor));
-        assert_eq!(native.keys().collect::<Vec<_>>(), other.keys().collect::<Vec<_>>(), "{clip}: on {processor}");
-        let differing: Vec<&String> = native.keys().filter(|name| native[*name] != other[*name]).collect();
-        assert!(differing.is_empty(), "{clip}: of {} files these differ on {processor}: {differing:?}", native.len());
+    let make = |processor: Option<&str>| {
+        let class = run(processor, &source, duration, point, dir.path());
+        (class, published(&dir.path().join(processor.unwrap_or("native"))))
+    };
+    let (class, first) = make(processors[0]);
+    assert!(first.keys().any(|name| name.starts_with("avc-180p/") && name.ends_with(".m4s")), "{clip}: {:?}", first.keys());
+    for processor in &processors[1..] {
+        let (its_class, other) = make(*processor);
+        assert_eq!(its_class, class, "{clip}: the class on {processor:?}");
+        assert_eq!(first.keys().collect::<Vec<_>>(), other.keys().collect::<Vec<_>>(), "{clip}: on {processor:?}");
+        let differing: Vec<&String> = first.keys().filter(|name| first[*name] != other[*name]).collect();
+        assert!(differing.is_empty(), "{clip}: of {} files these differ on {processor:?}: {differing:?}", first.len());
     }
 }
 
 /// MPEG-2, fields to pictures, the colour of standard definition, MP2.
 #[test]
 fn interlaced_mpeg2() {
-    publish_the_same("ts_dvb_576i_mpeg2_mp2_latm_teletext.ts", "2s", &V3);
+    publish_the_same("ts_dvb_576i_mpeg2_mp2_latm_teletext.ts", "2s", EXACT, &[None, Some(HASWELL), Some(MILAN)]);
 }
 
 /// AVC, AC-3 (float) at 44.1 kHz: resampling.
 #[test]
 fn avc_and_ac3_at_44100() {
-    publish_the_same("ts_bear_360p_ac3.ts", "2s", &V3[..1]);
+    publish_the_same("ts_bear_360p_ac3.ts", "2s", EXACT, &[None, Some(HASWELL)]);
 }
 
 /// AVC in a broadcast, AAC (float).
 #[test]
 fn avc_and_aac() {
-    publish_the_same("ts_dvb_576p25_h264_aac_12s.ts", "2s", &V3[..1]);
+    publish_the_same("ts_dvb_576p25_h264_aac_12s.ts", "2s", EXACT, &[None, Some(HASWELL)]);
 }
 
 /// HEVC of 10 bits in PQ: tone mapping in float.
 #[test]
 fn hevc_in_high_dynamic_range() {
-    publish_the_same("hevc_pq_dovi8_sparks_360p5994_6s.mp4", "1s", &V3[..1]);
+    publish_the_same("hevc_pq_dovi8_sparks_360p5994_6s.mp4", "0.5s", EXACT, &[None, Some(HASWELL)]);
+}
+
+/// With lookahead and macroblock tree.
+#[test]
+fn the_usual_point() {
+    publish_the_same("svt_testcard_720p50_422p10_8mono_aac_10s.mp4", "0.5s", USUAL, &[Some(HASWELL), Some(MILAN)]);
+}
+
+/// A rung that depends on approximate reciprocals is of the class of the processor that has them.
+#[test]
+fn other_approximations_are_another_class() {
+    let Some(source) = media("ts_bear_360p_ac3.ts").filter(|_| qemu()) else { return };
+    let dir = tempfile::tempdir().expect("a folder");
+    let class = |processor| run(processor, &source, "0.2s", USUAL, dir.path());
+    assert_ne!(class(None), class(Some(HASWELL)));
 }
 
 /// Processors of lesser classes run all the same: another class for each, and a tree that conforms.
@@ -120,9 +145,9 @@ fn hevc_in_high_dynamic_range() {
 fn lesser_processors_work_and_say_so() {
     let Some(source) = media("ts_bear_360p_ac3.ts").filter(|_| qemu()) else { return };
     let dir = tempfile::tempdir().expect("a folder");
-    let mut classes = vec![run(Some(V3[0]), &source, "2s", dir.path())];
-    for processor in [V2, V1] {
-        let class = run(Some(processor), &source, "2s", dir.path());
+    let mut classes = vec![run(Some(HASWELL), &source, "0.2s", EXACT, dir.path())];
+    for processor in [NEHALEM, LEAST] {
+        let class = run(Some(processor), &source, "2s", EXACT, dir.path());
         assert!(!classes.contains(&class), "{processor}: class {class} is taken");
         classes.push(class);
         let output = dir.path().join(processor);

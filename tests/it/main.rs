@@ -3,8 +3,10 @@
 mod audio_hostile;
 mod audio_joins;
 mod audio_quality;
+mod chunks;
 mod cli;
 mod common;
+mod day;
 mod determinism;
 mod determinism_audio;
 mod isa;

@@ -132,3 +132,51 @@ fn assert_decodes_from(files: &std::collections::BTreeMap<String, Vec<u8>>, trac
     }
     assert_decodes(&whole, track, number);
 }
+
+#[test]
+fn told_to_leave_before_the_feed_came_it_leaves_without_a_trace() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let output = dir.path().join("out");
+    let fifo = dir.path().join("feed");
+    assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo runs").success());
+    let args = ["run", "--input", &fifo.to_string_lossy(), "--ladder", "tiny", "--output", &output.to_string_lossy()];
+    let mut child = mezzo(&args).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("the program starts");
+    // Opening it returns once the worker reads, which it does with the signal handlers in place.
+    let writer = std::fs::File::options().write(true).open(&fifo).expect("a reader");
+    signal(&child, "TERM");
+    assert_eq!(wait(&mut child, 3).code(), Some(0));
+    drop(writer);
+    assert!(!output.exists());
+}
+
+#[test]
+fn a_second_worker_in_one_directory_is_refused_and_harms_nothing() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().expect("a folder");
+    let output = dir.path().join("out");
+    let mut first = start(&output);
+    until("a segment", 30, || !numbers(&output, "avc-180p").is_empty());
+    let args = ["run", "--input", SOURCE, "--ladder", "tiny", "--output", &output.to_string_lossy()];
+    let refused = mezzo(&args).output().expect("the program starts");
+    let error = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(2) && error.contains("another worker"), "{error}");
+    let last = numbers(&output, "avc-180p").last().copied();
+    until("the first one goes on", 30, || numbers(&output, "avc-180p").last().copied() > last);
+    signal(&first, "TERM");
+    assert!(wait(&mut first, 3).success());
+}
+
+#[test]
+fn an_event_made_again_is_the_same_event() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let output = dir.path().join("out");
+    let made = || {
+        let source = format!("{SOURCE},start=1763000000,duration=5");
+        succeed(mezzo(&["run", "--input", &source, "--pace", "fast", "--ladder", "tiny", "--output", &output.to_string_lossy()]), 60);
+        let lists = ["main.m3u8", "manifest.mpd", "avc-180p/media.m3u8", "aac-64k/media.m3u8"];
+        (published(&output), lists.map(|list| std::fs::read_to_string(output.join(list)).expect("a list")))
+    };
+    let first = made();
+    assert!(first.1[2].contains("#EXTINF:1") && first.1[2].contains("#EXT-X-ENDLIST"), "its last segment is a short one: {}", first.1[2]);
+    assert!(made() == first, "the second time it differs");
+}

@@ -1,0 +1,43 @@
+//! `--chunk`: the same samples in smaller pieces, and nothing else.
+
+use crate::support::{media, mezzo, published, succeed};
+use mezzo::inspect;
+use std::path::Path;
+
+fn run(input: &Path, output: &Path, more: &[&str]) {
+    let (input, output) = (input.to_string_lossy(), output.to_string_lossy());
+    succeed(mezzo(&[&["run", "--input", &input, "--ladder", "tiny", "--duration", "5s", "--output", &output], more].concat()), 120);
+}
+
+/// A segment's samples, and how many of them each chunk has.
+fn samples(bytes: &[u8]) -> (Vec<&[u8]>, Vec<usize>) {
+    let facts = inspect::segment(bytes, None).expect("reads");
+    let samples = facts.samples().map(|s| &bytes[s.offset..s.offset + s.size as usize]).collect();
+    (samples, facts.chunks.iter().map(|chunk| chunk.samples.len()).collect())
+}
+
+#[test]
+fn chunks_hold_what_whole_segments_hold() {
+    let Some(source) = media("ts_dvb_576p25_h264_aac_12s.ts") else { return };
+    let dir = tempfile::tempdir().expect("a folder");
+    let (whole, chunked, again) = (dir.path().join("whole"), dir.path().join("chunked"), dir.path().join("again"));
+    run(&source, &whole, &[]);
+    run(&source, &chunked, &["--chunk", "500ms"]);
+    run(&source, &again, &["--chunk", "500ms"]);
+    assert!(published(&chunked) == published(&again), "chunked twice");
+    let (wholes, chunkeds) = (published(&whole), published(&chunked));
+    assert_eq!(wholes.keys().collect::<Vec<_>>(), chunkeds.keys().collect::<Vec<_>>());
+    for (name, bytes) in chunkeds.iter().filter(|(name, _)| name.ends_with(".m4s")) {
+        let ((together, one), (apart, chunks)) = (samples(&wholes[name]), samples(bytes));
+        assert_eq!(together, apart, "{name}");
+        assert_eq!(one, [together.len()], "{name}");
+        if name.starts_with("avc") {
+            // 13 slots of 40 ms are nearest to 500 ms.
+            let want: &[usize] = if name.contains("/2.") { &[13, 12] } else { &[13, 13, 13, 11] };
+            assert_eq!(chunks, want, "{name}");
+        } else {
+            assert_eq!(chunks.len(), if name.contains("/2.") { 2 } else { 4 }, "{name}");
+        }
+    }
+    succeed(mezzo(&["check", &chunked.to_string_lossy()]), 60);
+}
