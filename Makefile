@@ -37,6 +37,8 @@ check: deps
 # What only the tests want: other processors.
 test: PACKAGES += qemu-user
 test: deps
+	@command -v chromium >/dev/null || echo "test: there is no chromium, so the page is not played in a browser"
+	@test -d ../shared/media || echo "test: there are no clips in ../shared/media, so what needs real feeds is skipped"
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		$(CARGO) nextest run --workspace --locked && $(CARGO) test --workspace --doc --locked; \
 	else $(CARGO) test --workspace --locked; fi

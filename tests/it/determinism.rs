@@ -32,29 +32,30 @@ codec = "aac"
 bitrate = "128k"
 "#;
 
-fn run(input: &Path, output: &Path, perturb: &str) {
+fn run(input: &Path, output: &Path, more: &[&str], perturb: &str) {
     let ladder = output.with_extension("toml");
     std::fs::write(&ladder, BINDING).expect("written");
     let (input, output, ladder) = (input.to_string_lossy(), output.to_string_lossy(), ladder.to_string_lossy());
     // A time of day off the grid, so that nothing falls on a slot by luck.
     let anchor = "0=1763000000.0137";
-    let mut command = mezzo(&["run", "--input", &input, "--output", &output, "--ladder", &ladder, "--anchor", anchor]);
+    let args = ["run", "--input", &input, "--output", &output, "--ladder", &ladder, "--anchor", anchor];
+    let mut command = mezzo(&[&args, more].concat());
     command.env("MALLOC_PERTURB_", perturb).env("MALLOC_ARENA_MAX", if perturb == "0" { "1" } else { "8" });
     succeed(command, 240);
 }
 
 /// A clean run; one that joins a third later with other heap contents; one beside a CPU hog.
-fn joins_agree(clip: &str, least: usize) {
+fn joins_agree(clip: &str, more: &[&str], least: usize) {
     let Some(source) = media(clip) else { return };
     let dir = tempfile::tempdir().expect("a folder");
     let (whole, later, busy) = (dir.path().join("whole"), dir.path().join("later"), dir.path().join("busy"));
-    run(&source, &whole, "0");
+    run(&source, &whole, more, "0");
     let cut = dir.path().join("cut.ts");
     cut_ts(&source, 33, &cut);
-    run(&cut, &later, "165");
+    run(&cut, &later, more, "165");
     {
         let _hog = Hog::new();
-        run(&source, &busy, "90");
+        run(&source, &busy, more, "90");
     }
     assert_interchangeable(&format!("{clip}: joined later"), &whole, &later, least);
     assert_interchangeable(&format!("{clip}: beside a hog"), &whole, &busy, least);
@@ -63,26 +64,27 @@ fn joins_agree(clip: &str, least: usize) {
 
 #[test]
 fn broadcast_aac() {
-    joins_agree("ts_dvb_576p25_h264_aac_12s.ts", 8);
+    joins_agree("ts_dvb_576p25_h264_aac_12s.ts", &[], 8);
 }
 
 #[test]
 fn broadcast_eac3() {
-    joins_agree("ts_dolby_720p25_eac3_51_24s.ts", 20);
+    joins_agree("ts_dolby_720p25_eac3_51_24s.ts", &[], 20);
 }
 
 #[test]
 fn interlaced_mpeg2_with_ac3() {
-    joins_agree("d_ts_bbb_1080i5994_mpeg2_ac3_df_8s.ts", 4);
+    joins_agree("d_ts_bbb_1080i5994_mpeg2_ac3_df_8s.ts", &[], 4);
 }
 
-// The channels of its sound are told in its first packet and never again: who joins later has none, and only the pictures are compared.
+// What its sound is is told in its first packet and never again: who joins later cannot decode it, so nobody may.
 #[test]
-fn sixty_a_second_whose_sound_cannot_be_joined() {
-    joins_agree("d_ts_bbb_1080p60_aac51_loop20s.ts", 10);
+fn sixty_a_second() {
+    joins_agree("d_ts_bbb_1080p60_aac51_loop20s.ts", &["--no-audio"], 10);
 }
 
+// Its last picture is cut off, and libav's frame threads do not conceal it alike every time (1 of 80 runs): the event ends before it.
 #[test]
 fn stamps_that_wrap() {
-    joins_agree("ts_720p25_aac_teletext_ptswrap_30s.ts", 16);
+    joins_agree("ts_720p25_aac_teletext_ptswrap_30s.ts", &["--duration", "24s"], 16);
 }
