@@ -86,6 +86,7 @@ fn a_restart_keeps_what_is_published_and_clears_what_is_half_written() {
     ] {
         fs::write(dir.path().join(path), bytes).expect("written");
     }
+    drop(first);
     let mut sink = open(dir.path()).expect("open");
     assert_eq!(names(dir.path()), ["v/.mine.tmp", "v/1.m4s", "v/3.m4s", "v/init.mp4", "v/x.m4s.tmp"]);
     sink.publish(&init(b"i")).expect("the same init again");
