@@ -79,7 +79,6 @@ fn wrong_arguments_are_refused_before_anything_is_made() {
         ("-i main.m3u8 -o .", &["output .", "the input main.m3u8 lies in it", "another directory"]),
         ("-i udp://127.0.0.1 -o out", &["input udp://127.0.0.1", "no port", "1 to 65535"]),
         ("-i udp://127.0.0.1:99999 -o out", &["no port", "1 to 65535"]),
-        ("-i udp://192.0.2.1:5000 -o out", &["input udp://192.0.2.1:5000", "cannot be listened on", "a port that is free"]),
         ("-i nothing://there -o out", &["input nothing://there", "no such protocol", "udp://"]),
         ("-i noise.ts -o out --pace slow", &["slow", "auto, live, fast"]),
         ("-i noise.ts -o out --rate 300", &["\"300\"", "30000/1001"]),
@@ -106,6 +105,14 @@ fn wrong_arguments_are_refused_before_anything_is_made() {
     ] {
         refused(dir.path(), args, said);
     }
+}
+
+#[test]
+fn a_port_that_is_taken_is_refused_before_anything_is_made() {
+    let dir = folder();
+    let taken = std::net::UdpSocket::bind("0.0.0.0:0").expect("a port");
+    let url = format!("udp://127.0.0.1:{}", taken.local_addr().expect("bound").port());
+    refused(dir.path(), &format!("-i {url} -o out"), &["input", &url, "cannot be listened on", "a port that is free"]);
 }
 
 #[test]

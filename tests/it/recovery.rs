@@ -67,7 +67,8 @@ fn killed_and_restarted_it_carries_on() {
     let duration = format!("{}s", to - from);
     let args = ["run", "--input", &source, "--ladder", "tiny", "--output", &offline.to_string_lossy(), "--pace", "fast", "--duration", &duration];
     succeed(mezzo(&args), 120);
-    assert_interchangeable("a killed live worker and an offline run", &output, &offline, now.len() * 4 - 4);
+    // The kill and the leaving may each fall between the tracks of one slot.
+    assert_interchangeable("a killed live worker and an offline run", &output, &offline, now.len() * 4 - 6);
 }
 
 #[test]
