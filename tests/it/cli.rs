@@ -108,6 +108,14 @@ fn wrong_arguments_are_refused_before_anything_is_made() {
 }
 
 #[test]
+fn a_port_that_is_taken_is_refused_before_anything_is_made() {
+    let dir = folder();
+    let taken = std::net::UdpSocket::bind("0.0.0.0:0").expect("a port");
+    let url = format!("udp://127.0.0.1:{}", taken.local_addr().expect("bound").port());
+    refused(dir.path(), &format!("-i {url} -o out"), &["input", &url, "cannot be listened on", "a port that is free"]);
+}
+
+#[test]
 fn a_run_needs_an_output_and_a_plan_does_not() {
     let dir = folder();
     let output = mezzo(dir.path(), &["run", "-i", "noise.ts"]);
