@@ -37,6 +37,9 @@ pub fn choose(input: &Input, select: &Select) -> Result<(usize, Option<usize>), 
         Some(index) => Some(picked(&all, index, Type::Audio)?),
         None => best_audio(&all, video, &programs(input)),
     };
+    if audio.is_none() && all.iter().any(|c| c.kind == Type::Audio) {
+        tracing::warn!("there is sound, but none of the picture's programme that can be decoded; streams: {}", listing(&all));
+    }
     Ok((video, audio))
 }
 

@@ -1,6 +1,6 @@
 //! The program as a script sees it: exit codes, what it says and where, and that a refused job leaves no trace.
 
-use crate::support::media;
+use crate::support::{cut_ts, media};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -211,6 +211,18 @@ fn a_plan_of_a_real_source() {
     assert_eq!(again, plan, "where it goes does not change what is made");
 
     refused(dir.path(), &format!("-i {input} -o out --ladder hevc.toml"), &["codec = hevc", "no backend yet", "avc by x264"]);
+}
+
+/// What the channels of this sound are is told in its first packet and never again.
+#[test]
+fn sound_that_cannot_be_decoded_is_told() {
+    let Some(media) = media("d_ts_bbb_1080p60_aac51_loop20s.ts") else { return };
+    let dir = tempfile::tempdir().expect("a folder");
+    cut_ts(&media, 33, &dir.path().join("cut.ts"));
+    let output = mezzo(dir.path(), &["plan", "-i", "cut.ts", "-o", "out"]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{error}");
+    assert!(error.contains("there is sound, but none") && error.contains("1 audio aac"), "{error}");
 }
 
 #[test]
