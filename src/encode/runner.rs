@@ -79,6 +79,11 @@ impl Lane {
         let mut open: Option<Gop> = None;
         loop {
             match self.rx.recv() {
+                Ok(ToLane::Frame(_)) if self.schedule.is_over() => {
+                    if let Some(gop) = open.take() {
+                        self.void(&gop)?;
+                    }
+                }
                 Ok(ToLane::Frame(frame)) => {
                     if frame.opens_gop {
                         if let Some(broken) = open.take() {

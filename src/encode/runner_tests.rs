@@ -219,3 +219,25 @@ fn a_muxer_that_is_gone_and_a_lane_that_is_gone_are_errors() {
     assert!(queue.end(End::Ended).is_err());
     let _ = Flow::<Frame>::End(End::Ended);
 }
+
+#[test]
+fn a_worker_that_left_long_ago_discards_what_waits() {
+    let of = rung(&["probe"]);
+    let (tx, rx) = unbounded();
+    let schedule = Arc::new(Schedule::new());
+    let (mut queue, lanes, _) = RungQueue::open(&of, TRACK, &config(&of), Pace::Live, &tx, &schedule);
+    drop(tx);
+    for frame in input(&of, 0, 2 * G) {
+        queue.send(frame).expect("there is room");
+    }
+    queue.end(End::Leaving).expect("the end fits too");
+    schedule.leave();
+    let begun = std::time::Instant::now();
+    while !schedule.is_over() {
+        assert!(begun.elapsed().as_secs() < 3, "its patience ends before three seconds are over");
+        std::thread::yield_now();
+    }
+    lanes.into_iter().next().expect("one lane").run().expect("it runs");
+    drop(queue);
+    assert_eq!(told(&rx.iter().collect::<Vec<_>>()), ["end Leaving"]);
+}
