@@ -55,7 +55,7 @@ const STATES: [State; 5] = [State::Starting, State::Running, State::Leaving, Sta
 pub struct SourceCounts {
     /// Pictures decoded.
     pub pictures: Counter,
-    /// Pictures that did not decode whole.
+    /// Pictures whose packets libav flags as damaged (a continuity counter is enough), or that did not decode whole.
     pub errors: Counter,
     /// Slots that repeat the picture before them.
     pub repeats: Counter,
@@ -345,7 +345,7 @@ pub struct SourceSnapshot {
     pub shed_gops: u64,
     /// See [`SourceCounts::pictures`].
     pub pictures: u64,
-    /// Access units of either stream that could not be read, had no sane stamp, or did not decode whole.
+    /// Access units of either stream that could not be read, had no sane stamp, are flagged as damaged, or did not decode whole.
     pub errors: u64,
     /// See [`SourceCounts::repeats`].
     pub repeats: u64,

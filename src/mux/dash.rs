@@ -16,6 +16,8 @@ pub const MANIFEST: &str = "manifest.mpd";
 /// What of the event the manifest says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
+    /// The first number that every track still has; no later than `first`.
+    pub kept: GopId,
     /// The first number that every track has listed.
     pub first: GopId,
     /// The last number that every track has listed.
@@ -32,7 +34,10 @@ pub struct Extent {
 pub fn manifest(tracks: &[Described], grid: Grid, publish_delay: Seconds, extent: Extent) -> String {
     let segment = grid.gop_duration();
     let on_demand = extent.ended.is_some() && extent.first == GopId(0);
-    let depth = segment.times(i128::from(extent.last.0 - extent.first.0 + 1));
+    let span = |first: GopId| segment.times(i128::from(extent.last.0 - first.0 + 1));
+    // Players count it back from the live edge, which trails what is listed by `publish_delay`: at the start of an event they would ask for numbers before its first.
+    let behind = if extent.ended.is_some() { Seconds::ZERO } else { publish_delay };
+    let depth = span(extent.first).min((span(extent.kept) - behind).max(segment));
     let longest = tracks.iter().map(|t| t.spec.longest()).max().unwrap_or(segment);
     let milliseconds = |span: Seconds| span.ceil_ticks(1000) as f64;
     let mpd = MPD {

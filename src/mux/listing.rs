@@ -58,6 +58,11 @@ impl Listing {
         self.whole
     }
 
+    /// The oldest number that is stored, or listed as a gap.
+    pub fn oldest(&self) -> Option<GopId> {
+        self.stored.front().copied().or(self.listed.front().map(|e| e.number))
+    }
+
     /// Number of the last entry.
     pub fn last(&self) -> Option<GopId> {
         self.listed.back().map(|e| e.number)

@@ -116,7 +116,7 @@ avc-360p/media.m3u8
 
 #[test]
 fn manifest_of_a_live_event() {
-    let extent = Extent { first: GopId(850_000_000), last: GopId(850_000_029), ended: None };
+    let extent = Extent { kept: GopId(849_999_990), first: GopId(850_000_000), last: GopId(850_000_029), ended: None };
     let expected = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>
 <MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" profiles=\"urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash:profile:cmaf:2019\" type=\"dynamic\" availabilityStartTime=\"1970-01-01T00:00:03.500Z\" publishTime=\"2023-12-04T14:27:43.560Z\" minimumUpdatePeriod=\"PT2.002S\" minBufferTime=\"PT2.002S\" timeShiftBufferDepth=\"PT1M0.06S\" suggestedPresentationDelay=\"PT6.006S\" maxSegmentDuration=\"PT2.024S\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xmlns:cenc=\"urn:mpeg:cenc:2013\" xmlns:mspr=\"urn:microsoft:playready\" xmlns:xlink=\"http://www.w3.org/1999/xlink\" xmlns:dvb=\"urn:dvb:dash-extensions:2014-1\">
 <ServiceDescription id=\"0\">
@@ -153,19 +153,30 @@ fn manifest_of_a_live_event() {
 </MPD>
 ";
     assert_eq!(manifest(&described(), ntsc(), Seconds::new(7, 2), extent), expected);
+    // At the start of an event nothing is stored before the first, and the live edge is 3.5 s behind what is listed.
+    for (segments, depth) in [(1, "PT2.002S"), (2, "PT2.002S"), (4, "PT4.508S"), (30, "PT56.56S")] {
+        let begun = Extent { kept: extent.first, last: GopId(extent.first.0 + segments - 1), ..extent };
+        let text = manifest(&described(), ntsc(), Seconds::new(7, 2), begun);
+        assert!(text.contains(&format!("timeShiftBufferDepth=\"{depth}\"")), "{segments}: {text}");
+    }
 }
 
 #[test]
 fn manifest_of_an_event_that_is_over() {
     // Twenty slots into the last GOP.
     let end = ntsc().gop_time(GopId(850_000_029)) + Seconds::new(20 * 1001, 30_000);
-    let extent = Extent { first: GopId(850_000_000), last: GopId(850_000_029), ended: Some((end, GopId(850_000_029))) };
+    let extent = Extent { kept: GopId(850_000_000), first: GopId(850_000_000), last: GopId(850_000_029), ended: Some((end, GopId(850_000_029))) };
     let text = manifest(&described(), ntsc(), Seconds::whole(3), extent);
     // 850000029 x 2.002 s + 0.667333333 s = 1701700058.058 + 0.667333333 s, which is 472694 h 27 min 38.725333333 s.
     assert!(text.contains(" type=\"dynamic\" ") && text.contains("mediaPresentationDuration=\"PT472694H27M38.725333333S\""), "{text}");
     assert!(text.contains("timeShiftBufferDepth=\"PT1M0.06S\"") && text.contains("minimumUpdatePeriod=\"PT2.002S\""), "{text}");
     assert_eq!(text.matches("endNumber=\"850000029\"").count(), 2);
-    let file = manifest(&described(), ntsc(), Seconds::whole(3), Extent { first: GopId(0), last: GopId(9), ended: Some((Seconds::whole(20), GopId(9))) });
+    let file = manifest(
+        &described(),
+        ntsc(),
+        Seconds::whole(3),
+        Extent { kept: GopId(0), first: GopId(0), last: GopId(9), ended: Some((Seconds::whole(20), GopId(9))) },
+    );
     assert!(file.contains(" type=\"static\" ") && file.contains("timeShiftBufferDepth") && file.contains("minimumUpdatePeriod"), "{file}");
 }
 
@@ -177,7 +188,7 @@ fn templates_are_exact() {
         let specs = [video(0, rendition("v", 640, 360, 1, grid), avcc()), audio(1, "a", 64_000, grid, "und", ASC.to_vec())];
         let described: Vec<Described> =
             specs.iter().map(|s| Described::new(s, &inspect::init(&init(s, "c").expect("is sound")).expect("is sound"), None)).collect();
-        let text = manifest(&described, grid, Seconds::ZERO, Extent { first: GopId(1), last: GopId(2), ended: None });
+        let text = manifest(&described, grid, Seconds::ZERO, Extent { kept: GopId(1), first: GopId(1), last: GopId(2), ended: None });
         let read = dash_mpd_core::parse(&text).expect("is sound");
         for set in &read.periods[0].adaptations {
             let template = set.SegmentTemplate.as_ref().expect("is sound");

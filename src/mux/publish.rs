@@ -250,14 +250,15 @@ impl Publisher {
     fn shared(&mut self, ended: Option<(Seconds, GopId)>) -> Result<(), MuxError> {
         let there: Vec<&Track> = self.tracks.iter().filter(|t| !t.listing.entries().is_empty()).collect();
         let first = there.iter().filter_map(|t| t.listing.entries().front()).map(|e| e.number).max();
+        let kept = there.iter().filter_map(|t| t.listing.oldest()).max();
         let last = there.iter().filter_map(|t| t.listing.last()).min();
-        let (Some(first), Some(last)) = (first, last) else { return Ok(()) };
+        let (Some(kept), Some(first), Some(last)) = (kept, first, last) else { return Ok(()) };
         if last < first || !self.tracks.iter().all(|t| t.heard) {
             return Ok(());
         }
         let described: Vec<Described> = there.iter().map(|t| t.described.clone()).collect();
         let main = hls::main(&described);
-        let manifest = dash::manifest(&described, self.grid, self.settings.publish_delay, Extent { first, last, ended });
+        let manifest = dash::manifest(&described, self.grid, self.settings.publish_delay, Extent { kept, first, last, ended });
         if main != self.main {
             self.send(Publish::Text { path: hls::MAIN.into(), bytes: Bytes::from(main.clone()) })?;
             self.main = main;
