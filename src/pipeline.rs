@@ -166,10 +166,10 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
     threads.spawn("capture", move || capture::run(feed, units_tx, sound_tx, &watch, &counters).map(|_| ()))?;
 
     let make_sync = make_sync(job, &source, &plan, resolution);
-    let outputs = Outputs { frames: frames_tx, cues: audio.is_some().then_some(cues_tx) };
-    let (stopping, counted, offset) = (stop.clone(), status.clone(), job.timeline.stamp_offset);
     let leaver = schedule.clone();
-    threads.spawn("decode", move || decode::run(decoder, make_sync, offset, units, outputs, &stopping, || leaver.leave(), &counted))?;
+    let outputs = Outputs { frames: frames_tx, cues: audio.is_some().then_some(cues_tx), leaving: Box::new(move || leaver.leave()) };
+    let (stopping, counted, offset) = (stop.clone(), status.clone(), job.timeline.stamp_offset);
+    threads.spawn("decode", move || decode::run(decoder, make_sync, offset, units, outputs, &stopping, &counted))?;
 
     let mut rungs = Vec::new();
     let mut lanes = Vec::new();

@@ -33,6 +33,8 @@ pub struct Outputs {
     pub frames: Sender<Flow<Frame>>,
     /// Every complete GOP, to the audio thread; absent where there is no sound.
     pub cues: Option<Sender<Flow<AudioCue>>>,
+    /// Called as soon as it is known that this worker leaves while the event goes on.
+    pub leaving: Box<dyn Fn() + Send>,
 }
 
 impl Outputs {
@@ -78,7 +80,6 @@ pub enum DecodeError {
 
 /// Body of the decoding thread: access units in, slots out. Once the event has its `duration` it says so behind it and reads on until
 /// the source has ended, so that capture never waits for a full queue; without sound to wait for it stops the source, too.
-/// `leaving` is called as soon as it is known that the worker leaves while the event goes on.
 /// Once `stop` is raised, what was captured and not decoded yet is left out: at `Pace::Fast` that may be seconds of work for a GOP that would be discarded.
 /// `stamp_offset` is added to every UTC stamp.
 ///
@@ -91,7 +92,6 @@ pub fn run(
     units: Receiver<Flow<Unit>>,
     outputs: Outputs,
     stop: &Stop,
-    leaving: impl Fn(),
     status: &Arc<Status>,
 ) -> Result<(), DecodeError> {
     let (mut pictures, mut emitted) = (Vec::new(), Vec::new());
@@ -100,7 +100,7 @@ pub fn run(
     for flow in &units {
         let end = match flow {
             Flow::Item(_) if stop.is_raised() => {
-                leaving();
+                (outputs.leaving)();
                 left_out = true;
                 continue;
             }
@@ -119,7 +119,7 @@ pub fn run(
             }
         };
         if end == Some(End::Leaving) {
-            leaving();
+            (outputs.leaving)();
         }
         status.source.pictures.add(pictures.len() as u64);
         let failures = decoder.counters().errors + decoder.counters().lost;
@@ -210,10 +210,11 @@ mod tests {
         let (frames_tx, frames) = unbounded();
         let (stop, status) = (Stop::new(), Arc::new(Status::new(&plan(), false)));
         stop.raise();
-        let told = std::cell::Cell::new(false);
+        let (tell, told) = unbounded();
+        let leaving = Box::new(move || tell.send(()).expect("somebody listens"));
         let make = Box::new(|_: &Tick| panic!("no picture is decoded"));
-        run(decoder, make, Seconds::ZERO, units, Outputs { frames: frames_tx, cues: None }, &stop, || told.set(true), &status).expect("it leaves");
-        assert!(told.get());
+        run(decoder, make, Seconds::ZERO, units, Outputs { frames: frames_tx, cues: None, leaving }, &stop, &status).expect("it leaves");
+        assert!(told.try_recv().is_ok());
         assert!(matches!(frames.try_recv(), Ok(Flow::End(End::Leaving))));
         assert!(frames.try_recv().is_err());
     }
