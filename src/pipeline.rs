@@ -168,8 +168,9 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
     let make_sync = make_sync(job, &source, &plan, resolution);
     let leaver = schedule.clone();
     let outputs = Outputs { frames: frames_tx, cues: audio.is_some().then_some(cues_tx), leaving: Box::new(move || leaver.leave()) };
-    let (stopping, counted, offset) = (stop.clone(), status.clone(), job.timeline.stamp_offset);
-    threads.spawn("decode", move || decode::run(decoder, make_sync, offset, units, outputs, &stopping, &counted))?;
+    let (stopping, counted) = (stop.clone(), status.clone());
+    let settings = decode::Settings { stamp_offset: job.timeline.stamp_offset, live: job.pace == Pace::Live };
+    threads.spawn("decode", move || decode::run(decoder, make_sync, settings, units, outputs, &stopping, &counted))?;
 
     let mut rungs = Vec::new();
     let mut lanes = Vec::new();
