@@ -16,8 +16,10 @@ pub fn raise_on(stop: &Stop) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let stop = stop.clone();
     let watch = move || {
+        // Not by `stop`: it is also raised when the event is over, and what is in flight then is finished all the same.
+        let mut asked = false;
         for signal in signals.forever() {
-            if stop.is_raised() {
+            if std::mem::replace(&mut asked, true) {
                 std::process::exit(KILLED + signal);
             }
             tracing::info!("asked to stop: what is in flight is finished; a second signal ends at once");
