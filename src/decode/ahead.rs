@@ -125,7 +125,7 @@ mod tests {
                 known = known.or(Some(n));
             }
         }
-        assert!(known.is_some_and(|n| (195..=201).contains(&n)), "{known:?}");
+        assert!(known.is_some_and(|n| (195..=205).contains(&n)), "{known:?}");
         assert!(matches!(ahead.next(None), Ok(Some(Flow::End(End::Ended)))));
     }
 
