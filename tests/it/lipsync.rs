@@ -24,8 +24,8 @@ fn most() -> Seconds {
 
 /// When the flashes and the beeps of something are, in its own time.
 #[derive(Debug)]
-struct Seen {
-    flashes: Vec<Seconds>,
+pub struct Seen {
+    pub flashes: Vec<Seconds>,
     beeps: Vec<Seconds>,
     /// Of the first picture.
     first: Seconds,
@@ -37,7 +37,7 @@ fn nearest(times: &[Seconds], to: Seconds) -> Seconds {
 
 impl Seen {
     /// How far the flash at `flash` is behind its beep; nothing where no beep is near.
-    fn skew(&self, flash: Seconds) -> Option<Seconds> {
+    pub fn skew(&self, flash: Seconds) -> Option<Seconds> {
         let skew = flash - nearest(&self.beeps, flash);
         (skew.abs() < Seconds::HALF).then_some(skew)
     }
@@ -169,7 +169,7 @@ fn track(root: &Path, name: &str) -> (PathBuf, Vec<Seconds>) {
     (path, times)
 }
 
-fn published(root: &Path, rate: Rate) -> Seen {
+pub fn published(root: &Path, rate: Rate) -> Seen {
     let (path, times) = track(root, "avc-270p");
     let pictures = pictures(&path, rate);
     assert_eq!(pictures.len(), times.len(), "every sample is a picture");
