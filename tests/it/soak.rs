@@ -49,7 +49,8 @@ fn a_looped_feed_in_real_time_neither_grows_nor_drifts_nor_falls_behind() {
     let dir = tempfile::tempdir().expect("a folder");
     let (clip, output) = (dir.path().join("feed.ts"), dir.path().join("out"));
     let (clip_text, output_text) = (clip.to_string_lossy().into_owned(), output.to_string_lossy().into_owned());
-    succeed(mezzo(&["feed", "--output", &clip_text, "--fast", "--duration", "20s", "--start", "2026-11-21T20:15:30Z", "--size", "640x360"]), 120);
+    // Whole frames of sound, so that nothing overlaps where the clip begins again.
+    succeed(mezzo(&["feed", "--output", &clip_text, "--fast", "--duration", "16s", "--start", "2026-11-21T20:15:30Z", "--size", "640x360"]), 120);
     let port = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket").local_addr().expect("an address").port();
     let url = format!("udp://127.0.0.1:{port}");
     let quiet = |args: &[&str]| mezzo(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
@@ -70,6 +71,8 @@ fn a_looped_feed_in_real_time_neither_grows_nor_drifts_nor_falls_behind() {
         signal(child, "TERM");
         assert!(wait(child, 5).success());
     }
+    let most = *lags.iter().max().expect("samples");
+    assert!(most < Seconds::TWO, "a segment came {most} s after its slot: this machine is too busy to say more");
     let tenth = lags.len() / 10;
     let middle = |part: &[Seconds]| {
         let mut part = part.to_vec();
@@ -79,7 +82,7 @@ fn a_looped_feed_in_real_time_neither_grows_nor_drifts_nor_falls_behind() {
     let (early, late) = (middle(&lags[..tenth.max(3)]), middle(&lags[lags.len() - tenth.max(3)..]));
     let quarter = memory.len() / 4;
     let (small, large) = (memory[..quarter].iter().max().expect("samples"), memory[3 * quarter..].iter().max().expect("samples"));
-    eprintln!("{} segments; lag {early} s, then {late} s, at most {} s", lags.len(), lags.iter().max().expect("samples"));
+    eprintln!("{} segments; lag {early} s, then {late} s, at most {most} s", lags.len());
     eprintln!("memory {small} kB in the first quarter, {large} kB in the last; flash after beep {first:?}, then {last:?}");
     assert!(clean.status.success(), "{}", String::from_utf8_lossy(&clean.stdout));
     assert!((late - early).abs() < Seconds::new(1, 4), "lag went from {early} s to {late} s: {lags:?}");
