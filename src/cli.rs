@@ -5,7 +5,9 @@ mod check;
 mod feed;
 mod log;
 mod plan;
+mod progress;
 mod run;
+mod screen;
 mod signals;
 
 pub use args::{Cli, Command};
@@ -79,7 +81,7 @@ pub fn main(cli: &Cli) -> ExitCode {
     log::start(&cli.log);
     mezzo::ffmpeg::pin_cpu();
     let done = match &cli.command {
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(args, log::manner(&cli.log)),
         Command::Plan(args) => plan::plan(args),
         Command::Feed(args) => feed::feed(args),
         Command::Check(args) => return check::check(args).unwrap_or_else(|failure| failed(cli, &failure)),

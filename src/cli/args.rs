@@ -46,7 +46,7 @@ pub struct JobArgs {
     /// Where the feed comes from: a file, - (stdin), udp://ADDRESS:PORT, testsrc:OPTIONS
     #[arg(long, short, env = "MEZZO_INPUT", value_name = "URL")]
     input: Vec<String>,
-    /// The ladder: the name of a built-in one (avc-1080p-6, demo, tiny) or a TOML file [default: avc-1080p-6]
+    /// The ladder: the name of a built-in one (avc-1080p-6, demo, sd-to-4k, tiny) or a TOML file [default: avc-1080p-6]
     #[arg(long, short, env = "MEZZO_LADDER", value_name = "NAME|FILE")]
     ladder: Option<String>,
     /// A directory to publish into; may be given more than once

@@ -2,9 +2,11 @@
 
 use super::Failure;
 use super::args::JobArgs;
+use super::progress::{Manner, Progress};
 use clap::Args;
 use mezzo::pipeline;
 use mezzo::stop::Stop;
+use std::sync::Arc;
 
 /// Arguments of `mezzo run`.
 #[derive(Args, Clone, Debug)]
@@ -26,13 +28,28 @@ pub struct RunArgs {
     job: JobArgs,
 }
 
-/// Runs a job to its end.
-pub fn run(args: &RunArgs) -> Result<(), Failure> {
+/// Runs a job to its end, and shows `manner` what it does.
+pub fn run(args: &RunArgs, manner: Manner) -> Result<(), Failure> {
     let stop = Stop::new();
     super::signals::raise_on(&stop).map_err(Failure::failed)?;
     let job = args.job.job()?;
-    pipeline::run(&job, &stop, |url| tracing::info!("the page is at {url}"))?;
-    Ok(())
+    job.inputs.iter().for_each(|input| tracing::info!("opening {}", without_secrets(input)));
+    let mut progress = None;
+    let ended = pipeline::run(&job, &stop, |status, url| {
+        url.iter().for_each(|url| tracing::info!("the page is at {url}"));
+        progress = Some(Progress::start(Arc::clone(status), url, manner));
+    });
+    // The view is gone before the reason of a failure is told.
+    drop(progress);
+    Ok(ended?)
+}
+
+/// A URL without user, password and query, where passphrases are.
+fn without_secrets(input: &str) -> String {
+    let Some((scheme, rest)) = input.split_once("://") else { return input.to_owned() };
+    let place = rest.split(['?', '#']).next().unwrap_or_default();
+    let (host, path) = place.find('/').map_or((place, ""), |at| place.split_at(at));
+    format!("{scheme}://{}{path}", host.rsplit('@').next().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -61,6 +78,19 @@ mod tests {
         assert_eq!(job.timeline.anchor.map(|a| a.source), Some(mezzo::time::Seconds::new(-3, 2)));
         assert_eq!(job.timeline.phase, mezzo::time::Seconds::new(-1, 50));
         assert_eq!(job.select.audio, Some(2));
+    }
+
+    #[test]
+    fn secrets_are_not_told() {
+        for (input, told) in [
+            ("srt://10.0.0.1:9000?passphrase=geheim&mode=caller", "srt://10.0.0.1:9000"),
+            ("rtmp://me:geheim@host/live/a@b?key=geheim", "rtmp://host/live/a@b"),
+            ("udp://@239.1.1.1:5000", "udp://239.1.1.1:5000"),
+            ("a?b.ts", "a?b.ts"),
+            ("-", "-"),
+        ] {
+            assert_eq!(without_secrets(input), told);
+        }
     }
 
     #[test]

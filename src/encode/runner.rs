@@ -151,6 +151,7 @@ impl Lane {
         // Two IDRs in a row would need different idr_pic_id, and the next GOP begins with one.
         frame.force_idr = (frame.force_idr || gop.recipe.idr_at.contains(&index)) && index > 0 && index + 1 < self.rendition.grid.gop_slots;
         gop.stats.units += 1;
+        self.counters.encoded.fetch_add(1, Ordering::Relaxed);
         gop.stats.last |= frame.last;
         match frame.origin {
             Origin::Input => {}

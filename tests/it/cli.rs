@@ -92,7 +92,7 @@ fn wrong_arguments_are_refused_before_anything_is_made() {
         ("-i noise.ts -o noise.ts", &["output noise.ts", "not a directory"]),
         ("-i noise.ts -o noise.ts/out", &["output noise.ts/out", "not a directory"]),
         ("-i noise.ts -o /proc/version/out", &["output /proc/version/out", "/proc/version is not a directory"]),
-        ("-i noise.ts -o out --ladder huge", &["ladder huge", "avc-1080p-6, demo, tiny"]),
+        ("-i noise.ts -o out --ladder huge", &["ladder huge", "avc-1080p-6, demo, sd-to-4k, tiny"]),
         ("-i noise.ts -o out --ladder none.toml", &["ladder none.toml", "No such file"]),
         ("-i noise.ts -o out --ladder key.toml", &["key.toml, line 5", "unknown field `wdith`", "`width`"]),
         ("-i noise.ts -o out --ladder odd.toml", &["odd.toml", "width of video rung \"a\" = 641", "even number from 16 to 8192"]),
@@ -199,12 +199,12 @@ fn a_plan_of_a_real_source() {
     let plan: mezzo::plan::Plan = serde_json::from_slice(&output.stdout).expect("a plan");
     let sizes: Vec<_> = plan.video.iter().map(|r| (r.name.as_str(), r.width, r.height)).collect();
     assert_eq!(sizes, [("avc-540p", 960, 540), ("avc-432p", 768, 432), ("avc-360p", 640, 360), ("avc-270p", 480, 270)]);
-    assert_eq!(plan.left_out[0], "avc-1080p (1920x1080) left out: the source is 1024x576");
+    assert_eq!(plan.left_out_line().as_deref(), Some("left out: avc-1080p, avc-720p: larger than the source, 1024x576"));
     assert_eq!((plan.grid.gop_slots, plan.audio.len(), plan.class.len()), (50, 1, 12));
 
     let table = mezzo(dir.path(), &["plan", "-i", &input, "-o", "out"]);
     let table = String::from_utf8_lossy(&table.stdout).into_owned();
-    for part in [plan.class.as_str(), "1024x576", "960x540", "aac-128k", "left out: the source is 1024x576"] {
+    for part in [plan.class.as_str(), "1024x576", "960x540", "aac-128k", "larger than the source, 1024x576"] {
         assert!(table.contains(part), "no {part} in {table}");
     }
     let again: mezzo::plan::Plan = serde_json::from_slice(&mezzo(dir.path(), &["plan", "--json", "-i", &input, "-o", "elsewhere"]).stdout).expect("a plan");
