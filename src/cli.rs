@@ -2,9 +2,12 @@
 
 mod args;
 mod check;
+mod columns;
+mod completions;
 mod feed;
 mod log;
 mod plan;
+mod probe;
 mod progress;
 mod run;
 mod screen;
@@ -83,6 +86,8 @@ pub fn main(cli: &Cli) -> ExitCode {
     let done = match &cli.command {
         Command::Run(args) => run::run(args, log::manner(&cli.log)),
         Command::Plan(args) => plan::plan(args),
+        Command::Probe(args) => probe::probe(args),
+        Command::Completions(args) => completions::completions(args),
         Command::Feed(args) => feed::feed(args),
         Command::Check(args) => return check::check(args).unwrap_or_else(|failure| failed(cli, &failure)),
     };

@@ -1,7 +1,7 @@
 //! Arguments that several commands share, and the table of commands.
 
 use super::log::LogArgs;
-use super::{Failure, check, feed, plan, run};
+use super::{Failure, check, completions, feed, plan, probe, run};
 use clap::{Args, Parser, Subcommand};
 use mezzo::config::ConfigError;
 use mezzo::job::wishes::{LadderWish, PaceWish, SelectWishes, TimelineWishes};
@@ -31,10 +31,14 @@ pub enum Command {
     Run(run::RunArgs),
     /// Show what a job would make of its source, and open nothing for writing
     Plan(plan::PlanArgs),
+    /// Show what this machine can do: encoders, decoders, devices, and why one is absent
+    Probe(probe::ProbeArgs),
     /// Make a live test feed with UTC in every picture, as MPEG-TS over UDP or into a file
     Feed(feed::FeedArgs),
     /// Check a published tree against the standards, or whether two are interchangeable
     Check(check::CheckArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
 }
 
 /// A job, by file or by flags. Flags win.

@@ -1,6 +1,7 @@
 //! `mezzo plan`: what would run.
 
 use super::args::JobArgs;
+use super::columns::columns;
 use super::{Failure, print};
 use clap::Args;
 use mezzo::job::Job;
@@ -104,17 +105,4 @@ fn wish(ladder: &Ladder, left: &LeftOut) -> Option<[String; 5]> {
         (None, None) => return None,
     };
     Some([left.rung.clone(), codec.to_owned(), shape, most.to_string(), left.why.clone()])
-}
-
-/// Rows below each other, each column as wide as its widest cell.
-fn columns<const N: usize>(rows: impl Iterator<Item = [String; N]>) -> String {
-    let rows: Vec<[String; N]> = rows.collect();
-    let mut widths = [0; N];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.len().max(*width);
-        }
-    }
-    let line = |row: &[String; N]| row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  ")).collect::<String>();
-    rows.iter().map(|row| line(row).trim_end().to_owned() + "\n").collect()
 }

@@ -2,8 +2,8 @@
 
 mod beat;
 mod figures;
-mod words;
 mod view;
+mod words;
 
 use super::screen::{self, SCREEN};
 use crossbeam::channel::{RecvTimeoutError, Sender, bounded};

@@ -1,7 +1,8 @@
 //! Stderr, which log lines and the live view share: a line is written above the view, never into it.
 //!
-//! The view is the last lines on the screen, each shorter than the screen is wide. Before anything is written it is erased, afterwards it is drawn again, all in
-//! one write. What a narrower window folded is counted when it is erased, as terminals that fold lines anew do.
+//! The view is the last lines on the screen, each shorter than the screen is wide. Whatever is written is written over it, row by row, and it is drawn again below,
+//! all in one write. What a narrower window has folded meanwhile is counted, as terminals that fold lines anew do. Nothing is ever cleared from the top of the
+//! screen on, which some terminals take for a page to keep in their history.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,20 +29,18 @@ impl Screen {
     /// Shows `view` in place of the one before; none: nothing is left of it.
     pub fn show(&self, view: Vec<Line>) {
         let mut shown = self.lock();
-        let mut out = erase(&shown, columns());
-        draw(&view, &mut out);
         // A terminal that is gone has nobody to tell.
-        let _ = io::stderr().write_all(&out);
+        let _ = io::stderr().write_all(&redrawn(&shown, columns(), b"", &view));
         *shown = view;
     }
 
-    /// Writes `lines` above the view.
+    /// Writes whole `lines` above the view.
     fn write(&self, lines: &[u8]) -> io::Result<()> {
         let shown = self.lock();
-        let mut out = if shown.is_empty() { Vec::new() } else { erase(&shown, columns()) };
-        out.extend_from_slice(lines);
-        draw(&shown, &mut out);
-        io::stderr().write_all(&out)
+        if shown.is_empty() {
+            return io::stderr().write_all(lines);
+        }
+        io::stderr().write_all(&redrawn(&shown, columns(), lines, &shown))
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Line>> {
@@ -58,17 +57,20 @@ fn columns() -> usize {
     size().0.max(1)
 }
 
-/// Up to the first line of the view, which begins below the log, and everything from there on away.
-fn erase(view: &[Line], columns: usize) -> Vec<u8> {
-    let rows: usize = view.iter().map(|line| line.columns.div_ceil(columns).max(1)).sum();
-    if rows == 0 { Vec::new() } else { format!("\x1b[{rows}A\r\x1b[J").into_bytes() }
-}
-
-fn draw(view: &[Line], out: &mut Vec<u8>) {
-    for line in view {
-        out.extend_from_slice(line.text.as_bytes());
-        out.push(b'\n');
+/// What takes a terminal of so many columns from the view `before`, with the cursor below it, to `lines` and the view `after`.
+fn redrawn(before: &[Line], columns: usize, lines: &[u8], after: &[Line]) -> Vec<u8> {
+    let rows: usize = before.iter().map(|line| line.columns.div_ceil(columns).max(1)).sum();
+    let mut out = if rows == 0 { Vec::new() } else { format!("\x1b[{rows}A\r").into_bytes() };
+    let ended = lines.split_inclusive(|b| *b == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line));
+    for line in ended.chain(after.iter().map(|line| line.text.as_bytes())) {
+        out.extend_from_slice(line);
+        // What is left of the row that was here.
+        out.extend_from_slice(b"\x1b[K\n");
     }
+    if rows > 0 {
+        out.extend_from_slice(b"\x1b[J");
+    }
+    out
 }
 
 /// Where log lines go. The subscriber hands over one whole line, with its end, at a time.
@@ -97,13 +99,22 @@ impl MakeWriter<'_> for Log {
 mod tests {
     use super::*;
 
+    fn line(columns: usize) -> Line {
+        Line { text: "x".repeat(columns), columns }
+    }
+
     #[test]
-    fn what_a_narrow_window_folds_is_erased_too() {
-        let line = |columns| Line { text: "x".repeat(columns), columns };
+    fn what_a_narrow_window_folds_is_counted() {
         let view = [line(40), line(0), line(41)];
-        assert_eq!(erase(&view, 80), b"\x1b[3A\r\x1b[J");
-        assert_eq!(erase(&view, 20), b"\x1b[6A\r\x1b[J");
-        assert_eq!(erase(&view, 40), b"\x1b[4A\r\x1b[J");
-        assert!(erase(&[], 80).is_empty());
+        for (columns, rows) in [(80, 3), (40, 4), (20, 6), (1, 82)] {
+            let out = String::from_utf8(redrawn(&view, columns, b"", &[])).expect("text");
+            assert_eq!(out, format!("\x1b[{rows}A\r\x1b[J"), "{columns} columns");
+        }
+    }
+
+    #[test]
+    fn a_log_line_stands_above_the_view() {
+        assert_eq!(redrawn(&[line(1)], 80, b"log\nmore\n", &[line(2)]), b"\x1b[1A\rlog\x1b[K\nmore\x1b[K\nxx\x1b[K\n\x1b[J");
+        assert_eq!(redrawn(&[], 80, b"", &[line(2)]), b"xx\x1b[K\n", "the first time there is nothing to go back over");
     }
 }

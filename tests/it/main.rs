@@ -17,4 +17,5 @@ mod page;
 mod recovery;
 mod sound;
 mod support;
+mod terminal;
 mod twins;

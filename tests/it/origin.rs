@@ -1,7 +1,7 @@
 //! The embedded origin over real connections.
 
 use crate::common::{TRACKS, answer, ask, has, plan, published, segment, stream};
-use crate::support::alone;
+use crate::support::{alone, until};
 use mezzo::serve::{Limits, Server};
 use mezzo::sink::store::Store;
 use mezzo::sink::{Publish, Sink};
@@ -162,19 +162,19 @@ fn slow_and_hostile_clients_are_let_go() {
     let to = server.address();
     publish(&mut store, &status, vec![segment("avc-360p", 1, &vec![7; 32 << 20])]);
 
-    // Two that never finish their request take both places; the third is served once they are cut off.
+    // Two that never finish their request take both places. Health is told all the same, a player is told to come back, and is served once they are cut off.
     let begun = Instant::now();
     let mut slow: Vec<TcpStream> = (0..2).map(|_| TcpStream::connect(to).expect("connect")).collect();
     for s in &mut slow {
         s.write_all(b"GET / HTTP/1.1\r\nx: ").expect("sent");
     }
+    assert_eq!(ask(to, "GET", "/healthz", &[]).code, 200);
     let dripping = std::thread::spawn(move || {
         while slow.iter_mut().all(|s| s.write_all(b"y").is_ok()) && begun.elapsed() < Duration::from_secs(8) {
             std::thread::sleep(Duration::from_millis(50));
         }
     });
-    assert_eq!(ask(to, "GET", "/healthz", &[]).code, 200);
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    until("a player is served", 5, || ask(to, "GET", "/page.js", &[]).code == 200);
     dripping.join().expect("joined");
 
     // One that asks for much and takes nothing loses its connection; what it gets later is cut short.
@@ -197,6 +197,40 @@ fn slow_and_hostile_clients_are_let_go() {
     let _ = posting.read_to_end(&mut raw);
     assert_eq!(answer(&raw).code, 405);
     assert_eq!(ask(to, "GET", "/healthz", &[]).code, 200);
+}
+
+/// As many players as there are places, which all ask for much and take nothing: who asks how the worker is must not wait for them.
+#[test]
+fn stalled_players_leave_room_for_health() {
+    let _alone = alone();
+    let limits = Limits { connections: 40, reserve: 2, reserve_time: Duration::from_millis(500), stall: Duration::from_secs(20), ..Limits::default() };
+    let (server, mut store, status) = start(limits);
+    let to = server.address();
+    publish(&mut store, &status, vec![segment("avc-360p", 1, &vec![7; 32 << 20])]);
+    let mut players: Vec<TcpStream> = (0..40).map(|_| TcpStream::connect(to).expect("connect")).collect();
+    for player in &mut players {
+        player.write_all(b"GET /live/avc-360p/1.m4s HTTP/1.1\r\nhost: x\r\n\r\n").expect("sent");
+        // Its answer has begun: it has a place.
+        player.read_exact(&mut [0; 12]).expect("an answer");
+    }
+    let begun = Instant::now();
+    for _ in 0..5 {
+        assert_eq!(ask(to, "GET", "/healthz", &[]).code, 200);
+        assert_eq!(ask(to, "GET", "/v1/status", &[]).code, 200);
+        let late = ask(to, "GET", "/live/avc-360p/1.m4s", &["connection: keep-alive"]);
+        assert_eq!((late.code, late.header("retry-after"), late.header("connection")), (503, "1", "close"));
+        assert!(late.header("cache-control").contains("max-age=1") && late.header("access-control-allow-origin") == "*");
+    }
+    // Those that take the reserve and say nothing lose it soon.
+    let mut mute: Vec<TcpStream> = (0..2).map(|_| TcpStream::connect(to).expect("connect")).collect();
+    assert_eq!(ask(to, "GET", "/healthz", &[]).code, 200);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    for s in &mut mute {
+        s.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+        assert!(s.read_to_end(&mut Vec::new()).is_ok(), "closed");
+    }
+    drop(players.pop());
+    until("a player is served where another has left", 5, || ask(to, "GET", "/page.js", &[]).code == 200);
 }
 
 #[test]

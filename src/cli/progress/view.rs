@@ -92,7 +92,8 @@ fn head(s: &Snapshot, figures: &Figures) -> Spans {
 
 fn feed(s: &Snapshot, figures: &Figures) -> Spans {
     let rate = figures.decoded().map_or(String::new(), |fps| format!(", {}/s decoded", words::tenths(fps)));
-    let mut spans = vec![("feed".to_owned(), Paint::Soft), (format!("{GAP}{}x{}, {}/s{rate}", s.feed.width, s.feed.height, words::rate(s.feed.rate)), Paint::Plain)];
+    let mut spans =
+        vec![("feed".to_owned(), Paint::Soft), (format!("{GAP}{}x{}, {}/s{rate}", s.feed.width, s.feed.height, words::rate(s.feed.rate)), Paint::Plain)];
     spans.extend(words::troubles(s).into_iter().map(|(name, n)| (format!("{GAP}{name} {n}"), Paint::Wait)));
     spans
 }
