@@ -13,7 +13,7 @@ mod run;
 mod screen;
 mod signals;
 
-pub use args::{Cli, Command};
+pub use args::{Cli, Command, parse};
 use mezzo::capture::CaptureError;
 use mezzo::config::ConfigError;
 use mezzo::pipeline::RunError;

@@ -19,7 +19,7 @@ use serde::Serialize;
 pub use snapshot::{PublishedSnapshot, Snapshot, SourceSnapshot, TrackSnapshot};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One track.
 #[derive(Debug)]
@@ -195,6 +195,21 @@ impl Status {
     /// Tracks of which no segment is stored yet.
     pub fn missing(&self) -> Vec<&str> {
         self.tracks.iter().filter(|t| lock(&t.published).last.is_none()).map(|t| t.facts.name.as_str()).collect()
+    }
+
+    /// Whether segments are being published, and more of them will come.
+    pub fn is_running(&self) -> bool {
+        self.state.load(Relaxed) == State::Running as u8 && lock(&self.error).is_none()
+    }
+
+    /// Whether slots are instants of today's UTC.
+    pub fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// How long a segment lasts, to the nearest millisecond.
+    pub fn segment_duration(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.segment.nearest_ticks(1000)).unwrap_or_default())
     }
 
     /// Everything, now.

@@ -1,7 +1,7 @@
 //! `mezzo completions`: a script for a shell.
 
-use super::{Cli, Failure, print};
-use clap::{Args, CommandFactory};
+use super::{Failure, args, print};
+use clap::Args;
 use clap_complete::Shell;
 
 /// Arguments of `mezzo completions`.
@@ -32,6 +32,6 @@ pub fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
         Known::Fish => Shell::Fish,
     };
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "mezzo", &mut script);
+    clap_complete::generate(shell, &mut args::command(), "mezzo", &mut script);
     print(&String::from_utf8_lossy(&script))
 }

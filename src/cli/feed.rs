@@ -46,7 +46,7 @@ pub struct FeedArgs {
     /// UTC of the first picture, a date or seconds since 1970 [default: now]
     #[arg(long, env = "MEZZO_FEED_START", value_name = "UTC", allow_hyphen_values = true)]
     start: Option<String>,
-    /// What goes wrong on the way, KIND@START+LENGTH in seconds (gap@10+2, loss5@10+2); may be given more than once
+    /// What goes wrong, KIND@START+LENGTH in seconds: gap@10+2 (nothing is sent), loss5@10+2 (5 % of packets are lost); may be given more than once
     #[arg(long, env = "MEZZO_FEED_FAULT", value_name = "FAULT")]
     fault: Vec<String>,
     /// Into a file as fast as the machine can, instead of in real time

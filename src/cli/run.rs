@@ -22,7 +22,10 @@ A job file has the names of the flags:
   ladder = \"avc-1080p-6\"       # or a path relative to this file, or a table
   segment = 2
   [timeline]
-  clock = \"sei\"")]
+  clock = \"sei\"
+
+While it runs, a terminal shows the position, the lag, and each rung's rate, bitrate, queue and drops; a pipe gets a line every ten seconds.
+SIGTERM or Ctrl-C leaves: what is in flight is finished, no end of the event is written; a second one ends at once.")]
 pub struct RunArgs {
     #[command(flatten)]
     job: JobArgs,

@@ -35,7 +35,7 @@ use connection::Routers;
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address cannot be listened on.
-    #[error("listen {address}: {why}")]
+    #[error("listen {address}: {why}; accepted: an address of this machine with a port that is free")]
     Bind {
         /// As given.
         address: SocketAddr,

@@ -148,10 +148,59 @@ fn answers_as_http_has_it() {
 }
 
 #[test]
+fn what_is_not_there_is_told_as_an_origin_should() {
+    let _alone = alone();
+    let (server, mut store, status) = start(Limits::default());
+    let to = server.address();
+    let put = |store: &mut Store, numbers: &[i64]| publish(store, &status, numbers.iter().map(|n| segment("avc-360p", *n, b"x")).collect());
+    let about = |path: &str| {
+        let answer = ask(to, "GET", path, &[]);
+        (answer.code, answer.header("cache-control").to_owned())
+    };
+    let second = || "public, max-age=1".to_owned();
+    assert_eq!(about("/live/avc-360p/5.m4s"), (404, second()), "nothing is known of this track");
+    put(&mut store, &[5, 6, 8]);
+    // Segments of 1 s: 11 comes at least two after the next one.
+    assert_eq!(about("/live/avc-360p/11.m4s"), (404, second()));
+    assert_eq!(about("/live/avc-360p/20.m4s"), (404, "public, max-age=10".into()), "not before another 11 s, and a second to spare");
+    assert_eq!(about("/live/avc-360p/9000000000.m4s"), (404, "public, max-age=3600".into()));
+    for never in [4, 7] {
+        assert_eq!(about(&format!("/live/avc-360p/{never}.m4s")), (410, "public, max-age=3600".into()), "{never}");
+    }
+
+    // The very next one is waited for, and so is its HEAD; another track's arrival does not count.
+    let begun = Instant::now();
+    let asked: Vec<_> = ["GET", "HEAD"].map(|method| std::thread::spawn(move || ask(to, method, "/live/avc-360p/9.m4s", &[]))).into();
+    std::thread::sleep(Duration::from_millis(300));
+    publish(&mut store, &status, vec![segment("avc-180p", 9, b"other")]);
+    std::thread::sleep(Duration::from_millis(100));
+    put(&mut store, &[9]);
+    for answer in asked.into_iter().map(|a| a.join().expect("asked")) {
+        assert_eq!((answer.code, answer.header("content-length")), (200, "1"));
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(400), "{:?}", begun.elapsed());
+    // One that is overtaken was left out; one that does not come is waited for a segment and a half.
+    let overtaken = std::thread::spawn(move || ask(to, "GET", "/live/avc-360p/10.m4s", &[]).code);
+    std::thread::sleep(Duration::from_millis(200));
+    put(&mut store, &[11]);
+    assert_eq!(overtaken.join().expect("asked"), 410);
+    let begun = Instant::now();
+    assert_eq!(about("/live/avc-360p/12.m4s"), (404, second()));
+    assert!((1400..5000).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+    status.set_state(mezzo::status::State::Ended);
+    let begun = Instant::now();
+    assert_eq!(about("/live/avc-360p/12.m4s").0, 404);
+    assert!(begun.elapsed() < Duration::from_secs(1), "nothing comes after the end");
+}
+
+#[test]
 fn a_taken_port_is_an_error_with_the_address() {
     let (server, store, status) = start(Limits::default());
     let error = Server::start(server.address(), store, status).err().expect("taken").to_string();
-    assert_eq!(error, format!("listen {}: Address already in use (os error 98)", server.address()));
+    assert_eq!(
+        error,
+        format!("listen {}: Address already in use (os error 98); accepted: an address of this machine with a port that is free", server.address())
+    );
 }
 
 #[test]
