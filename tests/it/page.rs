@@ -168,6 +168,7 @@ fn the_page_plays_a_live_stream() {
     browser.until(&format!("!video.paused && video.currentTime > {stopped} + 2"));
     browser.shot("7-back");
     // What a browser without HLS of its own is told.
+    browser.call("Page.enable", json!({}));
     browser.call("Page.addScriptToEvaluateOnNewDocument", json!({"source": "HTMLMediaElement.prototype.canPlayType = () => ''"}));
     browser.call("Page.reload", json!({}));
     browser.until("document.getElementById('cover')?.textContent.startsWith('This browser does not play HLS by itself.')");
