@@ -43,21 +43,19 @@ impl Progress {
         let url = url.map(str::to_owned);
         let body = move || {
             let mut figures = Figures::new();
-            let period = if manner == Manner::Lines { BEAT } else { DRAW };
+            // A line says what became of the time before it: there is none in the beginning.
+            let (period, mut silent) = if manner == Manner::Lines { (BEAT, true) } else { (DRAW, false) };
             loop {
                 let snapshot = status.snapshot();
                 figures.add(Instant::now(), &snapshot);
-                if let Manner::View { colour } = manner {
-                    SCREEN.show(view::lines(&snapshot, &figures, url.as_deref(), screen::size(), colour));
+                match manner {
+                    Manner::View { colour } => SCREEN.show(view::lines(&snapshot, &figures, url.as_deref(), screen::size(), colour)),
+                    Manner::Lines if silent => silent = false,
+                    Manner::Lines => beat::beat(&snapshot, &figures),
                 }
                 // Nothing is ever sent: the other end goes away.
                 if stopped.recv_timeout(period) != Err(RecvTimeoutError::Timeout) {
                     break;
-                }
-                if manner == Manner::Lines {
-                    let snapshot = status.snapshot();
-                    figures.add(Instant::now(), &snapshot);
-                    beat::beat(&snapshot, &figures);
                 }
             }
             SCREEN.show(Vec::new());
