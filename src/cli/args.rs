@@ -13,13 +13,16 @@ use std::path::PathBuf;
 #[derive(Parser, Debug)]
 #[command(version, arg_required_else_help = true, max_term_width = 120)]
 #[command(after_help = "Begin here:
-  mezzo run --input testsrc: --ladder demo --listen 127.0.0.1:8080     a test picture, played at http://127.0.0.1:8080/
-  mezzo plan --input feed.ts                                           what a feed of yours would become
-  mezzo run --input feed.ts --output out                               and make it
-  mezzo check out                                                      and check it
+  mezzo run --input testsrc: --ladder demo --listen :8080
+                                        a test picture; see http://localhost:8080/
+  mezzo plan --input feed.ts            what a feed of yours would become
+  mezzo run --input feed.ts --output out
+                                        make it
+  mezzo check out                       and check it
 
-Every flag can also be given in the environment (--log-level as MEZZO_LOG_LEVEL, --output of feed as MEZZO_FEED_OUTPUT), and run and plan take a job file.
-A flag wins over the environment, the environment over the file.
+Every flag can be given in the environment, too: --log-level as MEZZO_LOG_LEVEL,
+--output of feed as MEZZO_FEED_OUTPUT. run and plan take a job file. A flag wins
+over the environment, the environment over the file.
 
 Exit codes:
   0  the feed ended, or a stop was asked for (SIGTERM, Ctrl-C)
@@ -195,6 +198,15 @@ mod tests {
     #[test]
     fn the_table_of_arguments_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn examples_fit_a_terminal() {
+        let command = command();
+        for c in std::iter::once(&command).chain(command.get_subcommands()).filter(|c| c.get_name() != "help") {
+            let text = c.get_after_help().unwrap_or_else(|| panic!("{} has no examples", c.get_name())).to_string();
+            assert!(text.lines().all(|l| l.chars().count() <= 80), "{}: {text}", c.get_name());
+        }
     }
 
     #[test]

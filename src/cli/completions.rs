@@ -8,8 +8,9 @@ use clap_complete::Shell;
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
   mezzo completions bash > ~/.local/share/bash-completion/completions/mezzo
-  mezzo completions zsh  > ~/.zfunc/_mezzo          with ~/.zfunc in fpath, before compinit
-  mezzo completions fish > ~/.config/fish/completions/mezzo.fish")]
+  mezzo completions fish > ~/.config/fish/completions/mezzo.fish
+  mezzo completions zsh > ~/.zfunc/_mezzo
+                              with ~/.zfunc in fpath before compinit")]
 pub struct CompletionsArgs {
     /// Which shell
     #[arg(value_enum, value_name = "SHELL")]

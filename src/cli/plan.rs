@@ -14,8 +14,9 @@ use std::fmt::Write;
 /// Arguments of `mezzo plan`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
-  mezzo plan --input feed.ts --output /srv/live
-  mezzo plan --input udp://239.1.1.1:5000 --listen :8080 --anchor 0=2026-11-21T20:15:30Z --json
+  mezzo plan --input feed.ts
+  mezzo plan --input feed.ts --ladder sd-to-4k
+  mezzo plan --input udp://239.1.1.1:5000 --anchor 0=2026-11-21T20:15:30Z --json
   mezzo plan event.toml --ladder my-ladder.toml")]
 pub struct PlanArgs {
     #[command(flatten)]

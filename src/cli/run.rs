@@ -11,10 +11,16 @@ use std::sync::Arc;
 /// Arguments of `mezzo run`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
-  mezzo run --input feed.ts --output out                        a file, as fast as the machine can
-  mezzo run --input udp://239.1.1.1:5000 --listen :8080         a live feed, played at http://localhost:8080/
-  mezzo run --input testsrc: --ladder demo --listen :8080       a test picture
-  mezzo run event.toml --output /srv/live                       a job file, with another output
+  a file, as fast as the machine can:
+    mezzo run --input feed.ts --output out
+  a live feed, played at http://localhost:8080/:
+    mezzo run --input udp://239.1.1.1:5000 --listen :8080
+  a test picture, for two minutes:
+    mezzo run --input testsrc: --ladder demo --listen :8080 --duration 2m
+  one of two workers that make the same segments:
+    mezzo run --input udp://239.1.1.1:5000 --clock sei --output /srv/live
+  a job file, with another output:
+    mezzo run event.toml --output /srv/live
 
 A job file has the names of the flags:
   inputs = [\"udp://239.1.1.1:5000\"]
@@ -24,8 +30,11 @@ A job file has the names of the flags:
   [timeline]
   clock = \"sei\"
 
-While it runs, a terminal shows the position, the lag, and each rung's rate, bitrate, queue and drops; a pipe gets a line every ten seconds.
-SIGTERM or Ctrl-C leaves: what is in flight is finished, no end of the event is written; a second one ends at once.")]
+While it runs, a terminal shows the position, the lag, and each rung's rate,
+bitrate, queue and drops; a pipe gets a line with them every ten seconds.
+
+SIGTERM or Ctrl-C leaves: what is in flight is finished, and no end of the event
+is written, for its twin goes on. A second one ends the process at once.")]
 pub struct RunArgs {
     #[command(flatten)]
     job: JobArgs,

@@ -16,10 +16,13 @@ pub fn raise_on(stop: &Stop) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let stop = stop.clone();
     let watch = move || {
+        // Not whether `stop` is raised: a feed that is over raises it, too, and the first signal must not cut off what is in flight then.
+        let mut asked = false;
         for signal in signals.forever() {
-            if stop.is_raised() {
+            if asked {
                 std::process::exit(KILLED + signal);
             }
+            asked = true;
             tracing::info!("asked to stop: what is in flight is finished; a second signal ends at once");
             stop.raise();
         }

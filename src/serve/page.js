@@ -170,6 +170,7 @@ function show(status) {
   const entry = { at: performance.now(), pictures: status.source.pictures, media: status.media_ms, tracks: status.tracks };
   past.push(entry);
   if (past.length > KEPT) past.shift();
+  document.body.classList.remove("stale");
   at("state").dataset.state = status.state;
   at("state").textContent = status.state;
   at("error").textContent = status.error ?? "";
@@ -247,6 +248,7 @@ async function poll() {
     show(status);
     play(status);
   } catch {
+    document.body.classList.add("stale");
     at("state").dataset.state = "gone";
     at("state").textContent = "the server does not answer";
     if (!playing) cover("The server does not answer.");

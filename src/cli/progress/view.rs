@@ -126,7 +126,7 @@ fn columns(s: &Snapshot, figures: &Figures) -> Vec<Column> {
         cells: s.tracks.iter().enumerate().map(|(i, track)| cell(i, track)).collect(),
     };
     let known = |text: Option<String>| text.map_or(("-".to_owned(), Paint::Soft), |text| (text, Paint::Plain));
-    vec![
+    let mut columns = vec![
         column("rung", false, 0, &|_, t| (t.facts.name.clone(), Paint::Plain)),
         column("picture", false, 3, &|_, t| match t.facts.media {
             Media::Video { width, height, .. } => (format!("{width}x{height}"), Paint::Soft),
@@ -141,7 +141,11 @@ fn columns(s: &Snapshot, figures: &Figures) -> Vec<Column> {
         column("lag", true, 4, &|_, t| known(t.lag_ms.map(words::seconds))),
         column("queue", true, 2, &|_, t| known(t.queue.map(|n| n.to_string()))),
         column("dropped", true, 0, &|_, t| (words::dropped(t).to_string(), if words::dropped(t) > 0 { Paint::Bad } else { Paint::Plain })),
-    ]
+    ];
+    if !s.live {
+        columns.retain(|column| column.head != "lag");
+    }
+    columns
 }
 
 impl Column {
@@ -249,6 +253,7 @@ page   http://127.0.0.1:8080/";
         s.tracks.iter_mut().for_each(|t| t.lag_ms = None);
         let head = &shown(&s, (120, 40))[1];
         assert!(head.contains("at 0:00:30") && head.contains("25 % of 0:02:00"), "{head}");
+        assert!(!shown(&s, (120, 40))[3].contains("lag"), "a file has none");
     }
 
     #[test]
