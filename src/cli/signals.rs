@@ -16,13 +16,12 @@ pub fn raise_on(stop: &Stop) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let stop = stop.clone();
     let watch = move || {
-        // Not whether `stop` is raised: a feed that is over raises it, too, and the first signal must not cut off what is in flight then.
+        // Not by `stop`: it is also raised when the event is over, and what is in flight then is finished all the same.
         let mut asked = false;
         for signal in signals.forever() {
-            if asked {
+            if std::mem::replace(&mut asked, true) {
                 std::process::exit(KILLED + signal);
             }
-            asked = true;
             tracing::info!("asked to stop: what is in flight is finished; a second signal ends at once");
             stop.raise();
         }

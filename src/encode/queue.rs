@@ -24,7 +24,7 @@ pub struct Counters {
     pub over_cap: AtomicU64,
     /// Pictures that an encoder was given, each once, however often its GOP is tried.
     pub encoded: AtomicU64,
-    /// Pictures that wait for its lanes, as of the last one that came.
+    /// Pictures that wait for its lanes, give or take the one on its way.
     pub waiting: AtomicU64,
 }
 
