@@ -108,6 +108,8 @@ pub struct Clock {
     /// Periods that ended.
     closed: u64,
     last: Option<(Tick, Slot)>,
+    /// The last slot that was filled because the feed was away.
+    filled: Option<Slot>,
 }
 
 /// A random-access period under way.
@@ -126,12 +128,17 @@ struct Period {
 impl Clock {
     /// A clock that has seen nothing. `whole`: the first picture is the beginning of the feed, not a join.
     pub fn new(grid: Grid, reference: Reference, wrap: Option<Seconds>, phase: Seconds, max_gap: Seconds, whole: bool) -> Clock {
-        Clock { grid, phase, max_gap, reference, wrap, whole, period: None, complete: 0, closed: 0, last: None }
+        Clock { grid, phase, max_gap, reference, wrap, whole, period: None, complete: 0, closed: 0, last: None, filled: None }
     }
 
     /// What it goes by.
     pub fn reference(&self) -> &Reference {
         &self.reference
+    }
+
+    /// The feed is away, and slots up to `slot` have been filled: nothing goes before them any more.
+    pub fn filled(&mut self, slot: Slot) {
+        self.filled = Some(slot);
     }
 
     /// Places the next picture.
@@ -194,11 +201,19 @@ impl Clock {
         let lost = event == Some(Event::LockLost) || self.last.is_some_and(|(_, last)| behind(last));
         let period = |slot: Slot, offset: Seconds| Period { pts: tick.pts, slot, offset, stamps: Vec::new(), merged: false };
         match self.last {
-            Some((_, last)) if lost => {
-                let next = Slot(last.0 + 1);
+            Some((before, last)) if lost => {
+                let next = self.carry_on(before, last, tick);
                 (period(next, self.grid.time(next) - tick.pts), Some(Event::LockLost))
             }
             _ => (period(slot, offset), event),
+        }
+    }
+
+    /// Where a feed goes on that nothing places any more: behind the last slot; after slots that were filled, by how long it was away.
+    fn carry_on(&self, before: Tick, last: Slot, tick: Tick) -> Slot {
+        match self.filled {
+            Some(filled) if filled > last => self.grid.nearest(self.grid.time(last) + (tick.arrival - before.arrival)).max(Slot(filled.0 + 1)),
+            _ => Slot(last.0 + 1),
         }
     }
 

@@ -59,6 +59,8 @@ pub struct Frame {
     pub picture: Picture,
     /// Why this picture.
     pub origin: Origin,
+    /// The picture shows damage of the feed: its own, or what it inherits from the pictures it refers to.
+    pub damaged: bool,
     /// What the source said beside the picture.
     pub side: Arc<SideData>,
 }
@@ -104,6 +106,8 @@ pub struct PcmSegment {
     pub planes: Arc<Vec<Vec<f32>>>,
     /// Published samples that the feed did not have, silent here.
     pub silent_samples: u64,
+    /// Packets, run-up included, that came damaged or did not decode.
+    pub damaged: u32,
     /// The decoder had its whole run-up.
     pub clean: bool,
     /// The sound has what it depends on, or had it in an earlier segment: any other worker that has this feed makes the same segment. False right after a join; not to be published.

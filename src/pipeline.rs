@@ -171,8 +171,9 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         leaver.leave();
     });
     let outputs = Outputs { frames: frames_tx, cues: audio.is_some().then_some(cues_tx), leaving };
-    let (stopping, counted, offset) = (stop.clone(), status.clone(), job.timeline.stamp_offset);
-    threads.spawn("decode", move || decode::run(decoder, make_sync, offset, units, outputs, &stopping, &counted))?;
+    let (stopping, counted) = (stop.clone(), status.clone());
+    let settings = decode::Settings { stamp_offset: job.timeline.stamp_offset, live: job.pace == Pace::Live };
+    threads.spawn("decode", move || decode::run(decoder, make_sync, settings, units, outputs, &stopping, &counted))?;
 
     let mut rungs = Vec::new();
     let mut lanes = Vec::new();

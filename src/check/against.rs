@@ -6,6 +6,7 @@ use super::media::{Track, TrackMedia, times};
 use super::report::{Place, TWIN, TwinReport};
 use super::tree::{ReadError, Tree};
 use crate::inspect;
+use crate::mux::Marks;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 
@@ -132,7 +133,7 @@ fn judge(name: &str, pair: Pair, twin: &mut TwinReport, ledger: &mut Ledger) {
     let difference = pair.difference.unwrap_or_default();
     if pair.marked {
         twin.excused += 1;
-        ledger.note(TWIN, &place, format!("the bytes differ at {difference}, excused by a mark (repeats or filler)"));
+        ledger.note(TWIN, &place, format!("the bytes differ at {difference}, excused by a mark (repeats, filler or damage)"));
         return;
     }
     twin.first_difference.get_or_insert_with(|| format!("{place} {difference}"));
@@ -156,7 +157,7 @@ fn pair(a: &Tree, b: &Tree, ours: &Track, theirs: &Track, number: i64) -> Option
         (Err(why), _) => return broken(format!("the boxes in the target cannot be read: {why}")),
         (_, Err(why)) => return broken(format!("the boxes in the other tree cannot be read: {why}")),
     };
-    let marked = [&x, &y].iter().any(|f| f.marks.as_ref().is_some_and(|m| m.repeats > 0 || m.fillers > 0));
+    let marked = [&x, &y].iter().any(|f| f.marks.as_ref().is_some_and(Marks::excuse));
     let compared = match (times(&x), times(&y)) {
         _ if x.tfdt() != y.tfdt() => Err(format!("tfdt is {} and {}", x.tfdt(), y.tfdt())),
         (p, q) if p.len() != q.len() => Err(format!("there are {} and {} samples", p.len(), q.len())),

@@ -6,6 +6,7 @@ use super::ledger::Ledger;
 use super::report::{LAYOUT, Place};
 use super::tree::{ReadError, Tree};
 use crate::inspect::{self, Code, InitFacts, Media, SegmentFacts};
+use crate::mux::Marks;
 use crate::time::Seconds;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
@@ -54,7 +55,7 @@ pub struct Measured {
     pub sequence: u32,
     /// Number of chunks.
     pub chunks: u32,
-    /// Marked with repeats or filler.
+    /// Marked with repeats, filler or damage.
     pub marked: bool,
     /// Has the brand `lmsg`.
     pub last: bool,
@@ -192,7 +193,7 @@ fn read(number: i64, bytes: &[u8], facts: &SegmentFacts) -> Read {
         payload: samples.iter().map(|s| s.0).sum(),
         sequence: facts.chunks.first().map_or(0, |c| c.sequence),
         chunks: u32::try_from(facts.chunks.len()).unwrap_or(u32::MAX),
-        marked: facts.marks.as_ref().is_some_and(|m| m.repeats > 0 || m.fillers > 0),
+        marked: facts.marks.as_ref().is_some_and(Marks::excuse),
         last: facts.brands.contains(b"lmsg"),
     };
     Read { measured, class: facts.marks.as_ref().map(|m| m.class.clone()).filter(|c| !c.is_empty()), samples }

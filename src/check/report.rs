@@ -182,7 +182,7 @@ pub struct TrackReport {
     pub peak_bitrate: u64,
     /// Over all segments, in bits per second.
     pub average_bitrate: u64,
-    /// Segments marked with repeats or filler.
+    /// Segments marked with repeats, filler or damage.
     pub marked: u64,
 }
 

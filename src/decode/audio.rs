@@ -19,6 +19,8 @@ use std::time::Duration;
 
 /// Video may be this many seconds of media ahead of the sound before what is missing counts as silence.
 const PATIENCE: i64 = 10;
+/// The same of a live feed, whose players wait.
+const LIVE_PATIENCE: i64 = 4;
 
 /// Audio frames beyond the last wanted sample that must be there too: resampling looks ahead.
 const AHEAD: i64 = 1;
@@ -72,6 +74,7 @@ pub struct Counts {
 pub struct Audio {
     samples: Samples,
     cut: Cut,
+    patience: Seconds,
     time_base: (i32, i32),
     store: Store,
     waiting: VecDeque<AudioCue>,
@@ -96,13 +99,13 @@ impl Audio {
         let limits = Limits::default();
         let gops = cut.grid.video.gop_duration().times(2).ceil_ticks(1);
         let store = Store::new(stream.time_base, Limits { seconds: limits.seconds.saturating_add(gops), ..limits });
-        Ok(Audio { samples, cut, time_base: stream.time_base, store, waiting: VecDeque::new(), joined: false, counts })
+        Ok(Audio { samples, cut, patience: Seconds::whole(PATIENCE), time_base: stream.time_base, store, waiting: VecDeque::new(), joined: false, counts })
     }
 
     /// Runs until both flows have ended. Sends every rung one segment a cue, in order, and the end that the cues came to; a rung that is gone is left out.
     ///
     /// Where the event ends before its source does (`--duration`), this stage is the last to need the source: it raises `stop` when it has what it needs,
-    /// or when nothing more came for `grace`.
+    /// or when nothing more came for `grace`, which a live feed has, and which makes it less patient with missing sound.
     pub fn run(
         mut self,
         packets: Receiver<Flow<Unit>>,
@@ -111,11 +114,14 @@ impl Audio {
         stop: &Stop,
         grace: Option<Duration>,
     ) -> Result<(), AudioError> {
+        if grace.is_some() {
+            self.patience = Seconds::whole(LIVE_PATIENCE);
+        }
         let (mut packets_end, mut cues_end) = (None::<End>, None::<End>);
         let (idle_packets, idle_cues) = (never(), never());
         loop {
             while let Some(cue) = self.ready(packets_end) {
-                let segments = self.serve(&cue, &rungs);
+                let segments = self.serve(&cue, &rungs, packets_end == Some(End::Ended));
                 send(&mut rungs, segments);
             }
             if let Some(end) = cues_end
@@ -180,7 +186,7 @@ impl Audio {
             }
             None => {
                 let video = &self.cut.grid.video;
-                if video.gop_time(newest.gop) - video.gop_time(front.gop) < Seconds::whole(PATIENCE) {
+                if video.gop_time(newest.gop) - video.gop_time(front.gop) < self.patience {
                     return None;
                 }
                 self.counts.impatient.fetch_add(1, Relaxed);
@@ -214,8 +220,8 @@ impl Audio {
         i64::try_from((in_source * den).div_euclid(i128::from(SAMPLE_RATE) * num)).ok()
     }
 
-    /// Makes the segment of `cue`, once for each channel count among the rungs.
-    fn serve(&mut self, cue: &AudioCue, rungs: &[Rung]) -> Vec<(u32, PcmSegment)> {
+    /// Makes the segment of `cue`, once for each channel count among the rungs. `over`: the feed has ended.
+    fn serve(&mut self, cue: &AudioCue, rungs: &[Rung], over: bool) -> Vec<(u32, PcmSegment)> {
         let Some(span) = self.span(cue) else { return Vec::new() };
         let mut channels: Vec<u32> = rungs.iter().map(|rung| rung.channels).collect();
         channels.sort_unstable();
@@ -226,6 +232,7 @@ impl Audio {
             None => Selection::default(),
         };
         self.joined |= clean || cue.whole;
+        let corrupt = packets.iter().filter(|packet| packet.is_corrupt()).count() as u64;
         let rendered = self.samples.render(&packets, &span.window, &channels);
         if let Some(ticks) = &span.ticks {
             self.store.free_before(ticks.start, ticks.end, run_up + KEEP);
@@ -239,6 +246,10 @@ impl Audio {
         self.counts.unclean.fetch_add(u64::from(!clean), Relaxed);
         self.counts.faults.fetch_add(rendered.faults, Relaxed);
         self.counts.silent_samples.fetch_add(silent_samples, Relaxed);
+        // What is missing before and after the published samples alters them, too; but not where the feed itself begins or ends.
+        let window = span.window.first..span.window.first + span.window.samples as i64;
+        let hole = has_hole(&rendered.covered, (clean || !cue.whole).then_some(window.start), (!over).then_some(window.end));
+        let damaged = u32::try_from(rendered.faults + corrupt + u64::from(hole && silent_samples == 0)).unwrap_or(u32::MAX);
         let segment = |planes: Vec<Vec<f32>>| PcmSegment {
             gop: cue.gop,
             first_frame: span.first_frame,
@@ -247,6 +258,7 @@ impl Audio {
             tail: self.cut.tail,
             planes: Arc::new(planes),
             silent_samples,
+            damaged,
             clean,
             joined: self.joined,
             last: cue.last,
@@ -255,9 +267,30 @@ impl Audio {
     }
 }
 
+/// Whether anything is missing between the samples that are there, or before them from `from` on, or after them up to `to`.
+fn has_hole(covered: &[Range<i64>], from: Option<i64>, to: Option<i64>) -> bool {
+    let (Some(first), Some(last)) = (covered.first(), covered.last()) else { return from.is_some() || to.is_some() };
+    from.is_some_and(|from| first.start > from) || to.is_some_and(|to| last.end < to) || covered.windows(2).any(|pair| pair[0].end < pair[1].start)
+}
+
 fn send(rungs: &mut Vec<Rung>, segments: Vec<(u32, PcmSegment)>) {
     rungs.retain(|rung| {
         let segment = segments.iter().find(|(channels, _)| *channels == rung.channels);
         segment.is_none_or(|(_, segment)| rung.tx.send(Flow::Item(segment.clone())).is_ok())
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_hole;
+
+    #[test]
+    fn a_hole_is_one_wherever_samples_are_wanted() {
+        let whole = [0..100, 100..200];
+        assert!(!has_hole(&whole, Some(0), Some(200)));
+        assert!(has_hole(&whole, Some(-1), Some(200)) && has_hole(&whole, Some(0), Some(201)));
+        assert!(!has_hole(&whole, None, None), "the feed begins and ends here");
+        assert!(has_hole(&[0..100, 101..200], None, None));
+        assert!(has_hole(&[], Some(0), None) && !has_hole(&[], None, None));
+    }
 }

@@ -4,10 +4,12 @@
 //! wins, the others are dropped; a gap repeats the last picture for `hold`, then shows filler; a gap longer than `max_gap`
 //! leaves whole GOPs out. Nothing is emitted before the first GOP whose slots are all known from trusted pictures.
 
+use super::absence::Absence;
 use crate::clock::{Clock, Event, Placement, Tick};
 use crate::frame::{AudioCue, End, Frame, Origin, Picture, SideData};
 use crate::time::{GopId, Grid, Seconds, Slot};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Source time and slots of one GOP agree this well when the feed has a constant rate: enough for stamps in milliseconds.
 const CONSTANT_RATE: Seconds = Seconds::TWO_MILLIS;
@@ -19,7 +21,7 @@ pub struct Timed {
     pub tick: Tick,
     /// What it shows.
     pub picture: Picture,
-    /// The decoder concealed errors in it.
+    /// It shows damage, of its own or inherited.
     pub damaged: bool,
 }
 
@@ -49,8 +51,8 @@ pub struct Counts {
     pub joining: u64,
     /// Slots left out because a gap was longer than `max_gap`.
     pub skipped: u64,
-    /// Pictures with concealed errors.
-    pub damaged: u64,
+    /// Slots filled by the host's clock, because a live feed was away. They are repeats or filler, too.
+    pub absent: u64,
     /// Times source time jumped and stamps kept the lock.
     pub jumps: u64,
     /// Times the lock was lost.
@@ -99,6 +101,7 @@ pub struct FrameSync {
     offsets: Offsets,
     /// When the first picture was, by the grid.
     joined: Option<Seconds>,
+    absence: Absence,
     ended: bool,
     counts: Counts,
 }
@@ -119,6 +122,7 @@ impl FrameSync {
             filler: None,
             offsets: Offsets::default(),
             joined: None,
+            absence: Absence::default(),
             ended: false,
             counts: Counts::default(),
         }
@@ -136,9 +140,40 @@ impl FrameSync {
 
     /// Takes the next picture in presentation order and appends every slot that is decided now.
     pub fn push(&mut self, timed: Timed, out: &mut Vec<Emit>) {
-        if self.ended {
-            return;
+        if !self.ended {
+            self.place(timed, out);
         }
+    }
+
+    /// The same for a live feed. `now`: the host's time, on any clock that only runs forward.
+    pub fn push_live(&mut self, timed: Timed, now: Duration, out: &mut Vec<Emit>) {
+        if !self.ended {
+            let late = self.counts.late;
+            let slot = self.place(timed, out);
+            self.absence.seen(now, slot, self.counts.late == late, self.grid);
+        }
+    }
+
+    /// When, on that clock, the next slot counts as missing if no picture has come for it.
+    pub fn due(&self) -> Option<Duration> {
+        let next = self.next.filter(|_| !self.ended)?;
+        // What is pending is in time, and decided when its successor is.
+        let undecided = self.pending.as_ref().map_or(next, |(placement, _)| Slot(placement.slot.0 + 1));
+        self.absence.due(undecided, self.grid)
+    }
+
+    /// Fills the slots that are due by now: a live feed that is away leaves no hole.
+    pub fn fill_due(&mut self, now: Duration, out: &mut Vec<Emit>) {
+        while self.due().is_some_and(|due| due <= now) {
+            self.emit_pending(false, out);
+            let (Some(next), Some((shown_at, shown)), false) = (self.next, self.shown.clone(), self.ended) else { return };
+            self.counts.absent += 1;
+            self.emit_missing(next, shown_at, &shown, out);
+            self.clock.filled(next);
+        }
+    }
+
+    fn place(&mut self, timed: Timed, out: &mut Vec<Emit>) -> Slot {
         let placement = self.clock.place(timed.tick);
         match placement.event {
             Some(Event::Jumped) => self.counts.jumps += 1,
@@ -146,7 +181,6 @@ impl FrameSync {
             Some(Event::Moved) => self.counts.moves += 1,
             None => {}
         }
-        self.counts.damaged += u64::from(timed.damaged);
         let newest = self.pending.as_ref().map(|(p, _)| p.slot).or(self.next.map(|n| Slot(n.0 - 1)));
         match newest {
             Some(newest) if placement.slot < newest => self.counts.late += 1,
@@ -156,6 +190,7 @@ impl FrameSync {
                 self.pending = Some((placement, timed));
             }
         }
+        placement.slot
     }
 
     /// Closes the feed. `Ended` emits the last picture and the cue of a short GOP; `Leaving` emits nothing: the open GOP is discarded.
@@ -270,6 +305,7 @@ impl FrameSync {
             last,
             picture: timed.picture.clone(),
             origin,
+            damaged: timed.damaged,
             side: Arc::new(side),
         }));
         self.next = Some(Slot(slot.0 + 1));

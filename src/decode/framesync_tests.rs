@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::clock::Reference;
+use crate::job::Anchor;
 use crate::time::Rate;
 use ffmpeg_next::frame::Video;
 use proptest::prelude::*;
@@ -78,6 +79,36 @@ fn a_gap_is_held_then_filled() {
     assert_eq!(of(Origin::Repeat), (60..85).take(25).collect::<Vec<_>>());
     assert_eq!(of(Origin::Filler), (85..120).collect::<Vec<_>>()[..].to_vec());
     assert_eq!((sync.counts().repeats, sync.counts().filler), (25, 35));
+}
+
+/// The source is away for five seconds and comes back with another time: on time all the same, and nothing is missing.
+#[test]
+fn a_live_source_that_restarts_carries_on_where_the_host_clock_is() {
+    let grid = grid(25, 1);
+    let anchor = Anchor { source: Seconds::ZERO, utc: Seconds::whole(1_763_000_000) };
+    let mut sync = sync(grid, Reference::Anchor { anchor, about: Some(anchor.utc) }, settings(false));
+    let (mut out, first) = (Vec::new(), 1_763_000_000 * 25);
+    let mut play = |sync: &mut FrameSync, from: i64, until: i64, restart: i64| {
+        for n in from..until {
+            let at = Seconds::new((n * 40).into(), 1000);
+            let tick = Tick { pts: at - Seconds::new((restart * 40).into(), 1000), key: n % 25 == 0, stamp: None, arrival: anchor.utc + at + Seconds::TENTH };
+            sync.push_live(Timed { tick, picture: picture(), damaged: false }, at.to_duration(), &mut out);
+        }
+    };
+    play(&mut sync, 0, 200, 0);
+    let mut filled = Vec::new();
+    for now in [8, 9, 10, 11, 12, 13] {
+        sync.fill_due(Duration::from_secs(now), &mut filled);
+    }
+    assert_eq!(frames(&filled).last().map(|f| f.0), Some(first + 300), "a second behind the pictures that would be there now");
+    play(&mut sync, 325, 500, 325);
+    sync.fill_due(Duration::from_secs(20), &mut out);
+    let mut slots: Vec<i64> = frames(&out).iter().chain(&frames(&filled)).map(|f| f.0).collect();
+    slots.sort_unstable();
+    assert!(slots.windows(2).all(|pair| pair[1] == pair[0] + 1), "{slots:?}");
+    let shown: Vec<i64> = frames(&out).iter().filter(|f| f.1 == Origin::Input).map(|f| f.0).collect();
+    assert_eq!(shown.last(), Some(&(first + 498)), "the last but one, which is decided: its pictures are where the host's clock puts them");
+    assert_eq!((sync.counts().late, sync.counts().locks_lost), (0, 1));
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Decoding: pictures and sound, decoded once and put on the epoch grid.
 
+mod absence;
 pub mod audio;
 pub mod audio_store;
 mod convert;
+mod damage;
 pub mod deinterlace;
 pub mod filler;
 pub mod framesync;
@@ -17,9 +19,10 @@ use crate::frame::{AudioCue, End, Flow, Frame, Picture};
 use crate::status::Status;
 use crate::stop::Stop;
 use crate::time::Seconds;
-use crossbeam::channel::{Receiver, SendError, Sender};
+use crossbeam::channel::{Receiver, RecvTimeoutError, SendError, Sender};
 use framesync::{Counts, Emit, FrameSync, Timed};
 use std::sync::Arc;
+use std::time::Instant;
 use video::{SourcePicture, VideoDecoder};
 
 /// A queue behind this stage closed: whoever read it failed, and has said so.
@@ -61,6 +64,15 @@ impl Outputs {
 /// Makes the frame sync once the first picture says what the feed's clock is.
 pub type MakeSync = Box<dyn FnOnce(&Tick) -> Result<FrameSync, DecodeError> + Send>;
 
+/// What the decoding thread goes by.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Added to every UTC stamp.
+    pub stamp_offset: Seconds,
+    /// The feed comes in its own time: slots whose pictures do not come are filled by the host's clock.
+    pub live: bool,
+}
+
 /// Why decoding stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
@@ -81,70 +93,50 @@ pub enum DecodeError {
 /// Body of the decoding thread: access units in, slots out. Once the event has its `duration` it says so behind it and reads on until
 /// the source has ended, so that capture never waits for a full queue; without sound to wait for it stops the source, too.
 /// Once `stop` is raised, what was captured and not decoded yet is left out: at `Pace::Fast` that may be seconds of work for a GOP that would be discarded.
-/// `stamp_offset` is added to every UTC stamp.
 ///
 /// # Errors
 /// The feed's clock cannot be used, the stage behind is gone, or the queue closed without an end.
 pub fn run(
-    mut decoder: VideoDecoder,
+    decoder: VideoDecoder,
     make_sync: MakeSync,
-    stamp_offset: Seconds,
+    settings: Settings,
     units: Receiver<Flow<Unit>>,
     outputs: Outputs,
     stop: &Stop,
     status: &Arc<Status>,
 ) -> Result<(), DecodeError> {
-    let (mut pictures, mut emitted) = (Vec::new(), Vec::new());
-    let (mut make_sync, mut sync, mut before, mut failed) = (Some(make_sync), None::<FrameSync>, Counts::default(), 0);
-    let mut left_out = false;
-    for flow in &units {
-        let end = match flow {
-            Flow::Item(_) if stop.is_raised() => {
-                (outputs.leaving)();
-                left_out = true;
-                continue;
-            }
-            // The source may have been at its end; what is published is not.
-            Flow::End(_) if left_out => Some(End::Leaving),
-            Flow::Item(unit) if unit.kind == Kind::Video => {
-                decoder.push(&unit, &mut pictures);
+    let mut stage = Stage {
+        decoder,
+        make_sync: Some(make_sync),
+        sync: None,
+        settings,
+        started: Instant::now(),
+        pictures: Vec::new(),
+        emitted: Vec::new(),
+        left_out: false,
+        away: false,
+        counted: Counts::default(),
+        failed: 0,
+    };
+    loop {
+        let end = match stage.next(&units)? {
+            Some(flow) if stop.is_raised() => stage.leave(&flow, &outputs),
+            Some(flow) => stage.decode(flow),
+            None => {
+                stage.fill();
                 None
-            }
-            Flow::Item(_) => None,
-            Flow::End(end) => {
-                if end == End::Ended {
-                    decoder.flush(&mut pictures);
-                }
-                Some(end)
             }
         };
         if end == Some(End::Leaving) {
             (outputs.leaving)();
         }
-        status.source.pictures.add(pictures.len() as u64);
-        let failures = decoder.counters().errors + decoder.counters().lost;
-        status.source.errors.add(failures - failed);
-        failed = failures;
-        for picture in pictures.drain(..) {
-            let timed = timed(picture, stamp_offset);
-            if let Some(make) = make_sync.take() {
-                sync = Some(make(&timed.tick)?);
-            }
-            if let Some(sync) = &mut sync {
-                sync.push(timed, &mut emitted);
-            }
-        }
-        if let Some(sync) = &mut sync {
-            if let Some(end) = end {
-                sync.finish(end, &mut emitted);
-            }
-            count(status, &mut before, sync.counts());
-        }
-        outputs.send(&mut emitted)?;
+        stage.synchronise(end)?;
+        stage.count(status);
+        outputs.send(&mut stage.emitted)?;
         match end {
-            Some(End::Ended) if sync.is_none() => return Err(DecodeError::NoPicture),
+            Some(End::Ended) if stage.sync.is_none() => return Err(DecodeError::NoPicture),
             Some(end) => return Ok(outputs.end(end)?),
-            None if sync.as_ref().is_some_and(FrameSync::is_over) => {
+            None if stage.sync.as_ref().is_some_and(FrameSync::is_over) => {
                 outputs.end(End::Ended)?;
                 if outputs.cues.is_none() {
                     stop.raise();
@@ -154,7 +146,112 @@ pub fn run(
             None => {}
         }
     }
-    Err(Gone("capture").into())
+}
+
+/// The state of the decoding thread.
+struct Stage {
+    decoder: VideoDecoder,
+    make_sync: Option<MakeSync>,
+    sync: Option<FrameSync>,
+    settings: Settings,
+    started: Instant,
+    pictures: Vec<SourcePicture>,
+    emitted: Vec<Emit>,
+    /// Something captured was not decoded, because this worker leaves.
+    left_out: bool,
+    /// Slots are being filled because nothing comes.
+    away: bool,
+    counted: Counts,
+    failed: u64,
+}
+
+impl Stage {
+    /// What capture has next; nothing where a live feed's slot is due first.
+    fn next(&self, units: &Receiver<Flow<Unit>>) -> Result<Option<Flow<Unit>>, Gone> {
+        let due = self.sync.as_ref().filter(|_| self.settings.live).and_then(FrameSync::due);
+        let received = match due {
+            Some(due) => units.recv_deadline(self.started + due),
+            None => units.recv().map_err(RecvTimeoutError::from),
+        };
+        match received {
+            Ok(flow) => Ok(Some(flow)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err(Gone("capture")),
+        }
+    }
+
+    fn leave(&mut self, flow: &Flow<Unit>, outputs: &Outputs) -> Option<End> {
+        match flow {
+            Flow::Item(_) => {
+                (outputs.leaving)();
+                self.left_out = true;
+                None
+            }
+            // The source may have been at its end; what is published is not.
+            Flow::End(_) if self.left_out => Some(End::Leaving),
+            Flow::End(end) => self.decode(Flow::End(*end)),
+        }
+    }
+
+    fn decode(&mut self, flow: Flow<Unit>) -> Option<End> {
+        match flow {
+            Flow::Item(unit) => {
+                if unit.kind == Kind::Video {
+                    self.decoder.push(&unit, &mut self.pictures);
+                }
+                None
+            }
+            Flow::End(end) => {
+                if end == End::Ended {
+                    self.decoder.flush(&mut self.pictures);
+                }
+                Some(end)
+            }
+        }
+    }
+
+    fn fill(&mut self) {
+        let Some(sync) = &mut self.sync else { return };
+        sync.fill_due(self.started.elapsed(), &mut self.emitted);
+        if !self.away && sync.counts().absent > self.counted.absent {
+            tracing::warn!("the feed is away: its slots are filled");
+            self.away = true;
+        }
+    }
+
+    fn synchronise(&mut self, end: Option<End>) -> Result<(), DecodeError> {
+        for picture in &self.pictures {
+            let timed = timed(picture, self.settings.stamp_offset);
+            if let Some(make) = self.make_sync.take() {
+                self.sync = Some(make(&timed.tick)?);
+            }
+            match &mut self.sync {
+                Some(sync) if self.settings.live => sync.push_live(timed, self.started.elapsed(), &mut self.emitted),
+                Some(sync) => sync.push(timed, &mut self.emitted),
+                None => {}
+            }
+        }
+        if let (Some(sync), Some(end)) = (&mut self.sync, end) {
+            sync.finish(end, &mut self.emitted);
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, status: &Status) {
+        status.source.pictures.add(self.pictures.len() as u64);
+        self.pictures.clear();
+        let counters = self.decoder.counters();
+        let failed = counters.errors + counters.lost + counters.damaged;
+        status.source.errors.add(failed - self.failed);
+        self.failed = failed;
+        let Some(sync) = &self.sync else { return };
+        let counts = sync.counts();
+        if self.away && counts.placed > self.counted.placed {
+            tracing::info!("the feed is back");
+            self.away = false;
+        }
+        count(status, &mut self.counted, counts);
+    }
 }
 
 fn drain(units: &Receiver<Flow<Unit>>) -> Result<(), Gone> {
@@ -162,9 +259,9 @@ fn drain(units: &Receiver<Flow<Unit>>) -> Result<(), Gone> {
     if ended { Ok(()) } else { Err(Gone("capture")) }
 }
 
-fn timed(picture: SourcePicture, stamp_offset: Seconds) -> Timed {
-    let SourcePicture { picture, pts, key, stamp, arrival, damaged, .. } = picture;
-    Timed { tick: Tick { pts, key, stamp: stamp.map(|stamp| stamp + stamp_offset), arrival }, picture: Picture::Cpu(picture), damaged }
+fn timed(from: &SourcePicture, stamp_offset: Seconds) -> Timed {
+    let tick = Tick { pts: from.pts, key: from.key, stamp: from.stamp.map(|stamp| stamp + stamp_offset), arrival: from.arrival };
+    Timed { tick, picture: Picture::Cpu(from.picture.clone()), damaged: from.damaged }
 }
 
 /// Adds what changed since `before` to the job's counters.
@@ -173,7 +270,6 @@ fn count(status: &Status, before: &mut Counts, now: Counts) {
     source.repeats.add(now.repeats - before.repeats);
     source.fillers.add(now.filler - before.filler);
     source.dropped.add(now.dropped + now.late - before.dropped - before.late);
-    source.errors.add(now.damaged - before.damaged);
     source.anchors.add(now.jumps + now.locks_lost + now.moves - before.jumps - before.locks_lost - before.moves);
     if now.locks_lost > before.locks_lost {
         tracing::warn!("source time jumped and carries no UTC: carried on behind the last slot, no longer locked to a twin");
@@ -213,7 +309,8 @@ mod tests {
         let (tell, told) = unbounded();
         let leaving = Box::new(move || tell.send(()).expect("somebody listens"));
         let make = Box::new(|_: &Tick| panic!("no picture is decoded"));
-        run(decoder, make, Seconds::ZERO, units, Outputs { frames: frames_tx, cues: None, leaving }, &stop, &status).expect("it leaves");
+        run(decoder, make, Settings { stamp_offset: Seconds::ZERO, live: false }, units, Outputs { frames: frames_tx, cues: None, leaving }, &stop, &status)
+            .expect("it leaves");
         assert!(told.try_recv().is_ok());
         assert!(matches!(frames.try_recv(), Ok(Flow::End(End::Leaving))));
         assert!(frames.try_recv().is_err());

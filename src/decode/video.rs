@@ -1,6 +1,7 @@
 //! The video decoder: access units in, upright progressive pictures out, in presentation order.
 
 use super::convert::Planar;
+use super::damage::Damage;
 use super::deinterlace::{Filter, Work};
 use crate::capture::{Leading, StreamInfo, Unit};
 use crate::ffmpeg::{open_decoder, share_packet, unregistered_sei};
@@ -36,7 +37,7 @@ pub struct SourcePicture {
     pub arrival: Seconds,
     /// How long it is shown, where the container says.
     pub duration: Option<Seconds>,
-    /// The packet was damaged, or the decoder concealed errors.
+    /// Its packet was damaged, the decoder concealed errors in it, or that is so of one it may refer to: of any before it, back to the last clean key picture.
     pub damaged: bool,
 }
 
@@ -63,7 +64,7 @@ pub struct VideoCounters {
     pub errors: u64,
     /// Pictures that came out, after deinterlacing.
     pub pictures: u64,
-    /// Pictures of them that are damaged.
+    /// Pictures that are damaged themselves.
     pub damaged: u64,
     /// Pictures lost because they had no usable time, or a filter refused them.
     pub lost: u64,
@@ -94,6 +95,7 @@ pub struct VideoDecoder {
     keys: VecDeque<Sent>,
     /// DTSs of packets without PTS, whose pictures are not out yet.
     unstamped: BTreeSet<(i64, i64)>,
+    damage: Damage,
     last: Option<Seconds>,
     filtered: Vec<(Video, Facts)>,
     counters: VideoCounters,
@@ -142,6 +144,7 @@ impl VideoDecoder {
             next: 0,
             keys: VecDeque::new(),
             unstamped: BTreeSet::new(),
+            damage: Damage::new(threads),
             last: None,
             filtered: Vec::new(),
             counters: VideoCounters::default(),
@@ -174,6 +177,7 @@ impl VideoDecoder {
         }
         if sent.is_err() {
             self.counters.errors += 1;
+            self.damage.near(number);
         }
         self.receive(out);
     }
@@ -240,6 +244,7 @@ impl VideoDecoder {
                 Err(_) => {
                     errors += 1;
                     self.counters.errors += 1;
+                    self.damage.near(self.next - 1);
                 }
             }
         }
@@ -262,13 +267,16 @@ impl VideoDecoder {
             self.counters.lost += 1;
             return;
         };
+        let key = self.opens_period(&sent, picture.is_key());
+        let own = sent.corrupt || picture.is_corrupt() || picture.has_decode_errors();
+        self.counters.damaged += u64::from(own);
         let facts = Facts {
             pts,
-            key: self.opens_period(&sent, picture.is_key()),
+            key,
             stamp: unregistered_sei(&picture).into_iter().find_map(parse_st0604),
             arrival: sent.arrival,
             duration: Seconds::from_ticks(sent.duration, self.time_base.0, self.time_base.1).filter(|&d| d > Seconds::ZERO),
-            damaged: sent.corrupt || picture.is_corrupt() || picture.has_decode_errors(),
+            damaged: self.damage.reaches(sent.number, key, own),
             interlaced: picture.is_interlaced(),
         };
         self.last = Some(pts);
@@ -315,7 +323,6 @@ impl VideoDecoder {
     fn hand_out(&mut self, out: &mut Vec<SourcePicture>) {
         for (picture, f) in self.filtered.drain(..) {
             self.counters.pictures += 1;
-            self.counters.damaged += u64::from(f.damaged);
             let picture = Arc::new(picture);
             out.push(SourcePicture { picture, pts: f.pts, key: f.key, stamp: f.stamp, arrival: f.arrival, duration: f.duration, damaged: f.damaged });
         }

@@ -201,6 +201,7 @@ mod tests {
             tail: TAIL,
             planes: Arc::new(planes),
             silent_samples: 0,
+            damaged: 0,
             clean: true,
             joined: true,
             last: false,

@@ -165,6 +165,8 @@ pub struct Stats {
     pub repeats: u32,
     /// Slots that show filler; or silent samples of audio, in audio frames rounded up.
     pub filler: u32,
+    /// Slots whose picture shows damage of the feed; or packets of sound that came damaged.
+    pub damaged: u32,
     /// The last segment of the event, where that is known in time.
     pub last: bool,
     /// Time the encoder took, for statistics only.

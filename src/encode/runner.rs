@@ -163,6 +163,7 @@ impl Lane {
             Origin::Repeat => gop.stats.repeats += 1,
             Origin::Filler => gop.stats.filler += 1,
         }
+        gop.stats.damaged += u32::from(frame.damaged);
         if let Some(held) = &mut gop.held {
             held.push(frame.clone());
         }

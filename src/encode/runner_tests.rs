@@ -112,7 +112,7 @@ fn a_join_in_mid_gop_waits_for_the_next_and_counts_are_kept() {
     let (messages, _) = run(&of, items, Some(End::Ended));
     assert_eq!(told(&messages), ["packets 11.0 x8", "done 11.0 8", "end Ended"]);
     let Some(ToMux::Done { stats, track, .. }) = messages.get(8).cloned() else { panic!("done comes ninth") };
-    assert_eq!(Stats { busy: Default::default(), ..stats }, Stats { units: 8, repeats: 1, filler: 1, last: true, busy: Default::default() });
+    assert_eq!(Stats { busy: Default::default(), ..stats }, Stats { units: 8, repeats: 1, filler: 1, damaged: 0, last: true, busy: Default::default() });
     assert_eq!(track, TRACK);
 }
 

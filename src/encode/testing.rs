@@ -97,6 +97,7 @@ pub fn frames(grid: Grid, first: i64, pictures: &[Arc<Video>]) -> Vec<Frame> {
             near_end: false,
             picture: Picture::Cpu(Arc::clone(picture)),
             origin: Origin::Input,
+            damaged: false,
             side: Arc::new(SideData::default()),
         }
     };

@@ -167,10 +167,10 @@ pub(super) fn read_marks(body: &mut Cursor) -> Result<Option<Marks>, InspectErro
     if body.array::<16>("uuid")? != marks::UUID || body.full("marks")?.0 != marks::VERSION {
         return Ok(None);
     }
-    let (repeats, fillers) = (body.u32("repeats")?, body.u32("fillers")?);
+    let (repeats, fillers, damaged) = (body.u32("repeats")?, body.u32("fillers")?, body.u32("damaged")?);
     let length = body.u8("class length")?;
     let class = String::from_utf8_lossy(body.take(usize::from(length), "class")?).into_owned();
-    Ok(Some(Marks { class, repeats, fillers }))
+    Ok(Some(Marks { class, repeats, fillers, damaged }))
 }
 
 /// Everything but `mdat`, `brands` and `prft`.

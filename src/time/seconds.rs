@@ -29,6 +29,9 @@ impl Seconds {
     /// Two milliseconds.
     pub const TWO_MILLIS: Seconds = Seconds(Ratio::new_raw(1, 500));
 
+    /// Ten seconds.
+    pub const TEN: Seconds = Seconds(Ratio::new_raw(10, 1));
+
     /// A minute.
     pub const MINUTE: Seconds = Seconds(Ratio::new_raw(60, 1));
 

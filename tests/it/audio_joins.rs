@@ -50,6 +50,7 @@ fn segment(planes: &[Vec<f32>], first: usize, frames: usize, lead: u32, tail: u3
         tail,
         planes: Arc::new(planes.iter().map(cut).collect()),
         silent_samples: 0,
+        damaged: 0,
         clean: true,
         joined: true,
         last: false,

@@ -1,6 +1,6 @@
 //! Leaving, dying and coming back: what was published stays whole, numbers go on.
 
-use crate::support::{alone, assert_interchangeable, finish, mezzo, numbers, published, signal, succeed, until, wait};
+use crate::support::{alone, assert_interchangeable, finish, media, mezzo, numbers, published, signal, succeed, until, wait};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -147,6 +147,21 @@ fn told_to_leave_before_the_feed_came_it_leaves_without_a_trace() {
     assert_eq!(wait(&mut child, 3).code(), Some(0));
     drop(writer);
     assert!(!output.exists());
+}
+
+/// The source is at its end and its sound is published, while pictures are still being encoded: the first signal is no second one.
+#[test]
+fn told_to_stop_when_the_feed_is_over_it_finishes_the_event() {
+    let Some(clip) = media("bbb_1080p60_aac51_2s.mp4") else { return };
+    let dir = tempfile::tempdir().expect("a folder");
+    let output = dir.path().join("out");
+    let args = ["run", "--input", &clip.to_string_lossy(), "--ladder", "avc-1080p-6", "--output", &output.to_string_lossy()];
+    let mut child = mezzo(&args).stderr(Stdio::null()).stdout(Stdio::null()).spawn().expect("the program starts");
+    until("sound", 60, || !numbers(&output, "aac-128k").is_empty());
+    signal(&child, "TERM");
+    assert_eq!(wait(&mut child, 60).code(), Some(0));
+    let playlist = std::fs::read_to_string(output.join("avc-1080p/media.m3u8")).expect("a playlist");
+    assert!(playlist.contains("#EXT-X-ENDLIST"), "{playlist}");
 }
 
 #[test]

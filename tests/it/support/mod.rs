@@ -1,5 +1,7 @@
 //! What the tests of the whole program share: running it, reading what it published, and making its surroundings unpleasant.
 
+pub mod network;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
