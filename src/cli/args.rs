@@ -14,7 +14,7 @@ use std::path::PathBuf;
 #[command(version, arg_required_else_help = true, max_term_width = 120)]
 #[command(after_help = "Begin here:
   mezzo run --input testsrc: --ladder demo --listen :8080
-                                        a test picture; see http://localhost:8080/
+                                        a test picture, at localhost:8080
   mezzo plan --input feed.ts            what a feed of yours would become
   mezzo run --input feed.ts --output out
                                         make it
