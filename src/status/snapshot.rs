@@ -42,7 +42,7 @@ pub struct Snapshot {
     pub source: SourceSnapshot,
     /// What became of it.
     pub published: PublishedSnapshot,
-    /// See [`Status::conflicts`].
+    /// See [`super::Status::conflicts`].
     pub conflicts: u64,
     /// Tracks as in the plan, video first.
     pub tracks: Vec<TrackSnapshot>,
