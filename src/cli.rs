@@ -82,6 +82,7 @@ impl From<CaptureError> for Failure {
 /// Does what the command line asks for.
 pub fn main(cli: &Cli) -> ExitCode {
     log::start(&cli.log);
+    mezzo::ffmpeg::return_memory();
     mezzo::ffmpeg::pin_cpu();
     let done = match &cli.command {
         Command::Run(args) => run::run(args, log::manner(&cli.log)),

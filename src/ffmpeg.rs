@@ -17,7 +17,7 @@ mod sound;
 #[cfg(test)]
 pub(crate) use frames::testing;
 pub use frames::{Colour, FramePool, Layout, colour, copy_plane, extradata, format_name, layout, plane, planes_mut, set_extradata, share_samples, tag_bt709};
-pub use host::{Access, access, give_way, pin_cpu};
+pub use host::{Access, access, give_way, pin_cpu, return_memory};
 pub use sound::{Resampler, is_discarded, joinable_audio_parameters};
 
 /// What the codec parameters say of a stream.

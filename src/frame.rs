@@ -53,7 +53,7 @@ pub struct Frame {
     pub force_idr: bool,
     /// The last slot of the event, where that is known in time (a file, `--duration`).
     pub last: bool,
-    /// The event may end in this GOP, as far as a container's word goes: a hint about memory, which alters no byte.
+    /// The event may end in this GOP, early: a hint about memory, which alters no byte.
     pub near_end: bool,
     /// The picture.
     pub picture: Picture,

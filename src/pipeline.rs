@@ -16,12 +16,12 @@ use crate::decode::video::VideoDecoder;
 use crate::decode::{self, DecodeError, MakeSync, Outputs, filler};
 use crate::downscale::{self, DownscaleError};
 use crate::encode::aac::{self, Aac};
-use crate::encode::queue::RungQueue;
+use crate::encode::queue::{RungQueue, lanes};
 use crate::encode::{Order, TrackId, audio_runner, runner};
 use crate::ffmpeg::give_way;
 use crate::job::{Job, Pace};
 use crate::mux::{self, MuxError, TrackKind, TrackSpec};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, Rendition};
 use crate::resolution::Resolution;
 use crate::schedule::Schedule;
 use crate::serve::Server;
@@ -33,12 +33,16 @@ use crate::supervise::{StageError, StageFailure, Threads};
 use crate::time::{GopId, Seconds};
 use crate::timeline;
 use crossbeam::channel::bounded;
+use ffmpeg_next::codec;
 use std::convert::Infallible;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Access units that wait for a decoder, each stream. Full: capture waits (`fast`), or leaves out whole GOPs of the source before decoding (`live`).
 const UNITS: usize = 256;
+/// The same of pictures that are not compressed: each may be 12 MB.
+const RAW_UNITS: usize = 8;
 /// Decoded pictures that wait for the downscaler. Full: the decoder waits. Small, since each may be 12 MB.
 const FRAMES: usize = 4;
 /// GOPs whose sound may be made. Full: frame sync waits; the audio thread takes them as they come.
@@ -151,7 +155,8 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     job.duration.into_iter().chain(source.duration).min().into_iter().for_each(|d| status.expect(d));
     ready(&status, server.as_ref().map(Server::url).as_deref());
     let mut threads = Threads::new(stop.clone());
-    let (units_tx, units) = bounded(UNITS);
+    let raw = source.video.parameters.id() == codec::Id::RAWVIDEO;
+    let (units_tx, units) = bounded(if raw { RAW_UNITS } else { UNITS });
     let (sound_tx, sound) = bounded(UNITS);
     let (frames_tx, frames) = bounded(FRAMES);
     let (cues_tx, cues) = bounded(CUES);
@@ -176,19 +181,21 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     threads.spawn("decode", move || decode::run(decoder, make_sync, settings, units, outputs, &stopping, &counted))?;
 
     let mut rungs = Vec::new();
-    let mut lanes = Vec::new();
+    let mut all_lanes = Vec::new();
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     for (rendition, track) in plan.video.iter().zip(&video_tracks) {
         let TrackKind::Video { config, .. } = &track.kind else { continue };
+        let rendition = &Rendition { lanes: lanes(rendition, &plan.video, job.pace, processors), ..rendition.clone() };
         let (queue, runners, counters) = RungQueue::open(rendition, track.id, config, job.pace, &packets_tx, &schedule);
         status.watch_rung(track.id, counters);
         rungs.push(queue);
         // Where processors are short, sound, the muxer and the lowest rung go first.
         let way = u8::try_from((plan.video.len() - 1 - track.id.0) * 2).unwrap_or(u8::MAX);
-        lanes.extend(runners.into_iter().enumerate().map(|(lane, runner)| (format!("{}/{lane}", rendition.name), way, runner)));
+        all_lanes.extend(runners.into_iter().enumerate().map(|(lane, runner)| (format!("{}/{lane}", rendition.name), way, runner)));
     }
     let sizes = plan.sizes();
     threads.spawn("downscale", move || downscale::run(&frames, &sizes, rungs))?;
-    for (name, way, lane) in lanes {
+    for (name, way, lane) in all_lanes {
         threads.spawn(&name, move || {
             give_way(way);
             lane.run()
@@ -302,7 +309,9 @@ fn outputs(job: &Job, plan: &Plan, resolution: &Resolution, store: &Store, statu
 
 /// What makes the frame sync once the first picture is there. An anchor taken then is kept beside the outputs before anything is published.
 fn make_sync(job: &Job, source: &Source, plan: &Plan, resolution: Resolution) -> MakeSync {
-    let (job, origin, grid, expected) = (job.clone(), source.origin, plan.grid, source.duration);
+    // At full speed the end is seen coming.
+    let expected = source.duration.filter(|_| job.pace == Pace::Live);
+    let (job, origin, grid) = (job.clone(), source.origin, plan.grid);
     let run_up = if plan.audio.is_empty() { Seconds::ZERO } else { RUN_UP };
     Box::new(move |first: &Tick| {
         let kept = resolution.anchor.as_ref().and_then(|taken| taken.anchor());

@@ -70,7 +70,7 @@ pub struct Settings {
     pub max_gap: Seconds,
     /// The event has so many slots.
     pub duration: Option<u64>,
-    /// How long the feed is said to be, from its first picture.
+    /// How long the feed is said to be, from its first picture, where its end is not seen coming.
     pub expected: Option<Seconds>,
     /// Nothing is emitted before this long after the first picture: what sound needs of the past.
     pub run_up: Seconds,
@@ -91,8 +91,8 @@ pub struct FrameSync {
     next: Option<Slot>,
     /// One past the last slot of the event.
     end: Option<Slot>,
-    /// The first GOP that may be the last one.
-    near_end: Option<GopId>,
+    /// The GOPs that may be the last one, and short.
+    near_end: Option<(GopId, GopId)>,
     /// The picture that holds the latest slot so far, not emitted yet: a nearer one may come, and it may be the last.
     pending: Option<(Placement, Timed)>,
     /// The last picture emitted (or seen while joining), and its slot.
@@ -248,8 +248,20 @@ impl FrameSync {
         self.end = self.settings.duration.and_then(|slots| i64::try_from(slots).ok()).map(|slots| Slot(first.0.saturating_add(slots)));
         let expected = self.settings.expected.map(|span| self.grid.nearest(self.grid.time(placement.slot) + span));
         // A container's word is good to a second or two.
-        let near = |slot: Slot, early: i64| GopId(self.grid.gop(slot).0 - early);
-        self.near_end = self.end.map(|end| near(Slot(end.0 - 1), 0)).or(expected.map(|slot| near(slot, 1)));
+        let around = |slot: Slot| (GopId(self.grid.gop(slot).0 - 1), GopId(i64::MAX));
+        self.near_end = self.end.and_then(|end| self.short(Slot(end.0 - 1))).or(expected.map(around));
+    }
+
+    /// The feed's last picture is at `pts`, which no picture placed so far is far from.
+    pub fn expect_end(&mut self, pts: Seconds) {
+        let Some((placement, timed)) = self.pending.as_ref().filter(|_| self.end.is_none()) else { return };
+        self.near_end = self.short(Slot(placement.slot.0 + self.grid.nearest(pts - timed.tick.pts).0));
+    }
+
+    /// The GOP that `last` ends, where it is so short that its first picture may break the cap (`encode/runner.rs` holds its pictures then).
+    fn short(&self, last: Slot) -> Option<(GopId, GopId)> {
+        let gop = self.grid.gop(last);
+        (u64::from(self.grid.index(last) + 1) * 8 <= u64::from(self.grid.gop_slots) * 7).then_some((gop, gop))
     }
 
     /// Fills the slots up to `slot`, not included.
@@ -301,7 +313,7 @@ impl FrameSync {
             gop,
             opens_gop: index == 0,
             force_idr: false,
-            near_end: self.near_end.is_some_and(|near| gop >= near),
+            near_end: self.near_end.is_some_and(|(first, last)| (first..=last).contains(&gop)),
             last,
             picture: timed.picture.clone(),
             origin,

@@ -132,6 +132,26 @@ fn a_gap_beyond_the_limit_leaves_whole_gops_out() {
 }
 
 #[test]
+fn a_short_last_gop_is_seen_coming() {
+    for (pictures, duration, short) in [(200, None, None), (175, None, Some(3)), (300, Some(175), Some(3)), (300, Some(195), None)] {
+        let mut s = settings(true);
+        s.duration = duration;
+        let mut sync = sync(grid(25, 1), Reference::First, s);
+        let mut out = Vec::new();
+        for i in 0..pictures {
+            sync.push(timed(Seconds::new(i * 40, 1000), i % 25 == 0, None), &mut out);
+            if pictures - i < 100 {
+                sync.expect_end(Seconds::new((pictures - 1) * 40, 1000));
+            }
+        }
+        sync.finish(End::Ended, &mut out);
+        let mut near: Vec<i64> = out.iter().filter_map(|e| if let Emit::Frame(f) = e { f.near_end.then_some(f.gop.0) } else { None }).collect();
+        near.dedup();
+        assert_eq!(near, short.into_iter().collect::<Vec<i64>>(), "{pictures} pictures, {duration:?}");
+    }
+}
+
+#[test]
 fn duration_ends_the_event() {
     let mut s = settings(true);
     s.duration = Some(60);

@@ -1,6 +1,7 @@
 //! Decoding: pictures and sound, decoded once and put on the epoch grid.
 
 mod absence;
+mod ahead;
 pub mod audio;
 pub mod audio_store;
 mod convert;
@@ -19,7 +20,8 @@ use crate::frame::{AudioCue, End, Flow, Frame, Picture};
 use crate::status::Status;
 use crate::stop::Stop;
 use crate::time::Seconds;
-use crossbeam::channel::{Receiver, RecvTimeoutError, SendError, Sender};
+use ahead::Ahead;
+use crossbeam::channel::{Receiver, SendError, Sender};
 use framesync::{Counts, Emit, FrameSync, Timed};
 use std::sync::Arc;
 use std::time::Instant;
@@ -73,6 +75,9 @@ pub struct Settings {
     pub live: bool,
 }
 
+/// How far units are read ahead of the decoder where they do not come in their own time: a GOP, what decoder and filters hold, and some.
+const AHEAD: Seconds = Seconds::TEN;
+
 /// Why decoding stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
@@ -105,7 +110,9 @@ pub fn run(
     stop: &Stop,
     status: &Arc<Status>,
 ) -> Result<(), DecodeError> {
+    let span = if settings.live { Seconds::ZERO } else { AHEAD };
     let mut stage = Stage {
+        units: Ahead::new(units, decoder.time_base(), span),
         decoder,
         make_sync: Some(make_sync),
         sync: None,
@@ -119,7 +126,7 @@ pub fn run(
         failed: 0,
     };
     loop {
-        let end = match stage.next(&units)? {
+        let end = match stage.next()? {
             Some(flow) if stop.is_raised() => stage.leave(&flow, &outputs),
             Some(flow) => stage.decode(flow),
             None => {
@@ -141,7 +148,7 @@ pub fn run(
                 if outputs.cues.is_none() {
                     stop.raise();
                 }
-                return Ok(drain(&units)?);
+                return Ok(stage.units.drain()?);
             }
             None => {}
         }
@@ -150,6 +157,7 @@ pub fn run(
 
 /// The state of the decoding thread.
 struct Stage {
+    units: Ahead,
     decoder: VideoDecoder,
     make_sync: Option<MakeSync>,
     sync: Option<FrameSync>,
@@ -167,17 +175,9 @@ struct Stage {
 
 impl Stage {
     /// What capture has next; nothing where a live feed's slot is due first.
-    fn next(&self, units: &Receiver<Flow<Unit>>) -> Result<Option<Flow<Unit>>, Gone> {
+    fn next(&mut self) -> Result<Option<Flow<Unit>>, Gone> {
         let due = self.sync.as_ref().filter(|_| self.settings.live).and_then(FrameSync::due);
-        let received = match due {
-            Some(due) => units.recv_deadline(self.started + due),
-            None => units.recv().map_err(RecvTimeoutError::from),
-        };
-        match received {
-            Ok(flow) => Ok(Some(flow)),
-            Err(RecvTimeoutError::Timeout) => Ok(None),
-            Err(RecvTimeoutError::Disconnected) => Err(Gone("capture")),
-        }
+        self.units.next(due.map(|due| self.started + due))
     }
 
     fn leave(&mut self, flow: &Flow<Unit>, outputs: &Outputs) -> Option<End> {
@@ -231,6 +231,9 @@ impl Stage {
                 None => {}
             }
         }
+        if let (Some(sync), Some(at)) = (&mut self.sync, self.units.ends_at()) {
+            sync.expect_end(at);
+        }
         if let (Some(sync), Some(end)) = (&mut self.sync, end) {
             sync.finish(end, &mut self.emitted);
         }
@@ -252,11 +255,6 @@ impl Stage {
         }
         count(status, &mut self.counted, counts);
     }
-}
-
-fn drain(units: &Receiver<Flow<Unit>>) -> Result<(), Gone> {
-    let ended = units.iter().any(|flow| matches!(flow, Flow::End(_)));
-    if ended { Ok(()) } else { Err(Gone("capture")) }
 }
 
 fn timed(from: &SourcePicture, stamp_offset: Seconds) -> Timed {

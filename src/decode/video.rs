@@ -151,6 +151,11 @@ impl VideoDecoder {
         })
     }
 
+    /// What the stream's stamps count in: (numerator, denominator) seconds.
+    pub fn time_base(&self) -> (i32, i32) {
+        self.time_base
+    }
+
     /// What was counted so far.
     pub fn counters(&self) -> VideoCounters {
         self.counters

@@ -62,8 +62,16 @@ pub struct RungQueue {
     counters: Arc<Counters>,
 }
 
+/// How many lanes a rung of the ladder `all` runs: as planned; but at `Pace::Fast`, where each further lane keeps a GOP of frames in memory, only one
+/// where it has no more to do than one of the `processors`, by its share of all pixels. The number alters no byte.
+pub fn lanes(rendition: &Rendition, all: &[Rendition], pace: Pace, processors: usize) -> u32 {
+    let pixels = |r: &Rendition| u64::from(r.width) * u64::from(r.height);
+    let (own, total) = (pixels(rendition), all.iter().map(pixels).sum::<u64>());
+    if pace == Pace::Fast && own.saturating_mul(processors as u64) <= total { 1 } else { rendition.lanes }
+}
+
 /// Frames that wait for a lane of a rung with one lane at `Pace::Fast`.
-const FAST_FRAMES: usize = 8;
+const FAST_FRAMES: usize = 4;
 
 impl RungQueue {
     /// The queue of a rung and its lanes, `rendition.lanes` of them, each to be run on a thread of its own. `config` is what the track's init segment says.

@@ -241,3 +241,11 @@ fn a_worker_that_left_long_ago_discards_what_waits() {
     drop(queue);
     assert_eq!(told(&rx.iter().collect::<Vec<_>>()), ["end Leaving"]);
 }
+
+#[test]
+fn at_full_speed_a_rung_gets_a_second_lane_only_where_a_processor_would_idle() {
+    let of = |width, height, lanes| Rendition { width, height, lanes, ..rung(&["probe"]) };
+    let ladder = [of(1920, 1080, 2), of(1280, 720, 1), of(960, 540, 1), of(768, 432, 1), of(640, 360, 1), of(480, 270, 1)];
+    let lanes = |pace, processors| crate::encode::queue::lanes(&ladder[0], &ladder, pace, processors);
+    assert_eq!((lanes(Pace::Fast, 2), lanes(Pace::Fast, 4), lanes(Pace::Live, 2)), (1, 2, 2));
+}

@@ -48,6 +48,20 @@ pub fn give_way(level: u8) {
     let _ = unsafe { libc::nice(i32::from(level.min(19))) };
 }
 
+/// Blocks of memory from this size on go back to the system as soon as they are freed. glibc would raise its limit up to 32 MB with the first large block that is freed,
+/// and keep what every GOP's encoders leave behind: 85 MB of 560 with the six-rung ladder, for no time saved.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const RETURNED: libc::c_int = 256 << 10;
+
+/// Has freed pictures and encoders given back to the system at once. Called at the start; where the system has no such setting, nothing happens.
+pub fn return_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: stores an integer in the allocator's settings; a value that it refuses changes nothing.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, RETURNED);
+    }
+}
+
 /// What [`access`] asks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Access {
