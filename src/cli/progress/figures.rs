@@ -48,7 +48,8 @@ impl Figures {
     pub fn encoded(&self, track: usize) -> Option<u64> {
         let (first, last, ms) = self.ends()?;
         let of = |counts: &Counts| counts.encoded.get(track).copied().flatten();
-        Some(of(last)?.saturating_sub(of(first)?) * 10_000 / ms)
+        // Its counter is not there before its threads are.
+        Some(of(last)?.saturating_sub(of(first).unwrap_or_default()) * 10_000 / ms)
     }
 
     /// Media a second that was published, in hundredths of a second: 100 is real time.
@@ -91,6 +92,12 @@ mod tests {
         assert!((495..=505).contains(&fps) && decoded == fps && (195..=205).contains(&speed), "{decoded} {fps} {speed}");
         assert_eq!(figures.encoded(2), None, "sound has no pictures");
         assert_eq!(figures.encoded(7), None);
+        let (mut first, mut before) = (Figures::new(), s.clone());
+        before.tracks[0].encoded = None;
+        s.tracks[0].encoded = Some(50);
+        first.add(start, &before);
+        first.add(start + Duration::from_secs(2), &s);
+        assert_eq!(first.encoded(0), Some(250), "from before the rung's threads were there");
         (0..1000).for_each(|_| figures.add(start + Duration::from_secs(30), &s));
         assert!(figures.counts.len() <= KEPT);
     }
