@@ -135,7 +135,7 @@ mod tests {
         assert!(change_plan(|p| p.video[0].backends.clear()));
         assert!(change_plan(|p| p.audio[0].language = "deu".into()));
         assert!(!change_plan(|p| p.class = "x".into()));
-        assert!(!change_plan(|p| p.left_out.push("x".into())));
+        assert!(!change_plan(|p| p.left_out.push(crate::plan::LeftOut { rung: "x".into(), why: "y".into() })));
         assert!(!change_plan(|p| p.warnings.push("x".into())));
         let change_job = |change: fn(&mut Job)| {
             let mut other = job.clone();

@@ -2,13 +2,18 @@
 
 mod args;
 mod check;
+mod columns;
+mod completions;
 mod feed;
 mod log;
 mod plan;
+mod probe;
+mod progress;
 mod run;
+mod screen;
 mod signals;
 
-pub use args::{Cli, Command};
+pub use args::{Cli, Command, parse};
 use mezzo::capture::CaptureError;
 use mezzo::config::ConfigError;
 use mezzo::pipeline::RunError;
@@ -80,8 +85,10 @@ pub fn main(cli: &Cli) -> ExitCode {
     mezzo::ffmpeg::return_memory();
     mezzo::ffmpeg::pin_cpu();
     let done = match &cli.command {
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(args, log::manner(&cli.log)),
         Command::Plan(args) => plan::plan(args),
+        Command::Probe(args) => probe::probe(args),
+        Command::Completions(args) => completions::completions(args),
         Command::Feed(args) => feed::feed(args),
         Command::Check(args) => return check::check(args).unwrap_or_else(|failure| failed(cli, &failure)),
     };

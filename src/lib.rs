@@ -31,6 +31,7 @@ pub mod pace;
 pub mod pattern;
 pub mod pipeline;
 pub mod plan;
+pub mod probe;
 pub mod resolution;
 pub mod schedule;
 pub mod sei;

@@ -113,11 +113,11 @@ fn wrong(error: impl std::error::Error + Send + Sync + 'static) -> RunError {
     RunError::Wrong(Box::new(error))
 }
 
-/// Runs a job until its feed ends, `stop` is raised, or something breaks. `ready` hears the URL of the page, where there is one.
+/// Runs a job until its feed ends, `stop` is raised, or something breaks. `ready` is given what may be watched from then on, and the URL of the page, where there is one.
 ///
 /// # Errors
 /// [`RunError::Wrong`] before anything was written; [`RunError::Failed`] afterwards.
-pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunError> {
+pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>)) -> Result<(), RunError> {
     // Everything is resolved and opened once before anything is written.
     let kept = Resolution::load(job).map_err(wrong)?;
     let (source, input) = match open(job, stop) {
@@ -130,7 +130,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
     let resolution = kept.unwrap_or_else(|| Resolution::new(job, source.facts.clone(), language(&source), None, String::new()));
     let plan = plan::resolve(job, &resolution.source, resolution.language.as_deref()).map_err(wrong)?;
     let resolution = Resolution { class: plan.class.clone(), ..resolution };
-    plan.left_out.iter().for_each(|line| tracing::info!("{line}"));
+    plan.left_out_line().iter().for_each(|line| tracing::info!("{line}"));
     plan.warnings.iter().for_each(|line| tracing::warn!("{line}"));
     let schedule = Arc::new(Schedule::new());
     let (video_tracks, audio_tracks) = (video_tracks(&plan, &schedule)?, audio_tracks(&plan)?);
@@ -152,9 +152,8 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
 
     // From here on, things are written.
     let (sinks, stored) = outputs(job, &plan, &resolution, &store, &status)?;
-    if let Some(server) = &server {
-        ready(&server.url());
-    }
+    job.duration.into_iter().chain(source.duration).min().into_iter().for_each(|d| status.expect(d));
+    ready(&status, server.as_ref().map(Server::url).as_deref());
     let mut threads = Threads::new(stop.clone());
     let raw = source.video.parameters.id() == codec::Id::RAWVIDEO;
     let (units_tx, units) = bounded(if raw { RAW_UNITS } else { UNITS });
@@ -171,8 +170,12 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&str)) -> Result<(), RunEr
     threads.spawn("capture", move || capture::run(feed, units_tx, sound_tx, &watch, &counters).map(|_| ()))?;
 
     let make_sync = make_sync(job, &source, &plan, resolution);
-    let leaver = schedule.clone();
-    let outputs = Outputs { frames: frames_tx, cues: audio.is_some().then_some(cues_tx), leaving: Box::new(move || leaver.leave()) };
+    let (leaver, told) = (schedule.clone(), status.clone());
+    let leaving = Box::new(move || {
+        told.set_state(State::Leaving);
+        leaver.leave();
+    });
+    let outputs = Outputs { frames: frames_tx, cues: audio.is_some().then_some(cues_tx), leaving };
     let (stopping, counted) = (stop.clone(), status.clone());
     let settings = decode::Settings { stamp_offset: job.timeline.stamp_offset, live: job.pace == Pace::Live };
     threads.spawn("decode", move || decode::run(decoder, make_sync, settings, units, outputs, &stopping, &counted))?;

@@ -72,6 +72,15 @@ pub struct AudioRendition {
     pub language: String,
 }
 
+/// A rung that is not made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Its name in the ladder.
+    pub rung: String,
+    /// Why: "larger than the source, 1024x576".
+    pub why: String,
+}
+
 /// What would run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
@@ -85,8 +94,8 @@ pub struct Plan {
     pub video: Vec<Rendition>,
     /// Audio renditions, as in the ladder.
     pub audio: Vec<AudioRendition>,
-    /// One line for each rung that was left out, with the reason.
-    pub left_out: Vec<String>,
+    /// Rungs of the ladder that are not made, and why.
+    pub left_out: Vec<LeftOut>,
     /// One line for each thing a user should know (not locked to a twin, HDR clipped, …).
     pub warnings: Vec<String>,
 }
@@ -105,6 +114,19 @@ impl Plan {
             }
         }
         sizes
+    }
+
+    /// All rungs that are left out in one line, those with the same reason together; `None` where all are made.
+    pub fn left_out_line(&self) -> Option<String> {
+        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+        for LeftOut { rung, why } in &self.left_out {
+            match reasons.iter_mut().find(|(reason, _)| reason == why) {
+                Some((_, rungs)) => rungs.push(rung),
+                None => reasons.push((why, vec![rung])),
+            }
+        }
+        let told: Vec<String> = reasons.iter().map(|(why, rungs)| format!("{}: {why}", rungs.join(", "))).collect();
+        (!told.is_empty()).then(|| format!("left out: {}", told.join("; ")))
     }
 
     /// How long a segment lasts.

@@ -3,69 +3,23 @@
 //! Per picture nothing locks: counters are atomics. What belongs together (a segment's number, size and end) is behind one lock a track, taken once a segment.
 //! Nothing here is ever read back by a stage: published bytes do not depend on it.
 
+mod counts;
+mod snapshot;
+
 use crate::capture::CaptureCounters;
 use crate::decode::audio;
 use crate::encode::TrackId;
 use crate::encode::queue::Counters;
 use crate::ladder::{AudioCodec, VideoCodec};
 use crate::mux;
-use crate::plan::Plan;
+use crate::plan::{Plan, SourceFacts};
 use crate::time::{GopId, Rate, Seconds};
+pub use counts::{Counter, SourceCounts, State};
 use serde::Serialize;
+pub use snapshot::{PublishedSnapshot, Snapshot, SourceSnapshot, TrackSnapshot};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
-
-/// A count that only grows.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
-
-impl Counter {
-    /// Counts `n` more.
-    pub fn add(&self, n: u64) {
-        self.0.fetch_add(n, Relaxed);
-    }
-
-    /// The count so far.
-    pub fn get(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-}
-
-/// Where the worker stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// Nothing is published yet.
-    Starting,
-    /// At work.
-    Running,
-    /// It was told to stop and finishes what is in flight.
-    Leaving,
-    /// The event is over.
-    Ended,
-    /// It broke.
-    Failed,
-}
-
-const STATES: [State; 5] = [State::Starting, State::Running, State::Leaving, State::Ended, State::Failed];
-
-/// What the source brought, and what was done to it. One line is one counter.
-#[derive(Debug, Default)]
-pub struct SourceCounts {
-    /// Pictures decoded.
-    pub pictures: Counter,
-    /// Pictures whose packets libav flags as damaged (a continuity counter is enough), or that did not decode whole.
-    pub errors: Counter,
-    /// Slots that repeat the picture before them.
-    pub repeats: Counter,
-    /// Slots that show filler.
-    pub fillers: Counter,
-    /// Pictures for which there was no slot (a burst, a feed faster than the grid), or no time.
-    pub dropped: Counter,
-    /// Times that the feed's clock was tied to the grid anew.
-    pub anchors: Counter,
-}
+use std::time::{Duration, Instant};
 
 /// One track.
 #[derive(Debug)]
@@ -87,6 +41,8 @@ struct Watched {
 struct Published {
     segments: u64,
     bytes: u64,
+    /// Where the first segment of this process begins.
+    begun: Option<Seconds>,
     last: Option<LastSegment>,
 }
 
@@ -144,6 +100,8 @@ pub struct Status {
     warnings: Vec<String>,
     segment: Seconds,
     live: bool,
+    feed: SourceFacts,
+    expected: OnceLock<Seconds>,
     tracks: Vec<Track>,
     watched: Watched,
     /// The source's counts.
@@ -170,9 +128,11 @@ impl Status {
             state: AtomicU8::new(State::Starting as u8),
             error: Mutex::new(None),
             class: plan.class.clone(),
-            warnings: plan.warnings.iter().chain(&plan.left_out).cloned().collect(),
+            warnings: plan.warnings.iter().cloned().chain(plan.left_out_line()).collect(),
             segment: plan.segment_duration(),
             live,
+            feed: plan.source.clone(),
+            expected: OnceLock::new(),
             tracks: video.chain(audio).map(Track::new).collect(),
             watched: Watched::default(),
             source: SourceCounts::default(),
@@ -188,6 +148,11 @@ impl Status {
     /// The worker broke, and why. The first reason stays.
     pub fn fail(&self, why: &str) {
         lock(&self.error).get_or_insert_with(|| why.to_owned());
+    }
+
+    /// How much is to come, where that is known: the first word counts.
+    pub fn expect(&self, duration: Seconds) {
+        let _ = self.expected.set(duration);
     }
 
     /// Shows what capture counts.
@@ -220,6 +185,7 @@ impl Status {
             let mut p = lock(&t.published);
             p.segments += 1;
             p.bytes += bytes;
+            p.begun.get_or_insert(slot_end - self.segment);
             p.last = Some(LastSegment { number, bytes, slot_end, published: Seconds::host_now() });
         }
         let starting = State::Starting as u8;
@@ -231,11 +197,30 @@ impl Status {
         self.tracks.iter().filter(|t| lock(&t.published).last.is_none()).map(|t| t.facts.name.as_str()).collect()
     }
 
+    /// Whether segments are being published, and more of them will come.
+    pub fn is_running(&self) -> bool {
+        self.state.load(Relaxed) == State::Running as u8 && lock(&self.error).is_none()
+    }
+
+    /// Whether slots are instants of today's UTC.
+    pub fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// How long a segment lasts, to the nearest millisecond.
+    pub fn segment_duration(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.segment.nearest_ticks(1000)).unwrap_or_default())
+    }
+
     /// Everything, now.
     pub fn snapshot(&self) -> Snapshot {
         let now = Seconds::host_now();
         let error = lock(&self.error).clone();
-        let state = STATES.get(usize::from(self.state.load(Relaxed))).copied();
+        let state = counts::STATES.get(usize::from(self.state.load(Relaxed))).copied();
+        let tracks: Vec<TrackSnapshot> = self.tracks.iter().map(|t| t.snapshot(now, self.segment, self.live)).collect();
+        let published = self.tracks.iter().map(|t| *lock(&t.published));
+        let spans: Vec<(Seconds, Seconds)> = published.filter_map(|p| Some((p.begun?, p.last?.slot_end))).collect();
+        let (begun, position) = (spans.iter().map(|s| s.0).min(), spans.iter().map(|s| s.1).max());
         Snapshot {
             // A failure is the last word, whatever stage says its own after it.
             state: if error.is_some() { State::Failed } else { state.unwrap_or(State::Failed) },
@@ -244,10 +229,17 @@ impl Status {
             now: now.to_rfc3339(),
             uptime_ms: self.started.elapsed().as_millis() as u64,
             segment_ms: self.segment.nearest_ticks(1000),
+            live: self.live,
+            position: position.map(|p| p.to_rfc3339()),
+            media_ms: position.zip(begun).map_or(0, |(position, begun)| (position - begun).nearest_ticks(1000)),
+            expected_ms: self.expected.get().map(|e| e.nearest_ticks(1000)),
+            lag_ms: tracks.iter().filter_map(|t| t.lag_ms).max(),
+            age_ms: tracks.iter().filter_map(|t| t.age_ms).max(),
+            feed: self.feed.clone(),
             source: self.source.snapshot(&self.watched),
             published: self.watched.mux.get().map(|counts| PublishedSnapshot::of(counts)).unwrap_or_default(),
             conflicts: self.conflicts.get(),
-            tracks: self.tracks.iter().map(|t| t.snapshot(now, self.segment, self.live)).collect(),
+            tracks,
             warnings: self.warnings.clone(),
         }
     }
@@ -270,6 +262,7 @@ impl Track {
             bitrate: p.last.and_then(|l| bits_per_second(l.bytes, segment)),
             lag_ms: p.last.and_then(|l| behind(l.published, l.slot_end)),
             age_ms: p.last.and_then(|l| behind(now, l.slot_end)),
+            encoded: self.rung.get().map(|r| r.encoded.load(Relaxed)),
             queue: self.rung.get().map(|r| r.waiting.load(Relaxed)),
             late: count(&|r| &r.late),
             failed: count(&|r| &r.failed),
@@ -283,133 +276,9 @@ fn bits_per_second(bytes: u64, span: Seconds) -> Option<u64> {
     (num > 0).then(|| i128::from(bytes) * 8 * den / num).and_then(|bps| u64::try_from(bps).ok())
 }
 
-impl SourceCounts {
-    fn snapshot(&self, watched: &Watched) -> SourceSnapshot {
-        let capture = |which: &dyn Fn(&CaptureCounters) -> &AtomicU64| watched.capture.get().map_or(0, |c| which(c).load(Relaxed));
-        let sound = |which: &dyn Fn(&audio::Counts) -> &AtomicU64| watched.sound.get().map_or(0, |c| which(c).load(Relaxed));
-        SourceSnapshot {
-            units: capture(&|c| &c.video) + capture(&|c| &c.audio),
-            bytes: capture(&|c| &c.bytes),
-            shed_gops: capture(&|c| &c.shed_gops),
-            pictures: self.pictures.get(),
-            errors: self.errors.get() + capture(&|c| &c.failed_reads) + capture(&|c| &c.bad_stamps) + sound(&|c| &c.faults),
-            repeats: self.repeats.get(),
-            fillers: self.fillers.get(),
-            dropped: self.dropped.get(),
-            silent_samples: sound(&|c| &c.silent_samples),
-            anchors: self.anchors.get(),
-        }
-    }
-}
-
 /// A poisoned lock only means that a thread died while it counted; the numbers are still numbers.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The status at one moment, as `/v1/status` shows it.
-#[derive(Clone, Debug, Serialize)]
-pub struct Snapshot {
-    /// Where the worker stands.
-    pub state: State,
-    /// Why it failed.
-    pub error: Option<String>,
-    /// The worker's class.
-    pub class: String,
-    /// The host's clock, RFC 3339.
-    pub now: String,
-    /// Milliseconds since the start.
-    pub uptime_ms: u64,
-    /// Milliseconds that a segment lasts.
-    pub segment_ms: i64,
-    /// The source.
-    pub source: SourceSnapshot,
-    /// What became of it.
-    pub published: PublishedSnapshot,
-    /// See [`Status::conflicts`].
-    pub conflicts: u64,
-    /// Tracks as in the plan, video first.
-    pub tracks: Vec<TrackSnapshot>,
-    /// What the plan warned about, and which rungs it left out.
-    pub warnings: Vec<String>,
-}
-
-/// The source at one moment.
-#[derive(Clone, Debug, Serialize)]
-pub struct SourceSnapshot {
-    /// Access units demuxed, both streams.
-    pub units: u64,
-    /// Bytes of them.
-    pub bytes: u64,
-    /// GOPs of the source left out before decoding, whole or from some picture on, because the decoder was outrun.
-    pub shed_gops: u64,
-    /// See [`SourceCounts::pictures`].
-    pub pictures: u64,
-    /// Access units of either stream that could not be read, had no sane stamp, are flagged as damaged, or did not decode whole.
-    pub errors: u64,
-    /// See [`SourceCounts::repeats`].
-    pub repeats: u64,
-    /// See [`SourceCounts::fillers`].
-    pub fillers: u64,
-    /// See [`SourceCounts::dropped`].
-    pub dropped: u64,
-    /// Published samples of sound that the feed did not have.
-    pub silent_samples: u64,
-    /// See [`SourceCounts::anchors`].
-    pub anchors: u64,
-}
-
-/// The muxer's counts at one moment, all tracks together: [`mux::Counts`].
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct PublishedSnapshot {
-    /// Segments published.
-    pub segments: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Segment numbers that will never come.
-    pub gaps: u64,
-    /// Segments that were not published because they cannot be decoded.
-    pub undecodable: u64,
-    /// Rules that published segments break.
-    pub findings: u64,
-    /// Segments larger than 1.10 x cap x duration.
-    pub over_cap: u64,
-}
-
-impl PublishedSnapshot {
-    fn of(counts: &mux::Counts) -> PublishedSnapshot {
-        let [segments, bytes, gaps, undecodable, findings, over_cap] =
-            [&counts.segments, &counts.bytes, &counts.gaps, &counts.undecodable, &counts.findings, &counts.over_cap].map(|c| c.load(Relaxed));
-        PublishedSnapshot { segments, bytes, gaps, undecodable, findings, over_cap }
-    }
-}
-
-/// One track at one moment.
-#[derive(Clone, Debug, Serialize)]
-pub struct TrackSnapshot {
-    /// What it is.
-    #[serde(flatten)]
-    pub facts: TrackFacts,
-    /// Number of the segment published last.
-    pub last_segment: Option<i64>,
-    /// Segments published by this process.
-    pub segments: u64,
-    /// Bytes of them.
-    pub bytes: u64,
-    /// Bits per second of the last one, taken as a whole segment long.
-    pub bitrate: Option<u64>,
-    /// Milliseconds from the end of its slot to its publication; only where slots are today's UTC.
-    pub lag_ms: Option<i64>,
-    /// Milliseconds from the end of its slot to now: grows when the track stalls.
-    pub age_ms: Option<i64>,
-    /// Pictures that wait for its encoder; absent for sound.
-    pub queue: Option<u64>,
-    /// GOPs dropped because the rung was late.
-    pub late: u64,
-    /// GOPs dropped because every backend failed on them.
-    pub failed: u64,
-    /// GOPs encoded again.
-    pub retries: u64,
 }
 
 #[cfg(test)]

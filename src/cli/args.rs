@@ -1,8 +1,8 @@
 //! Arguments that several commands share, and the table of commands.
 
 use super::log::LogArgs;
-use super::{Failure, check, feed, plan, run};
-use clap::{Args, Parser, Subcommand};
+use super::{Failure, check, completions, feed, plan, probe, run};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 use mezzo::config::ConfigError;
 use mezzo::job::wishes::{LadderWish, PaceWish, SelectWishes, TimelineWishes};
 use mezzo::job::{Anchor, ClockKind, Job, Listen, Span, Text, Window, Wishes};
@@ -12,9 +12,22 @@ use std::path::PathBuf;
 /// A live transcoding worker: one mezzanine feed in, aligned CMAF segments of a ladder out, in real time
 #[derive(Parser, Debug)]
 #[command(version, arg_required_else_help = true, max_term_width = 120)]
-#[command(
-    after_help = "Exit codes: 0 the feed ended or a stop was asked for; 1 it failed while running; 2 the job, ladder or arguments are wrong, and nothing was written."
-)]
+#[command(after_help = "Begin here:
+  mezzo run --input testsrc: --ladder demo --listen :8080
+                                        a test picture, at localhost:8080
+  mezzo plan --input feed.ts            what a feed of yours would become
+  mezzo run --input feed.ts --output out
+                                        make it
+  mezzo check out                       and check it
+
+Every flag can be given in the environment, too: --log-level as MEZZO_LOG_LEVEL,
+--output of feed as MEZZO_FEED_OUTPUT. run and plan take a job file. A flag wins
+over the environment, the environment over the file.
+
+Exit codes:
+  0  the feed ended, or a stop was asked for (SIGTERM, Ctrl-C)
+  1  it failed while running
+  2  the job, the ladder or an argument is wrong; nothing was written")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -24,6 +37,20 @@ pub struct Cli {
     pub log: LogArgs,
 }
 
+/// The command line as clap knows it. The variables are told once, by their rule, instead of behind each flag.
+pub fn command() -> clap::Command {
+    fn quiet(command: clap::Command) -> clap::Command {
+        command.mut_args(|arg| arg.hide_env(true)).mut_subcommands(quiet)
+    }
+    quiet(Cli::command())
+}
+
+/// Reads the command line; help, version and mistakes end the process.
+pub fn parse() -> Cli {
+    let matches = command().get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit())
+}
+
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub enum Command {
@@ -31,41 +58,45 @@ pub enum Command {
     Run(run::RunArgs),
     /// Show what a job would make of its source, and open nothing for writing
     Plan(plan::PlanArgs),
+    /// Show what this machine can do: encoders, decoders, devices, and why one is absent
+    Probe(probe::ProbeArgs),
     /// Make a live test feed with UTC in every picture, as MPEG-TS over UDP or into a file
     Feed(feed::FeedArgs),
     /// Check a published tree against the standards, or whether two are interchangeable
     Check(check::CheckArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
 }
 
 /// A job, by file or by flags. Flags win.
 #[derive(Args, Clone, Debug, Default)]
 pub struct JobArgs {
     /// A job file; flags override what it says
-    #[arg(value_name = "JOB.toml", env = "MEZZO_JOB")]
+    #[arg(value_name = "JOB.toml", env = "MEZZO_JOB", value_hint = ValueHint::FilePath)]
     job: Option<PathBuf>,
-    /// Where the feed comes from: a file, - (stdin), udp://ADDRESS:PORT, testsrc:OPTIONS
-    #[arg(long, short, env = "MEZZO_INPUT", value_name = "URL")]
+    /// Where the feed comes from: a file, - (stdin), udp://ADDRESS:PORT, testsrc: (or testsrc:size=1920x1080,rate=50,audio=off)
+    #[arg(long, short, env = "MEZZO_INPUT", value_name = "URL", value_hint = ValueHint::FilePath, help_heading = "Job")]
     input: Vec<String>,
-    /// The ladder: the name of a built-in one (avc-1080p-6, demo, tiny) or a TOML file [default: avc-1080p-6]
-    #[arg(long, short, env = "MEZZO_LADDER", value_name = "NAME|FILE")]
+    /// The ladder: the name of a built-in one (avc-1080p-6, demo, sd-to-4k, tiny) or a TOML file [default: avc-1080p-6]
+    #[arg(long, short, env = "MEZZO_LADDER", value_name = "NAME|FILE", value_hint = ValueHint::FilePath, help_heading = "Job")]
     ladder: Option<String>,
     /// A directory to publish into; may be given more than once
-    #[arg(long, short, env = "MEZZO_OUTPUT", value_name = "DIRECTORY")]
+    #[arg(long, short, env = "MEZZO_OUTPUT", value_name = "DIRECTORY", value_hint = ValueHint::DirPath, help_heading = "Job")]
     output: Vec<PathBuf>,
-    /// Serve the page, the streams and the status here (127.0.0.1:8080, :8080)
-    #[arg(long, env = "MEZZO_LISTEN", value_name = "ADDRESS")]
+    /// Serve the page (/), the streams (/live/), health and status here: 127.0.0.1:8080, or :8080 for every address
+    #[arg(long, env = "MEZZO_LISTEN", value_name = "ADDRESS", help_heading = "Job")]
     listen: Option<Listen>,
     /// How inputs are consumed [default: auto]
-    #[arg(long, env = "MEZZO_PACE", value_enum)]
+    #[arg(long, env = "MEZZO_PACE", value_enum, help_heading = "Job")]
     pace: Option<PaceWish>,
-    /// End the event after this long (30s, 2m)
-    #[arg(long, env = "MEZZO_DURATION", value_name = "TIME", allow_hyphen_values = true)]
+    /// End the event after this long (30s, 2m) [default: with the feed]
+    #[arg(long, env = "MEZZO_DURATION", value_name = "TIME", allow_hyphen_values = true, help_heading = "Job")]
     duration: Option<Span>,
 
     /// How long a segment lasts, to the nearest whole number of pictures [default: 2s]
     #[arg(long, env = "MEZZO_SEGMENT", value_name = "TIME", allow_hyphen_values = true, help_heading = "Segments")]
     segment: Option<Span>,
-    /// Split segments into chunks of this length
+    /// Split segments into chunks of this length (500ms) [default: one chunk a segment]
     #[arg(long, env = "MEZZO_CHUNK", value_name = "TIME", allow_hyphen_values = true, help_heading = "Segments")]
     chunk: Option<Span>,
     /// Which segments are kept and listed: whole, or the last so many seconds [default: 120 at pace live, whole at pace fast]
@@ -163,11 +194,19 @@ fn some<T: Clone>(values: &[T]) -> Option<Vec<T>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_table_of_arguments_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn examples_fit_a_terminal() {
+        let command = command();
+        for c in std::iter::once(&command).chain(command.get_subcommands()).filter(|c| c.get_name() != "help") {
+            let text = c.get_after_help().unwrap_or_else(|| panic!("{} has no examples", c.get_name())).to_string();
+            assert!(text.lines().all(|l| l.chars().count() <= 80), "{}: {text}", c.get_name());
+        }
     }
 
     #[test]
@@ -187,7 +226,7 @@ mod tests {
 
     #[test]
     fn the_ladders_in_the_help_are_those_built_in() {
-        let help = Cli::command().find_subcommand_mut("plan").expect("plan").render_long_help().to_string();
+        let help = command().find_subcommand_mut("plan").expect("plan").render_long_help().to_string();
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         let names: Vec<&str> = mezzo::ladder::BUILT_IN.iter().map(|(name, _)| *name).collect();
         assert!(help.contains(&format!("({})", names.join(", "))), "{help}");

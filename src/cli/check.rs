@@ -11,10 +11,15 @@ use std::process::ExitCode;
 #[command(after_help = "Examples:
   mezzo check /srv/live
   mezzo check /srv/live --json
-  mezzo check /srv/a --against /srv/b        whether two workers are interchangeable")]
+  mezzo check /srv/a --against /srv/b      whether two are interchangeable
+
+Exit codes:
+  0  clean
+  1  something is wrong, and the report says what
+  2  there is nothing to check")]
 pub struct CheckArgs {
     /// A published tree: its directory, or its main.m3u8
-    #[arg(value_name = "TARGET", env = "MEZZO_TARGET")]
+    #[arg(value_name = "TARGET", env = "MEZZO_TARGET", value_hint = clap::ValueHint::AnyPath)]
     pub target: PathBuf,
     /// Another one, made from the same feed, to compare with
     #[arg(long, env = "MEZZO_AGAINST", value_name = "OTHER")]

@@ -8,10 +8,14 @@ use mezzo::stop::Stop;
 /// Arguments of `mezzo feed`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
-  mezzo feed --output udp://127.0.0.1:5000                                  a live pattern
-  mezzo feed --output feed.ts --duration 30s --start 2026-11-21T20:15:30Z   the same feed on any day
-  mezzo feed --output udp://127.0.0.1:5000 --input clip.mp4                 a clip, looped and stamped
-  mezzo feed --output udp://127.0.0.1:5000 --fault gap@10+2                 nothing for 2 s after 10 s")]
+  a live pattern:
+    mezzo feed --output udp://127.0.0.1:5000
+  into a file, the same on any day:
+    mezzo feed -o feed.ts --fast --duration 30s --start 2026-11-21T20:15:30Z
+  a clip, looped and stamped:
+    mezzo feed --output udp://127.0.0.1:5000 --input clip.mp4
+  nothing for 2 s after 10 s:
+    mezzo feed --output udp://127.0.0.1:5000 --fault gap@10+2")]
 pub struct FeedArgs {
     /// Where to send MPEG-TS: udp://ADDRESS:PORT, or a file FILE.ts
     #[arg(long, short, env = "MEZZO_FEED_OUTPUT", value_name = "URL|FILE")]
@@ -46,7 +50,7 @@ pub struct FeedArgs {
     /// UTC of the first picture, a date or seconds since 1970 [default: now]
     #[arg(long, env = "MEZZO_FEED_START", value_name = "UTC", allow_hyphen_values = true)]
     start: Option<String>,
-    /// What goes wrong on the way, KIND@START+LENGTH in seconds (gap@10+2, loss5@10+2); may be given more than once
+    /// What goes wrong, KIND@START+LENGTH in seconds: gap@10+2 (nothing is sent), loss5@10+2 (5 % of packets are lost); may be given more than once
     #[arg(long, env = "MEZZO_FEED_FAULT", value_name = "FAULT")]
     fault: Vec<String>,
     /// Into a file as fast as the machine can, instead of in real time

@@ -1,6 +1,7 @@
 //! What goes to stderr: log lines, as text or JSON, and the one line of a failure.
 
-use super::Failure;
+use super::progress::Manner;
+use super::{Failure, screen};
 use clap::{Args, ValueEnum};
 use std::io::{IsTerminal, Write};
 use tracing::level_filters::LevelFilter;
@@ -8,7 +9,7 @@ use tracing::level_filters::LevelFilter;
 /// How to log.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct LogArgs {
-    /// How log lines look on stderr
+    /// How log lines look on stderr; on a terminal, text has a live view below it
     #[arg(long, env = "MEZZO_LOG_FORMAT", value_enum, default_value_t = Format::Text, global = true, help_heading = "Log")]
     pub log_format: Format,
     /// The least severe lines to log; debug adds the errors of libav, trace its warnings
@@ -63,12 +64,28 @@ impl Level {
 
 /// Starts logging for the whole process. Once.
 pub fn start(args: &LogArgs) {
-    let builder = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(args.log_level.filter());
+    let builder = tracing_subscriber::fmt().with_writer(screen::Log).with_max_level(args.log_level.filter());
     match args.log_format {
-        Format::Text => builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
+        Format::Text => builder.with_target(false).with_ansi(colour()).init(),
         Format::Json => builder.json().init(),
     }
     ffmpeg_next::log::set_level(args.log_level.libav());
+}
+
+/// Whether stderr is a terminal that understands more than lines.
+fn terminal() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb" && !term.is_empty())
+}
+
+/// Whether stderr takes colours. `NO_COLOR` as <https://no-color.org> has it: any value but an empty one.
+fn colour() -> bool {
+    terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// How a command that takes long shows what it does. From debug on libav writes to stderr by itself, which no view survives.
+pub fn manner(args: &LogArgs) -> Manner {
+    let quiet = matches!(args.log_level, Level::Error | Level::Warn | Level::Info);
+    if terminal() && quiet && args.log_format == Format::Text { Manner::View { colour: colour() } } else { Manner::Lines }
 }
 
 /// Says why the command fails: in the manner of a shell tool, or as a log line where a machine reads.

@@ -1,11 +1,12 @@
 //! `mezzo plan`: what would run.
 
 use super::args::JobArgs;
+use super::columns::columns;
 use super::{Failure, print};
 use clap::Args;
 use mezzo::job::Job;
-use mezzo::ladder::Bitrate;
-use mezzo::plan::{Plan, SourceFacts, resolve};
+use mezzo::ladder::{Bitrate, Ladder};
+use mezzo::plan::{LeftOut, Plan, SourceFacts, resolve};
 use mezzo::resolution::Resolution;
 use mezzo::stop::Stop;
 use std::fmt::Write;
@@ -13,8 +14,9 @@ use std::fmt::Write;
 /// Arguments of `mezzo plan`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
-  mezzo plan --input feed.ts --output /srv/live
-  mezzo plan --input udp://239.1.1.1:5000 --listen :8080 --anchor 0=2026-11-21T20:15:30Z --json
+  mezzo plan --input feed.ts
+  mezzo plan --input feed.ts --ladder sd-to-4k
+  mezzo plan --input udp://239.1.1.1:5000 --anchor 0=2026-11-21T20:15:30Z --json
   mezzo plan event.toml --ladder my-ladder.toml")]
 pub struct PlanArgs {
     #[command(flatten)]
@@ -38,7 +40,7 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
         plan.warnings.push(format!("what is in the output was made by a worker of class {class}; new segments will not be interchangeable with it"));
     }
     if !args.json {
-        return print(&table(&plan));
+        return print(&table(&plan, &job.ladder));
     }
     let mut text = serde_json::to_string_pretty(&plan).map_err(Failure::failed)?;
     text.push('\n');
@@ -52,7 +54,7 @@ fn facts(job: &Job) -> Result<(SourceFacts, Option<String>), Failure> {
 }
 
 /// The plan for people.
-fn table(plan: &Plan) -> String {
+fn table(plan: &Plan, ladder: &Ladder) -> String {
     let source = &plan.source;
     let sound = source.sample_rate.map_or("no sound".to_owned(), |rate| format!("sound at {rate} Hz"));
     let scan = if source.interlaced { "interlaced" } else { "progressive" };
@@ -71,41 +73,37 @@ fn table(plan: &Plan) -> String {
     let head = ["rung", "codec", "picture", "at most", "quality", "point", "backends", "lanes"].map(str::to_owned);
     let video = plan.video.iter().map(|r| {
         let size = format!("{}x{}", r.width, r.height);
-        [
-            r.name.clone(),
-            r.codec.name().into(),
-            size,
-            Bitrate(r.max_bitrate).to_string(),
-            r.quality.to_string(),
-            r.point.clone(),
-            r.backends.join(", "),
-            r.lanes.to_string(),
-        ]
+        let (most, quality) = (Bitrate(r.max_bitrate).to_string(), r.quality.to_string());
+        [r.name.clone(), r.codec.name().into(), size, most, quality, r.point.clone(), r.backends.join(", "), r.lanes.to_string()]
     });
     let audio = plan.audio.iter().map(|r| {
         let shape = format!("{} ch, {}", r.channels, r.language);
         [r.name.clone(), r.codec.name().into(), shape, Bitrate(r.bitrate).to_string(), String::new(), String::new(), String::new(), String::new()]
     });
-    let rows: Vec<[String; 8]> = std::iter::once(head).chain(video).chain(audio).collect();
-    let mut widths = [0; 8];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.len().max(*width);
-        }
+    text.push_str(&columns(std::iter::once(head).chain(video).chain(audio)));
+    let left_out: Vec<[String; 5]> = plan.left_out.iter().filter_map(|left| wish(ladder, left)).collect();
+    if !left_out.is_empty() {
+        text.push_str("\nleft out\n");
+        text.push_str(&columns(left_out.into_iter()));
     }
-    for row in &rows {
-        let line: String = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  ")).collect();
-        text.push_str(line.trim_end());
+    if !plan.warnings.is_empty() {
         text.push('\n');
     }
-    for (title, lines) in [("note", &plan.left_out), ("warning", &plan.warnings)] {
-        if !lines.is_empty() {
-            text.push('\n');
-        }
-        for line in lines {
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "{title}: {line}");
-        }
+    for line in &plan.warnings {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "warning: {line}");
     }
     text
+}
+
+/// What the ladder says of a rung that is left out, and why it is.
+fn wish(ladder: &Ladder, left: &LeftOut) -> Option<[String; 5]> {
+    let video = ladder.video.iter().find(|r| r.name == left.rung);
+    let audio = ladder.audio.iter().find(|r| r.name == left.rung);
+    let (codec, shape, most) = match (video, audio) {
+        (Some(r), _) => (r.codec.name(), format!("{}x{}", r.width, r.height), r.max_bitrate),
+        (None, Some(r)) => (r.codec.name(), format!("{} ch", r.channels), r.bitrate),
+        (None, None) => return None,
+    };
+    Some([left.rung.clone(), codec.to_owned(), shape, most.to_string(), left.why.clone()])
 }

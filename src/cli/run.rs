@@ -2,17 +2,25 @@
 
 use super::Failure;
 use super::args::JobArgs;
+use super::progress::{Manner, Progress};
 use clap::Args;
 use mezzo::pipeline;
 use mezzo::stop::Stop;
+use std::sync::Arc;
 
 /// Arguments of `mezzo run`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
-  mezzo run --input feed.ts --output out                        a file, as fast as the machine can
-  mezzo run --input udp://239.1.1.1:5000 --listen :8080         a live feed, played at http://localhost:8080/
-  mezzo run --input testsrc: --ladder demo --listen :8080       a test picture
-  mezzo run event.toml --output /srv/live                       a job file, with another output
+  a file, as fast as the machine can:
+    mezzo run --input feed.ts --output out
+  a live feed, played at http://localhost:8080/:
+    mezzo run --input udp://239.1.1.1:5000 --listen :8080
+  a test picture, for two minutes:
+    mezzo run --input testsrc: --ladder demo --listen :8080 --duration 2m
+  one of two workers that make the same segments:
+    mezzo run --input udp://239.1.1.1:5000 --clock sei --output /srv/live
+  a job file, with another output:
+    mezzo run event.toml --output /srv/live
 
 A job file has the names of the flags:
   inputs = [\"udp://239.1.1.1:5000\"]
@@ -20,19 +28,40 @@ A job file has the names of the flags:
   ladder = \"avc-1080p-6\"       # or a path relative to this file, or a table
   segment = 2
   [timeline]
-  clock = \"sei\"")]
+  clock = \"sei\"
+
+While it runs, a terminal shows the position, the lag, and each rung's rate,
+bitrate, queue and drops; a pipe gets a line with them every ten seconds.
+
+SIGTERM or Ctrl-C leaves: what is in flight is finished, and no end of the event
+is written, for its twin goes on. A second one ends the process at once.")]
 pub struct RunArgs {
     #[command(flatten)]
     job: JobArgs,
 }
 
-/// Runs a job to its end.
-pub fn run(args: &RunArgs) -> Result<(), Failure> {
+/// Runs a job to its end, and shows `manner` what it does.
+pub fn run(args: &RunArgs, manner: Manner) -> Result<(), Failure> {
     let stop = Stop::new();
     super::signals::raise_on(&stop).map_err(Failure::failed)?;
     let job = args.job.job()?;
-    pipeline::run(&job, &stop, |url| tracing::info!("the page is at {url}"))?;
-    Ok(())
+    job.inputs.iter().for_each(|input| tracing::info!("opening {}", without_secrets(input)));
+    let mut progress = None;
+    let ended = pipeline::run(&job, &stop, |status, url| {
+        url.iter().for_each(|url| tracing::info!("the page is at {url}"));
+        progress = Some(Progress::start(Arc::clone(status), url, manner));
+    });
+    // The view is gone before the reason of a failure is told.
+    drop(progress);
+    Ok(ended?)
+}
+
+/// A URL without user, password and query, where passphrases are.
+fn without_secrets(input: &str) -> String {
+    let Some((scheme, rest)) = input.split_once("://") else { return input.to_owned() };
+    let place = rest.split(['?', '#']).next().unwrap_or_default();
+    let (host, path) = place.find('/').map_or((place, ""), |at| place.split_at(at));
+    format!("{scheme}://{}{path}", host.rsplit('@').next().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -61,6 +90,19 @@ mod tests {
         assert_eq!(job.timeline.anchor.map(|a| a.source), Some(mezzo::time::Seconds::new(-3, 2)));
         assert_eq!(job.timeline.phase, mezzo::time::Seconds::new(-1, 50));
         assert_eq!(job.select.audio, Some(2));
+    }
+
+    #[test]
+    fn secrets_are_not_told() {
+        for (input, told) in [
+            ("srt://10.0.0.1:9000?passphrase=geheim&mode=caller", "srt://10.0.0.1:9000"),
+            ("rtmp://me:geheim@host/live/a@b?key=geheim", "rtmp://host/live/a@b"),
+            ("udp://@239.1.1.1:5000", "udp://239.1.1.1:5000"),
+            ("a?b.ts", "a?b.ts"),
+            ("-", "-"),
+        ] {
+            assert_eq!(without_secrets(input), told);
+        }
     }
 
     #[test]

@@ -22,7 +22,9 @@ pub struct Counters {
     pub retried: AtomicU64,
     /// GOPs sent on although they exceed 1.10 x cap.
     pub over_cap: AtomicU64,
-    /// Pictures that wait for its lanes, as of the last one that came.
+    /// Pictures that an encoder was given, each once, however often its GOP is tried.
+    pub encoded: AtomicU64,
+    /// Pictures that wait for its lanes, give or take the one on its way.
     pub waiting: AtomicU64,
 }
 

@@ -78,7 +78,12 @@ impl Lane {
     pub fn run(self) -> Result<(), RunError> {
         let mut open: Option<Gop> = None;
         loop {
-            match self.rx.recv() {
+            let told = self.rx.recv();
+            if let Ok(ToLane::Frame(_)) = &told {
+                // The sending side says how many there are with each that comes; the last ones are counted down here.
+                let _ = self.counters.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+            }
+            match told {
                 Ok(ToLane::Frame(_)) if self.schedule.is_over() => {
                     if let Some(gop) = open.take() {
                         self.void(&gop)?;
@@ -151,6 +156,7 @@ impl Lane {
         // Two IDRs in a row would need different idr_pic_id, and the next GOP begins with one.
         frame.force_idr = (frame.force_idr || gop.recipe.idr_at.contains(&index)) && index > 0 && index + 1 < self.rendition.grid.gop_slots;
         gop.stats.units += 1;
+        self.counters.encoded.fetch_add(1, Ordering::Relaxed);
         gop.stats.last |= frame.last;
         match frame.origin {
             Origin::Input => {}

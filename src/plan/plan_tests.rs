@@ -35,14 +35,14 @@ fn sizes(plan: &Plan) -> Vec<(&str, u32, u32)> {
 fn rungs_above_the_source_are_left_out_with_a_line() {
     let plan = resolve(&job("avc-1080p-6", ""), &source(1024, 576, (1, 1)), None).expect("resolves");
     assert_eq!(sizes(&plan), [("avc-540p", 960, 540), ("avc-432p", 768, 432), ("avc-360p", 640, 360), ("avc-270p", 480, 270)]);
-    assert_eq!(plan.left_out, ["avc-1080p (1920x1080) left out: the source is 1024x576", "avc-720p (1280x720) left out: the source is 1024x576"]);
+    assert_eq!(plan.left_out_line().as_deref(), Some("left out: avc-1080p, avc-720p: larger than the source, 1024x576"));
 }
 
 #[test]
 fn anamorphic_and_portrait_sources_keep_their_shape() {
     let plan = resolve(&job("avc-1080p-6", ""), &source(720, 576, (64, 45)), None).expect("resolves");
     assert_eq!(sizes(&plan).first(), Some(&("avc-540p", 960, 540)));
-    assert!(plan.left_out[0].ends_with("the source is 1024x576"), "{:?}", plan.left_out);
+    assert_eq!(plan.left_out[0], LeftOut { rung: "avc-1080p".into(), why: "larger than the source, 1024x576".into() });
     let plan = resolve(&job("avc-1080p-6", ""), &source(720, 1280, (1, 1)), None).expect("resolves");
     assert_eq!(sizes(&plan), [("avc-720p", 720, 1280), ("avc-540p", 540, 960), ("avc-432p", 432, 768), ("avc-360p", 360, 640), ("avc-270p", 270, 480)]);
     let plan = resolve(&job("avc-1080p-6", ""), &source(3026, 1386, (1, 1)), None).expect("resolves");
@@ -53,7 +53,7 @@ fn anamorphic_and_portrait_sources_keep_their_shape() {
 fn a_source_below_every_rung_still_gets_the_smallest_at_its_own_size() {
     let plan = resolve(&job("tiny", ""), &source(255, 143, (1, 1)), None).expect("resolves");
     assert_eq!(sizes(&plan), [("avc-180p", 254, 142)]);
-    assert_eq!(plan.left_out, ["avc-270p (480x270) left out: the source is 254x142"]);
+    assert_eq!(plan.left_out_line().as_deref(), Some("left out: avc-270p: larger than the source, 254x142"));
     assert_eq!(plan.warnings, ["avc-180p (320x180) is made at 254x142: the source is no larger"]);
 }
 
@@ -102,10 +102,24 @@ fn codecs_without_a_backend_are_left_out_or_refused() {
     let some = with_rungs(&[("h", "hevc", 640, 360), ("a", "avc", 320, 180)]);
     let plan = resolve(&some, &source(1920, 1080, (1, 1)), None).expect("one rung remains");
     assert_eq!(sizes(&plan), [("a", 320, 180)]);
-    assert_eq!(plan.left_out, ["h left out: no backend yet for hevc (there is avc by x264)"]);
+    assert_eq!(plan.left_out_line().as_deref(), Some("left out: h: no backend yet for hevc, only avc by x264"));
     let none = with_rungs(&[("h", "hevc", 640, 360), ("v", "av1", 320, 180)]);
     let error = resolve(&none, &source(1920, 1080, (1, 1)), None).expect_err("nothing remains").to_string();
     assert!(error.contains("codec = hevc, av1") && error.contains("no backend yet") && error.contains("avc by x264"), "{error}");
+}
+
+#[test]
+fn the_ladder_to_4k_is_made_as_far_as_source_and_backends_reach() {
+    let rungs = |plan: &Plan| plan.video.iter().map(|r| (r.name.clone(), r.codec)).collect::<Vec<_>>();
+    let made = |names: &[&str]| names.iter().map(|n| ((*n).to_owned(), VideoCodec::Avc)).collect::<Vec<_>>();
+    let plan = resolve(&job("sd-to-4k", ""), &source(3840, 2160, (1, 1)), None).expect("resolves");
+    assert_eq!(rungs(&plan), made(&["avc-1080p", "avc-720p", "avc-540p", "avc-432p", "avc-360p", "avc-270p"]));
+    assert_eq!(plan.audio.iter().map(|a| a.bitrate / 1000).collect::<Vec<_>>(), [192, 128, 96, 64]);
+    let line = "left out: hevc-2160p, hevc-1440p: no backend yet for hevc, only avc by x264";
+    assert_eq!(plan.left_out_line().as_deref(), Some(line));
+    let plan = resolve(&job("sd-to-4k", ""), &source(1280, 720, (1, 1)), None).expect("resolves");
+    assert_eq!(rungs(&plan), made(&["avc-720p", "avc-540p", "avc-432p", "avc-360p", "avc-270p"]));
+    assert_eq!(plan.left_out_line(), Some(format!("{line}; avc-1080p: larger than the source, 1280x720")));
 }
 
 #[test]
@@ -126,12 +140,9 @@ fn sound_is_made_where_there_is_any() {
     assert_eq!(odd.audio[0].language, "und");
     let silent = SourceFacts { sample_rate: None, ..source(640, 360, (1, 1)) };
     let plan = resolve(&job("tiny", ""), &silent, None).expect("resolves");
-    assert_eq!(
-        (plan.audio.len(), plan.left_out),
-        (0, vec!["aac-128k left out: the source has no sound".to_owned(), "aac-64k left out: the source has no sound".into()])
-    );
+    assert_eq!((plan.audio.len(), plan.left_out_line().as_deref()), (0, Some("left out: aac-128k, aac-64k: the source has no sound")));
     let plan = resolve(&job("tiny", "[select]\nno_audio = true"), &source(640, 360, (1, 1)), None).expect("resolves");
-    assert_eq!(plan.left_out[0], "aac-128k left out: no sound was asked for");
+    assert_eq!(plan.left_out_line().as_deref(), Some("left out: aac-128k, aac-64k: no sound was asked for"));
 }
 
 #[test]

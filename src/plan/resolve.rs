@@ -2,7 +2,7 @@
 
 use super::backends::{self, BACKENDS, Missing};
 use super::fit::{Fit, MIN_SIDE, Shape, Size, believable};
-use super::{AudioRendition, Plan, Rendition, SAMPLE_RATE, SourceFacts};
+use super::{AudioRendition, LeftOut, Plan, Rendition, SAMPLE_RATE, SourceFacts};
 use crate::class::{self, Build};
 use crate::job::check::MAX_RATE;
 use crate::job::{ClockKind, Job, is_file};
@@ -84,7 +84,8 @@ fn add_video(plan: &mut Plan, job: &Job, shape: Shape) -> Result<(), PlanError> 
         match backends::choose(rung, BACKENDS) {
             Ok(names) => served.push((rung, names)),
             Err(Missing::Codec) => {
-                plan.left_out.push(format!("{} left out: no backend yet for {} (there is {})", rung.name, rung.codec.name(), backends::offered(BACKENDS)));
+                let why = format!("no backend yet for {}, only {}", rung.codec.name(), backends::offered(BACKENDS));
+                plan.left_out.push(LeftOut { rung: rung.name.clone(), why });
             }
             Err(Missing::Name(backend)) => {
                 return Err(PlanError::Backend { ladder: ladder.name.clone(), rung: rung.name.clone(), backend, accepted: backends::offered(BACKENDS) });
@@ -107,8 +108,8 @@ fn add_video(plan: &mut Plan, job: &Job, shape: Shape) -> Result<(), PlanError> 
                 plan.video.push(rendition(rung, names, own, plan.grid));
             }
             Fit::Above => {
-                let line = format!("{} ({}x{}) left out: the source is {}x{}", rung.name, rung.width, rung.height, own.width, own.height);
-                plan.left_out.push(line);
+                let why = format!("larger than the source, {}x{}", own.width, own.height);
+                plan.left_out.push(LeftOut { rung: rung.name.clone(), why });
             }
         }
     }
@@ -142,7 +143,7 @@ fn add_audio(plan: &mut Plan, job: &Job, language: Option<&str>) {
     let language = language.filter(legal).unwrap_or("und");
     for rung in &job.ladder.audio {
         if let Some(why) = absent {
-            plan.left_out.push(format!("{} left out: {why}", rung.name));
+            plan.left_out.push(LeftOut { rung: rung.name.clone(), why: why.to_owned() });
             continue;
         }
         plan.audio.push(AudioRendition {

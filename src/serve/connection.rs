@@ -18,8 +18,12 @@ use tokio::time::{Sleep, sleep, timeout};
 /// What a client may take.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Connections at once; more wait in the system's backlog.
+    /// Connections at once for everything.
     pub connections: usize,
+    /// Connections beyond those, which are asked about the worker's health and status only: players are told to come back. More wait in the system's backlog.
+    pub reserve: usize,
+    /// Time for a request's head to arrive on a connection of the reserve, which ends after its answer.
+    pub reserve_time: Duration,
     /// Bytes of a request's head.
     pub head: usize,
     /// Time for a request's head to arrive, which is also how long an idle connection is kept.
@@ -38,6 +42,8 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             connections: 512,
+            reserve: 32,
+            reserve_time: Duration::from_secs(2),
             head: 16 << 10,
             head_time: Duration::from_secs(15),
             stall: Duration::from_secs(15),
@@ -48,23 +54,35 @@ impl Default for Limits {
     }
 }
 
+/// What connections are answered by.
+#[derive(Clone)]
+pub(super) struct Routers {
+    /// Everything.
+    pub all: Router,
+    /// What is answered however many players there are.
+    pub reserved: Router,
+}
+
 /// Serves until `stop` turns true, then for at most [`Limits::goodbye`].
-pub(super) async fn accept(listener: TcpListener, router: Router, limits: Limits, mut stop: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(limits.connections));
+pub(super) async fn accept(listener: TcpListener, routers: Routers, limits: Limits, mut stop: watch::Receiver<bool>) {
+    let (places, reserve) = (Arc::new(Semaphore::new(limits.connections)), Arc::new(Semaphore::new(limits.reserve)));
     loop {
-        let place = tokio::select! {
-            place = places.clone().acquire_owned() => place.expect("the semaphore is never closed"),
-            _ = stop.wait_for(|s| *s) => break,
-        };
-        let stream = tokio::select! {
+        let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = stop.wait_for(|s| *s) => break,
         };
-        match stream {
+        match accepted {
             Ok((stream, _)) => {
-                let (router, limits, stop) = (router.clone(), limits.clone(), stop.clone());
+                let held = tokio::select! {
+                    biased;
+                    _ = stop.wait_for(|s| *s) => break,
+                    place = places.clone().acquire_owned() => (place, &routers.all, false),
+                    place = reserve.clone().acquire_owned() => (place, &routers.reserved, true),
+                };
+                let (place, router, reserved) = (held.0.expect("the semaphores are never closed"), held.1.clone(), held.2);
+                let (limits, stop) = (limits.clone(), stop.clone());
                 tokio::spawn(async move {
-                    serve(stream, router, &limits, stop).await;
+                    serve(stream, router, reserved, &limits, stop).await;
                     drop(place);
                 });
             }
@@ -76,22 +94,28 @@ pub(super) async fn accept(listener: TcpListener, router: Router, limits: Limits
         }
     }
     drop(listener);
-    let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
-    if timeout(limits.goodbye, places.acquire_many(all)).await.is_err() {
+    let free = async |places: &Semaphore, all: usize| drop(places.acquire_many(u32::try_from(all).unwrap_or(u32::MAX)).await);
+    let all_free = async {
+        free(&places, limits.connections).await;
+        free(&reserve, limits.reserve).await;
+    };
+    if timeout(limits.goodbye, all_free).await.is_err() {
         tracing::debug!("connections were cut off at the stop");
     }
 }
 
-async fn serve(stream: TcpStream, router: Router, limits: &Limits, mut stop: watch::Receiver<bool>) {
+async fn serve(stream: TcpStream, router: Router, reserved: bool, limits: &Limits, mut stop: watch::Receiver<bool>) {
     // Without it small answers wait for the client's acknowledgement; where it cannot be set they are only slower.
     let _ = stream.set_nodelay(true);
+    let (head_time, age, last_answer) =
+        if reserved { (limits.reserve_time, limits.reserve_time, limits.reserve_time) } else { (limits.head_time, limits.age, limits.last_answer) };
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.head_time).max_buf_size(limits.head).max_headers(64);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(head_time).max_buf_size(limits.head).max_headers(64).keep_alive(!reserved);
     let stream = TokioIo::new(Patient { stream, patience: limits.stall, stalled: None });
     let mut connection = std::pin::pin!(builder.serve_connection(stream, TowerToHyperService::new(router)));
     let grace = tokio::select! {
         result = connection.as_mut() => return report(result),
-        () = sleep(limits.age) => limits.last_answer,
+        () = sleep(age) => last_answer,
         _ = stop.wait_for(|s| *s) => limits.goodbye,
     };
     connection.as_mut().graceful_shutdown();

@@ -29,12 +29,13 @@ use std::thread::JoinHandle;
 use tokio::sync::watch;
 
 pub use connection::Limits;
+use connection::Routers;
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address cannot be listened on.
-    #[error("listen {address}: {why}")]
+    #[error("listen {address}: {why}; accepted: an address of this machine with a port that is free")]
     Bind {
         /// As given.
         address: SocketAddr,
@@ -84,8 +85,8 @@ impl Server {
             tokio::net::TcpListener::from_std(listener).map_err(bind)?
         };
         let (stop, stopped) = watch::channel(false);
-        let router = router(App { store, status });
-        let run = move || runtime.block_on(connection::accept(listener, router, limits, stopped));
+        let routers = routers(App { store, status });
+        let run = move || runtime.block_on(connection::accept(listener, routers, limits, stopped));
         let joined = std::thread::Builder::new().name("serve".to_owned()).spawn(run).map_err(thread)?;
         Ok(Server { address: bound, stop, thread: Some(joined) })
     }
@@ -126,19 +127,27 @@ impl Drop for Server {
     }
 }
 
-fn router(app: App) -> Router {
-    Router::new()
+fn routers(app: App) -> Routers {
+    let about = Router::new()
+        .route("/healthz", get(status::healthz))
+        .route("/readyz", get(status::readyz))
+        .route("/v1/status", get(status::status))
+        .route("/v1/time", get(status::time));
+    let all = about
+        .clone()
         .route("/", get(page::html))
         .route("/page.css", get(page::css))
         .route("/page.js", get(page::js))
         .route("/live/{*path}", get(live::published))
-        .route("/healthz", get(status::healthz))
-        .route("/readyz", get(status::readyz))
-        .route("/v1/status", get(status::status))
-        .route("/v1/time", get(status::time))
-        .fallback(async || (StatusCode::NOT_FOUND, "not found\n"))
-        .layer(middleware::from_fn(cross_origin))
-        .with_state(app)
+        .fallback(async || (StatusCode::NOT_FOUND, "not found\n"));
+    let finish = |router: Router<App>| router.layer(middleware::from_fn(cross_origin)).with_state(app.clone());
+    Routers { all: finish(all), reserved: finish(about.fallback(full)) }
+}
+
+/// What players are told when all connections are taken.
+async fn full() -> Response {
+    let headers = [(header::CACHE_CONTROL, "public, max-age=1"), (header::RETRY_AFTER, "1")];
+    (StatusCode::SERVICE_UNAVAILABLE, headers, "all connections are taken; try again in a second\n").into_response()
 }
 
 /// Any page may play this (CORS): only what is public is served, and no cookie is ever looked at.

@@ -2,6 +2,7 @@
 
 const HLS = "application/vnd.apple.mpegurl";
 const MASTER = "/live/main.m3u8";
+const KEPT = 120; // polls, one a second
 const at = (id) => document.getElementById(id);
 const video = at("video");
 
@@ -11,6 +12,8 @@ let retryAt = 0;
 let failures = 0;
 let known = "";
 let seen = { time: -1, at: 0 };
+// What was polled lately: { at, pictures, media, tracks: [{ encoded, bitrate }] }.
+const past = [];
 
 function cover(text) {
   at("cover").textContent = text;
@@ -26,61 +29,167 @@ function span(ms) {
   return ms === null ? "–" : `${(ms / 1000).toFixed(2)} s`;
 }
 
-function what(track) {
-  if (track.kind === "audio") return `${track.codec.toUpperCase()}, ${track.channels} ch`;
-  const [num, den] = track.rate.split("/").map(Number);
-  const rate = (num / (den || 1)).toFixed(2).replace(/\.?0+$/, "");
-  return `${track.codec.toUpperCase()} ${track.width}×${track.height}, ${rate}/s`;
+function hms(ms) {
+  const s = Math.max(0, Math.floor(ms / 1000));
+  const two = (n) => String(n).padStart(2, "0");
+  return `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`;
 }
 
-function cell(text, kind) {
-  const td = document.createElement("td");
-  td.textContent = text;
-  if (kind) td.className = kind;
+function rate(text) {
+  const [num, den] = text.split("/").map(Number);
+  return (num / (den || 1)).toFixed(2).replace(/\.?0+$/, "");
+}
+
+function element(name, text, kind) {
+  const made = document.createElement(name);
+  made.textContent = text;
+  if (kind) made.className = kind;
+  return made;
+}
+
+function drawn(name, attributes) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+// A count's growth a second over the last five seconds or so.
+function growth(of) {
+  const last = past.at(-1);
+  const first = past.find((h) => last.at - h.at <= 5500);
+  const [from, to] = [of(first), of(last)];
+  if (last === first || from == null || to == null) return null;
+  return Math.max(0, (to - from) / ((last.at - first.at) / 1000));
+}
+
+const NAMES = { rung: "Rung", makes: "Makes", fps: "Pictures/s", bitrate: "Bitrate", history: "History", lag: "Lag", queue: "Queue", dropped: "Dropped", segment: "Segment" };
+
+function cell(name, text, kind) {
+  const td = element("td", text, kind);
+  td.dataset.name = name;
+  td.dataset.title = NAMES[name];
   return td;
 }
 
-function row(track, segment) {
+function makes(track) {
+  if (track.kind === "audio") return `${track.codec.toUpperCase()} ${track.channels === 1 ? "mono" : "stereo"}`;
+  return `${track.codec.toUpperCase()} ${track.width}×${track.height}`;
+}
+
+// The last two minutes of a track's bitrate, under its cap.
+function curve(index, cap) {
+  const td = cell("history", "");
+  const values = past.map((h) => h.tracks[index]?.bitrate ?? null);
+  const top = Math.max(cap, ...values.filter((v) => v !== null)) || 1;
+  const y = (value) => (29 - (28 * value) / top).toFixed(1);
+  const points = values.map((v, i) => (v === null ? null : `${(KEPT - values.length + i).toFixed(0)},${y(v)}`)).filter(Boolean);
+  const svg = drawn("svg", { viewBox: `0 0 ${KEPT} 30`, preserveAspectRatio: "none", role: "img" });
+  const title = drawn("title", {});
+  title.textContent = `bitrate of the last ${hms(values.length * 1000)}, below the cap of ${bits(cap)}`;
+  svg.append(title, drawn("line", { x1: 0, x2: KEPT, y1: y(cap), y2: y(cap) }), drawn("polyline", { points: points.join(" ") }));
+  td.append(svg);
+  return td;
+}
+
+function row(track, index, segment) {
   const tr = document.createElement("tr");
-  const stalled = track.age_ms !== null && track.age_ms > 4 * segment;
+  const stalled = track.age_ms !== null && track.lag_ms !== null && track.age_ms - track.lag_ms > 4 * segment;
   const dropped = track.late + track.failed;
+  const bitrate = cell("bitrate", bits(track.bitrate));
+  if (track.bitrate !== null && track.kind === "video") {
+    const meter = document.createElement("meter");
+    meter.max = track.max_bitrate;
+    meter.value = track.bitrate;
+    meter.title = `${Math.round((100 * track.bitrate) / track.max_bitrate)} % of ${bits(track.max_bitrate)}`;
+    bitrate.append(meter);
+  }
+  const fps = growth((h) => h.tracks[index]?.encoded);
   tr.append(
-    cell(track.name),
-    cell(what(track)),
-    cell(bits(track.max_bitrate), "soft"),
-    cell(track.last_segment ?? "–"),
-    cell(bits(track.bitrate)),
-    cell(stalled ? `silent for ${span(track.age_ms)}` : span(track.lag_ms), stalled ? "bad" : ""),
-    cell(track.queue ?? "–"),
-    cell(dropped, dropped ? "bad" : ""),
+    cell("rung", track.name),
+    cell("makes", makes(track)),
+    cell("fps", fps === null ? "–" : fps.toFixed(1), fps === null ? "soft" : ""),
+    bitrate,
+    curve(index, track.max_bitrate),
+    cell("lag", stalled ? `silent for ${span(track.age_ms)}` : span(track.lag_ms), stalled ? "bad" : ""),
+    cell("queue", track.queue ?? "–", track.queue === null ? "soft" : ""),
+    cell("dropped", dropped, dropped ? "bad" : ""),
+    cell("segment", track.last_segment ?? "–"),
   );
   return tr;
 }
 
-function show(status) {
-  at("state").dataset.state = status.state;
-  at("state").textContent = status.error ? `failed: ${status.error}` : status.state;
-  at("rungs").replaceChildren(...status.tracks.map((t) => row(t, status.segment_ms)));
+function tile(id, value, note, bad) {
+  at(id).textContent = value;
+  at(id).className = bad ? "bad" : "";
+  if (at(`${id}-note`)) at(`${id}-note`).textContent = note;
+}
+
+function tiles(status) {
+  const quiet = status.age_ms !== null && status.lag_ms !== null ? status.age_ms - status.lag_ms : 0;
+  const stalled = status.state === "running" && quiet > 4 * status.segment_ms;
+  if (status.live) {
+    tile("lag", span(status.lag_ms), stalled ? `nothing published for ${hms(quiet)}` : "from the end of a slot to its publication", stalled);
+  } else {
+    const speed = growth((h) => h.media);
+    at("lag-name").textContent = "Speed";
+    tile("lag", speed === null ? "–" : `${(speed / 1000).toFixed(2)} ×`, "of real time");
+  }
+  const end = status.expected_ms > 0 ? ` of ${hms(status.expected_ms)}` : "";
+  const where = status.position === null ? "–" : status.live ? status.position.slice(11, 19) : hms(status.media_ms);
+  tile("position", where, status.position === null ? "" : status.live ? `UTC, ${hms(status.media_ms)}${end} published` : `published${end}`);
+  const decoded = growth((h) => h.pictures);
+  at("decoded").textContent = decoded === null ? "–" : `${decoded.toFixed(1)} /s`;
+  at("feed").textContent = `${status.feed.width}×${status.feed.height}, ${rate(status.feed.rate)}/s${status.feed.interlaced ? " interlaced" : ""}`;
+  const dropped = status.tracks.reduce((sum, t) => sum + t.late + t.failed, 0);
+  const late = status.tracks.reduce((sum, t) => sum + t.late, 0);
+  tile("dropped", dropped, dropped ? `${late} late, ${dropped - late} failed` : `of ${status.tracks.reduce((sum, t) => sum + t.segments, 0)} made`, dropped > 0);
+}
+
+function counts(status) {
   const s = status.source;
-  const counts = { pictures: s.pictures, repeated: s.repeats, filler: s.fillers, dropped: s.dropped, errors: s.errors, gaps: status.published.gaps, "in memory": `${(status.store.bytes / (1 << 20)).toFixed(1)} MiB` };
-  at("source").replaceChildren(...Object.entries(counts).map(([name, value]) => {
-    const pair = document.createElement("div");
-    const [dt, dd] = [document.createElement("dt"), document.createElement("dd")];
-    dt.textContent = name;
-    dd.textContent = value;
-    pair.append(dt, dd);
-    return pair;
-  }));
+  const all = {
+    "pictures repeated": s.repeats,
+    "pictures of filler": s.fillers,
+    "pictures without a slot": s.dropped,
+    "damaged units": s.errors,
+    "GOPs shed before decoding": s.shed_gops,
+    "ms of silence put in": Math.round(s.silent_samples / 48),
+    "clock tied anew": s.anchors,
+    "segments missing": status.published.gaps,
+    "segments over the cap": status.published.over_cap,
+    "conflicts with stored segments": status.conflicts,
+  };
+  const bad = Object.entries(all).filter(([, n]) => n > 0).map(([name, n]) => element("li", `${n} ${name}`, "bad"));
+  if (!bad.length) bad.push(element("li", "nothing lost, nothing repeated", "good"));
+  bad.push(element("li", `${s.pictures} pictures decoded`), element("li", `${(status.store.bytes / (1 << 20)).toFixed(1)} MiB in memory`));
+  at("source").replaceChildren(...bad);
+  at("warnings").replaceChildren(...status.warnings.map((w) => element("li", w)));
+}
+
+function show(status) {
+  const entry = { at: performance.now(), pictures: status.source.pictures, media: status.media_ms, tracks: status.tracks };
+  past.push(entry);
+  if (past.length > KEPT) past.shift();
+  document.body.classList.remove("stale");
+  at("state").dataset.state = status.state;
+  at("state").textContent = status.state;
+  at("error").textContent = status.error ?? "";
+  at("error").hidden = !status.error;
+  at("since").textContent = `up ${hms(status.uptime_ms)}`;
+  at("class").textContent = `class ${status.class}`;
+  at("rungs").replaceChildren(...status.tracks.map((t, i) => row(t, i, status.segment_ms)));
+  tiles(status);
+  counts(status);
 }
 
 function play(status) {
   if (playing || performance.now() < retryAt) return;
   if (!video.canPlayType(HLS)) {
-    cover("This browser does not play HLS by itself.\nUse Safari, Chrome or Edge, or open one of the links below in a player.");
+    cover("This browser does not play HLS by itself.\nOpen this page in Safari, Chrome or Edge,\nor one of the links below in a player such as VLC or mpv.");
     return;
   }
   if (!status.ready) {
-    const waiting = { failed: "The worker failed before its first segment.", ended: "The event is over." };
+    const waiting = { failed: "The worker failed before its first segment.", ended: "The event is over.", leaving: "The worker is leaving." };
     cover(waiting[status.state] ?? "Waiting for the first segment.");
     return;
   }
@@ -124,7 +233,7 @@ setInterval(() => {
   at("screen").style.aspectRatio = `${video.videoWidth} / ${video.videoHeight}`;
   const clock = video.getStartDate ? video.getStartDate().getTime() : NaN;
   const shown = clock + video.currentTime * 1000;
-  const behind = Number.isFinite(shown) ? `, ${((Date.now() - shown) / 1000).toFixed(1)} s behind live` : "";
+  const behind = Number.isFinite(shown) && shown > 1e12 ? `, ${((Date.now() - shown) / 1000).toFixed(1)} s behind live in this player` : "";
   at("playing").textContent = `Playing ${video.videoWidth}×${video.videoHeight}${behind}`;
 }, 500);
 
@@ -139,6 +248,7 @@ async function poll() {
     show(status);
     play(status);
   } catch {
+    document.body.classList.add("stale");
     at("state").dataset.state = "gone";
     at("state").textContent = "the server does not answer";
     if (!playing) cover("The server does not answer.");

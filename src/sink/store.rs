@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::watch;
 
 /// One published thing, as it is served.
 #[derive(Clone, Debug)]
@@ -25,10 +26,12 @@ pub struct Entry {
 /// Why there is nothing at a path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Absent {
-    /// It is not published, or not yet.
+    /// It is not published, and nothing is known of when it will be.
     Unknown,
-    /// A segment older than any that is kept: it will not come back.
+    /// A segment older than any that is kept, or one that was left out: it will not come.
     Gone,
+    /// A segment that is still to come: so many after the newest of its track, 1 for the very next.
+    Early(i64),
 }
 
 /// How full the store is.
@@ -54,6 +57,8 @@ struct Shared {
     limit: u64,
     audio: HashSet<String>,
     content: RwLock<Content>,
+    /// Sent for each segment that comes, whichever it is.
+    arrivals: watch::Sender<()>,
 }
 
 #[derive(Default)]
@@ -64,6 +69,8 @@ struct Content {
     segments: BTreeMap<(GopId, String), Entry>,
     /// The newest number of each track that has left.
     gone: HashMap<String, GopId>,
+    /// The newest number of each track that has come.
+    newest: HashMap<String, GopId>,
     bytes: u64,
     evicted: u64,
     conflicts: u64,
@@ -72,7 +79,7 @@ struct Content {
 impl Store {
     /// An empty store for at most `limit` bytes of segments. `audio`: names of the tracks that carry sound.
     pub fn new(limit: u64, audio: impl IntoIterator<Item = String>) -> Store {
-        Store(Arc::new(Shared { limit, audio: audio.into_iter().collect(), content: RwLock::default() }))
+        Store(Arc::new(Shared { limit, audio: audio.into_iter().collect(), content: RwLock::default(), arrivals: watch::Sender::new(()) }))
     }
 
     /// What is at `path` (`avc-1080p/123.m4s`). An exact look-up: nothing but what was published can be reached.
@@ -85,8 +92,19 @@ impl Store {
         if let Some(entry) = content.segments.get(&(number, track.to_owned())) {
             return Ok(entry.clone());
         }
-        let gone = content.gone.get(track).is_some_and(|&newest| number <= newest);
-        Err(if gone { Absent::Gone } else { Absent::Unknown })
+        if content.gone.get(track).is_some_and(|&newest| number <= newest) {
+            return Err(Absent::Gone);
+        }
+        // A track's segments come in order: one that the newest has overtaken was left out.
+        Err(content.newest.get(track).map_or(Absent::Unknown, |newest| match number.0.saturating_sub(newest.0) {
+            ahead @ 1.. => Absent::Early(ahead),
+            _ => Absent::Gone,
+        }))
+    }
+
+    /// What changes whenever a segment has come.
+    pub fn arrivals(&self) -> watch::Receiver<()> {
+        self.0.arrivals.subscribe()
     }
 
     /// How full it is.
@@ -132,9 +150,13 @@ impl Store {
         }
         content.bytes += bytes.len() as u64;
         content.segments.insert(key, entry);
+        let newest = content.newest.entry(track.to_owned()).or_insert(number);
+        *newest = number.max(*newest);
         while content.bytes > self.0.limit && content.segments.len() > 1 {
             content.evict();
         }
+        drop(content);
+        self.0.arrivals.send_replace(());
     }
 
     fn media_type(&self, track: &str) -> &'static str {

@@ -48,14 +48,16 @@ fn serves_what_was_published_under_its_type() {
 }
 
 #[test]
-fn below_the_window_is_gone_and_above_it_unknown() {
+fn below_the_window_is_gone_and_above_it_is_early() {
     let mut store = Store::new(1000, []);
     publish(&mut store, (3..8).map(|n| segment("v", n, b"x")));
     publish(&mut store, [Publish::Remove { path: "v/3.m4s".into() }, Publish::Remove { path: "v/4.m4s".into() }]);
     assert_eq!(body(&store, "v/4.m4s"), Err(Absent::Gone));
     assert_eq!(body(&store, "v/1.m4s"), Err(Absent::Gone));
     assert_eq!(body(&store, "v/5.m4s"), Ok(Bytes::from_static(b"x")));
-    assert_eq!(body(&store, "v/8.m4s"), Err(Absent::Unknown));
+    assert_eq!([body(&store, "v/8.m4s"), body(&store, "v/17.m4s")], [Err(Absent::Early(1)), Err(Absent::Early(10))]);
+    publish(&mut store, [segment("v", 9, b"x")]);
+    assert_eq!(body(&store, "v/8.m4s"), Err(Absent::Gone), "overtaken");
     for path in ["w/1.m4s", "v/../v/5.m4s", "v/05.m4s", "/v/5.m4s", "v//5.m4s", "v/5.m4s/", "", "/", "..", "v/-1.m4s", "v/+5.m4s", "v/5%2Em4s"] {
         assert_eq!(body(&store, path), Err(Absent::Unknown), "{path:?}");
     }

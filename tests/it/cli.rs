@@ -92,7 +92,7 @@ fn wrong_arguments_are_refused_before_anything_is_made() {
         ("-i noise.ts -o noise.ts", &["output noise.ts", "not a directory"]),
         ("-i noise.ts -o noise.ts/out", &["output noise.ts/out", "not a directory"]),
         ("-i noise.ts -o /proc/version/out", &["output /proc/version/out", "/proc/version is not a directory"]),
-        ("-i noise.ts -o out --ladder huge", &["ladder huge", "avc-1080p-6, demo, tiny"]),
+        ("-i noise.ts -o out --ladder huge", &["ladder huge", "avc-1080p-6, demo, sd-to-4k, tiny"]),
         ("-i noise.ts -o out --ladder none.toml", &["ladder none.toml", "No such file"]),
         ("-i noise.ts -o out --ladder key.toml", &["key.toml, line 5", "unknown field `wdith`", "`width`"]),
         ("-i noise.ts -o out --ladder odd.toml", &["odd.toml", "width of video rung \"a\" = 641", "even number from 16 to 8192"]),
@@ -113,6 +113,71 @@ fn a_port_that_is_taken_is_refused_before_anything_is_made() {
     let taken = std::net::UdpSocket::bind("0.0.0.0:0").expect("a port");
     let url = format!("udp://127.0.0.1:{}", taken.local_addr().expect("bound").port());
     refused(dir.path(), &format!("-i {url} -o out"), &["input", &url, "cannot be listened on", "a port that is free"]);
+}
+
+#[test]
+fn a_probe_says_what_is_ready() {
+    let dir = folder();
+    let output = mezzo(dir.path(), &["probe", "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let state = |backend: &str| report["backends"].as_array().and_then(|all| all.iter().find(|b| b["backend"] == backend)).map(|b| b["state"].clone());
+    assert_eq!((state("aac"), state("rav1e")), (Some("ready".into()), Some("planned".into())));
+    let text = String::from_utf8_lossy(&mezzo(dir.path(), &["probe"]).stdout).into_owned();
+    for part in ["processor", "libavcodec", "encoders\n", "decoders\n", "devices\n", "no backend yet"] {
+        assert!(text.contains(part), "no {part:?} in {text}");
+    }
+}
+
+#[test]
+fn bash_completes_commands_flags_and_values() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for shell in ["bash", "zsh", "fish"] {
+        let script = mezzo(dir.path(), &["completions", shell]);
+        assert!(script.status.success() && script.stderr.is_empty() && script.stdout.len() > 1000, "{shell}");
+        std::fs::write(dir.path().join(shell), script.stdout).expect("written");
+    }
+    let completed = |words: &str| {
+        let count = words.split(' ').count();
+        let script = format!(
+            "set -eu; source ./bash; COMP_WORDS=({words} ''); COMP_CWORD={count}; _mezzo mezzo '' {}; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            words.split(' ').next_back().expect("a word")
+        );
+        let output = Command::new("bash").args(["--norc", "-c", &script]).current_dir(dir.path()).output().expect("bash runs");
+        assert!(output.status.success(), "{words}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let commands = completed("mezzo");
+    for command in ["run", "plan", "probe", "feed", "check", "completions"] {
+        assert!(commands.iter().any(|c| c == command), "no {command} in {commands:?}");
+    }
+    assert_eq!(completed("mezzo run --pace"), ["auto", "live", "fast"]);
+    assert!(completed("mezzo run").iter().any(|flag| flag == "--publish-delay"));
+}
+
+#[test]
+fn a_ladder_to_4k_is_planned_with_what_is_missing() {
+    let dir = folder();
+    let args = ["-i", "testsrc:size=640x360", "--ladder", "sd-to-4k"];
+    let output = mezzo(dir.path(), &[&["plan"], &args[..]].concat());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let row = |name: &str| text.lines().find(|l| l.starts_with(name)).map(|l| l.split_whitespace().collect::<Vec<_>>().join(" "));
+    assert_eq!(row("hevc-2160p").as_deref(), Some("hevc-2160p hevc 3840x2160 16M no backend yet for hevc, only avc by x264"), "{text}");
+    assert_eq!(row("avc-1080p").as_deref(), Some("avc-1080p avc 1920x1080 6M larger than the source, 640x360"), "{text}");
+    assert_eq!(row("avc-360p").as_deref(), Some("avc-360p avc 640x360 730k 23 veryfast x264 1"), "{text}");
+    // And run makes the rest, and says in one line what it leaves out.
+    let output = mezzo(dir.path(), &[&["run", "--pace", "fast", "--duration", "2s", "-o", "out"], &args[..]].concat());
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{error}");
+    let told: Vec<&str> = error.lines().filter(|l| l.contains("left out")).collect();
+    assert!(
+        told.len() == 1 && told[0].contains("hevc-2160p, hevc-1440p: no backend yet for hevc") && told[0].contains("avc-540p, avc-432p: larger than"),
+        "{told:?}"
+    );
+    for track in ["avc-360p", "avc-270p", "aac-192k", "aac-64k"] {
+        assert!(dir.path().join("out").join(track).join("init.mp4").is_file(), "{track}");
+    }
+    assert!(!dir.path().join("out/hevc-2160p").exists());
 }
 
 #[test]
@@ -199,12 +264,12 @@ fn a_plan_of_a_real_source() {
     let plan: mezzo::plan::Plan = serde_json::from_slice(&output.stdout).expect("a plan");
     let sizes: Vec<_> = plan.video.iter().map(|r| (r.name.as_str(), r.width, r.height)).collect();
     assert_eq!(sizes, [("avc-540p", 960, 540), ("avc-432p", 768, 432), ("avc-360p", 640, 360), ("avc-270p", 480, 270)]);
-    assert_eq!(plan.left_out[0], "avc-1080p (1920x1080) left out: the source is 1024x576");
+    assert_eq!(plan.left_out_line().as_deref(), Some("left out: avc-1080p, avc-720p: larger than the source, 1024x576"));
     assert_eq!((plan.grid.gop_slots, plan.audio.len(), plan.class.len()), (50, 1, 12));
 
     let table = mezzo(dir.path(), &["plan", "-i", &input, "-o", "out"]);
     let table = String::from_utf8_lossy(&table.stdout).into_owned();
-    for part in [plan.class.as_str(), "1024x576", "960x540", "aac-128k", "left out: the source is 1024x576"] {
+    for part in [plan.class.as_str(), "1024x576", "960x540", "aac-128k", "larger than the source, 1024x576"] {
         assert!(table.contains(part), "no {part} in {table}");
     }
     let again: mezzo::plan::Plan = serde_json::from_slice(&mezzo(dir.path(), &["plan", "--json", "-i", &input, "-o", "elsewhere"]).stdout).expect("a plan");

@@ -18,4 +18,5 @@ mod recovery;
 mod soak;
 mod sound;
 mod support;
+mod terminal;
 mod twins;

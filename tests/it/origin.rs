@@ -1,7 +1,7 @@
 //! The embedded origin over real connections.
 
 use crate::common::{TRACKS, answer, ask, has, plan, published, segment, stream};
-use crate::support::alone;
+use crate::support::{alone, until};
 use mezzo::serve::{Limits, Server};
 use mezzo::sink::store::Store;
 use mezzo::sink::{Publish, Sink};
@@ -148,10 +148,59 @@ fn answers_as_http_has_it() {
 }
 
 #[test]
+fn what_is_not_there_is_told_as_an_origin_should() {
+    let _alone = alone();
+    let (server, mut store, status) = start(Limits::default());
+    let to = server.address();
+    let put = |store: &mut Store, numbers: &[i64]| publish(store, &status, numbers.iter().map(|n| segment("avc-360p", *n, b"x")).collect());
+    let about = |path: &str| {
+        let answer = ask(to, "GET", path, &[]);
+        (answer.code, answer.header("cache-control").to_owned())
+    };
+    let second = || "public, max-age=1".to_owned();
+    assert_eq!(about("/live/avc-360p/5.m4s"), (404, second()), "nothing is known of this track");
+    put(&mut store, &[5, 6, 8]);
+    // Segments of 1 s: 11 comes at least two after the next one.
+    assert_eq!(about("/live/avc-360p/11.m4s"), (404, second()));
+    assert_eq!(about("/live/avc-360p/20.m4s"), (404, "public, max-age=10".into()), "not before another 11 s, and a second to spare");
+    assert_eq!(about("/live/avc-360p/9000000000.m4s"), (404, "public, max-age=3600".into()));
+    for never in [4, 7] {
+        assert_eq!(about(&format!("/live/avc-360p/{never}.m4s")), (410, "public, max-age=3600".into()), "{never}");
+    }
+
+    // The very next one is waited for, and so is its HEAD; another track's arrival does not count.
+    let begun = Instant::now();
+    let asked: Vec<_> = ["GET", "HEAD"].map(|method| std::thread::spawn(move || ask(to, method, "/live/avc-360p/9.m4s", &[]))).into();
+    std::thread::sleep(Duration::from_millis(300));
+    publish(&mut store, &status, vec![segment("avc-180p", 9, b"other")]);
+    std::thread::sleep(Duration::from_millis(100));
+    put(&mut store, &[9]);
+    for answer in asked.into_iter().map(|a| a.join().expect("asked")) {
+        assert_eq!((answer.code, answer.header("content-length")), (200, "1"));
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(400), "{:?}", begun.elapsed());
+    // One that is overtaken was left out; one that does not come is waited for a segment and a half.
+    let overtaken = std::thread::spawn(move || ask(to, "GET", "/live/avc-360p/10.m4s", &[]).code);
+    std::thread::sleep(Duration::from_millis(200));
+    put(&mut store, &[11]);
+    assert_eq!(overtaken.join().expect("asked"), 410);
+    let begun = Instant::now();
+    assert_eq!(about("/live/avc-360p/12.m4s"), (404, second()));
+    assert!((1400..5000).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+    status.set_state(mezzo::status::State::Ended);
+    let begun = Instant::now();
+    assert_eq!(about("/live/avc-360p/12.m4s").0, 404);
+    assert!(begun.elapsed() < Duration::from_secs(1), "nothing comes after the end");
+}
+
+#[test]
 fn a_taken_port_is_an_error_with_the_address() {
     let (server, store, status) = start(Limits::default());
     let error = Server::start(server.address(), store, status).err().expect("taken").to_string();
-    assert_eq!(error, format!("listen {}: Address already in use (os error 98)", server.address()));
+    assert_eq!(
+        error,
+        format!("listen {}: Address already in use (os error 98); accepted: an address of this machine with a port that is free", server.address())
+    );
 }
 
 #[test]
@@ -162,19 +211,19 @@ fn slow_and_hostile_clients_are_let_go() {
     let to = server.address();
     publish(&mut store, &status, vec![segment("avc-360p", 1, &vec![7; 32 << 20])]);
 
-    // Two that never finish their request take both places; the third is served once they are cut off.
+    // Two that never finish their request take both places. Health is told all the same, a player is told to come back, and is served once they are cut off.
     let begun = Instant::now();
     let mut slow: Vec<TcpStream> = (0..2).map(|_| TcpStream::connect(to).expect("connect")).collect();
     for s in &mut slow {
         s.write_all(b"GET / HTTP/1.1\r\nx: ").expect("sent");
     }
+    assert_eq!(ask(to, "GET", "/healthz", &[]).code, 200);
     let dripping = std::thread::spawn(move || {
         while slow.iter_mut().all(|s| s.write_all(b"y").is_ok()) && begun.elapsed() < Duration::from_secs(8) {
             std::thread::sleep(Duration::from_millis(50));
         }
     });
-    assert_eq!(ask(to, "GET", "/healthz", &[]).code, 200);
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    until("a player is served", 5, || ask(to, "GET", "/page.js", &[]).code == 200);
     dripping.join().expect("joined");
 
     // One that asks for much and takes nothing loses its connection; what it gets later is cut short.
@@ -197,6 +246,40 @@ fn slow_and_hostile_clients_are_let_go() {
     let _ = posting.read_to_end(&mut raw);
     assert_eq!(answer(&raw).code, 405);
     assert_eq!(ask(to, "GET", "/healthz", &[]).code, 200);
+}
+
+/// As many players as there are places, which all ask for much and take nothing: who asks how the worker is must not wait for them.
+#[test]
+fn stalled_players_leave_room_for_health() {
+    let _alone = alone();
+    let limits = Limits { connections: 40, reserve: 2, reserve_time: Duration::from_millis(500), stall: Duration::from_secs(20), ..Limits::default() };
+    let (server, mut store, status) = start(limits);
+    let to = server.address();
+    publish(&mut store, &status, vec![segment("avc-360p", 1, &vec![7; 32 << 20])]);
+    let mut players: Vec<TcpStream> = (0..40).map(|_| TcpStream::connect(to).expect("connect")).collect();
+    for player in &mut players {
+        player.write_all(b"GET /live/avc-360p/1.m4s HTTP/1.1\r\nhost: x\r\n\r\n").expect("sent");
+        // Its answer has begun: it has a place.
+        player.read_exact(&mut [0; 12]).expect("an answer");
+    }
+    let begun = Instant::now();
+    for _ in 0..5 {
+        assert_eq!(ask(to, "GET", "/healthz", &[]).code, 200);
+        assert_eq!(ask(to, "GET", "/v1/status", &[]).code, 200);
+        let late = ask(to, "GET", "/live/avc-360p/1.m4s", &["connection: keep-alive"]);
+        assert_eq!((late.code, late.header("retry-after"), late.header("connection")), (503, "1", "close"));
+        assert!(late.header("cache-control").contains("max-age=1") && late.header("access-control-allow-origin") == "*");
+    }
+    // Those that take the reserve and say nothing lose it soon.
+    let mut mute: Vec<TcpStream> = (0..2).map(|_| TcpStream::connect(to).expect("connect")).collect();
+    assert_eq!(ask(to, "GET", "/healthz", &[]).code, 200);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    for s in &mut mute {
+        s.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+        assert!(s.read_to_end(&mut Vec::new()).is_ok(), "closed");
+    }
+    drop(players.pop());
+    until("a player is served where another has left", 5, || ask(to, "GET", "/page.js", &[]).code == 200);
 }
 
 #[test]

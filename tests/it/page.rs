@@ -77,7 +77,7 @@ impl Browser {
 
     fn shot(&mut self, name: &str) {
         let Some(folder) = std::env::var_os("MEZZO_SHOT") else { return };
-        let data = self.call("Page.captureScreenshot", json!({"format": "png"}))["data"].as_str().expect("data").to_owned();
+        let data = self.call("Page.captureScreenshot", json!({"format": "png", "captureBeyondViewport": true}))["data"].as_str().expect("data").to_owned();
         let mut decode = Command::new("base64")
             .arg("-d")
             .stdin(Stdio::piped())
@@ -137,22 +137,28 @@ fn the_page_plays_a_live_stream() {
     let from = browser.eval("video.currentTime").as_f64().expect("a number");
     browser.until(&format!("video.currentTime > {from} + 5 && video.getVideoPlaybackQuality().totalVideoFrames > 100"));
     // The last segment in the table is one that the store has, and it moves on.
-    let shown = "Number(document.querySelector('#rungs tr td:nth-child(4)').textContent)";
+    let shown = "Number(document.querySelector('#rungs td[data-name=segment]').textContent)";
     let last = browser.eval(shown).as_i64().expect("a number");
     assert!(store.get(&format!("{}/{last}.m4s", TRACKS[0])).is_ok());
     browser.until(&format!("{shown} > {last}"));
     assert_eq!(browser.eval("document.getElementById('hls').textContent").as_str(), Some(format!("{}live/main.m3u8", server.url()).as_str()));
     eprintln!("playing {first:?} after the stream began; {}", browser.eval("document.getElementById('playing').textContent"));
+    assert_eq!(browser.eval("document.querySelectorAll('#rungs meter').length").as_i64(), Some(2), "a bar against the cap for each rung of pictures");
+    let overflows = "document.documentElement.scrollWidth > document.documentElement.clientWidth";
+    assert_eq!(browser.eval(overflows), false, "the page is wider than the window");
     browser.shot("2-playing-light");
     browser.call("Emulation.setEmulatedMedia", json!({"features": [{"name": "prefers-color-scheme", "value": "dark"}]}));
     browser.shot("3-playing-dark");
     browser.call("Emulation.setDeviceMetricsOverride", json!({"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": true}));
-    browser.shot("4-narrow");
+    assert_eq!(browser.eval(overflows), false, "the page is wider than a phone");
+    browser.shot("4-narrow-dark");
+    browser.call("Emulation.setEmulatedMedia", json!({"features": [{"name": "prefers-color-scheme", "value": "light"}]}));
+    browser.shot("5-narrow-light");
     browser.call("Emulation.clearDeviceMetricsOverride", json!({}));
 
     server.stop();
     browser.until("document.getElementById('state').textContent === 'the server does not answer'");
-    browser.shot("5-gone");
+    browser.shot("6-gone");
 
     // It comes back under the same address, and the picture moves on.
     std::thread::sleep(Duration::from_secs(4));
@@ -160,7 +166,14 @@ fn the_page_plays_a_live_stream() {
     let server = Server::start(address, store, status).expect("the port is free again");
     browser.until("document.getElementById('state').textContent === 'running'");
     browser.until(&format!("!video.paused && video.currentTime > {stopped} + 2"));
-    browser.shot("6-back");
+    browser.shot("7-back");
+    // What a browser without HLS of its own is told.
+    browser.call("Page.enable", json!({}));
+    browser.call("Page.addScriptToEvaluateOnNewDocument", json!({"source": "HTMLMediaElement.prototype.canPlayType = () => ''"}));
+    browser.call("Page.reload", json!({}));
+    browser.until("document.getElementById('cover')?.textContent.startsWith('This browser does not play HLS by itself.')");
+    browser.until("document.querySelectorAll('#rungs tr').length === 3");
+    browser.shot("8-no-hls");
     server.stop();
     stop.store(true, Ordering::Relaxed);
     pump.join().expect("joined");

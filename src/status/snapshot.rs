@@ -1,0 +1,150 @@
+//! The status at one moment: plain numbers, as `/v1/status` and the terminal show them.
+
+use super::counts::{SourceCounts, State};
+use super::{TrackFacts, Watched};
+use crate::capture::CaptureCounters;
+use crate::decode::audio;
+use crate::mux;
+use crate::plan::SourceFacts;
+use serde::Serialize;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// The status at one moment, as `/v1/status` shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Snapshot {
+    /// Where the worker stands.
+    pub state: State,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// The worker's class.
+    pub class: String,
+    /// The host's clock, RFC 3339.
+    pub now: String,
+    /// Milliseconds since the start.
+    pub uptime_ms: u64,
+    /// Milliseconds that a segment lasts.
+    pub segment_ms: i64,
+    /// Whether slots are instants of today's UTC, so that there is a lag.
+    pub live: bool,
+    /// The end of the newest published slot, RFC 3339. A file without an anchor begins at 1970.
+    pub position: Option<String>,
+    /// Milliseconds from the beginning of the first slot that this process published to the end of the newest.
+    pub media_ms: i64,
+    /// What `media_ms` will be at the end, where the job or the container says; the latter may be wrong.
+    pub expected_ms: Option<i64>,
+    /// The largest lag of a track.
+    pub lag_ms: Option<i64>,
+    /// The largest age of a track.
+    pub age_ms: Option<i64>,
+    /// What the feed is.
+    pub feed: SourceFacts,
+    /// The source.
+    pub source: SourceSnapshot,
+    /// What became of it.
+    pub published: PublishedSnapshot,
+    /// See [`super::Status::conflicts`].
+    pub conflicts: u64,
+    /// Tracks as in the plan, video first.
+    pub tracks: Vec<TrackSnapshot>,
+    /// What the plan warned about, and which rungs it left out.
+    pub warnings: Vec<String>,
+}
+
+/// The source at one moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourceSnapshot {
+    /// Access units demuxed, both streams.
+    pub units: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// GOPs of the source left out before decoding, whole or from some picture on, because the decoder was outrun.
+    pub shed_gops: u64,
+    /// See [`SourceCounts::pictures`].
+    pub pictures: u64,
+    /// Access units of either stream that could not be read, had no sane stamp, are flagged as damaged, or did not decode whole.
+    pub errors: u64,
+    /// See [`SourceCounts::repeats`].
+    pub repeats: u64,
+    /// See [`SourceCounts::fillers`].
+    pub fillers: u64,
+    /// See [`SourceCounts::dropped`].
+    pub dropped: u64,
+    /// Published samples of sound that the feed did not have.
+    pub silent_samples: u64,
+    /// See [`SourceCounts::anchors`].
+    pub anchors: u64,
+}
+
+/// The muxer's counts at one moment, all tracks together: [`mux::Counts`].
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct PublishedSnapshot {
+    /// Segments published.
+    pub segments: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Segment numbers that will never come.
+    pub gaps: u64,
+    /// Segments that were not published because they cannot be decoded.
+    pub undecodable: u64,
+    /// Rules that published segments break.
+    pub findings: u64,
+    /// Segments larger than 1.10 x cap x duration.
+    pub over_cap: u64,
+}
+
+impl PublishedSnapshot {
+    pub(super) fn of(counts: &mux::Counts) -> PublishedSnapshot {
+        let [segments, bytes, gaps, undecodable, findings, over_cap] =
+            [&counts.segments, &counts.bytes, &counts.gaps, &counts.undecodable, &counts.findings, &counts.over_cap].map(|c| c.load(Relaxed));
+        PublishedSnapshot { segments, bytes, gaps, undecodable, findings, over_cap }
+    }
+}
+
+/// One track at one moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct TrackSnapshot {
+    /// What it is.
+    #[serde(flatten)]
+    pub facts: TrackFacts,
+    /// Number of the segment published last.
+    pub last_segment: Option<i64>,
+    /// Segments published by this process.
+    pub segments: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Bits per second of the last one, taken as a whole segment long.
+    pub bitrate: Option<u64>,
+    /// Milliseconds from the end of its slot to its publication; only where slots are today's UTC.
+    pub lag_ms: Option<i64>,
+    /// Milliseconds from the end of its slot to now: grows when the track stalls.
+    pub age_ms: Option<i64>,
+    /// Pictures that its encoder was given, each once; absent for sound.
+    pub encoded: Option<u64>,
+    /// Pictures that wait for its encoder; absent for sound.
+    pub queue: Option<u64>,
+    /// GOPs dropped because the rung was late.
+    pub late: u64,
+    /// GOPs dropped because every backend failed on them.
+    pub failed: u64,
+    /// GOPs encoded again.
+    pub retries: u64,
+}
+
+impl SourceCounts {
+    pub(super) fn snapshot(&self, watched: &Watched) -> SourceSnapshot {
+        let capture = |which: &dyn Fn(&CaptureCounters) -> &AtomicU64| watched.capture.get().map_or(0, |c| which(c).load(Relaxed));
+        let sound = |which: &dyn Fn(&audio::Counts) -> &AtomicU64| watched.sound.get().map_or(0, |c| which(c).load(Relaxed));
+        SourceSnapshot {
+            units: capture(&|c| &c.video) + capture(&|c| &c.audio),
+            bytes: capture(&|c| &c.bytes),
+            shed_gops: capture(&|c| &c.shed_gops),
+            pictures: self.pictures.get(),
+            errors: self.errors.get() + capture(&|c| &c.failed_reads) + capture(&|c| &c.bad_stamps) + sound(&|c| &c.faults),
+            repeats: self.repeats.get(),
+            fillers: self.fillers.get(),
+            dropped: self.dropped.get(),
+            silent_samples: sound(&|c| &c.silent_samples),
+            anchors: self.anchors.get(),
+        }
+    }
+}
