@@ -41,7 +41,7 @@ use std::time::Duration;
 
 /// Access units that wait for a decoder, each stream. Full: capture waits (`fast`), or leaves out whole GOPs of the source before decoding (`live`).
 const UNITS: usize = 256;
-/// The same of pictures that are not compressed: each may be 12 MB.
+/// The same of pictures that are not compressed, at full speed: each may be 12 MB. (In real time a queue is all that stands between a busy second and a GOP left out.)
 const RAW_UNITS: usize = 8;
 /// Decoded pictures that wait for the downscaler. Full: the decoder waits. Small, since each may be 12 MB.
 const FRAMES: usize = 4;
@@ -155,7 +155,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     job.duration.into_iter().chain(source.duration).min().into_iter().for_each(|d| status.expect(d));
     ready(&status, server.as_ref().map(Server::url).as_deref());
     let mut threads = Threads::new(stop.clone());
-    let raw = source.video.parameters.id() == codec::Id::RAWVIDEO;
+    let raw = source.video.parameters.id() == codec::Id::RAWVIDEO && job.pace == Pace::Fast;
     let (units_tx, units) = bounded(if raw { RAW_UNITS } else { UNITS });
     let (sound_tx, sound) = bounded(UNITS);
     let (frames_tx, frames) = bounded(FRAMES);
