@@ -28,6 +28,8 @@ const PROBE_MICROS: &str = "5000000";
 const PEEK_PACKETS: usize = 600;
 const PEEK_BYTES: usize = 64 << 20;
 const PEEK_PICTURES: usize = 4;
+/// A read that took longer had to wait for its packet.
+const WAITED: Duration = Duration::from_millis(8);
 /// Failing reads in a row before an input counts as broken.
 const PATIENCE: u32 = 256;
 
@@ -57,6 +59,8 @@ struct LibavInput {
     until_key: bool,
     /// Read while the pictures were looked at, and not handed out yet.
     peeked: VecDeque<Packet>,
+    /// When those came that were read ahead, where that is known.
+    came: Option<Came>,
     stamper: Stamper,
     nature: Nature,
     stop: Stop,
@@ -182,7 +186,7 @@ pub fn describe(url: &str, mut context: context::Input, select: &Select, watch: 
     let source = Source { facts, video: info, audio: audio_info, origin, duration };
     let follow = Follow::new(&context, video, audio);
     let (url, stop) = (url.to_owned(), watch.stop.clone());
-    let input = LibavInput { url, context, follow, until_key: false, peeked, stamper, nature, stop, failures: 0, ended: false, told: false };
+    let input = LibavInput { url, context, follow, until_key: false, peeked, came: None, stamper, nature, stop, failures: 0, ended: false, told: false };
     Ok((source, Box::new(input)))
 }
 
@@ -258,6 +262,25 @@ impl LibavInput {
         Err(CaptureError::Broken { url: self.url.clone(), why: format!("{LOST} ({error})") })
     }
 
+    /// Reads what came while the input was being opened, until a read has to wait: only then is it known when a packet came.
+    fn catch_up(&mut self) -> Came {
+        let (mut bytes, mut newest) = (0, None);
+        while self.peeked.len() < PEEK_PACKETS && bytes < PEEK_BYTES {
+            let (mut packet, began) = (Packet::empty(), Instant::now());
+            // An error is met again by the next read.
+            if packet.read(&mut self.context).is_err() {
+                break;
+            }
+            bytes += packet.size();
+            newest = self.context.stream(packet.stream()).and_then(|stream| time_of(&packet, &stream)).or(newest);
+            self.peeked.push_back(packet);
+            if began.elapsed() > WAITED {
+                break;
+            }
+        }
+        Came { now: Seconds::host_now(), newest }
+    }
+
     /// What a packet is of.
     fn whose(&mut self, packet: &Packet) -> Result<Whose, CaptureError> {
         let index = packet.stream();
@@ -294,6 +317,26 @@ impl LibavInput {
     }
 }
 
+/// A packet that had to be waited for, by which earlier ones are dated.
+struct Came {
+    now: Seconds,
+    newest: Option<Seconds>,
+}
+
+impl Came {
+    /// When a packet of this time came, if it came at its own rate.
+    fn when(&self, stamp: Option<Seconds>) -> Option<Seconds> {
+        let before = self.newest? - stamp?;
+        (before >= Seconds::ZERO && before < Seconds::MINUTE).then(|| self.now - before)
+    }
+}
+
+/// The time that a container gives a packet.
+fn time_of(packet: &Packet, stream: &ffmpeg::Stream<'_>) -> Option<Seconds> {
+    let base = stream.time_base();
+    Seconds::from_ticks(packet.dts().or(packet.pts())?, base.numerator(), base.denominator())
+}
+
 /// Whose a packet is.
 enum Whose {
     Ours(Kind),
@@ -315,6 +358,10 @@ impl Input for LibavInput {
             if self.ended {
                 return Ok(Read::End);
             }
+            if self.nature == Nature::Session && self.came.is_none() {
+                self.came = Some(self.catch_up());
+            }
+            let ahead = self.peeked.len();
             let mut packet = match self.peeked.pop_front() {
                 Some(packet) => packet,
                 None => {
@@ -335,10 +382,12 @@ impl Input for LibavInput {
                 }
                 Whose::Lost(lost) => return Ok(Read::Lost(lost)),
             };
+            let stamp = self.context.stream(packet.stream()).and_then(|stream| time_of(&packet, &stream));
             if !self.stamper.stamp(kind, &mut packet) {
                 return Ok(Read::Lost(Lost::Stamp));
             }
-            return Ok(Read::Unit(Unit { kind, packet, arrival: Seconds::host_now() }));
+            let arrival = self.came.as_ref().filter(|_| ahead > 0).and_then(|came| came.when(stamp)).unwrap_or_else(Seconds::host_now);
+            return Ok(Read::Unit(Unit { kind, packet, arrival }));
         }
     }
 

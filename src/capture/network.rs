@@ -277,6 +277,10 @@ fn names_a_port(rest: &str) -> bool {
 }
 
 #[cfg(test)]
+#[path = "network_tests.rs"]
+mod loopback;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -36,7 +36,7 @@ pub struct SourcePicture {
     pub arrival: Seconds,
     /// How long it is shown, where the container says.
     pub duration: Option<Seconds>,
-    /// The packet was damaged, or the decoder concealed errors.
+    /// The decoder concealed errors, or says that the picture is not whole.
     pub damaged: bool,
 }
 
@@ -106,7 +106,6 @@ struct Sent {
     pts: Option<i64>,
     duration: i64,
     arrival: Seconds,
-    corrupt: bool,
     key: bool,
     leads: bool,
 }
@@ -209,8 +208,8 @@ impl VideoDecoder {
             Join::Leading(leading) => leading.has(packet),
             Join::Waiting | Join::Joined => false,
         };
-        let (corrupt, key) = (packet.is_corrupt(), packet.is_key());
-        let sent = Sent { number, pts: packet.pts(), duration: packet.duration(), arrival: unit.arrival, corrupt, key, leads };
+        let key = packet.is_key();
+        let sent = Sent { number, pts: packet.pts(), duration: packet.duration(), arrival: unit.arrival, key, leads };
         if let (None, Some(dts)) = (packet.pts(), packet.dts()) {
             self.unstamped.insert((dts, number));
             if self.unstamped.len() > IN_FLIGHT {
@@ -268,7 +267,8 @@ impl VideoDecoder {
             stamp: unregistered_sei(&picture).into_iter().find_map(parse_st0604),
             arrival: sent.arrival,
             duration: Seconds::from_ticks(sent.duration, self.time_base.0, self.time_base.1).filter(|&d| d > Seconds::ZERO),
-            damaged: sent.corrupt || picture.is_corrupt() || picture.has_decode_errors(),
+            // Not what the demuxer flags: it does so wherever a PES packet's length is a byte off, which some multiplexers write in every one.
+            damaged: picture.is_corrupt() || picture.has_decode_errors(),
             interlaced: picture.is_interlaced(),
         };
         self.last = Some(pts);

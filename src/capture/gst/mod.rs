@@ -31,8 +31,8 @@ pub fn open(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened {
     apart::open(url, None, stop, move |quit| {
         let why = |why: String| CaptureError::Open { url: shown.clone(), why };
         let description = shown.strip_prefix(SCHEME).unwrap_or(&shown);
-        let mut pipeline = Pipeline::start(description).map_err(why)?;
-        let (firsts, early) = first_samples(&mut pipeline, quit).map_err(why)?;
+        let mut pipeline = Pipeline::start(description, false).map_err(why)?;
+        let (firsts, early) = first_samples(&mut pipeline, quit).map_err(|error| why(name_what_comes(description, quit).unwrap_or(error)))?;
         let is_ts = |sample: &gst::Sample| sample.caps().is_some_and(caps::is_mpegts);
         if let [only] = firsts.as_slice() && is_ts(only) {
             return bytes::open(&shown, pipeline, early, &select, quit);
@@ -42,6 +42,14 @@ pub fn open(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened {
         }
         streams::open(&shown, pipeline, &firsts, early, &select, quit)
     })
+}
+
+/// What is wrong with what a pipeline delivers that does not run into our caps. `None` where it is something else.
+fn name_what_comes(description: &str, quit: &Stop) -> Option<String> {
+    let mut pipeline = Pipeline::start(description, true).ok()?;
+    let (firsts, _) = first_samples(&mut pipeline, quit).ok()?;
+    let refused = |(first, name): (&gst::Sample, &String)| first.caps().and_then(|caps| caps::describe(caps).err()).map(|why| format!("{name} gets {why}"));
+    firsts.iter().zip(pipeline.names()).find_map(refused)
 }
 
 /// Samples that have been taken from a pipeline and not read yet, each with the appsink it came to.
@@ -65,10 +73,13 @@ fn first_samples(pipeline: &mut Pipeline, quit: &Stop) -> Result<(Vec<gst::Sampl
                 early.push_back((sink, sample));
             }
             Event::Ended => return Err(format!("the pipeline ended before anything came to {name}")),
-            Event::Failed(why) => return Err(format!("{why}; what may come out is {}", caps::ACCEPTED)),
+            Event::Failed(why) => return Err(why),
             Event::Nothing => return Err(format!("nothing came to {name} within {} s", OPEN_LIMIT.as_secs())),
             Event::Stopped => return Err("stopped while it was being opened".to_owned()),
         }
     }
     Ok((firsts.into_iter().flatten().collect(), early))
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,13 +58,13 @@ struct Gate {
 }
 
 impl Pipeline {
-    /// Builds a pipeline and lets it run.
+    /// Builds a pipeline and lets it run. `as_it_is`: elements are not told what is accepted, and deliver what they like best.
     ///
     /// # Errors
     /// In words, with the element where there is one: the description is wrong, nothing can be taken from it, or it does not start.
-    pub fn start(description: &str) -> Result<Pipeline, String> {
+    pub fn start(description: &str, as_it_is: bool) -> Result<Pipeline, String> {
         gst::init().map_err(|e| format!("GStreamer does not start: {e}"))?;
-        let (pipeline, sinks) = build(description)?;
+        let (pipeline, sinks) = build(description, as_it_is)?;
         let (tell, news) = bounded(NEWS);
         let bus = pipeline.bus().ok_or("the pipeline has no bus")?;
         bus.set_sync_handler(move |_, message| {
@@ -180,30 +180,27 @@ fn size(sample: &gst::Sample) -> usize {
 }
 
 /// The pipeline of a description, with an appsink behind everything that is left open.
-fn build(description: &str) -> Result<(gst::Pipeline, Vec<AppSink>), String> {
+fn build(description: &str, as_it_is: bool) -> Result<(gst::Pipeline, Vec<AppSink>), String> {
     let usage = "accepted: what gst-launch-1.0 takes, without a sink (gst:videotestsrc is-live=true ! x264enc ! h264parse), or with appsinks";
     if description.trim().is_empty() {
         return Err(format!("the description is empty; {usage}"));
     }
     let launch = |text: &str| gst::parse::launch(text).map_err(|e| format!("{}; {usage}", e.message()));
-    let own = pipeline_of(launch(description)?)?;
-    let sinks = appsinks(&own);
-    let (pipeline, sinks) = if sinks.is_empty() {
-        let pipeline = pipeline_of(launch(&format!("{description} ! appsink name=mezzo"))?)?;
-        while let Some(open) = pipeline.find_unlinked_pad(gst::PadDirection::Src) {
-            let sink = AppSink::builder().build();
-            pipeline.add(&sink).map_err(|e| e.to_string())?;
-            let pad = sink.static_pad("sink").ok_or("an appsink without a pad")?;
-            open.link(&pad).map_err(|e| format!("{}: nothing can be linked to it ({e})", open.name()))?;
-        }
-        let sinks = appsinks(&pipeline);
-        (pipeline, sinks)
-    } else {
-        (own, sinks)
-    };
+    let has_own = description.contains("appsink");
+    let pipeline = pipeline_of(launch(&if has_own { description.to_owned() } else { format!("{description} ! appsink name=mezzo") })?)?;
+    while let Some(open) = pipeline.find_unlinked_pad(gst::PadDirection::Src).filter(|_| !has_own) {
+        let sink = AppSink::builder().build();
+        pipeline.add(&sink).map_err(|e| e.to_string())?;
+        let pad = sink.static_pad("sink").ok_or("an appsink without a pad")?;
+        open.link(&pad).map_err(|e| format!("{}: nothing can be linked to it ({e})", open.name()))?;
+    }
+    let sinks = appsinks(&pipeline);
+    if sinks.is_empty() {
+        return Err(format!("there is no appsink in it; {usage}"));
+    }
     let accepted: gst::Caps = caps::ACCEPTED.parse().map_err(|e| format!("our own caps: {e}"))?;
     for sink in &sinks {
-        if sink.caps().is_none() {
+        if !as_it_is && sink.caps().is_none() {
             sink.set_caps(Some(&accepted));
         }
         sink.set_sync(false);
