@@ -27,15 +27,15 @@ struct Chosen {
     index: usize,
     codec: Id,
     time_base: (i32, i32),
-    /// Its place among the streams of its kind in its programme.
-    rank: usize,
+    /// Its place among the streams of its kind in its programme, once a packet of it has come.
+    rank: Option<usize>,
     /// Packets of newcomers since its last.
     starved: u32,
 }
 
 /// Watches for streams that were not there at the start.
 pub struct Follow {
-    /// Streams that were there.
+    /// How many streams there were.
     known: usize,
     /// The programme of the chosen streams.
     home: Option<i32>,
@@ -46,32 +46,35 @@ pub struct Follow {
 impl Follow {
     /// For the chosen streams of an input that has just been opened.
     pub fn new(input: &Input, video: usize, audio: Option<usize>) -> Follow {
-        let programs = programs(input);
-        let home = programs.iter().find(|p| p.streams.contains(&video));
         let chosen = |index: usize| {
             let stream = input.stream(index)?;
-            let (parameters, base) = (stream.parameters(), stream.time_base());
-            let peers = home.map(|home| peers(input, home, parameters.medium())).unwrap_or_default();
-            let rank = peers.iter().position(|&peer| peer == index).unwrap_or(0);
-            Some(Chosen { index, codec: parameters.id(), time_base: (base.numerator(), base.denominator()), rank, starved: 0 })
+            let base = stream.time_base();
+            Some(Chosen { index, codec: stream.parameters().id(), time_base: (base.numerator(), base.denominator()), rank: None, starved: 0 })
         };
-        Follow { known: input.streams().len(), home: home.map(|p| p.id), video: chosen(video), audio: audio.and_then(chosen) }
+        Follow { known: input.streams().len(), home: None, video: chosen(video), audio: audio.and_then(chosen) }
     }
 
     /// Which of the chosen streams this is; a packet of it has come.
-    pub fn kind(&mut self, index: usize) -> Option<Kind> {
+    pub fn kind(&mut self, input: &Input, index: usize) -> Option<Kind> {
         for (kind, chosen) in [(Kind::Video, &mut self.video), (Kind::Audio, &mut self.audio)] {
-            if let Some(chosen) = chosen.as_mut().filter(|c| c.index == index) {
-                chosen.starved = 0;
-                return Some(kind);
+            let Some(chosen) = chosen.as_mut().filter(|c| c.index == index) else { continue };
+            chosen.starved = 0;
+            if chosen.rank.is_none() {
+                // Not when it was opened: libav has looked at a file's end by then, whose map may be another.
+                let programs = programs(input);
+                let home = programs.iter().find(|p| p.streams.contains(&index));
+                self.home = self.home.or(home.map(|home| home.id));
+                let peers = home.map(|home| peers(input, home, kind)).unwrap_or_default();
+                chosen.rank = Some(peers.iter().position(|&peer| peer == index).unwrap_or(0));
             }
+            return Some(kind);
         }
         None
     }
 
     /// Judges a packet's stream that is none of the chosen ones. An heir is chosen from then on.
     pub fn judge(&mut self, input: &Input, index: usize) -> Newcomer {
-        let Some(stream) = input.stream(index).filter(|_| index >= self.known) else { return Newcomer::Other };
+        let Some(stream) = input.stream(index) else { return Newcomer::Other };
         let (parameters, base) = (stream.parameters(), stream.time_base());
         let (kind, chosen) = match parameters.medium() {
             Type::Video => (Kind::Video, &mut self.video),
@@ -84,16 +87,21 @@ impl Follow {
         if home.is_some_and(|home| !home.streams.contains(&index)) {
             return Newcomer::Other;
         }
-        chosen.starved = chosen.starved.saturating_add(1);
         match home.filter(|home| !home.streams.contains(&chosen.index)) {
             Some(home) => {
-                let peers = peers(input, home, parameters.medium());
-                if peers.get(chosen.rank).or(peers.last()) != Some(&index) {
+                let peers = peers(input, home, kind);
+                if peers.get(chosen.rank.unwrap_or(0)).or(peers.last()) != Some(&index) {
                     return Newcomer::Waiting;
                 }
             }
-            None if chosen.starved < STARVED => return Newcomer::Waiting,
-            None => {}
+            // Another language, say, which was there all along.
+            None if index < self.known => return Newcomer::Other,
+            None => {
+                chosen.starved = chosen.starved.saturating_add(1);
+                if chosen.starved < STARVED {
+                    return Newcomer::Waiting;
+                }
+            }
         }
         if (parameters.id(), (base.numerator(), base.denominator())) != (chosen.codec, chosen.time_base) {
             return Newcomer::Stranger(kind, chosen.codec.name(), parameters.id().name());
@@ -104,6 +112,7 @@ impl Follow {
     }
 }
 
-fn peers(input: &Input, home: &Program, medium: Type) -> Vec<usize> {
+fn peers(input: &Input, home: &Program, kind: Kind) -> Vec<usize> {
+    let medium = if kind == Kind::Video { Type::Video } else { Type::Audio };
     home.streams.iter().copied().filter(|&index| input.stream(index).is_some_and(|s| s.parameters().medium() == medium)).collect()
 }

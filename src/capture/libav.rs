@@ -12,6 +12,7 @@ use crate::stop::Stop;
 use crate::time::{MAX_SECONDS, Seconds};
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::format::context;
+use ffmpeg_next::media::Type;
 use ffmpeg_next::{Dictionary, Error, Packet};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -146,7 +147,8 @@ pub fn words(error: &std::io::Error) -> String {
 /// Where there is no video that can be decoded, or a stream that was asked for is not there.
 pub fn describe(url: &str, mut context: context::Input, select: &Select, watch: &Watch, nature: Nature) -> Opened {
     let (video, audio) = choose(&context, select).map_err(|why| CaptureError::Open { url: url.to_owned(), why })?;
-    keep_only(&mut context, &[video].into_iter().chain(audio).collect::<Vec<_>>());
+    let kept = kept(&context, video, audio);
+    keep_only(&mut context, &kept);
     let missing = || CaptureError::Open { url: url.to_owned(), why: "a chosen stream is gone".to_owned() };
     let stream = context.stream(video).ok_or_else(missing)?;
     let (average, base) = (stream.avg_frame_rate(), stream.rate());
@@ -188,6 +190,14 @@ pub fn describe(url: &str, mut context: context::Input, select: &Select, watch: 
     let (url, stop) = (url.to_owned(), watch.stop.clone());
     let input = LibavInput { url, context, follow, until_key: false, peeked, came: None, stamper, nature, stop, failures: 0, ended: false, told: false };
     Ok((source, Box::new(input)))
+}
+
+/// The streams that are demuxed: the chosen ones. Of a transport stream all video and audio, since its streams may move, and libav already has those that come later in a file.
+fn kept(context: &context::Input, video: usize, audio: Option<usize>) -> Vec<usize> {
+    let transport = context.format().name() == "mpegts";
+    let moving = |medium: Type| transport && (medium == Type::Video || (medium == Type::Audio && audio.is_some()));
+    let kept = |stream: &ffmpeg::Stream<'_>| stream.index() == video || Some(stream.index()) == audio || moving(stream.parameters().medium());
+    context.streams().filter(kept).map(|stream| stream.index()).collect()
 }
 
 fn info(stream: &ffmpeg::Stream<'_>) -> StreamInfo {
@@ -284,7 +294,7 @@ impl LibavInput {
     /// What a packet is of.
     fn whose(&mut self, packet: &Packet) -> Result<Whose, CaptureError> {
         let index = packet.stream();
-        let Some(kind) = self.follow.kind(index) else { return self.newcomer(index) };
+        let Some(kind) = self.follow.kind(&self.context, index) else { return self.newcomer(index) };
         if kind == Kind::Video && self.until_key {
             if !packet.is_key() {
                 return Ok(Whose::Lost(Lost::Stray));

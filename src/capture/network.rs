@@ -128,6 +128,10 @@ pub fn open(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened {
     if protocol.port && !names_a_port(rest) {
         return Err(fail(format!("there is no port in it; {}", protocol.accepted)));
     }
+    let passphrase = url.split(['?', '&']).find_map(|option| option.strip_prefix("passphrase="));
+    if let Some(length) = passphrase.map(str::len).filter(|length| scheme == "srt" && !(10..=79).contains(length)) {
+        return Err(fail(format!("its passphrase has {length} characters; {}", protocol.accepted)));
+    }
     let (place, listens) = listener(url);
     if listens {
         tracing::info!("input {shown}: waiting for somebody to connect");

@@ -1,7 +1,7 @@
 //! MPEG-TS out of a pipeline, through libav's demuxer.
 
-use super::pipeline::{Event, Pipeline};
 use super::Early;
+use super::pipeline::{Event, Pipeline};
 use crate::capture::libav::Nature;
 use crate::capture::{CaptureError, Delivery, Input, Lost, Opened, Read, stored};
 use crate::job::Select;
@@ -111,4 +111,3 @@ impl Input for ByteInput {
         if self.live { Delivery::Live } else { Delivery::Piped }
     }
 }
-

@@ -66,7 +66,11 @@ pub fn describe(caps: &gst::CapsRef) -> Result<Stream, String> {
     let s = caps.structure(0).ok_or_else(|| refuse("there is nothing in them"))?;
     let is = |field: &str, value: &str| s.get::<&str>(field).is_ok_and(|v| v == value);
     let number = |field: &str| s.get::<i32>(field).unwrap_or(0);
-    let coded = |id: Id| coded_video(s, id).map(|v| Stream::Video(Box::new(v))).ok_or_else(|| refuse("they do not say how large the picture is; put a parser (h264parse, h265parse, mpegvideoparse) before the end"));
+    let coded = |id: Id| {
+        coded_video(s, id)
+            .map(|v| Stream::Video(Box::new(v)))
+            .ok_or_else(|| refuse("they do not say how large the picture is; put a parser (h264parse, h265parse, mpegvideoparse) before the end"))
+    };
     let sound = |id: Id| match u32::try_from(number("rate")) {
         Ok(rate) if rate > 0 => Ok(Stream::Audio(Audio { parameters: audio_parameters(id, rate), sample_rate: rate })),
         _ => Err(refuse("they do not say the sampling rate; put a parser (aacparse, ac3parse, mpegaudioparse) before the end")),
@@ -103,7 +107,8 @@ fn coded_video(s: &gst::StructureRef, codec: Id) -> Option<Video> {
 }
 
 fn raw_video(caps: &gst::CapsRef) -> Result<Video, String> {
-    let memory = caps.features(0).is_some_and(|f| !f.is_any() && !f.is_empty() && f.iter().any(|name| name != "memory:SystemMemory" && name.starts_with("memory:")));
+    let memory =
+        caps.features(0).is_some_and(|f| !f.is_any() && !f.is_empty() && f.iter().any(|name| name != "memory:SystemMemory" && name.starts_with("memory:")));
     if memory {
         return Err("its pictures are not in the system's memory; put the element that downloads them before the end".to_owned());
     }

@@ -34,7 +34,9 @@ pub fn open(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened {
         let mut pipeline = Pipeline::start(description, false).map_err(why)?;
         let (firsts, early) = first_samples(&mut pipeline, quit).map_err(|error| why(name_what_comes(description, quit).unwrap_or(error)))?;
         let is_ts = |sample: &gst::Sample| sample.caps().is_some_and(caps::is_mpegts);
-        if let [only] = firsts.as_slice() && is_ts(only) {
+        if let [only] = firsts.as_slice()
+            && is_ts(only)
+        {
             return bytes::open(&shown, pipeline, early, &select, quit);
         }
         if firsts.iter().any(is_ts) {

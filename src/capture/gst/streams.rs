@@ -131,7 +131,10 @@ impl Taken {
         let name = |caps: &gst::CapsRef| caps.structure(0).map(|s| s.name().to_owned());
         let fixed: &[&str] = if self.raw.is_some() { &["format", "width", "height"] } else { &["stream-format", "rate", "channels", "format"] };
         if name(&self.caps) != name(&caps) || !fixed.iter().all(|field| same(field)) {
-            return Err(format!("what the pipeline delivers changed from {} to {caps} in mid-feed, which is not followed; a run that is started again is", self.caps));
+            return Err(format!(
+                "what the pipeline delivers changed from {} to {caps} in mid-feed, which is not followed; a run that is started again is",
+                self.caps
+            ));
         }
         self.caps = caps;
         Ok(())

@@ -153,7 +153,8 @@ fn a_stop_ends_opening_and_reading_at_once() {
 
 #[test]
 fn a_live_pipeline_that_is_not_read_loses_what_is_counted() {
-    let (_, mut input) = try_open("videotestsrc is-live=true ! video/x-raw,format=I420,width=16,height=16,framerate=1000/1", &Stop::new()).unwrap_or_else(|e| panic!("{e}"));
+    let (_, mut input) =
+        try_open("videotestsrc is-live=true ! video/x-raw,format=I420,width=16,height=16,framerate=1000/1", &Stop::new()).unwrap_or_else(|e| panic!("{e}"));
     assert!(matches!(input.read().expect("it runs"), Read::Unit(_)));
     // More than the queue holds.
     Stop::new().wait(Duration::from_millis(1200));
