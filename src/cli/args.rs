@@ -43,7 +43,7 @@ pub struct JobArgs {
     /// A job file; flags override what it says
     #[arg(value_name = "JOB.toml", env = "MEZZO_JOB")]
     job: Option<PathBuf>,
-    /// Where the feed comes from: a file, - (stdin), udp://ADDRESS:PORT, testsrc:OPTIONS
+    /// Where the feed comes from: a file, - (stdin), udp:// rtp:// srt:// rtmp:// http:// https://, gst:PIPELINE, testsrc:OPTIONS
     #[arg(long, short, env = "MEZZO_INPUT", value_name = "URL")]
     input: Vec<String>,
     /// The ladder: the name of a built-in one (avc-1080p-6, demo, tiny) or a TOML file [default: avc-1080p-6]
