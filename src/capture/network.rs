@@ -48,7 +48,7 @@ const PROTOCOLS: &[Protocol] = &[
         options: &[("fifo_size", "106496"), ("overrun_nonfatal", "1"), ("buffer_size", "4194304")],
         port: true,
         silence: None,
-        accepted: "udp://ADDRESS:PORT is accepted, with MPEG-TS, an address of this machine or of a multicast group, and a port from 1 to 65535 that is free (udp://239.1.1.1:5000)",
+        accepted: "udp://ADDRESS:PORT is accepted, with MPEG-TS, an address of this machine or of a multicast group, and a port that is free, from 1 to 65535 (udp://239.1.1.1:5000)",
     },
     Protocol {
         schemes: &["rtp"],
@@ -58,7 +58,7 @@ const PROTOCOLS: &[Protocol] = &[
         options: &[("buffer_size", "4194304")],
         port: true,
         silence: None,
-        accepted: "rtp://ADDRESS:PORT is accepted, with MPEG-TS, an address of this machine or of a multicast group, and a port from 1 to 65535 that is free",
+        accepted: "rtp://ADDRESS:PORT is accepted, with MPEG-TS, an address of this machine or of a multicast group, and a port that is free, from 1 to 65535",
     },
     Protocol {
         schemes: &["srt"],

@@ -16,7 +16,9 @@ fn remuxed(clip: &Path, to: &Path, args: &[&str]) {
 fn standard_input_carries_ts_fragmented_mp4_and_matroska() {
     let Some(clip) = media("ts_bear_360p_ac3.ts") else { return };
     let dir = tempfile::tempdir().expect("a folder");
-    for (name, args) in [("a.ts", &["-f", "mpegts"][..]), ("a.mp4", &["-f", "mp4", "-movflags", "frag_keyframe+empty_moov"]), ("a.mkv", &["-f", "matroska"])] {
+    for (name, args) in
+        [("a.ts", &["-f", "mpegts"][..]), ("a.mp4", &["-f", "mp4", "-movflags", "frag_keyframe+empty_moov+delay_moov"]), ("a.mkv", &["-f", "matroska"])]
+    {
         let (feed, output) = (dir.path().join(name), dir.path().join(format!("{name}.out")));
         remuxed(&clip, &feed, args);
         let mut command = mezzo(&["run", "--input", "-", "--ladder", "tiny", "--pace", "fast", "--segment", "1s", "--output", &output.to_string_lossy()]);
