@@ -13,10 +13,15 @@ const READY: usize = 16;
 /// How long nothing may come before that is told, again and again.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
 /// How long a thread that has been told to end is waited for; libav looks up ten times a second, a name server may take half a minute.
-const LEAVING: Duration = Duration::from_millis(85);
+const LEAVING: Duration = Duration::from_millis(40);
 
 /// Threads that did not end in time and were left behind, in this process.
 static ABANDONED: AtomicU64 = AtomicU64::new(0);
+
+/// How many threads of inputs have been left behind so far: they were told to end, and were still busy. Where there are any, the process ends without its libraries' destructors.
+pub fn abandoned() -> u64 {
+    ABANDONED.load(Ordering::Relaxed)
+}
 
 /// An input on a thread of its own.
 struct Apart {

@@ -24,6 +24,7 @@ pub mod testsrc;
 mod turn;
 pub mod unwrap;
 
+pub use apart::abandoned;
 pub use leading::Leading;
 pub use pace::Pacer;
 pub use run::{CaptureCounters, Feed, run};

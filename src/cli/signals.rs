@@ -18,7 +18,7 @@ pub fn raise_on(stop: &Stop) -> io::Result<()> {
     let watch = move || {
         for signal in signals.forever() {
             if stop.is_raised() {
-                std::process::exit(KILLED + signal);
+                mezzo::ffmpeg::leave_at_once(KILLED + signal);
             }
             tracing::info!("asked to stop: what is in flight is finished; a second signal ends at once");
             stop.raise();
