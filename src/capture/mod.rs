@@ -23,6 +23,7 @@ mod stored;
 pub mod testsrc;
 mod turn;
 pub mod unwrap;
+mod watch;
 
 pub use apart::abandoned;
 pub use leading::Leading;

@@ -1,6 +1,7 @@
 //! Inputs that come over the network, through libav's protocols. A protocol is one line in `PROTOCOLS`.
 
-use super::libav::{self, Nature, Watch, options, start_libav};
+use super::libav::{self, Nature, options, start_libav};
+use super::watch::Watch;
 use super::{CaptureError, Delivery, Input, Opened, Read, apart};
 use crate::job::{Pace, Select};
 use crate::stop::Stop;

@@ -1,7 +1,8 @@
 //! Files, named FIFOs and standard input.
 
-use super::libav::{self, Nature, Watch, options, start_libav, words};
+use super::libav::{self, Nature, options, start_libav, words};
 use super::pipe::Pipe;
+use super::watch::Watch;
 use super::{CaptureError, Opened};
 use crate::job::{Pace, Select};
 use crate::stop::Stop;

@@ -9,7 +9,7 @@ mod pipeline;
 mod raw;
 mod streams;
 
-use super::libav::OPEN_LIMIT;
+use super::watch::OPEN_LIMIT;
 use super::{CaptureError, Opened, apart};
 use crate::job::{Pace, Select};
 use crate::stop::Stop;
