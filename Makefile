@@ -7,6 +7,7 @@ PORT ?= 8080
 CARGO ?= cargo
 RUST_NEEDED := 1.95.0
 PACKAGES := libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev libavdevice-dev libswscale-dev libswresample-dev \
+            libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
             libzimg-dev libclang-dev clang gcc libc6-dev make nasm pkg-config ffmpeg
 
 .DEFAULT_GOAL := help
@@ -34,8 +35,8 @@ check: deps
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check; \
 	else echo "check: cargo-deny is not installed, so licences and advisories were not checked (cargo install cargo-deny --locked)"; fi
 
-# What only the tests want: other processors.
-test: PACKAGES += qemu-user
+# What only the tests want: other processors, and GStreamer's coders and parsers.
+test: PACKAGES += qemu-user gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
 test: deps
 	@command -v chromium >/dev/null || echo "test: there is no chromium, so the page is not played in a browser"
 	@test -d ../shared/media || echo "test: there are no clips in ../shared/media, so what needs real feeds is skipped"

@@ -92,10 +92,18 @@ pub fn main(cli: &Cli) -> ExitCode {
         Command::Feed(args) => feed::feed(args),
         Command::Check(args) => return check::check(args).unwrap_or_else(|failure| failed(cli, &failure)),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failed(cli, &failure),
+    let code = match done {
+        Ok(()) => 0,
+        Err(failure) => {
+            log::failure(&cli.log, &failure);
+            failure.code
+        }
+    };
+    // What libraries do at exit (libsrt's destructors) does not bear a thread that is still inside them.
+    if mezzo::capture::abandoned() > 0 {
+        mezzo::ffmpeg::leave_at_once(i32::from(code));
     }
+    ExitCode::from(code)
 }
 
 fn failed(cli: &Cli, failure: &Failure) -> ExitCode {

@@ -12,12 +12,16 @@ use std::time::Duration;
 
 mod frames;
 mod host;
+#[cfg(feature = "gstreamer")]
+mod parameters;
 mod sound;
 
 #[cfg(test)]
 pub(crate) use frames::testing;
 pub use frames::{Colour, FramePool, Layout, colour, copy_plane, extradata, format_name, layout, plane, planes_mut, set_extradata, share_samples, tag_bt709};
-pub use host::{Access, access, give_way, pin_cpu, return_memory};
+pub use host::{Access, access, give_way, leave_at_once, pin_cpu, return_memory};
+#[cfg(feature = "gstreamer")]
+pub use parameters::{Fields, VideoParameters, audio_parameters, video_parameters};
 pub use sound::{Resampler, is_discarded, joinable_audio_parameters};
 
 /// What the codec parameters say of a stream.
@@ -69,15 +73,24 @@ pub fn keep_only(input: &mut Input, keep: &[usize]) {
     }
 }
 
-/// The stream indices of each program (MPEG-TS); empty for containers without programs.
-pub fn programs(input: &Input) -> Vec<Vec<usize>> {
+/// A programme of a transport stream.
+pub struct Program {
+    /// Its number.
+    pub id: i32,
+    /// Indices of its streams, in the order of its map.
+    pub streams: Vec<usize>,
+}
+
+/// The programmes as they are now (MPEG-TS, HLS); none for containers without programmes.
+pub fn programs(input: &Input) -> Vec<Program> {
     // SAFETY: libav keeps `programs` an array of `nb_programs` valid pointers, and `stream_index` one of `nb_stream_indexes`, while the context is open.
     unsafe {
         let context = &*input.as_ptr();
         let mut all = Vec::new();
         for n in 0..context.nb_programs as usize {
             let program = &**context.programs.add(n);
-            all.push((0..program.nb_stream_indexes as usize).map(|i| *program.stream_index.add(i) as usize).collect());
+            let streams = (0..program.nb_stream_indexes as usize).map(|i| *program.stream_index.add(i) as usize).collect();
+            all.push(Program { id: program.id, streams });
         }
         all
     }

@@ -7,7 +7,8 @@
 //!    └─────► audio ─────────────► rung ───┘
 //! ```
 
-use crate::capture::{self, CaptureCounters, CaptureError, Input, Source};
+use crate::capture::stamped::{self, Stamps};
+use crate::capture::{self, CaptureCounters, CaptureError, Input, Origin, Source};
 use crate::clock::{Clock, Tick};
 use crate::decode::audio::{Audio, Cut, Rung};
 use crate::decode::framesync::{FrameSync, Settings};
@@ -19,7 +20,7 @@ use crate::encode::aac::{self, Aac};
 use crate::encode::queue::{RungQueue, lanes};
 use crate::encode::{Order, TrackId, audio_runner, runner};
 use crate::ffmpeg::give_way;
-use crate::job::{Job, Pace};
+use crate::job::{ClockKind, Job, Pace};
 use crate::mux::{self, MuxError, TrackKind, TrackSpec};
 use crate::plan::{self, Plan, Rendition};
 use crate::resolution::Resolution;
@@ -31,7 +32,7 @@ use crate::status::{State, Status};
 use crate::stop::Stop;
 use crate::supervise::{StageError, StageFailure, Threads};
 use crate::time::{GopId, Seconds};
-use crate::timeline;
+use crate::timeline::{self, TimelineError};
 use crossbeam::channel::bounded;
 use ffmpeg_next::codec;
 use std::convert::Infallible;
@@ -127,6 +128,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         }
         opened => opened.map_err(wrong)?,
     };
+    let input = require_stamps(job, &source, input)?;
     let resolution = kept.unwrap_or_else(|| Resolution::new(job, source.facts.clone(), language(&source), None, String::new()));
     let plan = plan::resolve(job, &resolution.source, resolution.language.as_deref()).map_err(wrong)?;
     let resolution = Resolution { class: plan.class.clone(), ..resolution };
@@ -264,6 +266,18 @@ pub fn open(job: &Job, stop: &Stop) -> Result<(Source, Box<dyn Input>), CaptureE
     capture::open(job.inputs.first().map_or("", String::as_str), job.pace, &job.select, stop)
 }
 
+/// Where the job insists on UTC stamps, refuses a feed whose first picture has none, before anything is written.
+fn require_stamps(job: &Job, source: &Source, input: Box<dyn Input>) -> Result<Box<dyn Input>, RunError> {
+    if job.timeline.clock != ClockKind::Sei || source.origin == Origin::Utc {
+        return Ok(input);
+    }
+    let (stamps, input) = stamped::look(input).map_err(wrong)?;
+    let Stamps::Absent(pts) = stamps else { return Ok(input) };
+    let (num, den) = source.video.time_base;
+    let pts = pts.and_then(|ticks| Seconds::from_ticks(ticks, num, den)).unwrap_or(Seconds::ZERO);
+    Err(wrong(TimelineError::NoStamp { pts }))
+}
+
 fn language(source: &Source) -> Option<String> {
     source.audio.as_ref().and_then(|audio| audio.language.clone())
 }
@@ -320,7 +334,7 @@ fn make_sync(job: &Job, source: &Source, plan: &Plan, resolution: Resolution) ->
         if let Some(taken) = choice.taken {
             Resolution { anchor: Some(taken.into()), ..resolution }.store(&job)?;
         }
-        let wrap = if let capture::Origin::Live { wrap } = origin { wrap } else { None };
+        let wrap = if let Origin::Live { wrap } = origin { wrap } else { None };
         let clock = Clock::new(grid, choice.reference, wrap, job.timeline.phase, job.timeline.max_gap, choice.whole);
         let duration = job.duration.map(|span| grid.slots_in(span));
         let run_up = if choice.whole { Seconds::ZERO } else { run_up };

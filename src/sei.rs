@@ -35,6 +35,12 @@ pub fn is_st0604(payload: &[u8]) -> bool {
     [AVC_MICROS, HEVC_MICROS, NANOS].iter().any(|identifier| payload.starts_with(identifier))
 }
 
+/// Whether coded data holds a stamp, wherever it may be: no identifier holds bytes that emulation prevention alters.
+pub fn holds_st0604(data: &[u8]) -> bool {
+    let identifiers = [AVC_MICROS, HEVC_MICROS, NANOS];
+    data.windows(16).any(|window| identifiers.iter().any(|identifier| window == identifier))
+}
+
 /// A user_data_unregistered payload that says `micros` microseconds since 1970-01-01T00:00:00Z, for AVC.
 /// Two bytes of the count may still be zero: emulation prevention is the NAL writer's part, and never needed within this payload.
 pub fn st0604_payload(micros: u64) -> [u8; 28] {

@@ -42,7 +42,7 @@ pub fn choose(timeline: &Timeline, origin: Origin, first: &Tick, kept: Option<An
     let live = match origin {
         Origin::Utc => return Ok(Choice { whole: true, ..by(Reference::Utc) }),
         Origin::File => false,
-        Origin::Live { .. } => true,
+        Origin::Live { .. } | Origin::Session => true,
     };
     let about = live.then_some(first.arrival);
     let anchored = |anchor: Anchor| by(Reference::Anchor { anchor, about });
@@ -53,6 +53,8 @@ pub fn choose(timeline: &Timeline, origin: Origin, first: &Tick, kept: Option<An
         (_, Some(anchor)) => Ok(anchored(anchor)),
         (ClockKind::Auto | ClockKind::Pts, None) if !live => Ok(Choice { whole: true, ..by(Reference::First) }),
         (ClockKind::Auto, None) if first.stamp.is_some() => Ok(by(Reference::Stamps)),
+        // Its own clock is as good as the connection: the next one knows nothing of it.
+        (ClockKind::Auto, None) if origin == Origin::Session => Ok(by(Reference::Arrival)),
         (ClockKind::Auto | ClockKind::Pts, None) => match kept.filter(|kept| fits(*kept, origin, first)) {
             Some(kept) => Ok(anchored(kept)),
             None => {
@@ -65,7 +67,11 @@ pub fn choose(timeline: &Timeline, origin: Origin, first: &Tick, kept: Option<An
 
 /// Whether a kept anchor still puts the feed where the host's clock is.
 fn fits(kept: Anchor, origin: Origin, first: &Tick) -> bool {
-    let Origin::Live { wrap } = origin else { return false };
+    let wrap = match origin {
+        Origin::Live { wrap } => wrap,
+        Origin::Session => None,
+        Origin::File | Origin::Utc => return false,
+    };
     let off = first.pts - kept.source + kept.utc - first.arrival;
     let off = wrap.map_or(off, |wrap| off - wrap.times(i128::from(off.ratio_nearest(wrap))));
     let fits = off.abs() <= STALE;
@@ -118,6 +124,14 @@ mod tests {
         assert_eq!(taken, anchor(7, 1_763_000_000));
         let again = choose(None, None, Some(anchor(3, 1_762_999_999)));
         assert_eq!((again.taken, again.reference), (None, Reference::Anchor { anchor: anchor(3, 1_762_999_999), about: Some(Seconds::whole(1_763_000_000)) }));
+    }
+
+    #[test]
+    fn a_session_goes_by_the_hosts_clock_unless_its_pictures_know_better() {
+        let choose = |clock, stamp| choose(&timeline(clock, None), Origin::Session, &tick(7, stamp), None).expect("a clock");
+        assert_eq!(choose(ClockKind::Auto, None), Choice { reference: Reference::Arrival, whole: false, taken: None });
+        assert_eq!(choose(ClockKind::Auto, Some(5)).reference, Reference::Stamps);
+        assert_eq!(choose(ClockKind::Pts, None).taken, Some(anchor(7, 1_763_000_000)));
     }
 
     #[test]

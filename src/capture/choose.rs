@@ -35,7 +35,7 @@ pub fn choose(input: &Input, select: &Select) -> Result<(usize, Option<usize>), 
     }
     let audio = match select.audio {
         Some(index) => Some(picked(&all, index, Type::Audio)?),
-        None => best_audio(&all, video, &programs(input)),
+        None => best_audio(&all, video, &programs(input).into_iter().map(|p| p.streams).collect::<Vec<_>>()),
     };
     if audio.is_none() && all.iter().any(|c| c.kind == Type::Audio) {
         tracing::warn!("there is sound, but none of the picture's programme that can be decoded; streams: {}", listing(&all));

@@ -1,28 +1,23 @@
-//! Inputs that libav reads: files, pipes, and its network protocols.
+//! An input that libav demuxes: what all of them have in common.
 
 use super::choose::choose;
 use super::facts::{field_rate, grid_rate, sane_sar};
-use super::pipe::Pipe;
+use super::follow::{Follow, Newcomer};
 use super::stamps::{Scale, Stamper};
+use super::watch::Watch;
 use super::{CaptureError, Delivery, Input, Kind, Lost, Opened, Origin, Read, Source, StreamInfo, Turn, Unit};
 use crate::ffmpeg::{codec_facts, keep_only, open_decoder, wrap_bits};
-use crate::job::{Pace, Select};
+use crate::job::Select;
 use crate::plan::SourceFacts;
 use crate::stop::Stop;
 use crate::time::{MAX_SECONDS, Seconds};
 use ffmpeg_next as ffmpeg;
-use ffmpeg_next::format::context::{self, StreamIo};
+use ffmpeg_next::format::context;
+use ffmpeg_next::media::Type;
 use ffmpeg_next::{Dictionary, Error, Packet};
 use std::collections::VecDeque;
-use std::fs::File;
-use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long opening may take: a feed that does not flow is an error, not a wait without end.
-const OPEN_LIMIT: Duration = Duration::from_secs(20);
 /// Bytes that may be read to find out what the streams are.
 const PROBE_BYTES: &str = "10000000";
 /// Microseconds of media that may be read for that.
@@ -31,12 +26,14 @@ const PROBE_MICROS: &str = "5000000";
 const PEEK_PACKETS: usize = 600;
 const PEEK_BYTES: usize = 64 << 20;
 const PEEK_PICTURES: usize = 4;
+/// A read that took longer had to wait for its packet.
+const WAITED: Duration = Duration::from_millis(8);
 /// Failing reads in a row before an input counts as broken.
 const PATIENCE: u32 = 256;
 
-/// What becomes of an input whose reads fail.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Nature {
+/// What an input is, and so what becomes of it when reads fail or end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Nature {
     /// Ends with what could be read.
     File,
     /// Likewise.
@@ -45,7 +42,9 @@ enum Nature {
     Datagrams,
     /// A connection: when it is lost, it is lost.
     Connection,
-    /// A connection to something that may be stored.
+    /// A connection whose stamps begin anew each time (RTMP). It can be closed in good order, which ends the feed.
+    Session,
+    /// One answer over HTTP, perhaps of something stored. When it is complete, the feed is at its end.
     Http,
 }
 
@@ -53,112 +52,24 @@ enum Nature {
 struct LibavInput {
     url: String,
     context: context::Input,
-    video: usize,
-    audio: Option<usize>,
+    follow: Follow,
+    /// The video moved: packets until the next key packet refer to what never came.
+    until_key: bool,
     /// Read while the pictures were looked at, and not handed out yet.
     peeked: VecDeque<Packet>,
+    /// When those came that were read ahead, where that is known.
+    came: Option<Came>,
     stamper: Stamper,
     nature: Nature,
     stop: Stop,
     failures: u32,
     ended: bool,
-}
-
-/// Opens a file or a named FIFO.
-pub fn open_path(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened {
-    let fail = |why: String| CaptureError::Open { url: url.to_owned(), why };
-    let text = url.strip_prefix("file:").unwrap_or(url);
-    if text.is_empty() || text.contains('\0') {
-        return Err(fail("this is not a path; a media file, `-`, udp://, or another URL is accepted".to_owned()));
-    }
-    let path = Path::new(text);
-    let kind = std::fs::metadata(path).map_err(|e| fail(format!("{}; a media file is needed", words(&e))))?.file_type();
-    if kind.is_fifo() {
-        let pipe = Pipe::fifo(path, stop).map_err(|e| fail(words(&e)))?;
-        return open_pipe(url, pipe, select, stop);
-    }
-    if !kind.is_file() {
-        return Err(fail(format!("this is a {}; a media file is needed", if kind.is_dir() { "directory" } else { "device or socket" })));
-    }
-    let file = File::open(path).map_err(|e| fail(words(&e)))?;
-    drop(file);
-    start_libav();
-    let watch = Watch::new(stop);
-    let context = ffmpeg::format::input_with_interrupt_and_dictionary(&format!("file:{text}"), watch.closure(), options(&[])).map_err(|e| {
-        fail(
-            watch.explain(e, "this is not a media file that libav knows, or it is broken beyond use; a file of MPEG-TS, MP4, Matroska or the like is accepted"),
-        )
-    })?;
-    describe(url, context, select, &watch, Nature::File)
-}
-
-/// Opens standard input.
-pub fn open_stdin(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened {
-    let pipe = Pipe::stdin(stop).map_err(|e| CaptureError::Open { url: url.to_owned(), why: words(&e) })?;
-    open_pipe(url, pipe, select, stop)
-}
-
-fn open_pipe(url: &str, pipe: Pipe, select: &Select, stop: &Stop) -> Opened {
-    let fail = |why: String| CaptureError::Open { url: url.to_owned(), why };
-    start_libav();
-    let watch = Watch::new(stop);
-    let io = StreamIo::from_read(pipe).map_err(|e| fail(e.to_string()))?;
-    let context = ffmpeg::format::input_from_stream_with_interrupt(io, None, Some(options(&[])), watch.closure())
-        .map_err(|e| fail(watch.explain(e, "what the pipe carries is not media that libav can read without seeking (MPEG-TS is best)")))?;
-    describe(url, context, select, &watch, Nature::Pipe)
-}
-
-/// Opens `udp://` (MPEG-TS) and libav's other protocols.
-pub fn open_network(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened {
-    let fail = |why: String| CaptureError::Open { url: url.to_owned(), why };
-    if url.contains('\0') {
-        return Err(fail("this is not a URL".to_owned()));
-    }
-    let datagrams = url.starts_with("udp://");
-    if datagrams && !names_a_port(url) {
-        return Err(fail(format!("there is no port in it; {UDP_ACCEPTED}")));
-    }
-    // fifo_size counts packets of 188 bytes: 20 MB, 8 s of 20 Mb/s.
-    let specific: &[(&str, &str)] =
-        if datagrams { &[("fifo_size", "106496"), ("overrun_nonfatal", "1"), ("buffer_size", "4194304")] } else { &[("rw_timeout", "15000000")] };
-    start_libav();
-    let watch = Watch::new(stop);
-    let context = ffmpeg::format::input_with_interrupt_and_dictionary(url, watch.closure(), options(specific)).map_err(|e| {
-        if datagrams && matches!(e, Error::Other { .. }) {
-            return fail(format!("{e}: it cannot be listened on; {UDP_ACCEPTED}, an address of this machine or of a multicast group, and a port that is free"));
-        }
-        if matches!(e, Error::ProtocolNotFound) {
-            return fail(
-                "there is no such protocol; udp://, rtp://, srt://, rtmp://, http:// and https:// are accepted, as far as this machine's libav has them"
-                    .to_owned(),
-            );
-        }
-        let what = if datagrams { "no MPEG-TS in what arrives; udp:// accepts MPEG-TS only" } else { "what arrives is not media that libav knows" };
-        fail(watch.explain(e, what))
-    })?;
-    let format = context.format().name().to_owned();
-    if datagrams && format != "mpegts" {
-        return Err(fail(format!("what arrives is {format}; udp:// accepts MPEG-TS only")));
-    }
-    let nature = match url {
-        _ if datagrams => Nature::Datagrams,
-        _ if url.starts_with("http") => Nature::Http,
-        _ => Nature::Connection,
-    };
-    describe(url, context, select, &watch, nature)
-}
-
-/// What a URL of datagrams looks like.
-const UDP_ACCEPTED: &str = "udp://ADDRESS:PORT is accepted, with a port from 1 to 65535 (udp://239.1.1.1:5000)";
-
-/// Whether `udp://[@][ADDRESS]:PORT[/…][?…]` has its port: libav waits for ever on a random one where there is none.
-fn names_a_port(url: &str) -> bool {
-    let place = url.trim_start_matches("udp://").split(['?', '/']).next().unwrap_or_default();
-    place.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port != 0))
+    /// The change of the sound has been told.
+    told: bool,
 }
 
 /// Before the first use: `ffmpeg-next` has no words for errors without it, and libav's network code wants its own.
-fn start_libav() {
+pub fn start_libav() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         // Fails never: it fills a table.
@@ -167,39 +78,8 @@ fn start_libav() {
     });
 }
 
-/// Interrupts libav when the flag is raised, or when opening takes too long.
-struct Watch {
-    stop: Stop,
-    began: Instant,
-    open: Arc<AtomicBool>,
-}
-
-impl Watch {
-    fn new(stop: &Stop) -> Watch {
-        Watch { stop: stop.clone(), began: Instant::now(), open: Arc::default() }
-    }
-
-    fn closure(&self) -> impl FnMut() -> bool + Send + 'static {
-        let (stop, began, open) = (self.stop.clone(), self.began, self.open.clone());
-        move || stop.is_raised() || (!open.load(Ordering::Relaxed) && began.elapsed() > OPEN_LIMIT)
-    }
-
-    fn opened(&self) {
-        self.open.store(true, Ordering::Relaxed);
-    }
-
-    fn explain(&self, error: Error, invalid: &str) -> String {
-        match error {
-            Error::Exit if self.stop.is_raised() => "stopped while it was being opened".to_owned(),
-            Error::Exit => format!("nothing that can be decoded came within {} s", OPEN_LIMIT.as_secs()),
-            Error::InvalidData | Error::Eof => invalid.to_owned(),
-            Error::Other { errno: ffmpeg::error::EINVAL } => format!("{invalid}; raw samples without a header are not accepted, for nothing says their size"),
-            other => other.to_string(),
-        }
-    }
-}
-
-fn options(specific: &[(&str, &str)]) -> Dictionary<'static> {
+/// The demuxer's options, and `specific` ones, which go before.
+pub fn options(specific: &[(&str, &str)]) -> Dictionary<'static> {
     let mut all = Dictionary::new();
     // correct_ts_overflow: stamps are unwrapped here, the same for both streams. fflags +discardcorrupt is not set: what is damaged is the decoder's to judge.
     for (key, value) in [("probesize", PROBE_BYTES), ("analyzeduration", PROBE_MICROS), ("correct_ts_overflow", "0")].iter().chain(specific) {
@@ -208,7 +88,8 @@ fn options(specific: &[(&str, &str)]) -> Dictionary<'static> {
     all
 }
 
-fn words(error: &std::io::Error) -> String {
+/// An error of the system in words.
+pub fn words(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
         std::io::ErrorKind::PermissionDenied => "it may not be read (permission denied)".to_owned(),
@@ -217,9 +98,13 @@ fn words(error: &std::io::Error) -> String {
 }
 
 /// Chooses the streams of an opened context and states the facts.
-fn describe(url: &str, mut context: context::Input, select: &Select, watch: &Watch, nature: Nature) -> Opened {
+///
+/// # Errors
+/// Where there is no video that can be decoded, or a stream that was asked for is not there.
+pub fn describe(url: &str, mut context: context::Input, select: &Select, watch: &Watch, nature: Nature) -> Opened {
     let (video, audio) = choose(&context, select).map_err(|why| CaptureError::Open { url: url.to_owned(), why })?;
-    keep_only(&mut context, &[video].into_iter().chain(audio).collect::<Vec<_>>());
+    let kept = kept(&context, video, audio);
+    keep_only(&mut context, &kept);
     let missing = || CaptureError::Open { url: url.to_owned(), why: "a chosen stream is gone".to_owned() };
     let stream = context.stream(video).ok_or_else(missing)?;
     let (average, base) = (stream.avg_frame_rate(), stream.rate());
@@ -249,12 +134,26 @@ fn describe(url: &str, mut context: context::Input, select: &Select, watch: &Wat
     let scale = |info: &StreamInfo| Scale { time_base: info.time_base, bits: wrap_bits(&context, info.index).unwrap_or(64) };
     let video_scale = scale(&info);
     let stamper = Stamper::new(video_scale, audio_info.as_ref().map(scale), picture_rate);
-    let origin = if nature == Nature::File { Origin::File } else { Origin::Live { wrap: wrap(video_scale) } };
+    let origin = match nature {
+        Nature::File => Origin::File,
+        Nature::Session => Origin::Session,
+        _ => Origin::Live { wrap: wrap(video_scale) },
+    };
     let duration =
         (nature == Nature::File).then(|| Seconds::from_ticks(context.duration(), 1, ffmpeg::ffi::AV_TIME_BASE)).flatten().filter(|d| *d > Seconds::ZERO);
     let source = Source { facts, video: info, audio: audio_info, origin, duration };
-    let input = LibavInput { url: url.to_owned(), context, video, audio, peeked, stamper, nature, stop: watch.stop.clone(), failures: 0, ended: false };
+    let follow = Follow::new(&context, video, audio);
+    let (url, stop) = (url.to_owned(), watch.stop.clone());
+    let input = LibavInput { url, context, follow, until_key: false, peeked, came: None, stamper, nature, stop, failures: 0, ended: false, told: false };
     Ok((source, Box::new(input)))
+}
+
+/// The streams that are demuxed: the chosen ones. Of a transport stream all video and audio, since its streams may move, and libav already has those that come later in a file.
+fn kept(context: &context::Input, video: usize, audio: Option<usize>) -> Vec<usize> {
+    let transport = context.format().name() == "mpegts";
+    let moving = |medium: Type| transport && (medium == Type::Video || (medium == Type::Audio && audio.is_some()));
+    let kept = |stream: &ffmpeg::Stream<'_>| stream.index() == video || Some(stream.index()) == audio || moving(stream.parameters().medium());
+    context.streams().filter(kept).map(|stream| stream.index()).collect()
 }
 
 fn info(stream: &ffmpeg::Stream<'_>) -> StreamInfo {
@@ -304,8 +203,12 @@ impl LibavInput {
         if self.stop.is_raised() {
             return Ok(Read::Stopped);
         }
-        if error == Error::Eof && self.nature != Nature::Datagrams {
-            return Ok(Read::End);
+        let broken = |why: String| CaptureError::Broken { url: self.url.clone(), why };
+        match (error, self.nature) {
+            (Error::Eof, Nature::Datagrams) => {}
+            (Error::Eof, Nature::Connection) => return Err(broken(LOST.to_owned())),
+            (Error::Eof, _) => return Ok(Read::End),
+            _ => {}
         }
         self.failures += 1;
         let again = error == Error::InvalidData || self.nature == Nature::Datagrams;
@@ -322,9 +225,95 @@ impl LibavInput {
             self.ended = true;
             return Ok(Read::Lost(Lost::Read));
         }
-        Err(CaptureError::Broken { url: self.url.clone(), why: error.to_string() })
+        Err(CaptureError::Broken { url: self.url.clone(), why: format!("{LOST} ({error})") })
+    }
+
+    /// Reads what came while the input was being opened, until a read has to wait: only then is it known when a packet came.
+    fn catch_up(&mut self) -> Came {
+        let (mut bytes, mut newest) = (0, None);
+        while self.peeked.len() < PEEK_PACKETS && bytes < PEEK_BYTES {
+            let (mut packet, began) = (Packet::empty(), Instant::now());
+            // An error is met again by the next read.
+            if packet.read(&mut self.context).is_err() {
+                break;
+            }
+            bytes += packet.size();
+            newest = self.context.stream(packet.stream()).and_then(|stream| time_of(&packet, &stream)).or(newest);
+            self.peeked.push_back(packet);
+            if began.elapsed() > WAITED {
+                break;
+            }
+        }
+        Came { now: Seconds::host_now(), newest }
+    }
+
+    /// What a packet is of.
+    fn whose(&mut self, packet: &Packet) -> Result<Whose, CaptureError> {
+        let index = packet.stream();
+        let Some(kind) = self.follow.kind(&self.context, index) else { return self.newcomer(index) };
+        if kind == Kind::Video && self.until_key {
+            if !packet.is_key() {
+                return Ok(Whose::Lost(Lost::Stray));
+            }
+            self.until_key = false;
+        }
+        Ok(Whose::Ours(kind))
+    }
+
+    /// What a packet is of whose stream was none of ours.
+    fn newcomer(&mut self, index: usize) -> Result<Whose, CaptureError> {
+        Ok(match self.follow.judge(&self.context, index) {
+            Newcomer::Other => Whose::Nobodys,
+            Newcomer::Waiting => Whose::Lost(Lost::Stray),
+            Newcomer::Heir(kind) => {
+                self.until_key |= kind == Kind::Video;
+                Whose::Heir
+            }
+            Newcomer::Stranger(Kind::Audio, was, is) => {
+                if !std::mem::replace(&mut self.told, true) {
+                    tracing::warn!("input {}: its sound changed from {was} to {is}, and is silent from here on; a run that is started again follows", self.url);
+                }
+                Whose::Lost(Lost::Stray)
+            }
+            Newcomer::Stranger(Kind::Video, was, is) => {
+                let why = format!("its video changed from {was} to {is} in mid-feed, which is not followed; a run that is started again carries on");
+                return Err(CaptureError::Broken { url: self.url.clone(), why });
+            }
+        })
     }
 }
+
+/// A packet that had to be waited for, by which earlier ones are dated.
+struct Came {
+    now: Seconds,
+    newest: Option<Seconds>,
+}
+
+impl Came {
+    /// When a packet of this time came, if it came at its own rate.
+    fn when(&self, stamp: Option<Seconds>) -> Option<Seconds> {
+        let before = self.newest? - stamp?;
+        (before >= Seconds::ZERO && before < Seconds::MINUTE).then(|| self.now - before)
+    }
+}
+
+/// The time that a container gives a packet.
+fn time_of(packet: &Packet, stream: &ffmpeg::Stream<'_>) -> Option<Seconds> {
+    let base = stream.time_base();
+    Seconds::from_ticks(packet.dts().or(packet.pts())?, base.numerator(), base.denominator())
+}
+
+/// Whose a packet is.
+enum Whose {
+    Ours(Kind),
+    Nobodys,
+    /// Ours from here on.
+    Heir,
+    Lost(Lost),
+}
+
+/// What the loss of a connection comes to.
+const LOST: &str = "the other side closed the connection, or it was lost; a run that is started again carries on";
 
 impl Input for LibavInput {
     fn read(&mut self) -> Result<Read, CaptureError> {
@@ -335,6 +324,10 @@ impl Input for LibavInput {
             if self.ended {
                 return Ok(Read::End);
             }
+            if self.nature == Nature::Session && self.came.is_none() {
+                self.came = Some(self.catch_up());
+            }
+            let ahead = self.peeked.len();
             let mut packet = match self.peeked.pop_front() {
                 Some(packet) => packet,
                 None => {
@@ -346,15 +339,21 @@ impl Input for LibavInput {
                 }
             };
             self.failures = 0;
-            let kind = match packet.stream() {
-                index if index == self.video => Kind::Video,
-                index if Some(index) == self.audio => Kind::Audio,
-                _ => continue,
+            let kind = match self.whose(&packet)? {
+                Whose::Ours(kind) => kind,
+                Whose::Nobodys => continue,
+                Whose::Heir => {
+                    self.peeked.push_front(packet);
+                    return Ok(Read::Lost(Lost::Moved));
+                }
+                Whose::Lost(lost) => return Ok(Read::Lost(lost)),
             };
+            let stamp = self.context.stream(packet.stream()).and_then(|stream| time_of(&packet, &stream));
             if !self.stamper.stamp(kind, &mut packet) {
                 return Ok(Read::Lost(Lost::Stamp));
             }
-            return Ok(Read::Unit(Unit { kind, packet, arrival: Seconds::host_now() }));
+            let arrival = self.came.as_ref().filter(|_| ahead > 0).and_then(|came| came.when(stamp)).unwrap_or_else(Seconds::host_now);
+            return Ok(Read::Unit(Unit { kind, packet, arrival }));
         }
     }
 
@@ -362,32 +361,7 @@ impl Input for LibavInput {
         match self.nature {
             Nature::File => Delivery::Stored,
             Nature::Pipe | Nature::Http => Delivery::Piped,
-            Nature::Datagrams | Nature::Connection => Delivery::Live,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn datagrams_need_a_port() {
-        for url in ["udp://239.1.1.1:5000", "udp://@239.1.1.1:5000?localaddr=10.0.0.1", "udp://:5000", "udp://[ff02::1]:5000/", "udp://host:1"] {
-            assert!(names_a_port(url), "{url}");
-        }
-        for url in [
-            "udp://",
-            "udp://127.0.0.1",
-            "udp://127.0.0.1:",
-            "udp://:0",
-            "udp://h:65536",
-            "udp://[ff02::1]",
-            "udp://h:+5",
-            "udp://h?port=5000",
-            "udp://h/x:5000",
-        ] {
-            assert!(!names_a_port(url), "{url}");
+            Nature::Datagrams | Nature::Connection | Nature::Session => Delivery::Live,
         }
     }
 }

@@ -2,18 +2,30 @@
 //!
 //! Only this stage watches for a stop; everything behind it drains.
 
+mod apart;
 mod choose;
 pub mod facts;
+mod follow;
+#[cfg(feature = "gstreamer")]
+mod gst;
+#[cfg(not(feature = "gstreamer"))]
+#[path = "gst_absent.rs"]
+mod gst;
 mod leading;
 mod libav;
+mod network;
 pub mod pace;
 mod pipe;
 pub mod run;
+pub mod stamped;
 pub mod stamps;
+mod stored;
 pub mod testsrc;
 mod turn;
 pub mod unwrap;
+mod watch;
 
+pub use apart::abandoned;
 pub use leading::Leading;
 pub use pace::Pacer;
 pub use run::{CaptureCounters, Feed, run};
@@ -39,12 +51,13 @@ pub type Opened = Result<(Source, Box<dyn Input>), CaptureError>;
 /// Every kind of input; the first that takes the URL opens it.
 const INPUTS: &[Opener] = &[
     Opener { takes: |url| url.starts_with(testsrc::SCHEME), open: testsrc::open },
-    Opener { takes: |url| url == "-", open: libav::open_stdin },
-    Opener { takes: |url| url.contains("://") && !url.starts_with("file:"), open: libav::open_network },
-    Opener { takes: |_| true, open: libav::open_path },
+    Opener { takes: |url| url.starts_with(gst::SCHEME), open: gst::open },
+    Opener { takes: |url| url == "-", open: stored::open_stdin },
+    Opener { takes: |url| url.contains("://") && !url.starts_with("file:"), open: network::open },
+    Opener { takes: |_| true, open: stored::open_path },
 ];
 
-/// Opens `url` (a path, `-` for stdin, `udp://…` and libav's other protocols), chooses its streams and describes them.
+/// Opens `url` (a path, `-` for stdin, `udp://…` and the other protocols of `network.rs`, `gst:…`, `testsrc:…`), chooses its streams and describes them.
 ///
 /// # Errors
 /// [`CaptureError::Open`] where it is not there, is not media, has no picture that can be decoded, or lacks a stream that was asked for; also where `stop` is raised meanwhile.
@@ -97,6 +110,8 @@ pub enum Origin {
         /// The span after which stamps repeat.
         wrap: Option<Seconds>,
     },
+    /// A live feed whose stamps begin anew with every connection and say nothing beyond it (RTMP, a live GStreamer pipeline).
+    Session,
     /// Stamps are UTC already (`testsrc:`).
     Utc,
 }
@@ -134,6 +149,12 @@ pub enum Lost {
     Read,
     /// A packet whose stamps are beyond every sane range.
     Stamp,
+    /// A chosen stream went on in another one, which is followed from here on.
+    Moved,
+    /// A packet of a stream that came in a chosen one's place, and cannot be used, or not yet.
+    Stray,
+    /// What came faster than it was taken, and did not fit the queue.
+    Overrun,
 }
 
 /// How an input delivers.

@@ -26,12 +26,30 @@ pub struct CaptureCounters {
     pub failed_reads: AtomicU64,
     /// Packets dropped because their stamps were beyond every sane range.
     pub bad_stamps: AtomicU64,
+    /// Times that a chosen stream moved to another PID and was followed.
+    pub moves: AtomicU64,
+    /// Packets of streams that came in a chosen one's place and could not be used.
+    pub strays: AtomicU64,
+    /// What did not fit an input's own queue.
+    pub overruns: AtomicU64,
     /// GOPs left out, whole or from some packet on, because the decoder was outrun (`live` only).
     pub shed_gops: AtomicU64,
     /// The video packets of those.
     pub shed_packets: AtomicU64,
     /// Audio packets left out because nobody took them (`live`; in `fast` only where audio lies thousands of packets ahead of video).
     pub shed_audio: AtomicU64,
+}
+
+impl CaptureCounters {
+    fn of(&self, lost: Lost) -> &AtomicU64 {
+        match lost {
+            Lost::Read => &self.failed_reads,
+            Lost::Stamp => &self.bad_stamps,
+            Lost::Moved => &self.moves,
+            Lost::Stray => &self.strays,
+            Lost::Overrun => &self.overruns,
+        }
+    }
 }
 
 fn count(counter: &AtomicU64) {
@@ -83,12 +101,8 @@ pub fn run(feed: Feed, video: Sender<Flow<Unit>>, audio: Option<Sender<Flow<Unit
     let end = loop {
         let unit = match input.read()? {
             Read::Unit(unit) => unit,
-            Read::Lost(Lost::Read) => {
-                count(&counters.failed_reads);
-                continue;
-            }
-            Read::Lost(Lost::Stamp) => {
-                count(&counters.bad_stamps);
+            Read::Lost(lost) => {
+                count(counters.of(lost));
                 continue;
             }
             Read::End => break End::Ended,

@@ -20,7 +20,7 @@ pub fn raise_on(stop: &Stop) -> io::Result<()> {
         let mut asked = false;
         for signal in signals.forever() {
             if std::mem::replace(&mut asked, true) {
-                std::process::exit(KILLED + signal);
+                mezzo::ffmpeg::leave_at_once(KILLED + signal);
             }
             tracing::info!("asked to stop: what is in flight is finished; a second signal ends at once");
             stop.raise();

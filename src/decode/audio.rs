@@ -232,7 +232,9 @@ impl Audio {
             None => Selection::default(),
         };
         self.joined |= clean || cue.whole;
-        let corrupt = packets.iter().filter(|packet| packet.is_corrupt()).count() as u64;
+        // Where half of them are flagged, the multiplexer is meant (see `damage.rs`).
+        let corrupt = packets.iter().filter(|packet| packet.is_corrupt()).count();
+        let corrupt = if corrupt * 2 < packets.len() { corrupt as u64 } else { 0 };
         let rendered = self.samples.render(&packets, &span.window, &channels);
         if let Some(ticks) = &span.ticks {
             self.store.free_before(ticks.start, ticks.end, run_up + KEEP);

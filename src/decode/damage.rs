@@ -6,12 +6,22 @@ pub struct Damage {
     late: i64,
     /// First and last damaged packet since the last clean key picture.
     span: Option<(i64, i64)>,
+    /// Which of the last eight packets the demuxer flagged, the last one in the lowest bit.
+    flags: u8,
 }
 
 impl Damage {
     /// Nothing is damaged yet. `threads` decode.
     pub fn new(threads: usize) -> Damage {
-        Damage { late: i64::try_from(threads).unwrap_or(i64::MAX), span: None }
+        Damage { late: i64::try_from(threads).unwrap_or(i64::MAX), span: None, flags: 0 }
+    }
+
+    /// Whether the next packet is damaged, which the demuxer may have flagged. libav flags every packet of some multiplexers, whose PES lengths are a byte off:
+    /// where half of the last eight are flagged it says nothing.
+    pub fn flagged(&mut self, flagged: bool) -> bool {
+        let usual = self.flags.count_ones() >= 4;
+        self.flags = self.flags << 1 | u8::from(flagged);
+        flagged && !usual
     }
 
     /// The decoder told of an error when packet `number` was in: it is in that packet, or in one of the few before it.
@@ -53,6 +63,16 @@ mod tests {
         assert!(damage.reaches(4, true, true));
         assert!(damage.reaches(5, false, false));
         assert!(!damage.reaches(6, true, false));
+    }
+
+    #[test]
+    fn flags_on_everything_say_nothing() {
+        let mut damage = Damage::new(4);
+        let hurt = (0..100).filter(|n| damage.flagged(n % 40 != 39)).count();
+        assert_eq!(hurt, 4, "until it is plain that all of them are");
+        let mut damage = Damage::new(4);
+        let hurt = (0..100).filter(|n| damage.flagged(n % 10 < 2)).count();
+        assert_eq!(hurt, 20);
     }
 
     /// The error may be in any of the packets that the decoder's threads had.

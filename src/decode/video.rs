@@ -108,7 +108,7 @@ struct Sent {
     pts: Option<i64>,
     duration: i64,
     arrival: Seconds,
-    corrupt: bool,
+    damaged: bool,
     key: bool,
     leads: bool,
 }
@@ -218,8 +218,8 @@ impl VideoDecoder {
             Join::Leading(leading) => leading.has(packet),
             Join::Waiting | Join::Joined => false,
         };
-        let (corrupt, key) = (packet.is_corrupt(), packet.is_key());
-        let sent = Sent { number, pts: packet.pts(), duration: packet.duration(), arrival: unit.arrival, corrupt, key, leads };
+        let (damaged, key) = (self.damage.flagged(packet.is_corrupt()), packet.is_key());
+        let sent = Sent { number, pts: packet.pts(), duration: packet.duration(), arrival: unit.arrival, damaged, key, leads };
         if let (None, Some(dts)) = (packet.pts(), packet.dts()) {
             self.unstamped.insert((dts, number));
             if self.unstamped.len() > IN_FLIGHT {
@@ -273,7 +273,7 @@ impl VideoDecoder {
             return;
         };
         let key = self.opens_period(&sent, picture.is_key());
-        let own = sent.corrupt || picture.is_corrupt() || picture.has_decode_errors();
+        let own = sent.damaged || picture.is_corrupt() || picture.has_decode_errors();
         self.counters.damaged += u64::from(own);
         let facts = Facts {
             pts,

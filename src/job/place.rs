@@ -58,7 +58,8 @@ fn is_published(file: &Path, root: &Path) -> bool {
 }
 
 fn check_input(path: &Path) -> Result<(), String> {
-    const ACCEPTED: &str = "accepted: a media file that can be read, - (stdin), udp://ADDRESS:PORT, or testsrc:OPTIONS";
+    const ACCEPTED: &str =
+        "accepted: a media file that can be read, - (stdin), a URL (udp://ADDRESS:PORT, srt://, rtmp://, http://), gst:PIPELINE, or testsrc:OPTIONS";
     let found = std::fs::metadata(path).map_err(|e| format!("{e}; {ACCEPTED}"))?;
     if found.is_dir() {
         return Err(format!("it is a directory; {ACCEPTED}"));

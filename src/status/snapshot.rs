@@ -61,7 +61,8 @@ pub struct SourceSnapshot {
     pub shed_gops: u64,
     /// See [`SourceCounts::pictures`].
     pub pictures: u64,
-    /// Access units of either stream that could not be read, had no sane stamp, are flagged as damaged, or did not decode whole.
+    /// Access units of either stream that could not be read, had no sane stamp, did not fit an input's queue, were of a stream that came in a chosen one's place and
+    /// could not be used, or did not decode whole.
     pub errors: u64,
     /// See [`SourceCounts::repeats`].
     pub repeats: u64,
@@ -139,7 +140,12 @@ impl SourceCounts {
             bytes: capture(&|c| &c.bytes),
             shed_gops: capture(&|c| &c.shed_gops),
             pictures: self.pictures.get(),
-            errors: self.errors.get() + capture(&|c| &c.failed_reads) + capture(&|c| &c.bad_stamps) + sound(&|c| &c.faults),
+            errors: self.errors.get()
+                + capture(&|c| &c.failed_reads)
+                + capture(&|c| &c.bad_stamps)
+                + capture(&|c| &c.strays)
+                + capture(&|c| &c.overruns)
+                + sound(&|c| &c.faults),
             repeats: self.repeats.get(),
             fillers: self.fillers.get(),
             dropped: self.dropped.get(),

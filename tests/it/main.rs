@@ -9,6 +9,7 @@ mod common;
 mod day;
 mod determinism;
 mod determinism_audio;
+mod inputs;
 mod isa;
 mod lipsync;
 mod media;
