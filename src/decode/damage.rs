@@ -13,11 +13,11 @@ pub struct Damage {
 impl Damage {
     /// Nothing is damaged yet. `threads` decode.
     pub fn new(threads: usize) -> Damage {
-        Damage { late: i64::try_from(threads).unwrap_or(i64::MAX), span: None, flags: 0 }
+        Damage { late: i64::try_from(threads).unwrap_or(i64::MAX), span: None, flags: u8::MAX }
     }
 
     /// Whether the next packet is damaged, which the demuxer may have flagged. libav flags every packet of some multiplexers, whose PES lengths are a byte off:
-    /// where half of the last eight are flagged it says nothing.
+    /// where half of the last eight are flagged, and at the start, a flag says nothing.
     pub fn flagged(&mut self, flagged: bool) -> bool {
         let usual = self.flags.count_ones() >= 4;
         self.flags = self.flags << 1 | u8::from(flagged);
@@ -69,9 +69,9 @@ mod tests {
     fn flags_on_everything_say_nothing() {
         let mut damage = Damage::new(4);
         let hurt = (0..100).filter(|n| damage.flagged(n % 40 != 39)).count();
-        assert_eq!(hurt, 4, "until it is plain that all of them are");
+        assert_eq!(hurt, 0);
         let mut damage = Damage::new(4);
-        let hurt = (0..100).filter(|n| damage.flagged(n % 10 < 2)).count();
+        let hurt = (0..100).filter(|n| damage.flagged(n % 10 > 7)).count();
         assert_eq!(hurt, 20);
     }
 

@@ -64,7 +64,7 @@ pub struct VideoCounters {
     pub errors: u64,
     /// Pictures that came out, after deinterlacing.
     pub pictures: u64,
-    /// Pictures that are damaged themselves.
+    /// Pictures that the decoder found damaged.
     pub damaged: u64,
     /// Pictures lost because they had no usable time, or a filter refused them.
     pub lost: u64,
@@ -273,8 +273,9 @@ impl VideoDecoder {
             return;
         };
         let key = self.opens_period(&sent, picture.is_key());
-        let own = sent.damaged || picture.is_corrupt() || picture.has_decode_errors();
-        self.counters.damaged += u64::from(own);
+        let seen = picture.is_corrupt() || picture.has_decode_errors();
+        let own = seen || sent.damaged;
+        self.counters.damaged += u64::from(seen);
         let facts = Facts {
             pts,
             key,
