@@ -15,6 +15,7 @@ mod media;
 mod origin;
 mod page;
 mod recovery;
+mod samples;
 mod sound;
 mod support;
 mod twins;
