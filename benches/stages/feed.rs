@@ -46,15 +46,19 @@ pub fn pictures(name: &str, count: usize) -> Vec<Arc<Video>> {
     let index = stream.index();
     let mut decoder = ffmpeg::codec::Context::from_parameters(stream.parameters()).expect("parameters").decoder().video().expect("a decoder");
     let mut pictures = Vec::with_capacity(count);
+    let mut picture = Video::empty();
     for (stream, packet) in input.packets() {
         if stream.index() == index {
             decoder.send_packet(&packet).expect("it decodes");
         }
-        let mut picture = Video::empty();
-        while pictures.len() < count && decoder.receive_frame(&mut picture).is_ok() {
+        while decoder.receive_frame(&mut picture).is_ok() {
             pictures.push(Arc::new(std::mem::replace(&mut picture, Video::empty())));
         }
+        if pictures.len() >= count {
+            break;
+        }
     }
+    pictures.truncate(count);
     assert_eq!(pictures.len(), count, "{name} is too short");
     pictures
 }

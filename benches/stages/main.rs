@@ -11,6 +11,7 @@ use std::time::Duration;
 
 fn main() {
     mezzo::ffmpeg::pin_cpu();
+    ffmpeg_next::log::set_level(ffmpeg_next::log::Level::Fatal);
     let criterion = Criterion::default().sample_size(10).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(3));
     let mut criterion = criterion.configure_from_args();
     downscale::bench(&mut criterion);

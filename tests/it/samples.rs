@@ -4,8 +4,7 @@ use crate::support::{mezzo, numbers, published, succeed};
 use std::path::Path;
 
 /// Name, whether there is sound, numbers of the segments.
-const SAMPLES: &[(&str, bool, &[i64])] =
-    &[("bars-576i25.ts", true, &[0]), ("zoom-360p50.ts", false, &[0]), ("pattern-1080p25.ts", true, &[0, 1])];
+const SAMPLES: &[(&str, bool, &[i64])] = &[("bars-576i25.ts", true, &[0]), ("zoom-360p50.ts", false, &[0]), ("pattern-1080p25.ts", true, &[0, 1])];
 
 #[test]
 fn sample_feeds_conform() {
