@@ -51,6 +51,9 @@ def compare(args, ffmpeg, work):
     mezzo.encode()
     peer = workers.Ffmpeg(ffmpeg, args.feed, plan, args.preset, args.bucket, work / "ffmpeg")
     match.bytes_of(peer, {name: mezzo.bytes(name) for name in peer.rungs})
+    count = score.pictures(ffmpeg, args.feed)
+    for side in (mezzo, peer):
+        score.joined(ffmpeg, side.segments(plan["video"][-1]["name"]), count, work)
 
     usages = []
     for number in range(args.runs):
@@ -64,7 +67,7 @@ def compare(args, ffmpeg, work):
             print(f"{name}: VMAF {scores[name][0].mean:.2f} / {scores[name][1].mean:.2f}", file=sys.stderr)
     print(table.heading(args, ffmpeg, plan))
     print(table.machine(usages))
-    print(table.rungs(plan, mezzo, peer, scores))
+    print(table.rungs(plan, count, mezzo, peer, scores))
 
 
 def main():

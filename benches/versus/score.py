@@ -17,10 +17,7 @@ class Score:
 
 def vmaf(ffmpeg, feed, segments, plan, work, subsample):
     """Scales the rung up to the feed's size and compares picture n with picture n. Model: libvmaf's default (vmaf_v0.6.1)."""
-    whole, log = work / "rung.mp4", work / "vmaf.json"
-    whole.write_bytes(b"".join(path.read_bytes() for path in segments))
-    if pictures(ffmpeg, whole) != pictures(ffmpeg, feed):
-        raise Failed(f"{segments[-1].parent} has {pictures(ffmpeg, whole)} pictures and the feed {pictures(ffmpeg, feed)}: they cannot be told apart by number")
+    whole, log = joined(ffmpeg, segments, pictures(ffmpeg, feed), work), work / "vmaf.json"
     # By number, not by time, and both said to be what they are: else a scaler slips in and converts one of them.
     same = "settb=1/25,setpts=N,setparams=range=limited:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
     width, height = plan["source"]["width"], plan["source"]["height"]
@@ -30,6 +27,16 @@ def vmaf(ffmpeg, feed, segments, plan, work, subsample):
     run([ffmpeg, "-nostdin", "-v", "error", "-i", whole, "-i", feed, "-filter_complex", graph, "-f", "null", "-"], 1800)
     values = sorted(frame["metrics"]["vmaf"] for frame in json.loads(log.read_text())["frames"])
     return Score(sum(values) / len(values), values[len(values) // 20], len(values))
+
+
+def joined(ffmpeg, segments, count, work):
+    """The segments as one file, which must have as many pictures as the feed: they are compared by number."""
+    whole = work / "rung.mp4"
+    whole.write_bytes(b"".join(path.read_bytes() for path in segments))
+    made = pictures(ffmpeg, whole)
+    if made != count:
+        raise Failed(f"{segments[-1].parent} has {made} pictures and the feed {count}: which is which cannot be told")
+    return whole
 
 
 COUNTED = {}

@@ -4,6 +4,7 @@ import datetime
 import platform
 import statistics
 
+import workers
 from measure import CORES, run
 
 
@@ -39,16 +40,14 @@ def machine(usages):
     return "\n".join(rows) + "\n"
 
 
-def rungs(plan, mezzo, peer, scores):
-    """Bytes and VMAF of each rung."""
-    rows = ["| rung | kb/s | largest segment, of cap | bytes, ratio | FFmpeg's CRF | VMAF mezzo | FFmpeg | difference | worst 5 %, difference |", "|---|---|---|---|---|---|---|---|---|"]
+def rungs(plan, count, mezzo, peer, scores):
+    """Bytes and VMAF of each rung. `count`: pictures of the feed."""
+    titles = ["rung", "kb/s", "largest segment, of cap", "bytes, ratio", "FFmpeg's CRF", "VMAF mezzo", "FFmpeg", "difference", "worst 5 %, difference"]
+    rows = [f"| {' | '.join(titles)} |", "|" + "---|" * len(titles)]
+    slot = workers.denominator(plan["grid"]["rate"]) / workers.numerator(plan["grid"]["rate"])
     for name, rung in peer.rungs.items():
-        segments = len(mezzo.segments(name)) - 1
-        rate, seconds = plan["grid"]["rate"], plan["grid"]["gop_slots"]
-        num, den = (int(n) for n in (str(rate).split("/") + ["1"])[:2])
-        slot = seconds * den / num
-        kbps = mezzo.bytes(name) * 8 / 1000 / (segments * slot)
-        of_cap = mezzo.largest(name) * 8 / slot / rung["max_bitrate"]
+        kbps = mezzo.bytes(name) * 8 / 1000 / (count * slot)
+        of_cap = mezzo.largest(name) * 8 / (plan["grid"]["gop_slots"] * slot) / rung["max_bitrate"]
         crf = f"{peer.crf[name]:.2f}" + ("" if peer.maxrate[name] == rung["max_bitrate"] else f", cap x {peer.maxrate[name] / rung['max_bitrate']:.2f}")
         row = f"| {name} | {kbps:.0f} | {of_cap:.0%} | {mezzo.bytes(name) / peer.bytes(name):.3f} | {crf} |"
         if name in scores:

@@ -82,7 +82,8 @@ class Ffmpeg(Worker):
         for n, rung in enumerate(self.plan["audio"]):
             words += ["-map", "0:a:0", f"-b:a:{n}", rung["bitrate"], f"-ac:a:{n}", rung["channels"]]
             variants.append(f"a:{n}{sound},name:{rung['name']}")
-        words += ["-c:v", "libx264", "-preset", self.preset, "-pix_fmt", "yuv420p", "-g", gop, "-keyint_min", gop, "-sc_threshold", 0, "-flags", "+cgop"]
+        words += ["-c:v", "libx264", "-preset", self.preset, "-pix_fmt", "yuv420p", "-fps_mode", "passthrough", "-g", gop, "-keyint_min", gop]
+        words += ["-sc_threshold", 0, "-flags", "+cgop"]
         words += ["-c:a", "aac", "-ar", 48000, "-f", "hls", "-hls_segment_type", "fmp4", "-hls_playlist_type", "vod", "-master_pl_name", "main.m3u8"]
         # A little less than a GOP, or rounding makes segments of two.
         seconds = gop * denominator(self.plan["grid"]["rate"]) / numerator(self.plan["grid"]["rate"]) - 0.01

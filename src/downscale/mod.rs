@@ -28,6 +28,10 @@ use std::sync::Arc;
 /// has it, with twice as much above it for skies; what is brighter still goes into the headroom and is clipped at its end. zimg's own 100, and 203 too, turned outdoor skies into white sheets.
 pub const PEAK_LUMINANCE: f64 = 400.0;
 
+/// How much larger a picture must be for another to be made of it, rather than of the largest. Every generation softens: with each size made of the next, VMAF of the
+/// uncoded pictures fell by 1.4 at 540p and 7.6 at 270p; by 1.3 at 270p with two generations of one half each.
+const FAR: u32 = 2;
+
 /// How every scaler here works.
 pub fn options() -> Options {
     Options { isa: Isa::pinned(), dither: true, peak_luminance: PEAK_LUMINANCE }
@@ -114,7 +118,9 @@ impl Chain {
         for (position, &index) in order.iter().enumerate() {
             let size @ (width, height) = targets[index];
             let pool = FramePool::new(width, height).ok_or(DownscaleError::Size { width, height })?;
-            let larger = order[..position].iter().rev().find(|&&j| targets[j].0 >= width && targets[j].1 >= height);
+            let holds = |&&j: &&usize| targets[j].0 >= width && targets[j].1 >= height;
+            let twice = |&&j: &&usize| targets[j].0 >= width.saturating_mul(FAR) && targets[j].1 >= height.saturating_mul(FAR);
+            let larger = order[..position].iter().rev().find(twice).or_else(|| order[..position].iter().find(holds));
             let from = match larger {
                 Some(&j) => From::Step(j, Scaler::new(&colour::target(targets[j].0, targets[j].1), &colour::target(width, height), &options())?),
                 None => From::Source(Head::new(size)),
