@@ -1,7 +1,7 @@
-//! Downscaling: every distinct size once, each from the nearest larger one, shared by reference.
+//! Downscaling: every distinct size once, from the smallest picture at least twice as large, or else from the largest; shared by reference.
 //!
 //! The first step also makes the source's colours, depth, shape and chroma what the rungs are: 8-bit 4:2:0, limited-range BT.709, square pixels. All steps are
-//! bicubic with b = 0, c = 1/2: of Mitchell, this and Lanczos 3 at half size, x264 at equal CRF spent 97, 100 and 103 % of the bytes on film, 92, 100 and 107 % on
+//! bicubic with b = 0, c = 0.6, which VMAF rates 2.5 above c = 1/2 at 270p from 1080p, uncoded. Of Mitchell, c = 1/2 and Lanczos 3 at half size, x264 at equal CRF spent 97, 100 and 103 % of the bytes on film, 92, 100 and 107 % on
 //! grass and water, while SSIM against the original rose by 0.0007 and 0.004, then fell by 0.0001 and rose by 0.0015: most of the detail for part of the price.
 
 pub mod colour;
