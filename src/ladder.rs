@@ -84,7 +84,7 @@ pub struct VideoRung {
     /// Quality target of the encoder's own scale (CRF); met unless the cap binds.
     #[serde(default = "default_quality")]
     pub quality: f32,
-    /// Operating point: a named set of encoder settings (`encode::point`).
+    /// Operating point: a named set of encoder settings (`encode::point`), or [`AUTO`].
     #[serde(default = "default_point")]
     pub point: String,
     /// Backends to try, in order; empty: the plan chooses.
@@ -97,7 +97,7 @@ fn default_quality() -> f32 {
 }
 
 fn default_point() -> String {
-    "veryfast".to_owned()
+    AUTO.to_owned()
 }
 
 /// One audio rung.
@@ -119,8 +119,11 @@ fn default_channels() -> u32 {
     2
 }
 
+/// The operating point of a rung that leaves it to the plan, which goes by the size of the picture.
+pub const AUTO: &str = "auto";
+
 /// Operating points that a rung may name.
-pub const POINTS: &[&str] = &["ultrafast", "superfast", "veryfast", "faster", "fast", "medium"];
+pub const POINTS: &[&str] = &[AUTO, "ultrafast", "superfast", "swift", "brisk", "veryfast", "faster", "fast", "medium"];
 
 /// The ladder of a job that names none.
 pub const DEFAULT: &str = "avc-1080p-6";

@@ -4,7 +4,7 @@
 //!
 //! - `capture`: opens inputs and demuxes once → access units
 //! - `decode`: decodes once, deinterlaces, puts every picture on the epoch grid → [`frame::Frame`], [`frame::PcmSegment`]
-//! - `downscale`: every distinct size once, each from the nearest larger one → frames per size
+//! - `downscale`: every distinct size once → frames per size
 //! - `encode`: one runner per rung, a fresh encoder per GOP → [`encode::ToMux`]
 //! - `mux`: align, fragment, playlists → [`sink::Publish`]
 //! - `sink`: directory, embedded origin → published

@@ -39,7 +39,7 @@ fn hashes(sources: &[Arc<Video>]) -> Vec<String> {
     let scaled: Vec<Vec<Picture>> = sources.iter().map(|s| chain.scale(s).expect("it scales")).collect();
     let small: Vec<Arc<Video>> = scaled.iter().map(|p| &p[1]).map(|Picture::Cpu(p)| Arc::clone(p)).collect();
     let mut out = vec![hash_pictures(&scaled.concat())];
-    for point in ["superfast", "veryfast", "medium"] {
+    for point in ["superfast", "swift", "brisk", "veryfast", "medium"] {
         let of = settings(point);
         let packets = encode(&of, &small);
         let bits = 8 * packets.iter().map(|p| p.data.len() as u64).sum::<u64>();

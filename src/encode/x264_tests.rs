@@ -132,7 +132,8 @@ fn whole_segments_keep_to_the_cap_on_hard_content() {
     let mut chain = crate::downscale::Chain::new(&[(640, 360)]).expect("a chain");
     let small: Vec<_> = film.iter().map(|p| chain.scale(p).expect("it scales").remove(0)).map(|Picture::Cpu(p)| p).collect();
     for (size, pictures, cap, floor) in [((1920, 1080), &film, 500_000, 20.0), ((1920, 1080), &film, 2_000_000, 25.0), ((640, 360), &small, 300_000, 25.0)] {
-        let of = rendition(size, rate, 60, cap, &["x264"]);
+        let mut of = rendition(size, rate, 60, cap, &["x264"]);
+        of.point = point::for_size(size.0, size.1).to_owned();
         for gop in 0..2 {
             let part = &pictures[gop * 60..][..60];
             let (packets, avcc) = encode(&of, &recipe(&of), &frames(of.grid, gop as i64 * 60, part)).expect("it encodes");

@@ -29,12 +29,12 @@ fn the_six_rungs_are_those_of_the_peers() {
     let rungs: Vec<_> = ladder.video.iter().map(|r| (r.name.as_str(), r.codec, r.width, r.height, r.max_bitrate.0, r.point.as_str())).collect();
     let avc = VideoCodec::Avc;
     let expected = [
-        ("avc-1080p", avc, 1920, 1080, 6_000_000, "veryfast"),
-        ("avc-720p", avc, 1280, 720, 3_500_000, "veryfast"),
-        ("avc-540p", avc, 960, 540, 2_000_000, "veryfast"),
-        ("avc-432p", avc, 768, 432, 1_100_000, "veryfast"),
-        ("avc-360p", avc, 640, 360, 730_000, "veryfast"),
-        ("avc-270p", avc, 480, 270, 365_000, "veryfast"),
+        ("avc-1080p", avc, 1920, 1080, 6_000_000, "auto"),
+        ("avc-720p", avc, 1280, 720, 3_500_000, "auto"),
+        ("avc-540p", avc, 960, 540, 2_000_000, "auto"),
+        ("avc-432p", avc, 768, 432, 1_100_000, "auto"),
+        ("avc-360p", avc, 640, 360, 730_000, "auto"),
+        ("avc-270p", avc, 480, 270, 365_000, "auto"),
     ];
     assert_eq!(rungs, expected);
     assert_eq!(ladder.audio, [AudioRung { name: "aac-128k".into(), codec: AudioCodec::Aac, bitrate: Bitrate(128_000), channels: 2 }]);
@@ -64,7 +64,7 @@ fn every_wrong_field_is_named_with_its_value_and_what_is_accepted() {
         ("quality = 0.5", "quality of video rung \"a\" = 0.5", "1 (best) to 51"),
         ("quality = 52", "quality of video rung \"a\" = 52", "1 (best) to 51"),
         ("quality = nan", "quality of video rung \"a\" = NaN", "1 (best) to 51"),
-        ("point = \"turbo\"", "point of video rung \"a\" = \"turbo\"", "ultrafast, superfast, veryfast"),
+        ("point = \"turbo\"", "point of video rung \"a\" = \"turbo\"", "auto, ultrafast, superfast, swift"),
         ("codec = \"h264\"", "`h264`", "expected one of `avc`, `hevc`, `av1`"),
         ("wdith = 1280", "line 8 (`wdith = 1280`): unknown field `wdith`", "expected one of `name`, `codec`, `width`"),
     ] {

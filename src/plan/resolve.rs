@@ -4,9 +4,10 @@ use super::backends::{self, BACKENDS, Missing};
 use super::fit::{Fit, MIN_SIDE, Shape, Size, believable};
 use super::{AudioRendition, LeftOut, Plan, Rendition, SAMPLE_RATE, SourceFacts};
 use crate::class::{self, Build};
+use crate::encode::point;
 use crate::job::check::MAX_RATE;
 use crate::job::{ClockKind, Job, is_file};
-use crate::ladder::VideoRung;
+use crate::ladder::{AUTO, VideoRung};
 use crate::time::{AudioGrid, Grid, Rate};
 
 /// Samples of an AAC-LC frame (ISO/IEC 14496-3).
@@ -127,7 +128,7 @@ fn rendition(rung: &VideoRung, backends: Vec<String>, size: Size, grid: Grid) ->
         grid,
         max_bitrate: rung.max_bitrate.0,
         quality: rung.quality,
-        point: rung.point.clone(),
+        point: if rung.point == AUTO { point::for_size(size.width, size.height).to_owned() } else { rung.point.clone() },
         backends,
         lanes: if pixels > LANE_PIXELS * u64::from(grid.rate.den()) { 2 } else { 1 },
     }

@@ -17,6 +17,7 @@ mod origin;
 mod page;
 mod recovery;
 mod soak;
+mod samples;
 mod sound;
 mod support;
 mod terminal;

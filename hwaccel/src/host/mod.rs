@@ -132,7 +132,7 @@ pub struct Scaler {
 unsafe impl Send for Scaler {}
 
 impl Scaler {
-    /// Builds the conversion from `src` to `dst`. Bicubic (b = 0, c = 1/2), widened when it makes pictures smaller.
+    /// Builds the conversion from `src` to `dst`. Bicubic (b = 0, c = 0.6), widened when it makes pictures smaller.
     pub fn new(src: &Format, dst: &Format, options: &Options) -> Result<Scaler, ScaleError> {
         let refused = |why: String| ScaleError::Build { from: format!("{src:?}"), to: format!("{dst:?}"), why };
         // SAFETY: takes no input; null outputs are allowed (zimg.h).
@@ -242,8 +242,8 @@ fn graph_params(src: &Format, dst: &Format, options: &Options) -> zimg::GraphPar
     };
     out.resample_filter = zimg::RESIZE_BICUBIC;
     out.resample_filter_uv = zimg::RESIZE_BICUBIC;
-    (out.filter_param_a, out.filter_param_b) = (0.0, 0.5);
-    (out.filter_param_a_uv, out.filter_param_b_uv) = (0.0, 0.5);
+    (out.filter_param_a, out.filter_param_b) = (0.0, 0.6);
+    (out.filter_param_a_uv, out.filter_param_b_uv) = (0.0, 0.6);
     out.dither_type = if options.dither && src.depth > dst.depth { zimg::DITHER_ORDERED } else { zimg::DITHER_NONE };
     out.cpu_type = match options.isa {
         Isa::Avx2 => zimg::CPU_X86_AVX2,

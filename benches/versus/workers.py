@@ -1,0 +1,102 @@
+"""The two workers: how each is told to make the ladder, and what it made."""
+
+import json
+import shutil
+
+from measure import Failed, run
+
+# Seconds that one run may take.
+LIMIT = 1800
+
+
+def plan(mezzo, feed, ladder, work):
+    """What mezzo would make of the feed, which FFmpeg then has to make, too."""
+    usage = run([mezzo, "plan", "--input", feed, "--ladder", ladder, "--output", work / "planned", "--json"], 60)
+    plan = json.loads(usage.text[usage.text.index("{") :])
+    if plan["source"]["interlaced"] or plan["source"]["hdr"]:
+        raise Failed(f"{feed} is interlaced or HDR: its pictures cannot be scored against those made of it")
+    return plan
+
+
+class Worker:
+    """A folder of segments, one folder in it for each rung."""
+
+    def __init__(self, out):
+        self.out = out
+
+    def encode(self):
+        """Makes the ladder."""
+        shutil.rmtree(self.out, ignore_errors=True)
+        self.out.mkdir()
+        return run(self.command(), LIMIT)
+
+    def segments(self, rung):
+        """The initialisation segment, then the others in order."""
+        media = sorted((self.out / rung).glob("*.m4s"), key=lambda path: int(path.stem))
+        return [*(self.out / rung).glob("init*.mp4"), *media]
+
+    def bytes(self, rung):
+        """Of all segments but the initialisation."""
+        return sum(path.stat().st_size for path in (self.out / rung).glob("*.m4s"))
+
+    def largest(self, rung):
+        """Bytes of the largest segment."""
+        return max(path.stat().st_size for path in (self.out / rung).glob("*.m4s"))
+
+
+class Mezzo(Worker):
+    """mezzo, as its users run it."""
+
+    def __init__(self, program, feed, ladder, out):
+        super().__init__(out)
+        self.words = [program, "run", "--input", feed, "--ladder", ladder, "--output", out, "--pace", "fast", "--log-format", "text"]
+
+    def command(self):
+        return self.words
+
+
+class Ffmpeg(Worker):
+    """One FFmpeg process: one decoder, a split, a bicubic scaler and an x264 for each rung, closed GOPs as long as mezzo's, fMP4 segments with HLS."""
+
+    def __init__(self, program, feed, plan, preset, bucket, out):
+        super().__init__(out)
+        self.program, self.feed, self.plan, self.preset, self.bucket = program, feed, plan, preset, bucket
+        self.rungs = {rung["name"]: rung for rung in plan["video"]}
+        self.crf = {name: rung["quality"] for name, rung in self.rungs.items()}
+        self.maxrate = {name: rung["max_bitrate"] for name, rung in self.rungs.items()}
+
+    def command(self):
+        source, gop = self.plan["source"], self.plan["grid"]["gop_slots"]
+        count = len(self.rungs)
+        graph = [f"[0:v]split={count}" + "".join(f"[s{n}]" for n in range(count))]
+        words, variants = [], []
+        sound = ",agroup:sound" if self.plan["audio"] else ""
+        for n, (name, rung) in enumerate(self.rungs.items()):
+            size = rung["width"], rung["height"]
+            # Its own picture goes to the encoder as it is.
+            scale = "null" if size == (source["width"], source["height"]) else f"scale={size[0]}:{size[1]}:flags=bicubic"
+            graph.append(f"[s{n}]{scale}[v{n}]")
+            maxrate = round(self.maxrate[name])
+            words += ["-map", f"[v{n}]", f"-crf:v:{n}", f"{self.crf[name]:.3f}", f"-maxrate:v:{n}", maxrate, f"-bufsize:v:{n}", round(maxrate * self.bucket)]
+            variants.append(f"v:{n}{sound},name:{name}")
+        for n, rung in enumerate(self.plan["audio"]):
+            words += ["-map", "0:a:0", f"-b:a:{n}", rung["bitrate"], f"-ac:a:{n}", rung["channels"]]
+            variants.append(f"a:{n}{sound},name:{rung['name']}")
+        words += ["-c:v", "libx264", "-preset", self.preset, "-pix_fmt", "yuv420p", "-fps_mode", "passthrough", "-g", gop, "-keyint_min", gop]
+        words += ["-sc_threshold", 0, "-flags", "+cgop"]
+        words += ["-c:a", "aac", "-ar", 48000, "-f", "hls", "-hls_segment_type", "fmp4", "-hls_playlist_type", "vod", "-master_pl_name", "main.m3u8"]
+        # A little less than a GOP, or rounding makes segments of two.
+        seconds = gop * denominator(self.plan["grid"]["rate"]) / numerator(self.plan["grid"]["rate"]) - 0.01
+        words += ["-hls_time", f"{seconds:.3f}", "-var_stream_map", " ".join(variants)]
+        words += ["-hls_segment_filename", self.out / "%v/%d.m4s", self.out / "%v/media.m3u8"]
+        return [self.program, "-nostdin", "-y", "-v", "error", "-i", self.feed, "-filter_complex", ";".join(graph), *words]
+
+
+def numerator(rate):
+    """Of a rate as plans write it, "25" or "30000/1001"."""
+    return int(str(rate).split("/")[0])
+
+
+def denominator(rate):
+    """Likewise."""
+    return int((str(rate).split("/") + ["1"])[1])
