@@ -76,6 +76,8 @@ pub fn gop(grid: Grid, id: GopId, pictures: &[Picture]) -> Vec<Frame> {
             near_end: false,
             picture: picture.clone(),
             origin: Origin::Input,
+
+            damaged: false,
             side: Arc::new(SideData::default()),
         };
         slot.0 += 1;

@@ -13,7 +13,7 @@ pub fn bench(criterion: &mut Criterion) {
             b.iter_batched(
                 || tempfile::tempdir().expect("a folder"),
                 |folder| {
-                    pipeline::run(&feed::job(name, ladder, folder.path()), &Stop::new(), |_| ()).expect("it runs");
+                    pipeline::run(&feed::job(name, ladder, folder.path()), &Stop::new(), |_, _| ()).expect("it runs");
                     folder
                 },
                 BatchSize::PerIteration,
