@@ -76,7 +76,6 @@ pub fn gop(grid: Grid, id: GopId, pictures: &[Picture]) -> Vec<Frame> {
             near_end: false,
             picture: picture.clone(),
             origin: Origin::Input,
-
             damaged: false,
             side: Arc::new(SideData::default()),
         };
