@@ -191,8 +191,9 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         let (queue, runners, counters) = RungQueue::open(rendition, track.id, config, job.pace, &packets_tx, &schedule);
         status.watch_rung(track.id, counters);
         rungs.push(queue);
-        // Where processors are short, sound, the muxer and the lowest rung go first.
-        let way = u8::try_from((plan.video.len() - 1 - track.id.0) * 2).unwrap_or(u8::MAX);
+        // Where processors are short, sound, the muxer and the lowest rung go first; at full speed, where all wait for the slowest, the largest.
+        let behind = if job.pace == Pace::Fast { track.id.0 } else { plan.video.len() - 1 - track.id.0 };
+        let way = u8::try_from(behind * 2).unwrap_or(u8::MAX);
         all_lanes.extend(runners.into_iter().enumerate().map(|(lane, runner)| (format!("{}/{lane}", rendition.name), way, runner)));
     }
     let sizes = plan.sizes();
