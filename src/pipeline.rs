@@ -45,7 +45,7 @@ const UNITS: usize = 256;
 /// The same of pictures that are not compressed, at full speed: each may be 12 MB. (In real time a queue is all that stands between a busy second and a GOP left out.)
 const RAW_UNITS: usize = 8;
 /// Decoded pictures that wait for the downscaler. Full: the decoder waits. Small, since each may be 12 MB.
-const FRAMES: usize = 4;
+const FRAMES: usize = 2;
 /// GOPs whose sound may be made. Full: frame sync waits; the audio thread takes them as they come.
 const CUES: usize = 64;
 /// Segments of sound that wait for a rung. Full: the audio thread waits.

@@ -71,7 +71,7 @@ pub fn lanes(rendition: &Rendition, all: &[Rendition], pace: Pace, processors: u
 }
 
 /// Frames that wait for a lane of a rung with one lane at `Pace::Fast`.
-const FAST_FRAMES: usize = 4;
+const FAST_FRAMES: usize = 2;
 
 impl RungQueue {
     /// The queue of a rung and its lanes, `rendition.lanes` of them, each to be run on a thread of its own. `config` is what the track's init segment says.
