@@ -12,10 +12,9 @@ use hwaccel::isa::Isa;
 
 const NAME: &str = "x264";
 
-/// The VBV bucket, as a part of what the cap allows in a GOP, and how full it starts. With a lookahead x264 ends a GOP with the bucket about as full as it
-/// began, so that GOPs encoded apart come out near the cap; starting emptier wastes up to a fifth of it, and quality. See also `X264Point::fill_percent`.
+/// The VBV bucket, as a part of what the cap allows in a GOP. With a lookahead x264 ends a GOP with the bucket about half full, so that GOPs encoded apart come
+/// out near the cap. See also `X264Point::fill_percent`.
 const BUCKET: (u64, u64) = (1, 2);
-const BUCKET_FULL: (u64, u64) = (1, 2);
 
 /// Opens an encoder for one GOP. Its parameter sets depend on the rendition and the recipe's point alone.
 pub fn open(rendition: &Rendition, recipe: &Recipe) -> Result<Opened, EncodeError> {
@@ -56,7 +55,7 @@ fn options(rendition: &Rendition, recipe: &Recipe, point: &X264Point) -> Result<
     let boxes = (container_bytes(rendition.grid.gop_slots) * 8).min(gop_bits / 2);
     let for_pictures = u64::try_from(u128::from(recipe.cap) * u128::from(gop_bits - boxes) / u128::from(gop_bits.max(1))).unwrap_or(recipe.cap);
     let bucket = gop_bits.saturating_mul(BUCKET.0) / BUCKET.1;
-    let occupied = bucket.saturating_mul(BUCKET_FULL.0) / BUCKET_FULL.1;
+    let occupied = bucket / 100 * point.start_percent;
     if !(10_000..=2_000_000_000).contains(&recipe.cap) || bucket > 2_000_000_000 {
         return Err(format!("cap {} b/s with a bucket of {bucket} bits: 10 kb/s to 2 Gb/s and at most 2 Gbit are possible", recipe.cap));
     }
