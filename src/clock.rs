@@ -148,12 +148,13 @@ impl Clock {
         let mut period = match self.period.take() {
             Some(period) if !jump && !self.starts_period(&period, tick) => Period { merged: period.merged || tick.key, ..period },
             before => {
+                let settled = self.whole || self.complete > 0 || self.reference != Reference::Stamps;
                 if let Some(closed) = &before {
                     // Of merged keys, the first may have been before we came.
                     self.complete += u64::from(self.closed > 0 || !closed.merged || self.reference != Reference::Stamps);
                     self.closed += 1;
                 }
-                let (period, what) = self.open_period(tick, before, jump);
+                let (period, what) = self.open_period(tick, before, jump, settled);
                 event = what;
                 period
             }
@@ -194,11 +195,16 @@ impl Clock {
         }
     }
 
-    fn open_period(&self, tick: Tick, before: Option<Period>, jump: bool) -> (Period, Option<Event>) {
+    /// `settled`: the slots so far were decided by a whole period. Before that nothing is published, and one wrong stamp may have decided them.
+    fn open_period(&self, tick: Tick, before: Option<Period>, jump: bool, settled: bool) -> (Period, Option<Event>) {
+        let known = before.as_ref().map(|period| period.offset);
         let (offset, event) = self.offset(tick, before, jump);
         let slot = self.grid.nearest(tick.pts + offset);
         let behind = |last: Slot| self.grid.time(last) - self.grid.time(slot) > self.max_gap;
-        let lost = event == Some(Event::LockLost) || self.last.is_some_and(|(_, last)| behind(last));
+        // One stamp that does not go with the source's own time moves nothing far: where it is right, the next period, which goes by the mean of this one's, says so too.
+        let odd = jump && self.reference == Reference::Stamps && known.is_some_and(|known| (offset - known).abs() > Seconds::ONE);
+        let far = |last: Slot| odd && (self.grid.time(slot) - self.grid.time(last)).abs() > self.max_gap;
+        let lost = settled && (event == Some(Event::LockLost) || self.last.is_some_and(|(_, last)| behind(last) || far(last)));
         let period = |slot: Slot, offset: Seconds| Period { pts: tick.pts, slot, offset, stamps: Vec::new(), merged: false };
         match self.last {
             Some((before, last)) if lost => {

@@ -34,6 +34,7 @@ pub mod plan;
 pub mod probe;
 pub mod resolution;
 pub mod schedule;
+pub mod secrets;
 pub mod sei;
 pub mod serve;
 pub mod sink;

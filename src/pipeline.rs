@@ -121,14 +121,12 @@ fn wrong(error: impl std::error::Error + Send + Sync + 'static) -> RunError {
 pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>)) -> Result<(), RunError> {
     // Everything is resolved and opened once before anything is written.
     let kept = Resolution::load(job).map_err(wrong)?;
-    let (source, input) = match open(job, stop) {
-        Err(_) if stop.is_raised() => {
-            tracing::info!("asked to stop before the feed came: nothing was written");
-            return Ok(());
-        }
-        opened => opened.map_err(wrong)?,
-    };
-    let input = require_stamps(job, &source, input)?;
+    let opened = open(job, stop).map_err(wrong).and_then(|(source, input)| Ok((require_stamps(job, &source, input)?, source)));
+    if stop.is_raised() {
+        tracing::info!("asked to stop before the feed came: nothing was written");
+        return Ok(());
+    }
+    let (input, source) = opened?;
     let resolution = kept.unwrap_or_else(|| Resolution::new(job, source.facts.clone(), language(&source), None, String::new()));
     let plan = plan::resolve(job, &resolution.source, resolution.language.as_deref()).map_err(wrong)?;
     let resolution = Resolution { class: plan.class.clone(), ..resolution };
@@ -272,7 +270,8 @@ fn require_stamps(job: &Job, source: &Source, input: Box<dyn Input>) -> Result<B
     if job.timeline.clock != ClockKind::Sei || source.origin == Origin::Utc {
         return Ok(input);
     }
-    let (stamps, input) = stamped::look(input).map_err(wrong)?;
+    let broke = |error: CaptureError| StageError { thread: "capture".to_owned(), why: Box::new(error), echo: false };
+    let (stamps, input) = stamped::look(input).map_err(broke)?;
     let Stamps::Absent(pts) = stamps else { return Ok(input) };
     let (num, den) = source.video.time_base;
     let pts = pts.and_then(|ticks| Seconds::from_ticks(ticks, num, den)).unwrap_or(Seconds::ZERO);

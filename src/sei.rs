@@ -11,6 +11,9 @@ const HEVC_MICROS: [u8; 16] = [0xa8, 0x68, 0x7d, 0xd4, 0xd7, 0x59, 0x37, 0x58, 0
 /// ST 0604 identifier of nanoseconds: cf848278-ee23-306c-9265-e8fef22fb8b8.
 const NANOS: [u8; 16] = [0xcf, 0x84, 0x82, 0x78, 0xee, 0x23, 0x30, 0x6c, 0x92, 0x65, 0xe8, 0xfe, 0xf2, 0x2f, 0xb8, 0xb8];
 
+/// Stamps from this second on (the year 2242) are none.
+const LATEST: i64 = 1 << 33;
+
 /// Status byte (ST 0603): locked to a reference, time runs on without a step; reserved bits set.
 const LOCKED: u8 = 0x1f;
 
@@ -23,11 +26,12 @@ pub fn parse_st0604(payload: &[u8]) -> Option<Seconds> {
         return None;
     }
     let count = i128::from(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
-    match *identifier {
-        AVC_MICROS | HEVC_MICROS => Some(Seconds::new(count, 1_000_000)),
-        NANOS => Some(Seconds::from_nanos(count)),
-        _ => None,
-    }
+    let stamp = match *identifier {
+        AVC_MICROS | HEVC_MICROS => Seconds::new(count, 1_000_000),
+        NANOS => Seconds::from_nanos(count),
+        _ => return None,
+    };
+    (stamp < Seconds::whole(LATEST)).then_some(stamp)
 }
 
 /// Whether a user_data_unregistered payload begins like a stamp.
@@ -58,9 +62,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn written_is_read(micros: u64) {
+        fn written_is_read(micros in prop_oneof![0..u64::MAX, 0..10_000_000_000_000_000u64]) {
             let payload = st0604_payload(micros);
-            prop_assert_eq!(parse_st0604(&payload), Some(Seconds::new(i128::from(micros), 1_000_000)));
+            let stamp = Seconds::new(i128::from(micros), 1_000_000);
+            prop_assert_eq!(parse_st0604(&payload), (stamp < Seconds::whole(LATEST)).then_some(stamp));
             prop_assert!(!payload.windows(3).any(|w| w[0] == 0 && w[1] == 0 && w[2] <= 3));
         }
 

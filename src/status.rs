@@ -253,7 +253,9 @@ impl Track {
     fn snapshot(&self, now: Seconds, segment: Seconds, live: bool) -> TrackSnapshot {
         let p = *lock(&self.published);
         let count = |which: &dyn Fn(&Counters) -> &AtomicU64| self.rung.get().map_or(0, |rung| which(rung).load(Relaxed));
-        let behind = |at: Seconds, slot_end: Seconds| live.then(|| (at - slot_end).nearest_ticks(1000));
+        // A recording that plays the part of a live feed has its own idea of the time of day.
+        let today = p.last.is_some_and(|l| (l.published - l.slot_end).abs() < Seconds::MINUTE.times(10));
+        let behind = |at: Seconds, slot_end: Seconds| (live && today).then(|| (at - slot_end).nearest_ticks(1000));
         TrackSnapshot {
             facts: self.facts.clone(),
             last_segment: p.last.map(|l| l.number.0),

@@ -207,6 +207,8 @@ impl LibavInput {
         match (error, self.nature) {
             (Error::Eof, Nature::Datagrams) => {}
             (Error::Eof, Nature::Connection) => return Err(broken(LOST.to_owned())),
+            // Only an answer that said how long it is can be known to be complete.
+            (Error::Eof, Nature::Http) if self.context.format().name() != "hls" && self.context.io_size().is_none() => return Err(broken(LOST.to_owned())),
             (Error::Eof, _) => return Ok(Read::End),
             _ => {}
         }

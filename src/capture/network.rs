@@ -2,13 +2,14 @@
 
 use super::libav::{self, Nature, options, start_libav};
 use super::watch::Watch;
-use super::{CaptureError, Delivery, Input, Opened, Read, apart};
+use super::{CaptureError, Delivery, Input, Opened, Read, Source, apart};
 use crate::job::{Pace, Select};
+use crate::secrets::without_secrets;
 use crate::stop::Stop;
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::Error;
 use std::net::ToSocketAddrs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A way to bring a feed.
 struct Protocol {
@@ -116,7 +117,7 @@ const PROTOCOLS: &[Protocol] = &[
 
 /// Opens a URL.
 pub fn open(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened {
-    let shown = shown(url);
+    let shown = without_secrets(url);
     let fail = |why: String| CaptureError::Open { url: shown.clone(), why };
     let (scheme, rest) = url.split_once("://").unwrap_or((url, ""));
     let Some(protocol) = PROTOCOLS.iter().find(|p| p.schemes.contains(&scheme)) else {
@@ -141,6 +142,9 @@ pub fn open(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened {
     apart::open(&shown, protocol.silence, stop, move |quit| call.open(quit))
 }
 
+/// A listener that fails this soon has nobody to blame but its port.
+const AT_ONCE: Duration = Duration::from_millis(300);
+
 /// What the thread needs to connect.
 struct Call {
     place: String,
@@ -151,15 +155,29 @@ struct Call {
 }
 
 impl Call {
+    /// Who listens is not discouraged by a caller that brings no media, such as a port scan or a health check.
     fn open(self, stop: &Stop) -> Opened {
-        let fail = |why: String| CaptureError::Open { url: self.shown.clone(), why };
         start_libav();
+        loop {
+            let began = Instant::now();
+            match self.once(stop) {
+                Err(error) if self.listens && !stop.is_raised() && began.elapsed() > AT_ONCE => tracing::warn!("{error}; waiting for the next one"),
+                Ok((source, input, true)) => return Ok((source, Box::new(Playlist { input, call: self, stop: stop.clone() }))),
+                Ok((source, input, false)) => return Ok((source, input)),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Connects once; also says whether it is a playlist that goes on.
+    fn once(&self, stop: &Stop) -> Result<(Source, Box<dyn Input>, bool), CaptureError> {
+        let fail = |why: String| CaptureError::Open { url: self.shown.clone(), why };
         // Who waits for a caller waits as long as it takes; the silence that follows a connection has its own limit.
         let watch = if self.listens { Watch::with_limit(stop, None) } else { Watch::new(stop) };
         let context = self.connect(&watch).map_err(|e| fail(format!("{}; {}", self.explain(e, &watch), self.protocol.accepted)))?;
         let live_playlist = context.format().name() == "hls" && context.duration() <= 0;
         let (source, input) = libav::describe(&self.shown, context, &self.select, &watch, self.protocol.nature)?;
-        Ok((source, if live_playlist { Box::new(Playlist { input, call: self, stop: stop.clone() }) } else { input }))
+        Ok((source, input, live_playlist))
     }
 
     fn connect(&self, watch: &Watch) -> Result<ffmpeg::format::context::Input, Error> {
@@ -255,26 +273,6 @@ fn listener(url: &str) -> (String, bool) {
     }
 }
 
-/// The URL as it may be shown: without passwords and passphrases.
-fn shown(url: &str) -> String {
-    let (place, query) = url.split_once('?').map_or((url, None), |(place, query)| (place, Some(query)));
-    let place = match place.split_once("://") {
-        Some((scheme, rest)) => match rest.split_once('@').filter(|(user, _)| user.contains(':') && !user.contains('/')) {
-            Some((user, host)) => format!("{scheme}://{}:…@{host}", user.split(':').next().unwrap_or_default()),
-            None => place.to_owned(),
-        },
-        None => place.to_owned(),
-    };
-    let hidden = |option: &str| match option.split_once('=') {
-        Some((key @ ("passphrase" | "password" | "token" | "secret" | "key"), _)) => format!("{key}=…"),
-        _ => option.to_owned(),
-    };
-    match query {
-        Some(query) => format!("{place}?{}", query.split('&').map(hidden).collect::<Vec<_>>().join("&")),
-        None => place,
-    }
-}
-
 /// Whether `[@][ADDRESS]:PORT[/…][?…]` has its port: libav waits for ever on a random one where there is none.
 fn names_a_port(rest: &str) -> bool {
     let place = rest.split(['?', '/']).next().unwrap_or_default();
@@ -297,14 +295,6 @@ mod tests {
         for url in ["", "127.0.0.1", "127.0.0.1:", ":0", "h:65536", "[ff02::1]", "h:+5", "h?port=5000", "h/x:5000"] {
             assert!(!names_a_port(url), "{url}");
         }
-    }
-
-    #[test]
-    fn secrets_are_not_shown() {
-        assert_eq!(shown("srt://h:9000?mode=caller&passphrase=0123456789"), "srt://h:9000?mode=caller&passphrase=…");
-        assert_eq!(shown("https://me:secret@host/x/a.m3u8"), "https://me:…@host/x/a.m3u8");
-        assert_eq!(shown("udp://@239.1.1.1:5000"), "udp://@239.1.1.1:5000");
-        assert_eq!(shown("http://h/a:b@c?token=1&v=2"), "http://h/a:b@c?token=…&v=2");
     }
 
     #[test]

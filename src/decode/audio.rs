@@ -80,6 +80,8 @@ pub struct Audio {
     waiting: VecDeque<AudioCue>,
     /// A segment with its whole run-up was made: we are no joiner any more.
     joined: bool,
+    /// The event is over, and the rest of its sound did not come in time.
+    gave_up: bool,
     counts: Arc<Counts>,
 }
 
@@ -99,13 +101,23 @@ impl Audio {
         let limits = Limits::default();
         let gops = cut.grid.video.gop_duration().times(2).ceil_ticks(1);
         let store = Store::new(stream.time_base, Limits { seconds: limits.seconds.saturating_add(gops), ..limits });
-        Ok(Audio { samples, cut, patience: Seconds::whole(PATIENCE), time_base: stream.time_base, store, waiting: VecDeque::new(), joined: false, counts })
+        Ok(Audio {
+            samples,
+            cut,
+            patience: Seconds::whole(PATIENCE),
+            time_base: stream.time_base,
+            store,
+            waiting: VecDeque::new(),
+            joined: false,
+            gave_up: false,
+            counts,
+        })
     }
 
     /// Runs until both flows have ended. Sends every rung one segment a cue, in order, and the end that the cues came to; a rung that is gone is left out.
     ///
     /// Where the event ends before its source does (`--duration`), this stage is the last to need the source: it raises `stop` when it has what it needs,
-    /// or when nothing more came for `grace`, which a live feed has, and which makes it less patient with missing sound.
+    /// or `grace` after the event was over, which a live feed has, and which makes it less patient with missing sound.
     pub fn run(
         mut self,
         packets: Receiver<Flow<Unit>>,
@@ -118,9 +130,11 @@ impl Audio {
             self.patience = Seconds::whole(LIVE_PATIENCE);
         }
         let (mut packets_end, mut cues_end) = (None::<End>, None::<End>);
+        // When what is still missing will not be waited for any more.
+        let mut patience = never();
         let (idle_packets, idle_cues) = (never(), never());
         loop {
-            while let Some(cue) = self.ready(packets_end) {
+            while let Some(cue) = self.ready(if self.gave_up { Some(End::Ended) } else { packets_end }) {
                 let segments = self.serve(&cue, &rungs, packets_end == Some(End::Ended));
                 send(&mut rungs, segments);
             }
@@ -134,7 +148,6 @@ impl Audio {
                     return Ok(());
                 }
             }
-            let quiet = grace.filter(|_| cues_end.is_some() && !self.waiting.is_empty()).map_or_else(never, after);
             select! {
                 recv(if packets_end.is_none() { &packets } else { &idle_packets }) -> item => packets_end = match item {
                     // Nobody needs them any more.
@@ -148,11 +161,17 @@ impl Audio {
                     }
                     match item {
                         Ok(Flow::Item(cue)) => self.waiting.push_back(cue),
-                        Ok(Flow::End(end)) => cues_end = Some(end),
+                        Ok(Flow::End(end)) => {
+                            cues_end = Some(end);
+                            patience = grace.map_or_else(never, after);
+                        }
                         Err(_) => return Err(AudioError::Upstream("audio cues")),
                     }
                 }
-                recv(quiet) -> _ => packets_end = Some(End::Ended),
+                recv(patience) -> _ => {
+                    self.gave_up = true;
+                    patience = never();
+                }
             }
         }
     }

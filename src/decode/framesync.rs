@@ -157,8 +157,8 @@ impl FrameSync {
     /// When, on that clock, the next slot counts as missing if no picture has come for it.
     pub fn due(&self) -> Option<Duration> {
         let next = self.next.filter(|_| !self.ended)?;
-        // What is pending is in time, and decided when its successor is.
-        let undecided = self.pending.as_ref().map_or(next, |(placement, _)| Slot(placement.slot.0 + 1));
+        // What is pending is in time, and decided when its successor is. Before the first GOP it is not wanted at all.
+        let undecided = self.pending.as_ref().map_or(next, |(placement, _)| next.max(Slot(placement.slot.0 + 1)));
         self.absence.due(undecided, self.grid)
     }
 
@@ -183,7 +183,8 @@ impl FrameSync {
         }
         let newest = self.pending.as_ref().map(|(p, _)| p.slot).or(self.next.map(|n| Slot(n.0 - 1)));
         match newest {
-            Some(newest) if placement.slot < newest => self.counts.late += 1,
+            // While joining, it may be the one before that was placed by a wrong stamp.
+            Some(newest) if placement.slot < newest && self.next.is_some() => self.counts.late += 1,
             Some(newest) if placement.slot == newest => self.compete(placement, timed),
             _ => {
                 self.emit_pending(false, out);
@@ -236,7 +237,9 @@ impl FrameSync {
     /// Decides where the event starts: at the first GOP whose first slot is this one or later, once pictures can be trusted.
     fn join(&mut self, placement: &Placement) {
         let at = self.grid.time(placement.slot);
-        let since = at - *self.joined.get_or_insert(at);
+        let joined = self.joined.map_or(at, |joined| joined.min(at));
+        self.joined = Some(joined);
+        let since = at - joined;
         if !(self.settings.whole || placement.trusted && since >= self.settings.run_up) || placement.slot.0 < 0 {
             return;
         }
@@ -299,7 +302,7 @@ impl FrameSync {
         } else {
             self.counts.filler += 1;
             let picture = self.filler.get_or_insert_with(|| (self.make_filler)(&shown.picture)).clone();
-            self.emit(slot, &Timed { picture, ..shown.clone() }, Origin::Filler, false, out);
+            self.emit(slot, &Timed { picture, damaged: false, ..shown.clone() }, Origin::Filler, false, out);
         }
     }
 

@@ -151,6 +151,46 @@ fn a_short_last_gop_is_seen_coming() {
     }
 }
 
+/// A stamp of another century, on the first picture or just behind a loss, moves nothing.
+#[test]
+fn one_wrong_stamp_moves_nothing() {
+    let (grid, start) = (grid(25, 1), Seconds::whole(1_763_000_000));
+    let century = Seconds::whole(3_155_760_000);
+    for (wrong, lost) in [(0, 0..0), (275, 230..275), (0, 230..275)] {
+        for off in [century, -century.over(2)] {
+            let feed = (0..1000i64).filter(|i| !lost.contains(i)).map(|i| {
+                let at = Seconds::new((i * 40).into(), 1000);
+                timed(at, i % 25 == 0, Some(start + at + if i == wrong { off } else { Seconds::ZERO }))
+            });
+            let mut sync = sync(grid, Reference::Stamps, settings(false));
+            let out = run(&mut sync, feed, End::Ended);
+            let base = grid.nearest(start).0;
+            let slots: Vec<i64> = frames(&out).iter().map(|f| f.0 - base).collect();
+            assert!(slots.len() >= 890 && slots.iter().all(|slot| (0..1000).contains(slot)), "{wrong} {lost:?} {off}: {} {:?}", slots.len(), slots.first());
+            assert!(slots.windows(2).all(|pair| pair[1] == pair[0] + 1), "{wrong} {lost:?} {off}");
+            let last: Vec<i64> = frames(&out).iter().filter(|f| f.1 == Origin::Input).map(|f| f.0 - base).collect();
+            assert_eq!(last.last(), Some(&999), "{wrong} {lost:?} {off}: where it was, in the end");
+        }
+    }
+}
+
+/// Between the join and the first GOP nothing is due, however long the feed pauses.
+#[test]
+fn nothing_is_filled_before_the_first_gop_is_due() {
+    let anchor = Anchor { source: Seconds::ZERO, utc: Seconds::whole(1_763_000_000) };
+    let mut sync = sync(grid(25, 1), Reference::Anchor { anchor, about: Some(anchor.utc) }, settings(false));
+    let mut out = Vec::new();
+    for n in 0..40i64 {
+        let at = Seconds::new((n * 40).into(), 1000);
+        let tick = Tick { pts: at, key: n % 25 == 0, stamp: None, arrival: anchor.utc + at };
+        sync.push_live(Timed { tick, picture: picture(), damaged: false }, at.to_duration(), &mut out);
+    }
+    sync.fill_due(Duration::from_millis(40 * 40 + 1000), &mut out);
+    assert_eq!(frames(&out), []);
+    sync.fill_due(Duration::from_millis(50 * 40 + 1000), &mut out);
+    assert_eq!(frames(&out).len(), 1);
+}
+
 #[test]
 fn duration_ends_the_event() {
     let mut s = settings(true);

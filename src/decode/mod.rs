@@ -78,6 +78,9 @@ pub struct Settings {
 /// How far units are read ahead of the decoder where they do not come in their own time: a GOP, what decoder and filters hold, and some.
 const AHEAD: Seconds = Seconds::TEN;
 
+/// Pictures in a row after which a feed that was away is back.
+const BACK: u64 = 25;
+
 /// Why decoding stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
@@ -121,7 +124,7 @@ pub fn run(
         pictures: Vec::new(),
         emitted: Vec::new(),
         left_out: false,
-        away: false,
+        away: None,
         counted: Counts::default(),
         failed: 0,
     };
@@ -167,8 +170,8 @@ struct Stage {
     emitted: Vec<Emit>,
     /// Something captured was not decoded, because this worker leaves.
     left_out: bool,
-    /// Slots are being filled because nothing comes.
-    away: bool,
+    /// Slots are being filled because nothing comes; how many pictures had been placed when one was filled last.
+    away: Option<u64>,
     counted: Counts,
     failed: u64,
 }
@@ -213,9 +216,9 @@ impl Stage {
     fn fill(&mut self) {
         let Some(sync) = &mut self.sync else { return };
         sync.fill_due(self.started.elapsed(), &mut self.emitted);
-        if !self.away && sync.counts().absent > self.counted.absent {
+        let counts = sync.counts();
+        if counts.absent > self.counted.absent && self.away.replace(counts.placed).is_none() {
             tracing::warn!("the feed is away: its slots are filled");
-            self.away = true;
         }
     }
 
@@ -249,9 +252,9 @@ impl Stage {
         self.failed = failed;
         let Some(sync) = &self.sync else { return };
         let counts = sync.counts();
-        if self.away && counts.placed > self.counted.placed {
+        if self.away.is_some_and(|placed| counts.placed >= placed + BACK) {
             tracing::info!("the feed is back");
-            self.away = false;
+            self.away = None;
         }
         count(status, &mut self.counted, counts);
     }

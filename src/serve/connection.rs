@@ -109,7 +109,8 @@ async fn serve(stream: TcpStream, router: Router, reserved: bool, limits: &Limit
     let _ = stream.set_nodelay(true);
     let (head_time, age, last_answer) =
         if reserved { (limits.reserve_time, limits.reserve_time, limits.reserve_time) } else { (limits.head_time, limits.age, limits.last_answer) };
-    let mut builder = Builder::new(TokioExecutor::new());
+    // The limits below are HTTP/1's; while it is not known which version a client speaks, there is none.
+    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(head_time).max_buf_size(limits.head).max_headers(64).keep_alive(!reserved);
     let stream = TokioIo::new(Patient { stream, patience: limits.stall, stalled: None });
     let mut connection = std::pin::pin!(builder.serve_connection(stream, TowerToHyperService::new(router)));

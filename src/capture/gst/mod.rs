@@ -12,6 +12,7 @@ mod streams;
 use super::watch::OPEN_LIMIT;
 use super::{CaptureError, Opened, apart};
 use crate::job::{Pace, Select};
+use crate::secrets::without_secrets;
 use crate::stop::Stop;
 use gstreamer as gst;
 use pipeline::{Event, Pipeline};
@@ -27,10 +28,10 @@ const EARLY_BYTES: usize = 256 << 20;
 
 /// Opens `gst:DESCRIPTION`.
 pub fn open(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened {
-    let (shown, select) = (url.to_owned(), select.clone());
-    apart::open(url, None, stop, move |quit| {
+    let (url, shown, select) = (url.to_owned(), without_secrets(url), select.clone());
+    apart::open(&without_secrets(&url), None, stop, move |quit| {
         let why = |why: String| CaptureError::Open { url: shown.clone(), why };
-        let description = shown.strip_prefix(SCHEME).unwrap_or(&shown);
+        let description = url.strip_prefix(SCHEME).unwrap_or(&url);
         let mut pipeline = Pipeline::start(description, false).map_err(why)?;
         let (firsts, early) = first_samples(&mut pipeline, quit).map_err(|error| why(name_what_comes(description, quit).unwrap_or(error)))?;
         let is_ts = |sample: &gst::Sample| sample.caps().is_some_and(caps::is_mpegts);

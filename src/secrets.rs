@@ -1,0 +1,91 @@
+//! Inputs as they may be shown and kept: without what opens them.
+
+/// Options of a query that say how to connect, and no secret.
+const PLAIN: [&str; 18] = [
+    "mode",
+    "listen",
+    "latency",
+    "localaddr",
+    "localport",
+    "interface",
+    "iface",
+    "ttl",
+    "pkt_size",
+    "timeout",
+    "connect_timeout",
+    "rw_timeout",
+    "sources",
+    "block",
+    "buffer_size",
+    "fifo_size",
+    "transtype",
+    "reuse",
+];
+
+/// Parts of the names of GStreamer properties whose values are secrets.
+const SECRET: [&str; 7] = ["pass", "pw", "key", "token", "secret", "auth", "user"];
+
+/// The input without user and password, without the values of options that are not known to be plain, without the stream key of RTMP,
+/// and without the values of what a GStreamer description calls a password or the like. Anything but a URL or `gst:` is left as it is.
+pub fn without_secrets(input: &str) -> String {
+    if let Some(description) = input.strip_prefix("gst:") {
+        return format!("gst:{}", description.split(' ').map(property).collect::<Vec<_>>().join(" "));
+    }
+    let Some((scheme, rest)) = input.split_once("://") else { return input.to_owned() };
+    let (place, query) = rest.split_once(['?', '#']).map_or((rest, None), |(place, query)| (place, Some(query)));
+    let authority = place.split('/').next().unwrap_or_default();
+    // A slash in a password: what follows the last @ is the host. An @ that begins the address is how UDP and RIST listen.
+    let place = match authority.rfind('@').and_then(|_| place.rfind('@')) {
+        Some(at) if at > 0 => format!("…@{}", &place[at + 1..]),
+        _ => place.to_owned(),
+    };
+    let place = match place.rsplit_once('/') {
+        Some((before, key)) if scheme.starts_with("rtmp") && !key.is_empty() => format!("{before}/…"),
+        _ => place,
+    };
+    match query {
+        Some(query) => format!("{scheme}://{place}?{}", query.split('&').map(option).collect::<Vec<_>>().join("&")),
+        None => format!("{scheme}://{place}"),
+    }
+}
+
+fn option(option: &str) -> String {
+    match option.split_once('=') {
+        Some((key, _)) if !PLAIN.contains(&key) => format!("{key}=…"),
+        _ => option.to_owned(),
+    }
+}
+
+fn property(word: &str) -> String {
+    let Some((name, value)) = word.split_once('=') else { return word.to_owned() };
+    let lower = name.to_ascii_lowercase();
+    match value.trim_matches(['"', '\'']) {
+        _ if SECRET.iter().any(|secret| lower.contains(secret)) => format!("{name}=…"),
+        url if url.contains("://") => format!("{name}={}", without_secrets(url)),
+        _ => word.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_opens_an_input_is_shown() {
+        for (input, shown) in [
+            ("srt://h:9000?mode=caller&passphrase=0123456789&streamid=abc", "srt://h:9000?mode=caller&passphrase=…&streamid=…"),
+            ("https://me:hidden@host/x/a.m3u8", "https://…@host/x/a.m3u8"),
+            ("http://HIDDEN@host/a?access_token=1", "http://…@host/a?access_token=…"),
+            ("http://me:pa@ss/hidden@host/a?sig=1", "http://…@host/a?sig=…"),
+            ("rtmp://host:1935/live/hidden", "rtmp://host:1935/live/…"),
+            ("gst:srtsrc passphrase=hidden uri=srt://h:1?streamid=hidden ! tsparse", "gst:srtsrc passphrase=… uri=srt://h:1?streamid=… ! tsparse"),
+        ] {
+            assert_eq!(without_secrets(input), shown);
+        }
+        for plain in
+            ["udp://@239.1.1.1:5000?localaddr=10.0.0.1", "http://h/a:b@c", "-", "feed.ts", "testsrc:size=256x144", "gst:videotestsrc pattern=ball ! x264enc"]
+        {
+            assert_eq!(without_secrets(plain), plain);
+        }
+    }
+}
