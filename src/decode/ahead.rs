@@ -56,9 +56,9 @@ impl Ahead {
         next.map(Some).ok_or(Gone("capture"))
     }
 
-    /// When the last picture of the feed is shown, once that is known.
-    pub fn ends_at(&self) -> Option<Seconds> {
-        self.latest.filter(|_| self.ended)
+    /// Once the end of the feed is in sight: when its last picture is shown, where it says.
+    pub fn ends_at(&self) -> Option<Option<Seconds>> {
+        self.ended.then_some(self.latest)
     }
 
     /// Reads on to the end, so that capture never waits for a full queue.
@@ -90,7 +90,7 @@ impl Ahead {
     }
 
     fn time(&self, unit: &Unit) -> Option<Seconds> {
-        let pts = unit.packet.pts().filter(|_| unit.kind == Kind::Video)?;
+        let pts = unit.packet.pts().or(unit.packet.dts()).filter(|_| unit.kind == Kind::Video)?;
         Seconds::from_ticks(pts, self.time_base.0, self.time_base.1)
     }
 }
@@ -121,7 +121,7 @@ mod tests {
         for n in 0..250 {
             assert!(matches!(ahead.next(None), Ok(Some(Flow::Item(_)))));
             if let Some(at) = ahead.ends_at() {
-                assert_eq!(at, Seconds::new(251 * 40, 1000));
+                assert_eq!(at, Some(Seconds::new(251 * 40, 1000)));
                 known = known.or(Some(n));
             }
         }

@@ -93,6 +93,8 @@ pub struct FrameSync {
     end: Option<Slot>,
     /// The GOPs that may be the last one, and short.
     near_end: Option<(GopId, GopId)>,
+    /// When the feed's last picture is, in its own time, once that is known.
+    ends: Option<Seconds>,
     /// The picture that holds the latest slot so far, not emitted yet: a nearer one may come, and it may be the last.
     pending: Option<(Placement, Timed)>,
     /// The last picture emitted (or seen while joining), and its slot.
@@ -117,6 +119,7 @@ impl FrameSync {
             next: None,
             end: None,
             near_end: None,
+            ends: None,
             pending: None,
             shown: None,
             filler: None,
@@ -219,6 +222,9 @@ impl FrameSync {
         if self.next.is_none() {
             self.join(&placement);
         }
+        if let Some(ends) = self.ends.filter(|_| self.end.is_none()) {
+            self.near_end = self.short(Slot(slot.0 + self.grid.nearest(ends - timed.tick.pts).0));
+        }
         match self.next {
             Some(next) if slot >= next => {
                 self.fill(slot, out);
@@ -255,10 +261,12 @@ impl FrameSync {
         self.near_end = self.end.and_then(|end| self.short(Slot(end.0 - 1))).or(expected.map(around));
     }
 
-    /// The feed's last picture is at `pts`, which no picture placed so far is far from.
-    pub fn expect_end(&mut self, pts: Seconds) {
-        let Some((placement, timed)) = self.pending.as_ref().filter(|_| self.end.is_none()) else { return };
-        self.near_end = self.short(Slot(placement.slot.0 + self.grid.nearest(pts - timed.tick.pts).0));
+    /// The feed's end is in sight: its last picture is at `pts`, or soon where its pictures have no times.
+    pub fn expect_end(&mut self, pts: Option<Seconds>) {
+        self.ends = pts;
+        if pts.is_none() && self.end.is_none() {
+            self.near_end = Some((GopId(i64::MIN), GopId(i64::MAX)));
+        }
     }
 
     /// The GOP that `last` ends, where it is so short that its first picture may break the cap (`encode/runner.rs` holds its pictures then).

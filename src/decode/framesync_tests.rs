@@ -141,7 +141,7 @@ fn a_short_last_gop_is_seen_coming() {
         for i in 0..pictures {
             sync.push(timed(Seconds::new(i * 40, 1000), i % 25 == 0, None), &mut out);
             if pictures - i < 100 {
-                sync.expect_end(Seconds::new((pictures - 1) * 40, 1000));
+                sync.expect_end(Some(Seconds::new((pictures - 1) * 40, 1000)));
             }
         }
         sync.finish(End::Ended, &mut out);

@@ -228,14 +228,14 @@ impl Stage {
             if let Some(make) = self.make_sync.take() {
                 self.sync = Some(make(&timed.tick)?);
             }
+            if let (Some(sync), Some(at)) = (&mut self.sync, self.units.ends_at()) {
+                sync.expect_end(at);
+            }
             match &mut self.sync {
                 Some(sync) if self.settings.live => sync.push_live(timed, self.started.elapsed(), &mut self.emitted),
                 Some(sync) => sync.push(timed, &mut self.emitted),
                 None => {}
             }
-        }
-        if let (Some(sync), Some(at)) = (&mut self.sync, self.units.ends_at()) {
-            sync.expect_end(at);
         }
         if let (Some(sync), Some(end)) = (&mut self.sync, end) {
             sync.finish(end, &mut self.emitted);
