@@ -1,5 +1,6 @@
 //! What libav needs beside `ffmpeg-next`: fields and calls that it does not wrap. The crate's only `unsafe` is in this file and its folder, each block with its reason.
 
+use crate::colour::VideoRange;
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::codec::Parameters;
 use ffmpeg_next::codec::decoder::Opened;
@@ -35,8 +36,8 @@ pub struct CodecFacts {
     pub sar: (i32, i32),
     /// Whether the field order is known, and if so whether it is interlaced.
     pub interlaced: Option<bool>,
-    /// Whether the transfer is PQ or HLG.
-    pub hdr: bool,
+    /// Dynamic range, by the transfer function.
+    pub range: VideoRange,
     /// Samples per second; zero for video.
     pub sample_rate: i32,
 }
@@ -52,7 +53,11 @@ pub fn codec_facts(parameters: &Parameters) -> CodecFacts {
         height: p.height,
         sar: (p.sample_aspect_ratio.num, p.sample_aspect_ratio.den),
         interlaced: (p.field_order != AV_FIELD_UNKNOWN).then_some(p.field_order != AV_FIELD_PROGRESSIVE),
-        hdr: p.color_trc == AVCOL_TRC_SMPTE2084 || p.color_trc == AVCOL_TRC_ARIB_STD_B67,
+        range: match p.color_trc {
+            AVCOL_TRC_SMPTE2084 => VideoRange::Pq,
+            AVCOL_TRC_ARIB_STD_B67 => VideoRange::Hlg,
+            _ => VideoRange::Sdr,
+        },
         sample_rate: p.sample_rate,
     }
 }

@@ -9,6 +9,7 @@ use crate::config::{self, ConfigError};
 pub use bitrate::Bitrate;
 pub use check::{MAX_NAME, RESERVED, SIZES, legal_name};
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 /// A ladder as written: wishes, before they are resolved against a source.
@@ -46,6 +47,36 @@ impl VideoCodec {
             VideoCodec::Av1 => "av1",
         }
     }
+
+    /// The scale of its quality, best first: x264's and x265's CRF, SVT-AV1's CRF; the backends map it onto their own.
+    pub fn qualities(self) -> RangeInclusive<f32> {
+        match self {
+            VideoCodec::Avc | VideoCodec::Hevc => 1.0..=51.0,
+            VideoCodec::Av1 => 1.0..=63.0,
+        }
+    }
+
+    /// The quality of a rung that names none.
+    pub fn default_quality(self) -> f32 {
+        match self {
+            VideoCodec::Avc => 23.0,
+            VideoCodec::Hevc => 26.0,
+            VideoCodec::Av1 => 35.0,
+        }
+    }
+
+    /// Bits of a sample that its rungs can have. AVC of 10 bits (High 10) is in no CMAF profile, and few players decode it.
+    pub fn depths(self) -> &'static [u32] {
+        match self {
+            VideoCodec::Avc => &[8],
+            VideoCodec::Hevc | VideoCodec::Av1 => &[8, 10],
+        }
+    }
+
+    /// Whether its rungs are HDR where the source is, unless they say otherwise.
+    pub fn keeps_hdr(self) -> bool {
+        self.depths().contains(&10)
+    }
 }
 
 /// An audio codec.
@@ -81,23 +112,49 @@ pub struct VideoRung {
     pub height: u32,
     /// The cap, in bits per second: no segment exceeds 1.10 x this x its duration. Written "6M", "730k" or as a number.
     pub max_bitrate: Bitrate,
-    /// Quality target of the encoder's own scale (CRF); met unless the cap binds.
-    #[serde(default = "default_quality")]
-    pub quality: f32,
+    /// Quality target of the codec's own scale (CRF and its kin); met unless the cap binds. Absent: [`VideoCodec::default_quality`].
+    #[serde(default)]
+    pub quality: Option<f32>,
+    /// Bits of a sample, 8 or 10. Absent: 10 where the rung is HDR, else 8.
+    #[serde(default)]
+    pub depth: Option<u32>,
+    /// Whether an HDR source stays HDR; else it is tone-mapped to SDR. Absent: as [`VideoCodec::keeps_hdr`] says.
+    #[serde(default)]
+    pub hdr: Option<bool>,
+    /// Where no backend can make this rung, the others are made without it; else that is an error.
+    #[serde(default)]
+    pub optional: bool,
     /// Operating point: a named set of encoder settings (`encode::point`), or [`AUTO`].
     #[serde(default = "default_point")]
     pub point: String,
-    /// Backends to try, in order; empty: the plan chooses.
+    /// Backends to try, in order. Written as a list, or "auto".
     #[serde(default)]
-    pub backend: Vec<String>,
-}
-
-fn default_quality() -> f32 {
-    23.0
+    pub backend: BackendWish,
 }
 
 fn default_point() -> String {
     AUTO.to_owned()
+}
+
+/// Which backends a rung may be made by.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "\"auto\", or a list of backends such as [\"x264\"]")]
+pub enum BackendWish {
+    /// Not written: the codec's default backend.
+    #[default]
+    Default,
+    /// These, in this order.
+    These(Vec<String>),
+    /// Whatever this machine holds in real time, best first.
+    Auto(Auto),
+}
+
+/// The word "auto".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Auto {
+    /// "auto".
+    Auto,
 }
 
 /// One audio rung.

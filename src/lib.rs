@@ -16,6 +16,7 @@ pub mod capture;
 pub mod check;
 pub mod class;
 pub mod clock;
+pub mod colour;
 pub mod config;
 pub mod decode;
 pub mod downscale;

@@ -6,6 +6,7 @@ pub mod fit;
 pub(crate) mod plan_tests;
 mod resolve;
 
+use crate::colour::{HdrMetadata, Signal, VideoRange};
 use crate::ladder::{AudioCodec, VideoCodec};
 use crate::time::{AudioGrid, Grid, Rate, Seconds};
 pub use resolve::{AAC_FRAME, PlanError, resolve};
@@ -24,8 +25,11 @@ pub struct SourceFacts {
     pub rate: Rate,
     /// Whether pictures may be interlaced.
     pub interlaced: bool,
-    /// Whether transfer is PQ or HLG.
-    pub hdr: bool,
+    /// Dynamic range, by its transfer function.
+    pub range: VideoRange,
+    /// What an HDR source says of its light, as far as was known at the start.
+    #[serde(default)]
+    pub hdr: HdrMetadata,
     /// Samples per second of the chosen sound; absent where there is none.
     pub sample_rate: Option<u32>,
 }
@@ -43,6 +47,12 @@ pub struct Rendition {
     pub height: u32,
     /// The grid.
     pub grid: Grid,
+    /// Bits of a sample, 8 or 10.
+    pub depth: u32,
+    /// Dynamic range.
+    pub range: VideoRange,
+    /// Static metadata of a rung that is HDR.
+    pub hdr: HdrMetadata,
     /// Cap in bits per second.
     pub max_bitrate: u64,
     /// CRF or its kin.
@@ -53,6 +63,13 @@ pub struct Rendition {
     pub backends: Vec<String>,
     /// GOPs of this rung that encode at once.
     pub lanes: u32,
+}
+
+impl Rendition {
+    /// What its samples mean.
+    pub fn signal(&self) -> Signal {
+        Signal { depth: self.depth, range: self.range }
+    }
 }
 
 /// An audio rendition as it will be made.

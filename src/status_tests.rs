@@ -1,4 +1,5 @@
 use super::*;
+use crate::colour::VideoRange;
 use crate::plan::{AudioRendition, Rendition, SourceFacts};
 use crate::time::{AudioGrid, Grid};
 
@@ -6,13 +7,25 @@ use crate::time::{AudioGrid, Grid};
 pub(crate) fn plan() -> Plan {
     let rate = Rate::new(25, 1).expect("a rate");
     let grid = Grid::new(rate, Seconds::whole(2));
-    let source = SourceFacts { width: 640, height: 360, sar: (1, 1), rate, interlaced: false, hdr: false, sample_rate: Some(48_000) };
+    let source = SourceFacts {
+        width: 640,
+        height: 360,
+        sar: (1, 1),
+        rate,
+        interlaced: false,
+        range: VideoRange::Sdr,
+        hdr: Default::default(),
+        sample_rate: Some(48_000),
+    };
     let video = Rendition {
         name: "v".into(),
         codec: VideoCodec::Avc,
         width: 640,
         height: 360,
         grid,
+        depth: 8,
+        range: Default::default(),
+        hdr: Default::default(),
         max_bitrate: 1_000_000,
         quality: 23.0,
         point: "veryfast".into(),

@@ -6,6 +6,7 @@ use super::follow::{Follow, Newcomer};
 use super::stamps::{Scale, Stamper};
 use super::watch::Watch;
 use super::{CaptureError, Delivery, Input, Kind, Lost, Opened, Origin, Read, Source, StreamInfo, Turn, Unit};
+use crate::colour::HdrMetadata;
 use crate::ffmpeg::{codec_facts, keep_only, open_decoder, wrap_bits};
 use crate::job::Select;
 use crate::plan::SourceFacts;
@@ -128,7 +129,8 @@ pub fn describe(url: &str, mut context: context::Input, select: &Select, watch: 
         sar,
         rate: if interlaced { field_rate(picture_rate) } else { picture_rate },
         interlaced,
-        hdr: codec.hdr,
+        range: codec.range,
+        hdr: HdrMetadata::default(),
         sample_rate: audio_info.as_ref().and_then(|a| u32::try_from(codec_facts(&a.parameters).sample_rate).ok()),
     };
     let scale = |info: &StreamInfo| Scale { time_base: info.time_base, bits: wrap_bits(&context, info.index).unwrap_or(64) };

@@ -1,6 +1,7 @@
 //! Real clips: what is found out about each, and that every one is read to its end.
 
 use super::*;
+use crate::colour::VideoRange;
 use crate::decode::video::{SourcePicture, VideoCounters, VideoDecoder};
 use std::path::PathBuf;
 use std::process::Command;
@@ -112,7 +113,16 @@ fn every_clip_is_described_and_decoded() {
         let Some(path) = clip(name) else { continue };
         let began = Instant::now();
         let (source, mut input) = open_path(&path).expect("it opens");
-        let facts = SourceFacts { width, height, sar, rate: rate.parse().expect("a rate"), interlaced, hdr, sample_rate };
+        let facts = SourceFacts {
+            width,
+            height,
+            sar,
+            rate: rate.parse().expect("a rate"),
+            interlaced,
+            range: if hdr { VideoRange::Pq } else { VideoRange::Sdr },
+            hdr: source.facts.hdr,
+            sample_rate,
+        };
         if source.facts != facts {
             wrong.push(format!("{name}: {:?}", source.facts));
         }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::capture::media_tests::{clip, open_path, read_all};
 use crate::capture::{Delivery, Origin, StreamInfo, Turn};
+use crate::colour::VideoRange;
 use crate::plan::SourceFacts;
 use crate::time::{Rate, Seconds};
 use crossbeam::channel::{Receiver, bounded, unbounded};
@@ -57,7 +58,7 @@ impl Input for Scripted {
 
 fn source(origin: Origin) -> Source {
     let rate = Rate::new(25, 1).expect("a rate");
-    let facts = SourceFacts { width: 16, height: 16, sar: (1, 1), rate, interlaced: false, hdr: false, sample_rate: None };
+    let facts = SourceFacts { width: 16, height: 16, sar: (1, 1), rate, interlaced: false, range: VideoRange::Sdr, hdr: Default::default(), sample_rate: None };
     let video = StreamInfo { index: 0, parameters: ffmpeg::codec::Parameters::new(), time_base: (1, 25), language: None, turn: Turn::None };
     Source { facts, video, audio: None, origin, duration: None }
 }

@@ -4,6 +4,7 @@
 //! Fast, it is a finite file that begins at `start`.
 
 use super::{CaptureError, Delivery, Input, Kind, Origin, Read, Source, StreamInfo, Turn, Unit};
+use crate::colour::{HdrMetadata, VideoRange};
 use crate::job::{Pace, Select};
 use crate::pace::wait_until;
 use crate::pattern::Size;
@@ -132,7 +133,8 @@ fn describe(options: &Options) -> Result<Source, ffmpeg::Error> {
         sar: (1, 1),
         rate: options.rate,
         interlaced: false,
-        hdr: false,
+        range: VideoRange::Sdr,
+        hdr: HdrMetadata::default(),
         sample_rate: options.audio.then_some(SAMPLE_RATE),
     };
     Ok(Source { facts, video, audio, origin: Origin::Utc, duration: options.duration })

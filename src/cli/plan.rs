@@ -65,7 +65,7 @@ fn table(plan: &Plan, ladder: &Ladder) -> String {
         source.width,
         source.height,
         source.rate,
-        if source.hdr { "HDR" } else { "SDR" },
+        source.range.name(),
         plan.grid.rate,
         plan.grid.gop_slots,
         plan.segment_duration(),

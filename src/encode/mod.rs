@@ -31,7 +31,8 @@ pub struct Packet {
     pub time: i64,
     /// An IDR (always true for audio).
     pub idr: bool,
-    /// The access unit. AVC and HEVC: NAL units each behind a 4-byte big-endian length, without parameter sets; AAC: a raw data block.
+    /// The access unit. AVC and HEVC: NAL units each behind a 4-byte big-endian length, without parameter sets; AV1: OBUs with their sizes, without temporal
+    /// delimiters and padding, the sequence header kept in key pictures (AV1-ISOBMFF 2.4); AAC: a raw data block.
     pub data: Vec<u8>,
 }
 
@@ -96,8 +97,19 @@ pub enum Lifetime {
 pub struct Opened {
     /// The encoder.
     pub encoder: Box<dyn Encoder>,
-    /// Content of the configuration box: `avcC` (AVCDecoderConfigurationRecord).
+    /// Content of the configuration box: `avcC` (AVCDecoderConfigurationRecord), `hvcC` (HEVCDecoderConfigurationRecord), `av1C` (AV1CodecConfigurationRecord).
     pub config: Vec<u8>,
+}
+
+/// When a plan takes a backend.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Chosen {
+    /// For every rung of its codecs that names none.
+    ByDefault,
+    /// Where a rung names it or says "auto".
+    ByName,
+    /// Never: it is for tests.
+    Never,
 }
 
 /// A backend: a way to make packets of a codec.
@@ -106,6 +118,10 @@ pub struct Candidate {
     pub name: &'static str,
     /// Codecs it makes.
     pub codecs: &'static [VideoCodec],
+    /// Bits of a sample that it takes.
+    pub depths: &'static [u32],
+    /// When a plan takes it.
+    pub chosen: Chosen,
     /// How long an instance lives.
     pub lifetime: Lifetime,
     /// Opens one.
@@ -114,10 +130,10 @@ pub struct Candidate {
 
 /// All backends of all video codecs. To add one: a file here, a line in this table.
 pub const BACKENDS: &[Candidate] = &[
-    Candidate { name: "x264", codecs: &[VideoCodec::Avc], lifetime: Lifetime::Gop, open: x264::open },
-    Candidate { name: "probe", codecs: &[VideoCodec::Avc], lifetime: Lifetime::Gop, open: probe::open },
+    Candidate { name: "x264", codecs: &[VideoCodec::Avc], depths: &[8], chosen: Chosen::ByDefault, lifetime: Lifetime::Gop, open: x264::open },
+    Candidate { name: "probe", codecs: &[VideoCodec::Avc], depths: &[8], chosen: Chosen::Never, lifetime: Lifetime::Gop, open: probe::open },
     #[cfg(test)]
-    Candidate { name: "probe-breaks", codecs: &[VideoCodec::Avc], lifetime: Lifetime::Gop, open: probe::open_breaking },
+    Candidate { name: "probe-breaks", codecs: &[VideoCodec::Avc], depths: &[8], chosen: Chosen::Never, lifetime: Lifetime::Gop, open: probe::open_breaking },
 ];
 
 /// The backend called `name`.

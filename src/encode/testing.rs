@@ -1,6 +1,7 @@
 //! Pictures and renditions for tests: real clips where they are there, and decoding of what was encoded.
 
 use super::{Packet, annexb};
+use crate::colour::{HdrMetadata, VideoRange};
 use crate::ffmpeg as raw;
 use crate::frame::{Frame, Origin, Picture, SideData};
 use crate::ladder::VideoCodec;
@@ -76,6 +77,9 @@ pub fn rendition(size: (u32, u32), rate: Rate, gop_slots: u32, max_bitrate: u64,
         width: size.0,
         height: size.1,
         grid: Grid { rate, gop_slots },
+        depth: 8,
+        range: VideoRange::Sdr,
+        hdr: HdrMetadata::default(),
         max_bitrate,
         quality: 23.0,
         point: "veryfast".to_owned(),

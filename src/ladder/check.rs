@@ -1,15 +1,13 @@
 //! What makes a ladder legal: names, sizes, rates and points, each with what would be accepted.
 
 use super::bitrate::Bitrate;
-use super::{AudioRung, Ladder, VideoRung};
+use super::{AudioRung, BackendWish, Ladder, VideoRung};
 use crate::config::{ConfigError, listed};
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 /// Smallest and largest width or height of a rung's box.
 pub const SIZES: RangeInclusive<u32> = 16..=8192;
-/// Range of a rung's quality: the useful part of x264's and x265's CRF scale.
-pub const QUALITIES: RangeInclusive<f32> = 1.0..=51.0;
 /// Range of a video cap in bits per second.
 pub const CAPS: RangeInclusive<u64> = 16_000..=200_000_000;
 /// Range of an audio bitrate in bits per second.
@@ -73,8 +71,23 @@ fn video_wrong(rung: &VideoRung, points: &[&str]) -> Option<Wrong> {
     if !CAPS.contains(&rung.max_bitrate.0) {
         return wrong("max_bitrate", rung.max_bitrate.to_string(), range(&CAPS));
     }
-    if !QUALITIES.contains(&rung.quality) {
-        return wrong("quality", rung.quality.to_string(), format!("{} (best) to {}", QUALITIES.start(), QUALITIES.end()));
+    let (codec, qualities) = (rung.codec.name(), rung.codec.qualities());
+    if let Some(quality) = rung.quality.filter(|quality| !qualities.contains(quality)) {
+        return wrong("quality", quality.to_string(), format!("{} (best) to {} for {codec}", qualities.start(), qualities.end()));
+    }
+    let depths = rung.codec.depths();
+    if let Some(depth) = rung.depth.filter(|depth| !depths.contains(depth)) {
+        return wrong(
+            "depth",
+            depth.to_string(),
+            format!("{} for {codec}", listed(depths.iter().map(u32::to_string).collect::<Vec<_>>().iter().map(String::as_str))),
+        );
+    }
+    if rung.hdr == Some(true) && (rung.depth == Some(8) || !depths.contains(&10)) {
+        return wrong("hdr", "true".into(), format!("false with {codec} of {} bits; HDR needs hevc or av1 of 10", rung.depth.unwrap_or(8)));
+    }
+    if rung.backend == BackendWish::These(Vec::new()) {
+        return wrong("backend", "[]".into(), "\"auto\", or at least one backend".into());
     }
     if !points.contains(&rung.point.as_str()) {
         return wrong("point", quoted(&rung.point), listed(points.iter().copied()));

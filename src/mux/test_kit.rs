@@ -1,6 +1,7 @@
 //! What the muxer's tests share: tracks and packets made up, and real ones from libx264 and libav's AAC encoder.
 
 use super::{TrackKind, TrackSpec};
+use crate::colour::{HdrMetadata, VideoRange};
 use crate::encode::{Packet, TrackId};
 use crate::ladder::{AudioCodec, VideoCodec};
 use crate::plan::{AudioRendition, Rendition};
@@ -25,7 +26,21 @@ pub fn grid(num: u32, den: u32, gop_slots: u32) -> Grid {
 
 pub fn rendition(name: &str, width: u32, height: u32, max_bitrate: u64, grid: Grid) -> Rendition {
     let (name, point) = (name.to_owned(), "veryfast".to_owned());
-    Rendition { name, codec: VideoCodec::Avc, width, height, grid, max_bitrate, quality: 23.0, point, backends: vec!["x264".into()], lanes: 2 }
+    Rendition {
+        name,
+        codec: VideoCodec::Avc,
+        width,
+        height,
+        grid,
+        depth: 8,
+        range: VideoRange::Sdr,
+        hdr: HdrMetadata::default(),
+        max_bitrate,
+        quality: 23.0,
+        point,
+        backends: vec!["x264".into()],
+        lanes: 2,
+    }
 }
 
 pub fn video(id: usize, rendition: Rendition, config: Vec<u8>) -> TrackSpec {

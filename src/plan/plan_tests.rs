@@ -1,10 +1,12 @@
 use super::*;
+use crate::colour::VideoRange;
 use crate::job::{Job, Wishes};
+use crate::ladder::BackendWish;
 
 /// A source of 25 progressive SDR pictures a second, with sound.
 pub(crate) fn source(width: u32, height: u32, sar: (u32, u32)) -> SourceFacts {
     let rate = Rate::new(25, 1).expect("legal");
-    SourceFacts { width, height, sar, rate, interlaced: false, hdr: false, sample_rate: Some(44_100) }
+    SourceFacts { width, height, sar, rate, interlaced: false, range: VideoRange::Sdr, hdr: Default::default(), sample_rate: Some(44_100) }
 }
 
 /// A job with a built-in ladder, an input file, and more lines of TOML.
@@ -99,13 +101,19 @@ fn the_grid_is_the_sources_rate_capped_to_60_or_the_jobs() {
 
 #[test]
 fn codecs_without_a_backend_are_left_out_or_refused() {
-    let some = with_rungs(&[("h", "hevc", 640, 360), ("a", "avc", 320, 180)]);
+    let mut some = with_rungs(&[("h", "hevc", 640, 360), ("a", "avc", 320, 180)]);
+    let error = resolve(&some, &source(1920, 1080, (1, 1)), None).expect_err("not optional").to_string();
+    assert!(
+        error.contains("video rung \"h\" = hevc of 8 bits: no backend") && error.contains("avc by x264 (8 bits)") && error.contains("optional = true"),
+        "{error}"
+    );
+    some.ladder.video[0].optional = true;
     let plan = resolve(&some, &source(1920, 1080, (1, 1)), None).expect("one rung remains");
     assert_eq!(sizes(&plan), [("a", 320, 180)]);
-    assert_eq!(plan.left_out_line().as_deref(), Some("left out: h: no backend yet for hevc, only avc by x264"));
-    let none = with_rungs(&[("h", "hevc", 640, 360), ("v", "av1", 320, 180)]);
-    let error = resolve(&none, &source(1920, 1080, (1, 1)), None).expect_err("nothing remains").to_string();
-    assert!(error.contains("codec = hevc, av1") && error.contains("no backend yet") && error.contains("avc by x264"), "{error}");
+    assert_eq!(plan.left_out_line().as_deref(), Some("left out: h: no backend for hevc, only avc by x264 (8 bits)"));
+    some.ladder.video.pop();
+    let error = resolve(&some, &source(1920, 1080, (1, 1)), None).expect_err("nothing remains").to_string();
+    assert!(error.contains("no rung has a backend") && error.contains("avc by x264"), "{error}");
 }
 
 #[test]
@@ -115,7 +123,7 @@ fn the_ladder_to_4k_is_made_as_far_as_source_and_backends_reach() {
     let plan = resolve(&job("sd-to-4k", ""), &source(3840, 2160, (1, 1)), None).expect("resolves");
     assert_eq!(rungs(&plan), made(&["avc-1080p", "avc-720p", "avc-540p", "avc-432p", "avc-360p", "avc-270p"]));
     assert_eq!(plan.audio.iter().map(|a| a.bitrate / 1000).collect::<Vec<_>>(), [192, 128, 96, 64]);
-    let line = "left out: hevc-2160p, hevc-1440p: no backend yet for hevc, only avc by x264";
+    let line = "left out: hevc-2160p, hevc-1440p: no backend for hevc, only avc by x264 (8 bits)";
     assert_eq!(plan.left_out_line().as_deref(), Some(line));
     let plan = resolve(&job("sd-to-4k", ""), &source(1280, 720, (1, 1)), None).expect("resolves");
     assert_eq!(rungs(&plan), made(&["avc-720p", "avc-540p", "avc-432p", "avc-360p", "avc-270p"]));
@@ -125,7 +133,7 @@ fn the_ladder_to_4k_is_made_as_far_as_source_and_backends_reach() {
 #[test]
 fn a_backend_that_does_not_exist_is_refused() {
     let mut job = job("tiny", "");
-    job.ladder.video[0].backend = vec!["x264".into(), "nvenc".into()];
+    job.ladder.video[0].backend = BackendWish::These(vec!["x264".into(), "nvenc".into()]);
     let error = resolve(&job, &source(1920, 1080, (1, 1)), None).expect_err("unknown").to_string();
     assert!(error.contains("backend of video rung \"avc-270p\" = \"nvenc\"") && error.contains("avc by x264"), "{error}");
 }
@@ -160,6 +168,6 @@ fn warnings_say_what_a_user_should_know() {
     assert_eq!(warned(&format!("{udp}[timeline]\nclock = \"sei\""), |_| {}), "");
     assert!(warned(&format!("{udp}[timeline]\nclock = \"arrival\""), |_| {}).starts_with("not locked to another worker: give"));
     assert!(warned("", |s| s.sar = (65_535, 1)).contains("65535:1"));
-    assert!(warned("", |s| s.hdr = true).contains("no tone mapping"));
+    assert!(warned("", |s| s.range = VideoRange::Pq).contains("no tone mapping"));
     assert!(warned("", |s| s.rate = Rate::new(120, 1).expect("legal")).contains("120 pictures a second; 60"));
 }

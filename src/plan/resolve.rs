@@ -1,10 +1,11 @@
 //! A job and a source to a plan. Pure: the same two give the same plan, whatever the machine is doing.
 
-use super::backends::{self, BACKENDS, Missing};
+use super::backends::{self, Missing};
 use super::fit::{Fit, MIN_SIDE, Shape, Size, believable};
 use super::{AudioRendition, LeftOut, Plan, Rendition, SAMPLE_RATE, SourceFacts};
 use crate::class::{self, Build};
-use crate::encode::point;
+use crate::colour::{HdrMetadata, Signal, VideoRange};
+use crate::encode::{BACKENDS, point};
 use crate::job::check::MAX_RATE;
 use crate::job::{ClockKind, Job, is_file};
 use crate::ladder::{AUTO, VideoRung};
@@ -42,13 +43,27 @@ pub enum PlanError {
         /// What exists.
         accepted: String,
     },
-    /// No rung's codec has a backend.
-    #[error("ladder {ladder}: codec = {codecs}: no backend yet; accepted: {accepted}")]
+    /// Nothing makes the codec of a rung.
+    #[error(
+        "ladder {ladder}: codec of video rung \"{rung}\" = {codec} of {depth} bits: no backend; accepted: {accepted}, or optional = true to do without this rung"
+    )]
     NoBackend {
         /// Ladder name.
         ladder: String,
-        /// What the rungs ask for.
-        codecs: String,
+        /// Rung name.
+        rung: String,
+        /// Its codec.
+        codec: &'static str,
+        /// Bits of its samples.
+        depth: u32,
+        /// What exists.
+        accepted: String,
+    },
+    /// No rung has a backend.
+    #[error("ladder {ladder}: no rung has a backend; accepted: {accepted}")]
+    NothingLeft {
+        /// Ladder name.
+        ladder: String,
         /// What exists.
         accepted: String,
     },
@@ -80,12 +95,18 @@ fn grid_rate(rate: Rate) -> Rate {
 
 fn add_video(plan: &mut Plan, job: &Job, shape: Shape) -> Result<(), PlanError> {
     let ladder = &job.ladder;
+    let range = plan.source.range;
     let mut served: Vec<(&VideoRung, Vec<String>)> = Vec::new();
     for rung in &ladder.video {
-        match backends::choose(rung, BACKENDS) {
+        match backends::choose(rung, signal(rung, range).depth, BACKENDS) {
             Ok(names) => served.push((rung, names)),
+            Err(Missing::Codec) if !rung.optional => {
+                let (codec, depth) = (rung.codec.name(), signal(rung, range).depth);
+                let (ladder, rung) = (ladder.name.clone(), rung.name.clone());
+                return Err(PlanError::NoBackend { ladder, rung, codec, depth, accepted: backends::offered(BACKENDS) });
+            }
             Err(Missing::Codec) => {
-                let why = format!("no backend yet for {}, only {}", rung.codec.name(), backends::offered(BACKENDS));
+                let why = format!("no backend for {}, only {}", rung.codec.name(), backends::offered(BACKENDS));
                 plan.left_out.push(LeftOut { rung: rung.name.clone(), why });
             }
             Err(Missing::Name(backend)) => {
@@ -94,19 +115,17 @@ fn add_video(plan: &mut Plan, job: &Job, shape: Shape) -> Result<(), PlanError> 
         }
     }
     let Some(smallest) = served.iter().min_by_key(|(rung, _)| u64::from(rung.width) * u64::from(rung.height)).cloned() else {
-        let mut codecs: Vec<&str> = ladder.video.iter().map(|rung| rung.codec.name()).collect();
-        codecs.dedup();
-        return Err(PlanError::NoBackend { ladder: ladder.name.clone(), codecs: codecs.join(", "), accepted: backends::offered(BACKENDS) });
+        return Err(PlanError::NothingLeft { ladder: ladder.name.clone(), accepted: backends::offered(BACKENDS) });
     };
     let own = shape.size();
     let all_above = served.iter().all(|(rung, _)| shape.fit(rung.width, rung.height) == Fit::Above);
     for (rung, names) in served {
         match shape.fit(rung.width, rung.height) {
-            Fit::Size(size) => plan.video.push(rendition(rung, names, size, plan.grid)),
+            Fit::Size(size) => plan.video.push(rendition(rung, names, size, plan)),
             Fit::Above if all_above && rung.name == smallest.0.name => {
                 let line = format!("{} ({}x{}) is made at {}x{}: the source is no larger", rung.name, rung.width, rung.height, own.width, own.height);
                 plan.warnings.push(line);
-                plan.video.push(rendition(rung, names, own, plan.grid));
+                plan.video.push(rendition(rung, names, own, plan));
             }
             Fit::Above => {
                 let why = format!("larger than the source, {}x{}", own.width, own.height);
@@ -118,7 +137,15 @@ fn add_video(plan: &mut Plan, job: &Job, shape: Shape) -> Result<(), PlanError> 
     Ok(())
 }
 
-fn rendition(rung: &VideoRung, backends: Vec<String>, size: Size, grid: Grid) -> Rendition {
+/// What the samples of `rung` are, of a source of `range`.
+fn signal(rung: &VideoRung, range: VideoRange) -> Signal {
+    let keeps = rung.hdr.unwrap_or_else(|| rung.codec.keeps_hdr()) && rung.depth != Some(8);
+    let range = if keeps { range } else { VideoRange::Sdr };
+    Signal { depth: rung.depth.unwrap_or(if range == VideoRange::Sdr { 8 } else { 10 }), range }
+}
+
+fn rendition(rung: &VideoRung, backends: Vec<String>, size: Size, plan: &Plan) -> Rendition {
+    let (grid, signal) = (plan.grid, signal(rung, plan.source.range));
     let pixels = u64::from(size.width) * u64::from(size.height) * u64::from(grid.rate.num());
     Rendition {
         name: rung.name.clone(),
@@ -126,8 +153,11 @@ fn rendition(rung: &VideoRung, backends: Vec<String>, size: Size, grid: Grid) ->
         width: size.width,
         height: size.height,
         grid,
+        depth: signal.depth,
+        range: signal.range,
+        hdr: if signal.range == VideoRange::Sdr { HdrMetadata::default() } else { plan.source.hdr },
         max_bitrate: rung.max_bitrate.0,
-        quality: rung.quality,
+        quality: rung.quality.unwrap_or_else(|| rung.codec.default_quality()),
         point: if rung.point == AUTO { point::for_size(size.width, size.height).to_owned() } else { rung.point.clone() },
         backends,
         lanes: if pixels > LANE_PIXELS * u64::from(grid.rate.den()) { 2 } else { 1 },
@@ -166,7 +196,7 @@ fn warnings(job: &Job, source: &SourceFacts) -> Vec<String> {
         let unless = if job.timeline.clock == ClockKind::Auto { ", unless the feed carries UTC stamps" } else { "" };
         lines.push(format!("not locked to another worker{unless}: give --anchor SECONDS=UTC or --clock sei"));
     }
-    if source.hdr {
+    if source.range != VideoRange::Sdr {
         lines.push("the source is HDR (PQ or HLG) and there is no tone mapping yet: highlights are clipped to SDR".to_owned());
     }
     if !believable(source.sar) {

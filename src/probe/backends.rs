@@ -2,9 +2,9 @@
 
 use super::devices::Devices;
 use crate::class::Build;
-use crate::encode::{Recipe, aac::Aac, find};
+use crate::colour::{HdrMetadata, VideoRange};
+use crate::encode::{BACKENDS, Recipe, aac::Aac, find};
 use crate::ladder::{AudioCodec, VideoCodec};
-use crate::plan::backends::BACKENDS;
 use crate::plan::{AAC_FRAME, AudioRendition, Rendition, SAMPLE_RATE};
 use crate::time::{AudioGrid, Grid, Rate, Seconds};
 use ffmpeg_next as ffmpeg;
@@ -112,6 +112,9 @@ fn open_video(codec: VideoCodec, backend: &str) -> Result<(), String> {
         width: 320,
         height: 180,
         grid,
+        depth: 8,
+        range: VideoRange::Sdr,
+        hdr: HdrMetadata::default(),
         max_bitrate: 500_000,
         quality: 23.0,
         point: "veryfast".to_owned(),

@@ -58,7 +58,21 @@ fn tick(i: i128, rate: Rate, by: By, unwrap: &mut Unwrap) -> Tick {
 fn tracks(grid: Grid) -> [TrackSpec; 2] {
     let (name, point) = ("v".to_owned(), "veryfast".to_owned());
     let backends = vec!["probe".to_owned()];
-    let rendition = Rendition { name, codec: VideoCodec::Avc, width: 64, height: 64, grid, max_bitrate: 1_000_000, quality: 23.0, point, backends, lanes: 1 };
+    let rendition = Rendition {
+        name,
+        codec: VideoCodec::Avc,
+        width: 64,
+        height: 64,
+        grid,
+        depth: 8,
+        range: Default::default(),
+        hdr: Default::default(),
+        max_bitrate: 1_000_000,
+        quality: 23.0,
+        point,
+        backends,
+        lanes: 1,
+    };
     let recipe = mezzo::encode::Recipe { point: rendition.point.clone(), quality: 23.0, cap: rendition.max_bitrate, idr_at: Vec::new() };
     let config = runner::config(&rendition, &recipe).expect("opens");
     let sound = AudioGrid { video: grid, sample_rate: 48_000, frame: 1024 };

@@ -6,6 +6,7 @@ use super::{Early, raw::Raw};
 use crate::capture::facts::{field_rate, grid_rate, sane_sar};
 use crate::capture::stamps::{Scale, Stamper};
 use crate::capture::{CaptureError, Delivery, Input, Kind, Lost, Opened, Origin, Read, Source, StreamInfo, Turn, Unit};
+use crate::colour::HdrMetadata;
 use crate::ffmpeg::codec_facts;
 use crate::job::Select;
 use crate::plan::SourceFacts;
@@ -75,7 +76,8 @@ pub fn open(url: &str, pipeline: Pipeline, firsts: &[gst::Sample], early: Early,
         sar: sane_sar(video.sar),
         rate: if video.interlaced { field_rate(picture_rate) } else { picture_rate },
         interlaced: video.interlaced,
-        hdr: codec_facts(&video.parameters).hdr,
+        range: codec_facts(&video.parameters).range,
+        hdr: HdrMetadata::default(),
         sample_rate: audio.as_ref().map(|a| a.sample_rate),
     };
     let info = |index, parameters| StreamInfo { index, parameters, time_base: SCALE.time_base, language: None, turn: Turn::None };

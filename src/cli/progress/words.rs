@@ -92,7 +92,8 @@ pub(super) mod tests {
             sar: (1, 1),
             rate: Rate::new(25, 1).expect("a rate"),
             interlaced: false,
-            hdr: false,
+            range: Default::default(),
+            hdr: Default::default(),
             sample_rate: Some(48_000),
         };
         let mut plan: Plan = mezzo::plan::resolve(&job.check("test").expect("legal"), &source, None).expect("resolves");

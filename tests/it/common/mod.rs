@@ -78,6 +78,9 @@ pub fn plan() -> Plan {
         width,
         height,
         grid,
+        depth: 8,
+        range: Default::default(),
+        hdr: Default::default(),
         max_bitrate,
         quality: 23.0,
         point: "veryfast".into(),
@@ -94,7 +97,16 @@ pub fn plan() -> Plan {
     };
     Plan {
         class: "c1a55".into(),
-        source: SourceFacts { width: 640, height: 360, sar: (1, 1), rate, interlaced: false, hdr: false, sample_rate: Some(48_000) },
+        source: SourceFacts {
+            width: 640,
+            height: 360,
+            sar: (1, 1),
+            rate,
+            interlaced: false,
+            range: Default::default(),
+            hdr: Default::default(),
+            sample_rate: Some(48_000),
+        },
         grid,
         video: vec![video(TRACKS[0], 640, 360, 1_500_000), video(TRACKS[1], 320, 180, 400_000)],
         audio: vec![audio],
