@@ -40,6 +40,17 @@ pub enum Origin {
     Filler,
 }
 
+/// How long a GOP is going to be, as far as that is known when it opens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Length {
+    /// Whole.
+    Whole,
+    /// The event ends in it, after this many slots.
+    Short(u32),
+    /// The event may end in it, early.
+    Unsure,
+}
+
 /// One slot of the grid with its picture. Cloning counts a reference.
 #[derive(Clone)]
 pub struct Frame {
@@ -53,8 +64,8 @@ pub struct Frame {
     pub force_idr: bool,
     /// The last slot of the event, where that is known in time (a file, `--duration`).
     pub last: bool,
-    /// The event may end in this GOP, early: a hint about memory, which alters no byte.
-    pub near_end: bool,
+    /// How long its GOP is going to be, as far as that is known. What is said with the frame that opens it counts.
+    pub length: Length,
     /// The picture.
     pub picture: Picture,
     /// Why this picture.

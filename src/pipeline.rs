@@ -177,7 +177,9 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     });
     let outputs = Outputs { frames: frames_tx, cues: audio.is_some().then_some(cues_tx), leaving };
     let (stopping, counted) = (stop.clone(), status.clone());
-    let settings = decode::Settings { stamp_offset: job.timeline.stamp_offset, live: job.pace == Pace::Live };
+    let live = job.pace == Pace::Live;
+    let ahead = if live { Seconds::ZERO } else { decode::ahead(plan.grid) };
+    let settings = decode::Settings { stamp_offset: job.timeline.stamp_offset, live, ahead };
     threads.spawn("decode", move || decode::run(decoder, make_sync, settings, units, outputs, &stopping, &counted))?;
 
     let mut rungs = Vec::new();
@@ -323,9 +325,7 @@ fn outputs(job: &Job, plan: &Plan, resolution: &Resolution, store: &Store, statu
 
 /// What makes the frame sync once the first picture is there. An anchor taken then is kept beside the outputs before anything is published.
 fn make_sync(job: &Job, source: &Source, plan: &Plan, resolution: Resolution) -> MakeSync {
-    // At full speed the end is seen coming.
-    let expected = source.duration.filter(|_| job.pace == Pace::Live);
-    let (job, origin, grid) = (job.clone(), source.origin, plan.grid);
+    let (job, origin, grid, expected) = (job.clone(), source.origin, plan.grid, source.duration);
     let run_up = if plan.audio.is_empty() { Seconds::ZERO } else { RUN_UP };
     Box::new(move |first: &Tick| {
         let kept = resolution.anchor.as_ref().and_then(|taken| taken.anchor());

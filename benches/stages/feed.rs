@@ -2,7 +2,7 @@
 
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::frame::Video;
-use mezzo::frame::{Frame, Origin, Picture, SideData};
+use mezzo::frame::{Frame, Length, Origin, Picture, SideData};
 use mezzo::job::wishes::{LadderWish, PaceWish};
 use mezzo::job::{Job, Wishes};
 use mezzo::plan::{self, Plan};
@@ -73,7 +73,7 @@ pub fn gop(grid: Grid, id: GopId, pictures: &[Picture]) -> Vec<Frame> {
             opens_gop: number == 0,
             force_idr: false,
             last: false,
-            near_end: false,
+            length: Length::Whole,
             picture: picture.clone(),
             origin: Origin::Input,
             damaged: false,

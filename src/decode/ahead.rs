@@ -1,6 +1,7 @@
 //! Access units read ahead of the decoder, so that the end of a file is known before its last GOP opens.
 
 use super::Gone;
+use super::framesync::Sight;
 use crate::capture::{Kind, Unit};
 use crate::frame::{End, Flow};
 use crate::time::Seconds;
@@ -10,7 +11,7 @@ use std::time::Instant;
 
 /// Units and bytes held at most, whatever their stamps say.
 const UNITS: usize = 1024;
-const BYTES: usize = 32 << 20;
+const BYTES: usize = 64 << 20;
 
 /// The queue from capture, with a little of it taken out already.
 pub struct Ahead {
@@ -24,12 +25,14 @@ pub struct Ahead {
     decoded: Option<Seconds>,
     latest: Option<Seconds>,
     ended: bool,
+    /// A limit cut it short of `span`.
+    cut: bool,
 }
 
 impl Ahead {
     /// Reads `span` ahead in `units`, whose stamps are in `time_base`.
     pub fn new(units: Receiver<Flow<Unit>>, time_base: (i32, i32), span: Seconds) -> Ahead {
-        Ahead { units, time_base, span, held: VecDeque::new(), bytes: 0, decoded: None, latest: None, ended: false }
+        Ahead { units, time_base, span, held: VecDeque::new(), bytes: 0, decoded: None, latest: None, ended: false, cut: false }
     }
 
     /// The next unit or the end; nothing where `due` comes first, which counts only while nothing is read ahead.
@@ -56,9 +59,13 @@ impl Ahead {
         next.map(Some).ok_or(Gone("capture"))
     }
 
-    /// Once the end of the feed is in sight: when its last picture is shown, where it says.
-    pub fn ends_at(&self) -> Option<Option<Seconds>> {
-        self.ended.then_some(self.latest)
+    /// What is known of the end of the feed.
+    pub fn sight(&self) -> Sight {
+        match self.ended {
+            true => Sight::Ends(self.latest),
+            false if self.cut || self.span == Seconds::ZERO => Sight::Blind,
+            false => Sight::Clear,
+        }
     }
 
     /// Reads on to the end, so that capture never waits for a full queue.
@@ -70,10 +77,12 @@ impl Ahead {
         if self.held.iter().any(ends) || self.units.iter().any(|flow| ends(&flow)) { Ok(()) } else { Err(Gone("capture")) }
     }
 
-    fn wants_more(&self) -> bool {
+    fn wants_more(&mut self) -> bool {
         let ended = matches!(self.held.back(), Some(Flow::End(_)));
         let far = self.latest.zip(self.decoded).is_some_and(|(latest, decoded)| latest - decoded >= self.span);
-        self.held.is_empty() || !ended && self.span > Seconds::ZERO && !far && self.held.len() < UNITS && self.bytes < BYTES
+        let full = self.held.len() >= UNITS || self.bytes >= BYTES;
+        self.cut = full && !far && !ended;
+        self.held.is_empty() || !ended && self.span > Seconds::ZERO && !far && !full
     }
 
     fn hold(&mut self, flow: Flow<Unit>) {
@@ -120,7 +129,7 @@ mod tests {
         let mut known = None;
         for n in 0..250 {
             assert!(matches!(ahead.next(None), Ok(Some(Flow::Item(_)))));
-            if let Some(at) = ahead.ends_at() {
+            if let Sight::Ends(at) = ahead.sight() {
                 assert_eq!(at, Some(Seconds::new(251 * 40, 1000)));
                 known = known.or(Some(n));
             }

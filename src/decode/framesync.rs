@@ -6,8 +6,9 @@
 
 use super::absence::Absence;
 use crate::clock::{Clock, Event, Placement, Tick};
-use crate::frame::{AudioCue, End, Frame, Origin, Picture, SideData};
+use crate::frame::{AudioCue, End, Frame, Length, Origin, Picture, SideData};
 use crate::time::{GopId, Grid, Seconds, Slot};
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,12 +71,23 @@ pub struct Settings {
     pub max_gap: Seconds,
     /// The event has so many slots.
     pub duration: Option<u64>,
-    /// How long the feed is said to be, from its first picture, where its end is not seen coming.
+    /// How long the feed is said to be, from its first picture. Goes for nothing where its end is seen coming.
     pub expected: Option<Seconds>,
     /// Nothing is emitted before this long after the first picture: what sound needs of the past.
     pub run_up: Seconds,
     /// The feed is known from its beginning: its first picture may open the event.
     pub whole: bool,
+}
+
+/// What is known of the end of the feed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sight {
+    /// It is seen coming, and is not in sight.
+    Clear,
+    /// Its last picture is at this time, in its own clock, or soon where its pictures have no times.
+    Ends(Option<Seconds>),
+    /// It is not seen coming.
+    Blind,
 }
 
 /// Makes the filler picture that fits the pictures of the feed.
@@ -91,10 +103,12 @@ pub struct FrameSync {
     next: Option<Slot>,
     /// One past the last slot of the event.
     end: Option<Slot>,
-    /// The GOPs that may be the last one, and short.
-    near_end: Option<(GopId, GopId)>,
-    /// When the feed's last picture is, in its own time, once that is known.
-    ends: Option<Seconds>,
+    /// What is known of the feed's end.
+    sight: Sight,
+    /// The slot of the feed's last picture, once that is known.
+    last: Option<Slot>,
+    /// About where a container says that the end is.
+    expected: Option<Slot>,
     /// The picture that holds the latest slot so far, not emitted yet: a nearer one may come, and it may be the last.
     pending: Option<(Placement, Timed)>,
     /// The last picture emitted (or seen while joining), and its slot.
@@ -118,8 +132,9 @@ impl FrameSync {
             make_filler,
             next: None,
             end: None,
-            near_end: None,
-            ends: None,
+            sight: Sight::Blind,
+            last: None,
+            expected: None,
             pending: None,
             shown: None,
             filler: None,
@@ -222,8 +237,8 @@ impl FrameSync {
         if self.next.is_none() {
             self.join(&placement);
         }
-        if let Some(ends) = self.ends.filter(|_| self.end.is_none()) {
-            self.near_end = self.short(Slot(slot.0 + self.grid.nearest(ends - timed.tick.pts).0));
+        if let Sight::Ends(Some(ends)) = self.sight {
+            self.last = Some(Slot(slot.0 + self.grid.nearest(ends - timed.tick.pts).0));
         }
         match self.next {
             Some(next) if slot >= next => {
@@ -255,24 +270,41 @@ impl FrameSync {
         self.next = Some(first);
         self.offsets.before = Some(placement.offset);
         self.end = self.settings.duration.and_then(|slots| i64::try_from(slots).ok()).map(|slots| Slot(first.0.saturating_add(slots)));
-        let expected = self.settings.expected.map(|span| self.grid.nearest(self.grid.time(placement.slot) + span));
-        // A container's word is good to a second or two.
-        let around = |slot: Slot| (GopId(self.grid.gop(slot).0 - 1), GopId(i64::MAX));
-        self.near_end = self.end.and_then(|end| self.short(Slot(end.0 - 1))).or(expected.map(around));
+        self.expected = self.settings.expected.map(|span| self.grid.nearest(self.grid.time(placement.slot) + span));
     }
 
-    /// The feed's end is in sight: its last picture is at `pts`, or soon where its pictures have no times.
-    pub fn expect_end(&mut self, pts: Option<Seconds>) {
-        self.ends = pts;
-        if pts.is_none() && self.end.is_none() {
-            self.near_end = Some((GopId(i64::MIN), GopId(i64::MAX)));
+    /// What is known of the feed's end before the next picture is pushed.
+    pub fn look_ahead(&mut self, sight: Sight) {
+        self.sight = sight;
+    }
+
+    /// How long `gop` is going to be.
+    fn length(&self, gop: GopId) -> Length {
+        let of_event = self.end.map_or(Length::Whole, |end| self.until(gop, Slot(end.0 - 1)));
+        let of_feed = match (self.sight, self.last, self.expected) {
+            (Sight::Ends(Some(_)), Some(last), _) => self.until(gop, last),
+            (Sight::Ends(_), ..) => Length::Unsure,
+            // A container's word is good to a second or two.
+            (Sight::Blind, _, Some(expected)) if gop.next() >= self.grid.gop(expected) => Length::Unsure,
+            (Sight::Blind | Sight::Clear, ..) => Length::Whole,
+        };
+        match (of_event, of_feed) {
+            (Length::Short(a), Length::Short(b)) => Length::Short(a.min(b)),
+            (Length::Whole, other) | (other @ Length::Short(_), Length::Whole) => other,
+            _ => Length::Unsure,
         }
     }
 
-    /// The GOP that `last` ends, where it is so short that its first picture may break the cap (`encode/runner.rs` holds its pictures then).
-    fn short(&self, last: Slot) -> Option<(GopId, GopId)> {
-        let gop = self.grid.gop(last);
-        (u64::from(self.grid.index(last) + 1) * 8 <= u64::from(self.grid.gop_slots) * 7).then_some((gop, gop))
+    /// How long `gop` is where `last` is the last slot.
+    fn until(&self, gop: GopId, last: Slot) -> Length {
+        let slots = self.grid.index(last) + 1;
+        match gop.cmp(&self.grid.gop(last)) {
+            Ordering::Less => Length::Whole,
+            Ordering::Equal if slots == self.grid.gop_slots => Length::Whole,
+            Ordering::Equal => Length::Short(slots),
+            // There is more than was said.
+            Ordering::Greater => Length::Unsure,
+        }
     }
 
     /// Fills the slots up to `slot`, not included.
@@ -324,7 +356,7 @@ impl FrameSync {
             gop,
             opens_gop: index == 0,
             force_idr: false,
-            near_end: self.near_end.is_some_and(|(first, last)| (first..=last).contains(&gop)),
+            length: self.length(gop),
             last,
             picture: timed.picture.clone(),
             origin,

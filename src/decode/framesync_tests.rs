@@ -133,7 +133,9 @@ fn a_gap_beyond_the_limit_leaves_whole_gops_out() {
 
 #[test]
 fn a_short_last_gop_is_seen_coming() {
-    for (pictures, duration, short) in [(200, None, None), (175, None, Some(3)), (300, Some(175), Some(3)), (300, Some(195), None)] {
+    for (pictures, duration, short) in
+        [(200, None, None), (175, None, Some(25)), (300, Some(175), Some(25)), (300, Some(195), Some(45)), (300, Some(200), None), (190, Some(195), Some(40))]
+    {
         let mut s = settings(true);
         s.duration = duration;
         let mut sync = sync(grid(25, 1), Reference::First, s);
@@ -141,13 +143,14 @@ fn a_short_last_gop_is_seen_coming() {
         for i in 0..pictures {
             sync.push(timed(Seconds::new(i * 40, 1000), i % 25 == 0, None), &mut out);
             if pictures - i < 100 {
-                sync.expect_end(Some(Seconds::new((pictures - 1) * 40, 1000)));
+                sync.look_ahead(Sight::Ends(Some(Seconds::new((pictures - 1) * 40, 1000))));
             }
         }
         sync.finish(End::Ended, &mut out);
-        let mut near: Vec<i64> = out.iter().filter_map(|e| if let Emit::Frame(f) = e { f.near_end.then_some(f.gop.0) } else { None }).collect();
-        near.dedup();
-        assert_eq!(near, short.into_iter().collect::<Vec<i64>>(), "{pictures} pictures, {duration:?}");
+        let opening = out.iter().filter_map(|e| if let Emit::Frame(f) = e { f.opens_gop.then_some((f.gop.0, f.length)) } else { None });
+        let known: Vec<(i64, Length)> = opening.filter(|(_, length)| *length != Length::Whole).collect();
+        let want: Vec<(i64, Length)> = short.into_iter().map(|slots| (3, Length::Short(slots))).collect();
+        assert_eq!(known, want, "{pictures} pictures, {duration:?}");
     }
 }
 

@@ -19,7 +19,7 @@ use crate::clock::Tick;
 use crate::frame::{AudioCue, End, Flow, Frame, Picture};
 use crate::status::Status;
 use crate::stop::Stop;
-use crate::time::Seconds;
+use crate::time::{Grid, Seconds};
 use ahead::Ahead;
 use crossbeam::channel::{Receiver, SendError, Sender};
 use framesync::{Counts, Emit, FrameSync, Timed};
@@ -73,13 +73,21 @@ pub struct Settings {
     pub stamp_offset: Seconds,
     /// The feed comes in its own time: slots whose pictures do not come are filled by the host's clock.
     pub live: bool,
+    /// How far units are read ahead of the decoder; zero where they come in their own time.
+    pub ahead: Seconds,
 }
-
-/// How far units are read ahead of the decoder where they do not come in their own time: a GOP, what decoder and filters hold, and some.
-const AHEAD: Seconds = Seconds::TEN;
 
 /// Pictures in a row after which a feed that was away is back.
 const BACK: u64 = 25;
+
+/// How far to read ahead so that the end of a feed is in sight when its last GOP opens: a GOP, and what decoder and filters hold.
+pub fn ahead(grid: Grid) -> Seconds {
+    let held = Seconds::new(HELD * i128::from(grid.rate.den()), i128::from(grid.rate.num()));
+    grid.gop_duration() + held.max(Seconds::TWO)
+}
+
+/// More pictures than libav's decoders (16 of H.264 and its threads) and the deinterlacer hold.
+const HELD: i128 = 32;
 
 /// Why decoding stopped.
 #[derive(Debug, thiserror::Error)]
@@ -113,9 +121,8 @@ pub fn run(
     stop: &Stop,
     status: &Arc<Status>,
 ) -> Result<(), DecodeError> {
-    let span = if settings.live { Seconds::ZERO } else { AHEAD };
     let mut stage = Stage {
-        units: Ahead::new(units, decoder.time_base(), span),
+        units: Ahead::new(units, decoder.time_base(), settings.ahead),
         decoder,
         make_sync: Some(make_sync),
         sync: None,
@@ -228,8 +235,8 @@ impl Stage {
             if let Some(make) = self.make_sync.take() {
                 self.sync = Some(make(&timed.tick)?);
             }
-            if let (Some(sync), Some(at)) = (&mut self.sync, self.units.ends_at()) {
-                sync.expect_end(at);
+            if let Some(sync) = &mut self.sync {
+                sync.look_ahead(self.units.sight());
             }
             match &mut self.sync {
                 Some(sync) if self.settings.live => sync.push_live(timed, self.started.elapsed(), &mut self.emitted),
@@ -310,8 +317,16 @@ mod tests {
         let (tell, told) = unbounded();
         let leaving = Box::new(move || tell.send(()).expect("somebody listens"));
         let make = Box::new(|_: &Tick| panic!("no picture is decoded"));
-        run(decoder, make, Settings { stamp_offset: Seconds::ZERO, live: false }, units, Outputs { frames: frames_tx, cues: None, leaving }, &stop, &status)
-            .expect("it leaves");
+        run(
+            decoder,
+            make,
+            Settings { stamp_offset: Seconds::ZERO, live: false, ahead: Seconds::TEN },
+            units,
+            Outputs { frames: frames_tx, cues: None, leaving },
+            &stop,
+            &status,
+        )
+        .expect("it leaves");
         assert!(told.try_recv().is_ok());
         assert!(matches!(frames.try_recv(), Ok(Flow::End(End::Leaving))));
         assert!(frames.try_recv().is_err());

@@ -21,7 +21,7 @@ fn every_rung_gets_its_size_and_the_end() {
     let rate = Rate::new(25, 1).expect("legal");
     for (index, size) in SIZES.into_iter().enumerate() {
         let of = rendition(size, rate, 10, 500_000, &["x264"]);
-        let recipe = Recipe { point: of.point.clone(), quality: of.quality, cap: of.max_bitrate, idr_at: Vec::new() };
+        let recipe = Recipe { point: of.point.clone(), quality: of.quality, cap: of.max_bitrate, slots: of.grid.gop_slots, idr_at: Vec::new() };
         let config = runner::config(&of, &recipe).expect("x264 opens");
         let (queue, lanes, _) = RungQueue::open(&of, TrackId(index), &config, Pace::Fast, &mux_tx, &Arc::new(Schedule::new()));
         rungs.push(queue);

@@ -80,6 +80,8 @@ pub struct Recipe {
     pub quality: f32,
     /// Cap in bits per second.
     pub cap: u64,
+    /// Slots of the GOP: fewer than the grid's where the event ends inside it.
+    pub slots: u32,
     /// Slots inside the GOP (from 0) that are an IDR beside the first.
     pub idr_at: Vec<u32>,
 }

@@ -94,7 +94,7 @@ const X264: [X264Point; 8] = [
         bframes: 4,
         lookahead: 10,
         transform_8x8: true,
-        fill_percent: 90,
+        fill_percent: 85,
         start_percent: 70,
         settings: settings! {
             "b-adapt" = "0", "b-pyramid" = "normal", "weightb" = "1", "weightp" = "1", "cabac" = "1", "deblock" = "0,0", "partitions" = "i4x4,i8x8", "direct" = "spatial",

@@ -4,7 +4,7 @@
 use super::queue::Counters;
 use super::queue::ToLane;
 use super::{EncodeError, Encoder, Order, Packet, Recipe, Stats, ToMux, TrackId, Why, container_bytes, find};
-use crate::frame::{End, Frame, Origin};
+use crate::frame::{End, Frame, Length, Origin};
 use crate::plan::Rendition;
 use crate::schedule::Schedule;
 use crate::time::GopId;
@@ -57,6 +57,9 @@ const CAP_STEP: f32 = 2.0;
 /// And for each time that it is twice too large, this much more: half the bytes cost about 6 of x264's CRF.
 const CAP_HALF: f32 = 6.0;
 
+/// A GOP is tiny where it has at most one slot in so many of a whole one.
+const TINY: u32 = 4;
+
 /// A GOP being encoded.
 struct Gop {
     id: GopId,
@@ -66,7 +69,7 @@ struct Gop {
     attempt: u32,
     cap_tries: u32,
     encoder: Option<Box<dyn Encoder>>,
-    /// Its frames so far, where they may be needed again: for another backend, or where the GOP may end short, which VBV does not allow for.
+    /// Its frames so far, where they may be needed again: for another backend, or where the GOP may end short, or is tiny.
     held: Option<Vec<Frame>>,
     stats: Stats,
     packets: u32,
@@ -145,8 +148,17 @@ impl Lane {
                 return Ok(None);
             }
         };
+        let mut recipe = recipe;
         let slots = self.rendition.grid.gop_slots;
-        let held = (self.rendition.backends.len() > 1 || first.near_end).then(|| Vec::with_capacity(slots as usize));
+        let hold = match first.length {
+            Length::Whole => false,
+            Length::Short(n) => {
+                recipe.slots = n;
+                self.is_tiny(n)
+            }
+            Length::Unsure => true,
+        };
+        let held = (hold || self.rendition.backends.len() > 1).then(|| Vec::with_capacity(slots as usize));
         Ok(Some(Gop { id: first.gop, recipe, backend: 0, attempt: 0, cap_tries: 0, encoder: None, held, stats: Stats::default(), packets: 0, bytes: 0 }))
     }
 
@@ -176,6 +188,16 @@ impl Lane {
     /// Drains the encoder, checks the cap, and closes the segment.
     fn close(&self, mut gop: Gop) -> Result<(), RunError> {
         loop {
+            if gop.held.is_some() && gop.recipe.slots != gop.stats.units {
+                // Its bytes are those of a GOP of this length, whether that was known when it opened or not.
+                gop.recipe.slots = gop.stats.units;
+                self.next_attempt(&mut gop)?;
+                if let Err(error) = self.encode_held(&mut gop)?
+                    && !self.retry(&mut gop, error)?
+                {
+                    return Ok(());
+                }
+            }
             if let Err(error) = self.finish(&mut gop)? {
                 if !self.retry(&mut gop, error)? {
                     return Ok(());
@@ -183,7 +205,9 @@ impl Lane {
                 continue;
             }
             let Some(times) = self.over_cap(&gop) else { break };
-            if gop.held.is_some() && gop.cap_tries < CAP_TRIES && gop.recipe.quality < COARSEST {
+            // Where the plan or the length says so, not where frames happen to be held: that would be another segment on another worker.
+            let again = self.rendition.backends.len() > 1 || self.is_tiny(gop.stats.units);
+            if again && gop.held.is_some() && gop.cap_tries < CAP_TRIES && gop.recipe.quality < COARSEST {
                 gop.cap_tries += 1;
                 gop.recipe.quality = (gop.recipe.quality + CAP_STEP + CAP_HALF * times.ilog2() as f32).min(COARSEST);
                 self.next_attempt(&mut gop)?;
@@ -292,6 +316,11 @@ impl Lane {
         let bits = u128::from(gop.bytes + container_bytes(gop.stats.units)) * 8 * u128::from(rate.num());
         let allowed = u128::from(gop.recipe.cap) * u128::from(gop.stats.units) * u128::from(rate.den());
         (bits * OVER_CAP.1 > allowed * OVER_CAP.0).then(|| (bits * OVER_CAP.1 / (allowed * OVER_CAP.0).max(1)).max(1))
+    }
+
+    /// Whether a GOP of so many slots is so short that its first picture may break the cap, whatever the bucket.
+    fn is_tiny(&self, slots: u32) -> bool {
+        slots.saturating_mul(TINY) <= self.rendition.grid.gop_slots
     }
 
     fn give_up(&self, gop: Gop, why: &str) -> Result<(), RunError> {

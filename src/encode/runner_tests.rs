@@ -5,7 +5,7 @@ use super::runner::RunError;
 use super::testing::{frames, pattern, rendition};
 use super::{Packet, Stats, ToMux, TrackId, Why, probe, runner};
 use crate::encode::Recipe;
-use crate::frame::{End, Flow, Frame};
+use crate::frame::{End, Flow, Frame, Length};
 use crate::job::Pace;
 use crate::plan::Rendition;
 use crate::schedule::Schedule;
@@ -22,7 +22,7 @@ fn rung(backends: &[&str]) -> Rendition {
 }
 
 fn config(of: &Rendition) -> Vec<u8> {
-    let recipe = Recipe { point: of.point.clone(), quality: of.quality, cap: of.max_bitrate, idr_at: Vec::new() };
+    let recipe = Recipe { point: of.point.clone(), quality: of.quality, cap: of.max_bitrate, slots: of.grid.gop_slots, idr_at: Vec::new() };
     probe::open(of, &recipe).expect("the probe opens").config
 }
 
@@ -32,8 +32,12 @@ fn input(of: &Rendition, first: i64, count: u32) -> Vec<Frame> {
 
 /// Runs a rung over `items` to its end and returns what the muxer got.
 fn run(of: &Rendition, items: Vec<Frame>, end: Option<End>) -> (Vec<ToMux>, Vec<Result<(), RunError>>) {
+    run_with(of, &config(of), items, end)
+}
+
+fn run_with(of: &Rendition, config: &[u8], items: Vec<Frame>, end: Option<End>) -> (Vec<ToMux>, Vec<Result<(), RunError>>) {
     let (tx, rx) = unbounded();
-    let (mut queue, lanes, _) = RungQueue::open(of, TRACK, &config(of), Pace::Fast, &tx, &Arc::new(Schedule::new()));
+    let (mut queue, lanes, _) = RungQueue::open(of, TRACK, config, Pace::Fast, &tx, &Arc::new(Schedule::new()));
     drop(tx);
     let threads: Vec<_> = lanes.into_iter().map(|lane| std::thread::spawn(move || lane.run())).collect();
     for frame in items {
@@ -148,7 +152,10 @@ fn a_config_that_is_not_the_inits_is_a_failure() {
     let of = rung(&["x264"]);
     let (messages, _) = run(&of, input(&of, 0, G), Some(End::Ended));
     assert_eq!(told(&messages), ["void 0.0", "skipped 0 Failed", "end Ended"], "the probe's configuration is in the init");
-    assert_ne!(runner::config(&of, &Recipe { point: "fast".to_owned(), quality: 23.0, cap: 1_000_000, idr_at: vec![] }).expect("it opens"), config(&of));
+    assert_ne!(
+        runner::config(&of, &Recipe { point: "fast".to_owned(), quality: 23.0, cap: 1_000_000, slots: of.grid.gop_slots, idr_at: vec![] }).expect("it opens"),
+        config(&of)
+    );
 }
 
 #[test]
@@ -165,6 +172,28 @@ fn a_segment_over_its_cap_is_encoded_again_where_frames_are_held() {
     of.max_bitrate = 100;
     let (messages, _) = run(&of, input(&of, 0, G), Some(End::Ended));
     assert_eq!(told(&messages), ["packets 0.0 x8", "void 0.0", "packets 0.1 x8", "done 0.1 8", "end Ended"]);
+}
+
+/// Known when it opens, or only when it ends: a short GOP has the same recipe, and the same bytes.
+#[test]
+fn a_short_gop_is_one_of_its_own_length_whenever_that_is_known() {
+    let of = rendition((320, 180), Rate::new(25, 1).expect("legal"), 50, 100_000, &["x264"]);
+    let recipe = Recipe { point: of.point.clone(), quality: of.quality, cap: of.max_bitrate, slots: of.grid.gop_slots, idr_at: Vec::new() };
+    let config = runner::config(&of, &recipe).expect("x264 opens");
+    let pictures: Vec<_> = (0..30).map(|n| pattern(320, 180, n)).collect();
+    let with = |length: Length| {
+        let mut frames = super::testing::frames(of.grid, 0, &pictures);
+        frames.iter_mut().for_each(|frame| frame.length = length);
+        frames[29].last = true;
+        let (messages, _) = run_with(&of, &config, frames, Some(End::Ended));
+        let done = messages.iter().find_map(|m| if let ToMux::Done { attempt, .. } = m { Some(*attempt) } else { None });
+        let attempt = done.expect("it is made");
+        (attempt, packets(&messages, 0, attempt))
+    };
+    let (known, unsure) = (with(Length::Short(30)), with(Length::Unsure));
+    assert_eq!((known.0, unsure.0), (0, 1), "encoded again once its length is known");
+    assert_eq!(known.1, unsure.1);
+    assert_ne!(with(Length::Whole).1, known.1, "the bucket of a whole GOP makes other bytes");
 }
 
 #[test]

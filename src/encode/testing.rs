@@ -3,7 +3,7 @@
 use super::{Packet, annexb};
 use crate::colour::{HdrMetadata, VideoRange};
 use crate::ffmpeg as raw;
-use crate::frame::{Frame, Origin, Picture, SideData};
+use crate::frame::{Frame, Length, Origin, Picture, SideData};
 use crate::ladder::VideoCodec;
 use crate::plan::Rendition;
 use crate::time::{Grid, Rate, Slot};
@@ -98,7 +98,7 @@ pub fn frames(grid: Grid, first: i64, pictures: &[Arc<Video>]) -> Vec<Frame> {
             opens_gop: grid.index(slot) == 0,
             force_idr: false,
             last: false,
-            near_end: false,
+            length: Length::Whole,
             picture: Picture::Cpu(Arc::clone(picture)),
             origin: Origin::Input,
             damaged: false,

@@ -50,9 +50,10 @@ pub fn open(rendition: &Rendition, recipe: &Recipe) -> Result<Opened, EncodeErro
 /// libav's options. Those of the bucket and the quality must be libav's own: its wrapper would take a difference between them and x264's for a change of mind.
 fn options(rendition: &Rendition, recipe: &Recipe, point: &X264Point) -> Result<Vec<(String, String)>, String> {
     let rate = rendition.grid.rate;
-    let gop_bits = recipe.cap.saturating_mul(u64::from(rendition.grid.gop_slots)).saturating_mul(u64::from(rate.den())) / u64::from(rate.num());
+    let allowed = |slots: u32| recipe.cap.saturating_mul(u64::from(slots)).saturating_mul(u64::from(rate.den())) / u64::from(rate.num());
+    let gop_bits = allowed(recipe.slots);
     // The segment's boxes take their part of the cap, too; half is left to the pictures whatever it is.
-    let boxes = (container_bytes(rendition.grid.gop_slots) * 8).min(gop_bits / 2);
+    let boxes = (container_bytes(recipe.slots) * 8).min(gop_bits / 2);
     let for_pictures = u64::try_from(u128::from(recipe.cap) * u128::from(gop_bits - boxes) / u128::from(gop_bits.max(1))).unwrap_or(recipe.cap);
     let bucket = gop_bits.saturating_mul(BUCKET.0) / BUCKET.1;
     let occupied = bucket / 100 * point.start_percent;
@@ -65,7 +66,8 @@ fn options(rendition: &Rendition, recipe: &Recipe, point: &X264Point) -> Result<
         rate: (rate.num(), rate.den()),
         frames: point.dpb_frames(),
         bitrate: rendition.max_bitrate,
-        buffer: bucket,
+        // Of a whole GOP: a short one has the same parameter sets.
+        buffer: allowed(rendition.grid.gop_slots).saturating_mul(BUCKET.0) / BUCKET.1,
         high: point.transform_8x8,
     };
     let level = level(&needs).ok_or_else(|| format!("{}x{} at {rate} is beyond level 6.2 of H.264", rendition.width, rendition.height))?;

@@ -73,7 +73,13 @@ fn tracks(grid: Grid) -> [TrackSpec; 2] {
         backends,
         lanes: 1,
     };
-    let recipe = mezzo::encode::Recipe { point: rendition.point.clone(), quality: 23.0, cap: rendition.max_bitrate, idr_at: Vec::new() };
+    let recipe = mezzo::encode::Recipe {
+        point: rendition.point.clone(),
+        quality: 23.0,
+        cap: rendition.max_bitrate,
+        slots: rendition.grid.gop_slots,
+        idr_at: Vec::new(),
+    };
     let config = runner::config(&rendition, &recipe).expect("opens");
     let sound = AudioGrid { video: grid, sample_rate: 48_000, frame: 1024 };
     let audio = AudioRendition { name: "a".to_owned(), codec: AudioCodec::Aac, bitrate: 64_000, channels: 2, grid: sound, language: "und".to_owned() };
