@@ -281,6 +281,14 @@ fn names_a_port(rest: &str) -> bool {
 
 #[cfg(test)]
 #[path = "network_tests.rs"]
+mod connections;
+
+#[cfg(test)]
+#[path = "http_tests.rs"]
+mod http;
+
+#[cfg(test)]
+#[path = "loopback_tests.rs"]
 mod loopback;
 
 #[cfg(test)]
