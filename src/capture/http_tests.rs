@@ -1,8 +1,8 @@
 //! HTTP and HLS over the loopback, from a small server.
 
 use super::loopback::{assert_opening_stops, assert_reading_stops, try_open};
-use crate::capture::Read;
 use crate::capture::media_tests::{clip, read_pictures};
+use crate::capture::{CaptureError, Read};
 use crate::stop::Stop;
 use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
@@ -18,6 +18,12 @@ enum Answer {
     Whole(Vec<u8>),
     /// This, and then nothing, with the connection open.
     Stalled(Vec<u8>),
+    /// This, and then the connection is closed. How long it is was not said.
+    Closed(Vec<u8>),
+    /// The same in one chunk, as HTTP/1.1 has them, and the mark of their end.
+    Chunked(Vec<u8>),
+    /// This, and then the connection is closed, though twice as much was said.
+    Cut(Vec<u8>),
 }
 
 /// A small HTTP server.
@@ -86,6 +92,13 @@ fn answer(mut stream: TcpStream, answers: &Mutex<HashMap<String, Answer>>, asked
             stop.wait(Duration::from_secs(30));
             done
         }
+        Some(Answer::Closed(body)) => write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n").and_then(|()| stream.write_all(&body)),
+        Some(Answer::Chunked(body)) => write!(stream, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n{:x}\r\n", body.len())
+            .and_then(|()| stream.write_all(&body))
+            .and_then(|()| write!(stream, "\r\n0\r\n\r\n")),
+        Some(Answer::Cut(body)) => {
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len() * 2).and_then(|()| stream.write_all(&body))
+        }
     };
 }
 
@@ -106,6 +119,25 @@ fn http_brings_a_transport_stream_and_stops_at_once() {
     let stop = Stop::new();
     let (_, mut input) = try_open(&server.put("/half.ts", Answer::Stalled(bytes)), &stop).unwrap_or_else(|e| panic!("{e}"));
     assert_reading_stops(input.as_mut(), &stop, 500);
+}
+
+#[test]
+fn an_answer_that_ends_before_it_is_known_to_be_complete_is_a_loss() {
+    let Some(path) = clip("ts_bear_360p_ptswrap.ts") else { return };
+    let server = Http::new();
+    let bytes = std::fs::read(path).expect("a clip");
+    for (name, answer) in [("closed", Answer::Closed(bytes.clone())), ("chunked", Answer::Chunked(bytes.clone())), ("cut", Answer::Cut(bytes.clone()))] {
+        let (_, mut input) = try_open(&server.put(&format!("/{name}.ts"), answer), &Stop::new()).unwrap_or_else(|e| panic!("{e}"));
+        read_pictures(input.as_mut(), 80);
+        let error = loop {
+            match input.read() {
+                Ok(Read::End | Read::Stopped) => panic!("{name}: nobody said that it is complete"),
+                Ok(_) => {}
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, CaptureError::Broken { .. }) && error.to_string().contains("other side closed"), "{name}: {error}");
+    }
 }
 
 fn playlist(segments: &[&str], end: bool) -> Vec<u8> {

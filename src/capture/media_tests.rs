@@ -19,6 +19,7 @@ pub(crate) fn clip(name: &str) -> Option<PathBuf> {
 }
 
 pub(crate) fn open_path(path: &std::path::Path) -> Result<(Source, Box<dyn Input>), CaptureError> {
+    ffmpeg::util::log::set_level(ffmpeg::util::log::Level::Quiet);
     open(path.to_str().expect("test paths are UTF-8"), crate::job::Pace::Live, &Select::default(), &Stop::new())
 }
 

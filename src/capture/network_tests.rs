@@ -1,9 +1,13 @@
 //! Connections over the loopback, fed by libav's own tools, and stopped while they are silent.
 
+use super::AT_ONCE;
 use super::loopback::{Sender, assert_opening_stops, assert_reading_stops, free_tcp_port, free_udp_port, try_open};
-use crate::capture::media_tests::{clip, read_pictures};
+use crate::capture::media_tests::{clip, raised_after, read_pictures};
 use crate::capture::{CaptureError, Input, Kind, Origin, Read, Source};
 use crate::stop::Stop;
+use std::net::TcpStream;
+use std::path::Path;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// A call is tried until somebody listens.
@@ -16,6 +20,74 @@ fn until_open(url: &str, stop: &Stop) -> (Source, Box<dyn Input>) {
         }
         std::thread::yield_now();
     }
+}
+
+/// A sender is refused until the listener is there, and is taken when that has opened.
+fn until_taken<T>(clip: &Path, output: &[&str], listener: &JoinHandle<T>) -> Sender {
+    let began = Instant::now();
+    loop {
+        let mut sender = Sender::new(clip, output);
+        while sender.0.try_wait().expect("a child of ours").is_none() {
+            if listener.is_finished() {
+                return sender;
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "it is not taken");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// Waits until somebody listens at a TCP port, without calling there.
+fn until_listening(port: u16) {
+    let began = Instant::now();
+    // proc(5): local and remote address, and the state, 0A for one that listens.
+    let listens = |line: &str| line.contains(&format!(":{port:04X} 00000000:0000 0A "));
+    while !std::fs::read_to_string("/proc/net/tcp").expect("Linux has it").lines().any(listens) {
+        assert!(began.elapsed() < Duration::from_secs(20), "nobody listens at {port}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_port_scan_does_not_discourage_a_tcp_or_rtmp_listener() {
+    let Some(path) = clip("ts_dvb_576p25_h264_aac_12s.ts") else { return };
+    for (scheme, name, format) in [("tcp", "", "mpegts"), ("rtmp", "/live/x", "flv")] {
+        let port = free_tcp_port();
+        let url = format!("{scheme}://127.0.0.1:{port}{name}");
+        let stop = Stop::new();
+        let (listen, quit) = (format!("{url}?listen=1"), stop.clone());
+        let listener = std::thread::spawn(move || try_open(&listen, &quit));
+        until_listening(port);
+        // What fails sooner is taken for a port that cannot be listened on.
+        stop.wait(AT_ONCE * 2);
+        for _ in 0..3 {
+            until_listening(port);
+            drop(TcpStream::connect(("127.0.0.1", port)));
+        }
+        let _sender = until_taken(&path, &["-f", format, &url], &listener);
+        let (source, mut input) = listener.join().expect("no panic").unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(source.facts.width, 1024, "{scheme}");
+        read_pictures(input.as_mut(), 25);
+    }
+}
+
+#[test]
+fn a_caller_without_media_does_not_discourage_an_srt_listener() {
+    let Some(path) = clip("ts_dvb_576p25_h264_aac_12s.ts") else { return };
+    let url = format!("srt://127.0.0.1:{}", free_udp_port());
+    let stop = Stop::new();
+    let (listen, quit) = (format!("{url}?mode=listener"), stop.clone());
+    let listener = std::thread::spawn(move || try_open(&listen, &quit));
+    // Connects, brings nothing, and leaves.
+    let mute = Stop::new();
+    let leaves = raised_after(&mute, 1500);
+    while !mute.is_raised() {
+        assert!(try_open(&url, &mute).is_err());
+    }
+    leaves.join().expect("no panic");
+    let _sender = until_taken(&path, &["-f", "mpegts", &format!("{url}?connect_timeout=15000")], &listener);
+    let (_, mut input) = listener.join().expect("no panic").unwrap_or_else(|e| panic!("{e}"));
+    read_pictures(input.as_mut(), 25);
 }
 
 #[test]
@@ -63,14 +135,7 @@ fn rtmp_is_published_to_us_and_is_dated_by_its_arrival() {
     let stop = Stop::new();
     let (listen, quit) = (format!("{url}?listen=1"), stop.clone());
     let listener = std::thread::spawn(move || try_open(&listen, &quit));
-    let sender = loop {
-        // Refused until the listener is there.
-        let mut sender = Sender::new(&path, &["-f", "flv", &url]);
-        stop.wait(Duration::from_millis(700));
-        if sender.0.try_wait().expect("a child of ours").is_none() {
-            break sender;
-        }
-    };
+    let sender = until_taken(&path, &["-f", "flv", &url], &listener);
     let (source, mut input) = listener.join().expect("no panic").unwrap_or_else(|e| panic!("{e}"));
     assert_eq!((source.facts.width, source.facts.height, source.facts.rate.to_string().as_str()), (1024, 576, "25"));
     assert_eq!(source.origin, Origin::Session);
