@@ -140,7 +140,7 @@ impl Input for Apart {
             select! {
                 recv(self.heard) -> heard => {
                     let quiet = began.elapsed();
-                    if quiet >= TOLD_EVERY {
+                    if quiet >= TOLD_EVERY && matches!(heard, Ok(Ok(Read::Unit(_) | Read::Lost(_)))) {
                         tracing::warn!("input {}: it goes on after {} s of silence", self.url, quiet.as_secs());
                     }
                     return heard.unwrap_or_else(|_| Err(broken("its thread broke down".to_owned())));
