@@ -96,3 +96,18 @@ fn a_file_has_no_lag_and_the_first_failure_stays() {
     let s = status.snapshot();
     assert_eq!((s.tracks[0].lag_ms, s.tracks[0].age_ms, s.state, s.error.as_deref()), (None, None, State::Failed, Some("disk full")));
 }
+
+/// A recording that plays the part of a live feed has its own time of day; a clock that is a few minutes off must be seen all the same.
+#[test]
+fn lag_is_told_only_of_what_goes_by_todays_time() {
+    let minutes = |n: i64| Seconds::MINUTE.times(n.into());
+    for (behind, told) in [(minutes(9), true), (minutes(-9), true), (minutes(11), false), (minutes(-11), false), (minutes(60 * 24 * 365), false)] {
+        let status = Status::new(&plan(), true);
+        status.segment_published("v", GopId(7), 1, Seconds::host_now() - behind);
+        let s = status.snapshot();
+        let (lag, age) = (s.tracks[0].lag_ms, s.tracks[0].age_ms);
+        let near = |ms: i64| (ms - behind.nearest_ticks(1000)).abs() < 30_000;
+        assert_eq!((lag.is_some(), age.is_some(), s.lag_ms.is_some(), s.age_ms.is_some()), (told, told, told, told), "{behind}");
+        assert!(lag.is_none_or(near) && age.is_none_or(near), "{behind}: {lag:?} {age:?}");
+    }
+}

@@ -140,7 +140,7 @@ impl Input for Apart {
             select! {
                 recv(self.heard) -> heard => {
                     let quiet = began.elapsed();
-                    if quiet >= TOLD_EVERY {
+                    if quiet >= TOLD_EVERY && matches!(heard, Ok(Ok(Read::Unit(_) | Read::Lost(_)))) {
                         tracing::warn!("input {}: it goes on after {} s of silence", self.url, quiet.as_secs());
                     }
                     return heard.unwrap_or_else(|_| Err(broken("its thread broke down".to_owned())));
@@ -166,6 +166,7 @@ impl Input for Apart {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capture::media_tests::raised_after;
     use crate::capture::{Lost, testsrc};
     use crate::job::{Pace, Select};
 
@@ -188,16 +189,6 @@ mod tests {
 
     fn source() -> Source {
         testsrc::open("testsrc:audio=off", Pace::Fast, &Select::default(), &Stop::new()).expect("it opens").0
-    }
-
-    fn raised_after(stop: &Stop, millis: u64) -> JoinHandle<Instant> {
-        let stop = stop.clone();
-        std::thread::spawn(move || {
-            stop.wait(Duration::from_millis(millis));
-            let at = Instant::now();
-            stop.raise();
-            at
-        })
     }
 
     #[test]

@@ -116,3 +116,7 @@ fn peers(input: &Input, home: &Program, kind: Kind) -> Vec<usize> {
     let medium = if kind == Kind::Video { Type::Video } else { Type::Audio };
     home.streams.iter().copied().filter(|&index| input.stream(index).is_some_and(|s| s.parameters().medium() == medium)).collect()
 }
+
+#[cfg(test)]
+#[path = "follow_tests.rs"]
+mod tests;

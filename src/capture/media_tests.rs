@@ -4,7 +4,8 @@ use super::*;
 use crate::colour::VideoRange;
 use crate::decode::video::{SourcePicture, VideoCounters, VideoDecoder};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// A clip of the shared collection, where that is here.
@@ -19,6 +20,7 @@ pub(crate) fn clip(name: &str) -> Option<PathBuf> {
 }
 
 pub(crate) fn open_path(path: &std::path::Path) -> Result<(Source, Box<dyn Input>), CaptureError> {
+    ffmpeg::util::log::set_level(ffmpeg::util::log::Level::Quiet);
     open(path.to_str().expect("test paths are UTF-8"), crate::job::Pace::Live, &Select::default(), &Stop::new())
 }
 
@@ -34,6 +36,30 @@ pub(crate) fn read_all(input: &mut dyn Input, limit: usize) -> Vec<Unit> {
         }
     }
     units
+}
+
+/// Reads until `pictures` have come, and says how much sound came with them.
+pub(crate) fn read_pictures(input: &mut dyn Input, pictures: usize) -> usize {
+    let mut kinds = [0, 0];
+    while kinds[0] < pictures {
+        match input.read().expect("it goes on") {
+            Read::Unit(unit) => kinds[usize::from(unit.kind == Kind::Audio)] += 1,
+            Read::Lost(_) => {}
+            Read::End | Read::Stopped => panic!("it goes on"),
+        }
+    }
+    kinds[1]
+}
+
+/// Raises the flag after a while, and says when it did.
+pub(crate) fn raised_after(stop: &Stop, millis: u64) -> JoinHandle<Instant> {
+    let stop = stop.clone();
+    std::thread::spawn(move || {
+        stop.wait(Duration::from_millis(millis));
+        let at = Instant::now();
+        stop.raise();
+        at
+    })
 }
 
 /// (PTS, key, size) of each picture.
@@ -223,4 +249,20 @@ fn stamps_run_on_across_the_wrap() {
             assert!(dts.first().is_some_and(|&d| d < 1 << 33) && dts.last().is_some_and(|&d| d > 1 << 33), "{name} {kind:?} {:?}", dts.first());
         }
     }
+}
+
+#[test]
+fn video_that_begins_long_after_the_sound_is_found() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("late.ts");
+    let made = Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i", "sine=r=48000:d=14", "-itsoffset", "9", "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=5"])
+        .args(["-map", "0", "-map", "1", "-c:a", "mp2", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-max_interleave_delta", "0", "-f", "mpegts"])
+        .arg(&path)
+        .stdin(Stdio::null())
+        .status();
+    assert!(made.expect("ffmpeg runs").success());
+    let (source, mut input) = open_path(&path).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!((source.facts.width, source.facts.rate.to_string().as_str(), source.facts.sample_rate), (320, "25", Some(48_000)));
+    assert!(read_pictures(input.as_mut(), 125) > 300);
 }

@@ -142,8 +142,12 @@ pub fn open(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened {
     apart::open(&shown, protocol.silence, stop, move |quit| call.open(quit))
 }
 
-/// A listener that fails this soon has nobody to blame but its port.
+/// A listener that fails this soon, and has not listened before, has nobody to blame but its port.
 const AT_ONCE: Duration = Duration::from_millis(300);
+/// One that has listened may fail at once so often in a row, as where all ports are tried again and again.
+const SCANS: u32 = 32;
+/// How long it waits after each of those.
+const BETWEEN_SCANS: Duration = Duration::from_millis(100);
 
 /// What the thread needs to connect.
 struct Call {
@@ -158,10 +162,20 @@ impl Call {
     /// Who listens is not discouraged by a caller that brings no media, such as a port scan or a health check.
     fn open(self, stop: &Stop) -> Opened {
         start_libav();
+        let mut at_once = SCANS;
         loop {
             let began = Instant::now();
             match self.once(stop) {
-                Err(error) if self.listens && !stop.is_raised() && began.elapsed() > AT_ONCE => tracing::warn!("{error}; waiting for the next one"),
+                Err(error) if self.listens && !stop.is_raised() => {
+                    at_once = if began.elapsed() > AT_ONCE { 0 } else { at_once + 1 };
+                    if at_once > SCANS {
+                        return Err(error);
+                    }
+                    tracing::warn!("{error}; waiting for the next one");
+                    if at_once > 0 {
+                        stop.wait(BETWEEN_SCANS);
+                    }
+                }
                 Ok((source, input, true)) => return Ok((source, Box::new(Playlist { input, call: self, stop: stop.clone() }))),
                 Ok((source, input, false)) => return Ok((source, input)),
                 Err(error) => return Err(error),
@@ -281,6 +295,14 @@ fn names_a_port(rest: &str) -> bool {
 
 #[cfg(test)]
 #[path = "network_tests.rs"]
+mod connections;
+
+#[cfg(test)]
+#[path = "http_tests.rs"]
+mod http;
+
+#[cfg(test)]
+#[path = "loopback_tests.rs"]
 mod loopback;
 
 #[cfg(test)]

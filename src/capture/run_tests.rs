@@ -1,7 +1,7 @@
 //! The capture thread, fed by real clips and by an input that does what it is told.
 
 use super::*;
-use crate::capture::media_tests::{clip, open_path, read_all};
+use crate::capture::media_tests::{clip, open_path, raised_after, read_all};
 use crate::capture::{Delivery, Origin, StreamInfo, Turn};
 use crate::colour::VideoRange;
 use crate::plan::SourceFacts;
@@ -269,12 +269,7 @@ fn udp_is_read_and_can_be_stopped_while_it_is_silent() {
     assert!(kinds[1] > 10);
     sender.kill().expect("it runs");
     sender.wait().expect("it ends");
-    let flag = stop.clone();
-    let stopper = std::thread::spawn(move || {
-        flag.wait(std::time::Duration::from_millis(1500));
-        flag.raise();
-        Instant::now()
-    });
+    let stopper = raised_after(&stop, 1500);
     while !matches!(input.read().expect("datagrams"), Read::Stopped) {}
     let late = stopper.join().expect("no panic").elapsed();
     assert!(late < std::time::Duration::from_millis(150), "{late:?}");
@@ -302,12 +297,7 @@ fn udp_that_is_no_transport_stream_is_refused_in_words() {
 #[test]
 fn opening_a_silent_feed_can_be_stopped() {
     let stop = Stop::new();
-    let flag = stop.clone();
-    let stopper = std::thread::spawn(move || {
-        flag.wait(std::time::Duration::from_millis(200));
-        flag.raise();
-        Instant::now()
-    });
+    let stopper = raised_after(&stop, 200);
     let opened = crate::capture::open(&format!("udp://127.0.0.1:{}", free_port()), crate::job::Pace::Live, &crate::job::Select::default(), &stop);
     let late = stopper.join().expect("no panic").elapsed();
     assert!(late < std::time::Duration::from_millis(150), "{late:?}");

@@ -1,8 +1,16 @@
 //! Sound that is broken, changes in mid-stream, or lies about its time: no panic, no hang, what is missing is counted.
 
-use crate::sound::{Order, clip, demux, segments};
+use crate::sound::{Order, clip, demux, extent, grid, segments};
+use crossbeam::channel::{bounded, unbounded};
+use mezzo::capture::{Kind, Unit};
+use mezzo::decode::audio::{Audio, Counts, Cut, Rung};
+use mezzo::encode::aac::{LEAD, TAIL};
+use mezzo::frame::{AudioCue, End, Flow};
+use mezzo::stop::Stop;
 use mezzo::time::Seconds;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 /// xorshift64: the same noise every time.
 struct Noise(u64);
@@ -96,4 +104,35 @@ fn a_change_of_channels_and_rate_in_mid_stream_is_heard() {
     assert_eq!(counts.faults.load(Relaxed), 0);
     let loud = middle.last().and_then(|s| s.planes.first()).map(|plane| plane.iter().map(|s| s.abs()).fold(0.0, f32::max));
     assert!(loud > Some(0.01), "{loud:?}");
+}
+
+/// `--duration` ends a live event before its source: what its sound still lacks is waited for, but not for ever.
+#[test]
+fn sound_that_never_completes_does_not_hold_up_the_end_of_an_event() {
+    let Some(path) = clip("ts_dvb_576p25_h264_aac_12s.ts") else { return };
+    let (track, grid, offset, grace) = (demux(&path, 0), grid(), Seconds::whole(1_000_000), Duration::from_millis(400));
+    let audio = Audio::open(&track.stream, Cut { grid, lead: LEAD, tail: TAIL }, Arc::new(Counts::default())).expect("opens");
+    let (packet_tx, packets) = bounded(8);
+    let (cue_tx, cues) = bounded(2);
+    let (tx, made) = unbounded();
+    let stop = Stop::new();
+    let quit = stop.clone();
+    let thread = std::thread::spawn(move || audio.run(packets, cues, vec![Rung { channels: 2, tx }], &quit, Some(grace)));
+    // Three seconds of sound, and no more, though the feed does not end.
+    for packet in track.packets.iter().take(140) {
+        packet_tx.send(Flow::Item(Unit { kind: Kind::Audio, packet: packet.clone(), arrival: Seconds::ZERO })).expect("listens");
+    }
+    let last = grid.video.gop(grid.video.nearest(extent(&track).0 + Seconds::whole(3) + offset));
+    let began = Instant::now();
+    cue_tx.send(Flow::Item(AudioCue { gop: last, slots: grid.video.gop_slots, offset, whole: false, last: true })).expect("listens");
+    cue_tx.send(Flow::End(End::Ended)).expect("listens");
+    let patience = Duration::from_secs(20);
+    let Ok(Flow::Item(segment)) = made.recv_timeout(patience) else { panic!("its last segment is waited for without end") };
+    assert!(began.elapsed() >= grace, "{:?}", began.elapsed());
+    let published = u64::from(segment.frames) * 1024;
+    assert!(segment.gop == last && segment.silent_samples > 0 && segment.silent_samples < published, "{} of {published}", segment.silent_samples);
+    assert!(matches!(made.recv_timeout(patience), Ok(Flow::End(End::Ended))));
+    assert!(stop.wait(patience), "the source is told that nobody needs it any more");
+    packet_tx.send(Flow::End(End::Leaving)).expect("listens");
+    assert!(thread.join().expect("no panic").is_ok());
 }

@@ -1,9 +1,10 @@
 //! Inputs as a user has them: standard input that carries what it may, stops at once, and is refused in time.
 
-use crate::support::{finish, media, mezzo, numbers, signal, succeed, until, wait};
+use crate::common::ask;
+use crate::support::{cut_ts, finish, media, mezzo, numbers, signal, succeed, until, until_said, wait};
 use std::fs::File;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Copies a clip into another container, without coding it anew.
@@ -31,35 +32,84 @@ fn standard_input_carries_ts_fragmented_mp4_and_matroska() {
 }
 
 /// A pipe whose writer says something and then nothing more.
-fn stalled(clip: Option<&Path>) -> std::process::Child {
+fn stalled(clip: Option<&Path>) -> Child {
     let text = clip.map_or_else(|| "exec sleep 60".to_owned(), |clip| format!("cat '{}'; exec sleep 60", clip.display()));
     Command::new("sh").args(["-c", &text]).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("sh runs")
 }
 
+/// Until all that a stalled writer had to say is in the pipe, or through it.
+fn until_written(writer: &Child) {
+    until("the feed is written", 30, || std::fs::read_to_string(format!("/proc/{}/comm", writer.id())).is_ok_and(|name| name.trim_end() == "sleep"));
+}
+
+/// Until the main thread of a program waits. proc(5): field 3 of stat is the state.
+fn until_it_waits(child: &Child) {
+    let state = || std::fs::read_to_string(format!("/proc/{}/stat", child.id())).ok()?.rsplit_once(") ")?.1.chars().next();
+    until("it waits", 30, || state() == Some('S'));
+}
+
+/// The stop of a program whose input is such a pipe: it must end by itself, in good order and at once, its draining included.
+fn assert_left_at_once(child: &mut Child, writer: &mut Child) {
+    signal(child, "TERM");
+    let began = Instant::now();
+    assert!(wait(child, 5).success());
+    let late = began.elapsed();
+    assert!(late < Duration::from_millis(500), "{late:?}");
+    writer.kill().expect("a child of ours");
+    writer.wait().expect("it ends");
+}
+
 #[test]
-fn a_stalled_pipe_is_left_at_once() {
+fn a_pipe_that_brings_nothing_is_left_at_once() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut writer = stalled(None);
+    let mut command = mezzo(&["run", "--input", "-", "--ladder", "tiny", "--output", &dir.path().join("out").to_string_lossy()]);
+    let mut child = command.stdin(writer.stdout.take().expect("piped")).spawn().expect("the program starts");
+    until_said(&mut child, "opening -", 30);
+    until_it_waits(&child);
+    assert_left_at_once(&mut child, &mut writer);
+}
+
+#[test]
+fn a_pipe_that_stalls_is_left_at_once() {
     let Some(clip) = media("ts_bear_360p_ac3.ts") else { return };
     let dir = tempfile::tempdir().expect("a folder");
-    for clip in [None, Some(clip.as_path())] {
-        let mut writer = stalled(clip);
-        let output = dir.path().join(if clip.is_some() { "fed" } else { "empty" });
-        let mut command = mezzo(&["run", "--input", "-", "--ladder", "tiny", "--listen", "127.0.0.1:0", "--output", &output.to_string_lossy()]);
-        command.stdin(writer.stdout.take().expect("piped")).stderr(Stdio::null());
-        let mut child = command.spawn().expect("the program starts");
-        if clip.is_some() {
-            until("something was written", 30, || output.join("avc-180p/init.mp4").exists());
-        }
-        // Until it waits for the pipe.
-        std::thread::sleep(Duration::from_millis(1000));
-        signal(&child, "TERM");
-        let began = Instant::now();
-        assert!(wait(&mut child, 5).success());
-        let late = began.elapsed();
-        // The whole process, its draining included.
-        assert!(late < Duration::from_millis(500), "{late:?}");
-        writer.kill().expect("a child of ours");
-        writer.wait().expect("it ends");
-    }
+    let mut writer = stalled(Some(&clip));
+    let mut command = mezzo(&["run", "--input", "-", "--ladder", "tiny", "--listen", "127.0.0.1:0", "--output", &dir.path().join("out").to_string_lossy()]);
+    let mut child = command.stdin(writer.stdout.take().expect("piped")).spawn().expect("the program starts");
+    let page = until_said(&mut child, "the page is at ", 30);
+    let address = page.split("http://").nth(1).and_then(|url| url.trim_end().trim_end_matches('/').parse().ok()).expect("an address");
+    // 82 pictures and 80 packets of sound, of which libav holds the last three until something follows.
+    until("all of it is read", 30, || {
+        let status: serde_json::Value = serde_json::from_slice(&ask(address, "GET", "/v1/status", &[]).body).expect("JSON");
+        status["source"]["units"].as_u64() >= Some(159)
+    });
+    assert_left_at_once(&mut child, &mut writer);
+}
+
+/// While it looks for the first key picture, to see whether that is stamped, nothing has been written, and a stop leaves it so.
+#[test]
+fn a_stop_while_stamps_are_looked_for_writes_nothing() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (whole, feed, output, job) = (dir.path().join("whole.ts"), dir.path().join("feed.ts"), dir.path().join("out"), dir.path().join("job.toml"));
+    // Parameter sets beside every picture, so that it opens, and no key picture but the first, which is cut off.
+    let made = Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=30", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-flags", "+global_header"])
+        .args(["-x264-params", "keyint=infinite:scenecut=0", "-bsf:v", "dump_extra=freq=all", "-f", "mpegts"])
+        .arg(&whole)
+        .status();
+    assert!(made.expect("ffmpeg runs").success());
+    cut_ts(&whole, 20, &feed);
+    let text = format!("inputs = [\"-\"]\noutputs = [{:?}]\nladder = \"tiny\"\n[timeline]\nclock = \"sei\"\n", output.to_string_lossy());
+    std::fs::write(&job, text).expect("written");
+    let mut writer = stalled(Some(&feed));
+    let mut child =
+        mezzo(&["run", &job.to_string_lossy()]).stdin(writer.stdout.take().expect("piped")).stderr(Stdio::null()).spawn().expect("the program starts");
+    // Opening takes 5 s of it; what does not fit the pipe is read by whoever looks for stamps.
+    until_written(&writer);
+    until_it_waits(&child);
+    assert_left_at_once(&mut child, &mut writer);
+    assert!(!output.exists(), "{:?}", std::fs::read_dir(&output).map(|dir| dir.flatten().map(|e| e.path()).collect::<Vec<_>>()));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The embedded origin over real connections.
 
-use crate::common::{TRACKS, answer, ask, has, plan, published, segment, stream};
+use crate::common::{Answer, TRACKS, answer, ask, has, plan, published, segment, stream};
 use crate::support::{alone, until};
 use mezzo::serve::{Limits, Server};
 use mezzo::sink::store::Store;
@@ -147,6 +147,36 @@ fn answers_as_http_has_it() {
     }
 }
 
+/// A request that the server holds back.
+struct Waiting(TcpStream);
+
+impl Waiting {
+    fn ask(to: SocketAddr, method: &str, path: &str) -> Waiting {
+        let mut stream = TcpStream::connect(to).expect("connect");
+        stream.write_all(format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes()).expect("sent");
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+        let waiting = Waiting(stream);
+        waiting.assert_waits();
+        waiting
+    }
+
+    /// The server is one thread, which takes up what came first: once a later request is answered, it has seen this one, and what was published before.
+    fn assert_waits(&self) {
+        let to = self.0.peer_addr().expect("connected");
+        assert_eq!(ask(to, "GET", "/healthz", &[]).code, 200);
+        self.0.set_nonblocking(true).expect("a socket");
+        let peeked = self.0.peek(&mut [0]).map_err(|e| e.kind());
+        self.0.set_nonblocking(false).expect("a socket");
+        assert_eq!(peeked, Err(std::io::ErrorKind::WouldBlock), "it is answered already");
+    }
+
+    fn answer(mut self) -> Answer {
+        let mut raw = Vec::new();
+        self.0.read_to_end(&mut raw).expect("an answer");
+        answer(&raw)
+    }
+}
+
 #[test]
 fn what_is_not_there_is_told_as_an_origin_should() {
     let _alone = alone();
@@ -169,21 +199,17 @@ fn what_is_not_there_is_told_as_an_origin_should() {
     }
 
     // The very next one is waited for, and so is its HEAD; another track's arrival does not count.
-    let begun = Instant::now();
-    let asked: Vec<_> = ["GET", "HEAD"].map(|method| std::thread::spawn(move || ask(to, method, "/live/avc-360p/9.m4s", &[]))).into();
-    std::thread::sleep(Duration::from_millis(300));
+    let waiting = ["GET", "HEAD"].map(|method| Waiting::ask(to, method, "/live/avc-360p/9.m4s"));
     publish(&mut store, &status, vec![segment("avc-180p", 9, b"other")]);
-    std::thread::sleep(Duration::from_millis(100));
+    waiting.iter().for_each(Waiting::assert_waits);
     put(&mut store, &[9]);
-    for answer in asked.into_iter().map(|a| a.join().expect("asked")) {
+    for answer in waiting.map(Waiting::answer) {
         assert_eq!((answer.code, answer.header("content-length")), (200, "1"));
     }
-    assert!(begun.elapsed() >= Duration::from_millis(400), "{:?}", begun.elapsed());
     // One that is overtaken was left out; one that does not come is waited for a segment and a half.
-    let overtaken = std::thread::spawn(move || ask(to, "GET", "/live/avc-360p/10.m4s", &[]).code);
-    std::thread::sleep(Duration::from_millis(200));
+    let overtaken = Waiting::ask(to, "GET", "/live/avc-360p/10.m4s");
     put(&mut store, &[11]);
-    assert_eq!(overtaken.join().expect("asked"), 410);
+    assert_eq!(overtaken.answer().code, 410);
     let begun = Instant::now();
     assert_eq!(about("/live/avc-360p/12.m4s"), (404, second()));
     assert!((1400..5000).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
@@ -201,6 +227,19 @@ fn a_taken_port_is_an_error_with_the_address() {
         error,
         format!("listen {}: Address already in use (os error 98); accepted: an address of this machine with a port that is free", server.address())
     );
+}
+
+#[test]
+fn who_connects_and_says_nothing_is_let_go() {
+    let (server, _store, _status) = start(Limits { head_time: Duration::from_millis(300), ..Limits::default() });
+    // Nothing at all, and the beginning of what might become HTTP/2.
+    for said in [&b""[..], b"PRI * HT"] {
+        let mut mute = TcpStream::connect(server.address()).expect("connect");
+        mute.write_all(said).expect("sent");
+        mute.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+        let ended = mute.read_to_end(&mut Vec::new());
+        assert!(ended.is_ok(), "{:?}: {ended:?}", String::from_utf8_lossy(said));
+    }
 }
 
 #[test]
@@ -229,7 +268,9 @@ fn slow_and_hostile_clients_are_let_go() {
     // One that asks for much and takes nothing loses its connection; what it gets later is cut short.
     let mut deaf = TcpStream::connect(to).expect("connect");
     deaf.write_all(b"GET /live/avc-360p/1.m4s HTTP/1.1\r\nhost: x\r\n\r\n").expect("sent");
-    std::thread::sleep(Duration::from_millis(1500));
+    // proc(5): local and remote address, and the state, 01 for one that is established.
+    let served = format!(":{:04X} 0100007F:{:04X} 01 ", to.port(), deaf.local_addr().expect("connected").port());
+    until("the server lets it go", 10, || !std::fs::read_to_string("/proc/net/tcp").expect("Linux has it").contains(&served));
     let mut got = Vec::new();
     deaf.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
     let ended = deaf.read_to_end(&mut got);

@@ -1,13 +1,13 @@
 //! Pipelines of GStreamer's own elements as inputs.
 
-use crate::capture::media_tests::clip;
+use crate::capture::media_tests::{clip, raised_after};
 use crate::capture::{CaptureError, Input, Kind, Lost, Opened, Origin, Read, Unit, open};
 use crate::decode::video::VideoDecoder;
 use crate::job::{Pace, Select};
 use crate::stop::Stop;
 use crate::time::Seconds;
 use gstreamer as gst;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn try_open(description: &str, stop: &Stop) -> Opened {
     ffmpeg_next::util::log::set_level(ffmpeg_next::util::log::Level::Quiet);
@@ -126,13 +126,7 @@ fn what_is_wrong_is_said_with_the_element_and_what_is_accepted() {
 fn a_stop_ends_opening_and_reading_at_once() {
     for description in ["udpsrc port=0 caps=video/mpegts", "videotestsrc is-live=true ! video/x-raw,framerate=1/5,width=64,height=64"] {
         let stop = Stop::new();
-        let flag = stop.clone();
-        let stopper = std::thread::spawn(move || {
-            flag.wait(Duration::from_millis(700));
-            let at = Instant::now();
-            flag.raise();
-            at
-        });
+        let stopper = raised_after(&stop, 700);
         match try_open(description, &stop) {
             Ok((source, mut input)) => {
                 assert_eq!(source.origin, Origin::Session, "it is live");

@@ -4,11 +4,12 @@ pub mod network;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 /// The program under test, with nothing of the caller's environment that it would take for a flag.
@@ -66,6 +67,25 @@ pub fn until(what: &str, seconds: u64, mut ready: impl FnMut() -> bool) {
     while !ready() {
         assert!(Instant::now() < deadline, "{what}: not within {seconds} s");
         std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Reads what a child logs until a line has `text`, within `seconds`, and gives that line. What follows is read and forgotten, so that the child is not held up.
+pub fn until_said(child: &mut Child, text: &str, seconds: u64) -> String {
+    let log = BufReader::new(child.stderr.take().expect("piped, and read for the first time"));
+    let (say, said) = channel();
+    std::thread::spawn(move || {
+        for line in log.lines().map_while(Result::ok) {
+            // Nobody listens once the line was there.
+            let _ = say.send(line);
+        }
+    });
+    let deadline = Instant::now() + Duration::from_secs(seconds);
+    loop {
+        let line = said.recv_timeout(deadline.saturating_duration_since(Instant::now())).unwrap_or_else(|e| panic!("{text:?} is not said: {e}"));
+        if line.contains(text) {
+            return line;
+        }
     }
 }
 
