@@ -12,6 +12,7 @@
 //!
 //! Stages know queues, never each other; only `pipeline` knows the topology.
 
+pub mod budget;
 pub mod capture;
 pub mod check;
 pub mod class;

@@ -7,6 +7,7 @@
 //!    └─────► audio ─────────────► rung ───┘
 //! ```
 
+use crate::budget::FrameBudget;
 use crate::capture::stamped::{self, Stamps};
 use crate::capture::{self, CaptureCounters, CaptureError, Input, Origin, Source};
 use crate::clock::{Clock, Tick};
@@ -18,11 +19,12 @@ use crate::decode::{self, DecodeError, MakeSync, Outputs, filler};
 use crate::downscale::{self, DownscaleError};
 use crate::encode::aac::{self, Aac};
 use crate::encode::queue::{RungQueue, lanes};
-use crate::encode::{Order, TrackId, audio_runner, runner};
+use crate::encode::served::{self, Served};
+use crate::encode::{TrackId, audio_runner, runner};
 use crate::ffmpeg::give_way;
 use crate::job::{ClockKind, Job, Pace};
 use crate::mux::{self, MuxError, TrackKind, TrackSpec};
-use crate::plan::{self, Plan, Rendition};
+use crate::plan::{self, Plan};
 use crate::resolution::Resolution;
 use crate::schedule::Schedule;
 use crate::serve::Server;
@@ -129,11 +131,12 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let (input, source) = opened?;
     let resolution = kept.unwrap_or_else(|| Resolution::new(job, source.facts.clone(), language(&source), None, String::new()));
     let plan = plan::resolve(job, &resolution.source, resolution.language.as_deref()).map_err(wrong)?;
+    let (plan, rungs) = served::open_all(plan, job).map_err(wrong)?;
     let resolution = Resolution { class: plan.class.clone(), ..resolution };
     plan.left_out_line().iter().for_each(|line| tracing::info!("{line}"));
     plan.warnings.iter().for_each(|line| tracing::warn!("{line}"));
     let schedule = Arc::new(Schedule::new());
-    let (video_tracks, audio_tracks) = (video_tracks(&plan, &schedule)?, audio_tracks(&plan)?);
+    let (video_tracks, audio_tracks) = (video_tracks(&rungs), audio_tracks(&plan)?);
     let decoder = VideoDecoder::open(&source.video, &resolution.source, DECODER_THREADS).map_err(wrong)?;
     let status = Arc::new(Status::new(&plan, job.pace == Pace::Live));
     let audio = match (&source.audio, plan.audio.first()) {
@@ -182,22 +185,22 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let settings = decode::Settings { stamp_offset: job.timeline.stamp_offset, live, ahead };
     threads.spawn("decode", move || decode::run(decoder, make_sync, settings, units, outputs, &stopping, &counted))?;
 
-    let mut rungs = Vec::new();
+    let mut queues = Vec::new();
     let mut all_lanes = Vec::new();
+    let budget = Arc::new(FrameBudget::default());
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    for (rendition, track) in plan.video.iter().zip(&video_tracks) {
-        let TrackKind::Video { config, .. } = &track.kind else { continue };
-        let rendition = &Rendition { lanes: lanes(rendition, &plan.video, job.pace, processors), ..rendition.clone() };
-        let (queue, runners, counters) = RungQueue::open(rendition, track.id, config, job.pace, &packets_tx, &schedule);
+    for (mut served, track) in rungs.into_iter().zip(&video_tracks) {
+        served.rendition.lanes = lanes(&served.rendition, &plan.video, job.pace, processors);
+        let (queue, runners, counters) = RungQueue::open(&served, track.id, job.pace, &packets_tx, &schedule, &budget);
         status.watch_rung(track.id, counters);
-        rungs.push(queue);
+        queues.push(queue);
         // Where processors are short, sound, the muxer and the lowest rung go first; at full speed, where all wait for the slowest, the largest.
         let behind = if job.pace == Pace::Fast { track.id.0 } else { plan.video.len() - 1 - track.id.0 };
         let way = u8::try_from(behind * 2).unwrap_or(u8::MAX);
-        all_lanes.extend(runners.into_iter().enumerate().map(|(lane, runner)| (format!("{}/{lane}", rendition.name), way, runner)));
+        all_lanes.extend(runners.into_iter().enumerate().map(|(lane, runner)| (format!("{}/{lane}", served.rendition.name), way, runner)));
     }
     let sizes = plan.sizes();
-    threads.spawn("downscale", move || downscale::run(&frames, &sizes, rungs))?;
+    threads.spawn("downscale", move || downscale::run(&frames, &sizes, queues))?;
     for (name, way, lane) in all_lanes {
         threads.spawn(&name, move || {
             give_way(way);
@@ -284,16 +287,13 @@ fn language(source: &Source) -> Option<String> {
     source.audio.as_ref().and_then(|audio| audio.language.clone())
 }
 
-/// Opens every video rung's encoder once: a bad setting fails here, and the init segments need what it says.
-fn video_tracks(plan: &Plan, schedule: &Schedule) -> Result<Vec<TrackSpec>, RunError> {
-    let track = |(id, rendition): (usize, &plan::Rendition)| {
-        let config = match schedule.order(rendition, GopId(0)) {
-            Order::Encode(recipe) => runner::config(rendition, &recipe).map_err(wrong)?,
-            Order::Skip(_) => Vec::new(),
-        };
-        Ok(TrackSpec { id: TrackId(id), name: rendition.name.clone(), kind: TrackKind::Video { rendition: rendition.clone(), config } })
+/// The track of every rung, with the parameter sets of the encoders that were opened for it.
+fn video_tracks(rungs: &[Served]) -> Vec<TrackSpec> {
+    let track = |(id, served): (usize, &Served)| {
+        let kind = TrackKind::Video { rendition: served.rendition.clone(), config: served.config.clone() };
+        TrackSpec { id: TrackId(id), name: served.rendition.name.clone(), kind }
     };
-    plan.video.iter().enumerate().map(track).collect()
+    rungs.iter().enumerate().map(track).collect()
 }
 
 /// Likewise for audio.

@@ -36,12 +36,6 @@ impl Schedule {
     /// What `rendition` does with `gop`. A pure function of the plan, the GOP and edits that name it.
     pub fn order(&self, rendition: &Rendition, gop: GopId) -> Order {
         let _ = gop;
-        Order::Encode(Recipe {
-            point: rendition.point.clone(),
-            quality: rendition.quality,
-            cap: rendition.max_bitrate,
-            slots: rendition.grid.gop_slots,
-            idr_at: Vec::new(),
-        })
+        Order::Encode(Recipe::of(rendition))
     }
 }

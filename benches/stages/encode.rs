@@ -38,7 +38,7 @@ pub fn frames(rung: &Rendition, sources: &[Arc<Video>]) -> Vec<Frame> {
 pub fn encode(rung: &Rendition, frames: &[Frame]) -> (Vec<Packet>, Vec<u8>) {
     let Order::Encode(recipe) = Schedule::new().order(rung, frames[0].gop) else { panic!("no rung is left out") };
     let backend = encode::find(&rung.backends[0]).expect("a backend that the plan names");
-    let mut opened = (backend.open)(rung, &recipe).expect("it opens");
+    let mut opened = backend.open(rung, &recipe).expect("it opens");
     let mut packets = Vec::new();
     for frame in frames {
         opened.encoder.encode(frame, &mut packets).expect("it encodes");

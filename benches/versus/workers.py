@@ -13,7 +13,7 @@ def plan(mezzo, feed, ladder, work):
     """What mezzo would make of the feed, which FFmpeg then has to make, too."""
     usage = run([mezzo, "plan", "--input", feed, "--ladder", ladder, "--output", work / "planned", "--json"], 60)
     plan = json.loads(usage.text[usage.text.index("{") :])
-    if plan["source"]["interlaced"] or plan["source"]["hdr"]:
+    if plan["source"]["interlaced"] or plan["source"]["range"] != "sdr":
         raise Failed(f"{feed} is interlaced or HDR: its pictures cannot be scored against those made of it")
     return plan
 

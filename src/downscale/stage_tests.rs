@@ -3,10 +3,9 @@
 use super::{DownscaleError, run};
 use crate::encode::queue::RungQueue;
 use crate::encode::testing::{frames, pattern, rendition};
-use crate::encode::{Recipe, ToMux, TrackId, runner};
+use crate::encode::{Recipe, ToMux, TrackId, served};
 use crate::frame::{End, Flow};
 use crate::job::Pace;
-use crate::schedule::Schedule;
 use crate::time::Rate;
 use crossbeam::channel::{bounded, unbounded};
 use std::sync::Arc;
@@ -21,9 +20,8 @@ fn every_rung_gets_its_size_and_the_end() {
     let rate = Rate::new(25, 1).expect("legal");
     for (index, size) in SIZES.into_iter().enumerate() {
         let of = rendition(size, rate, 10, 500_000, &["x264"]);
-        let recipe = Recipe { point: of.point.clone(), quality: of.quality, cap: of.max_bitrate, slots: of.grid.gop_slots, idr_at: Vec::new() };
-        let config = runner::config(&of, &recipe).expect("x264 opens");
-        let (queue, lanes, _) = RungQueue::open(&of, TrackId(index), &config, Pace::Fast, &mux_tx, &Arc::new(Schedule::new()));
+        let served = served::open(&of, &Recipe::of(&of)).expect("x264 opens");
+        let (queue, lanes, _) = RungQueue::open(&served, TrackId(index), Pace::Fast, &mux_tx, &Arc::default(), &Arc::default());
         rungs.push(queue);
         threads.extend(lanes.into_iter().map(|lane| std::thread::spawn(move || lane.run())));
     }
@@ -57,9 +55,10 @@ fn every_rung_gets_its_size_and_the_end() {
 #[test]
 fn a_rung_that_is_gone_and_a_decoder_that_is_gone_stop_the_stage() {
     let of = rendition((64, 36), Rate::new(25, 1).expect("legal"), 10, 500_000, &["probe"]);
+    let served = served::open(&of, &Recipe::of(&of)).expect("the probe opens");
     for rung_gone in [true, false] {
         let (mux_tx, _mux_rx) = unbounded();
-        let (queue, lanes, _) = RungQueue::open(&of, TrackId(0), &[], Pace::Fast, &mux_tx, &Arc::new(Schedule::new()));
+        let (queue, lanes, _) = RungQueue::open(&served, TrackId(0), Pace::Fast, &mux_tx, &Arc::default(), &Arc::default());
         let (tx, rx) = bounded(4);
         for frame in frames(of.grid, 0, &[pattern(128, 72, 0), pattern(128, 72, 1)]) {
             tx.send(Flow::Item(frame)).expect("there is room");

@@ -2,12 +2,19 @@
 
 pub mod aac;
 pub mod annexb;
+mod apart;
+mod attempt;
 pub mod audio_runner;
+pub mod breaker;
 pub mod level;
 pub mod point;
 pub mod probe;
 pub mod queue;
+mod rehearsal;
 pub mod runner;
+pub mod served;
+mod sets;
+mod watch;
 pub mod x264;
 
 #[cfg(test)]
@@ -23,6 +30,7 @@ use crate::frame::{End, Frame};
 use crate::ladder::VideoCodec;
 use crate::plan::Rendition;
 use crate::time::GopId;
+use std::time::Duration;
 
 /// One coded picture, or one coded audio frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +48,14 @@ pub struct Packet {
 pub trait Encoder: Send {
     /// Encodes `frame` and appends what is ready to `out`, in decoding order. An IDR when `frame.opens_gop` or `frame.force_idr`, nowhere else.
     fn encode(&mut self, frame: &Frame, out: &mut Vec<Packet>) -> Result<(), EncodeError>;
+    /// Appends everything still held of the GOP, which is complete, and is ready for the next one. Only [`Lifetime::Event`] is asked for it.
+    ///
+    /// # Errors
+    /// As for `encode`; always where it lives for one GOP.
+    fn flush(&mut self, out: &mut Vec<Packet>) -> Result<(), EncodeError> {
+        let _ = out;
+        Err(EncodeError::NoFlush)
+    }
     /// Appends everything still held. No use after.
     fn finish(self: Box<Self>, out: &mut Vec<Packet>) -> Result<(), EncodeError>;
 }
@@ -57,6 +73,9 @@ pub enum EncodeError {
         /// libav's or the codec's words.
         why: String,
     },
+    /// It lives for one GOP, and was asked to go on.
+    #[error("an encoder that lives for one GOP cannot go on to the next")]
+    NoFlush,
     /// It failed on a picture.
     #[error("{rung}: {backend} failed in segment {gop}: {why}")]
     Failed {
@@ -84,6 +103,14 @@ pub struct Recipe {
     pub slots: u32,
     /// Slots inside the GOP (from 0) that are an IDR beside the first.
     pub idr_at: Vec<u32>,
+}
+
+impl Recipe {
+    /// The recipe of a whole GOP as planned.
+    pub fn of(rendition: &Rendition) -> Recipe {
+        let (point, quality, cap) = (rendition.point.clone(), rendition.quality, rendition.max_bitrate);
+        Recipe { point, quality, cap, slots: rendition.grid.gop_slots, idr_at: Vec::new() }
+    }
 }
 
 /// How long one encoder instance lives.
@@ -126,17 +153,55 @@ pub struct Candidate {
     pub chosen: Chosen,
     /// How long an instance lives.
     pub lifetime: Lifetime,
+    /// Calls into it may hang: it gets a thread of its own, which is left behind where one takes longer than [`STALL`] of a GOP.
+    pub may_hang: bool,
+    /// Its GOPs may exceed their cap: their pictures are held, and they are encoded again.
+    pub holds: bool,
     /// Opens one.
-    pub open: fn(&Rendition, &Recipe) -> Result<Opened, EncodeError>,
+    open: fn(&Rendition, &Recipe) -> Result<Opened, EncodeError>,
 }
+
+/// A call into an encoder that may hang counts as stalled after this part of a GOP.
+const STALL: (u32, u32) = (1, 2);
+const SHORTEST_STALL: Duration = Duration::from_millis(500);
+const LONGEST_STALL: Duration = Duration::from_secs(30);
+
+impl Candidate {
+    /// Opens one for a GOP, or for the event.
+    ///
+    /// # Errors
+    /// It refuses these settings, or does not come back.
+    pub fn open(&self, rendition: &Rendition, recipe: &Recipe) -> Result<Opened, EncodeError> {
+        if !self.may_hang {
+            return (self.open)(rendition, recipe);
+        }
+        let gop = rendition.grid.gop_duration().to_duration();
+        let patience = (gop * STALL.0 / STALL.1).clamp(SHORTEST_STALL, LONGEST_STALL);
+        apart::open(rendition, recipe, self.name, self.open, patience)
+    }
+}
+
+/// What most software encoders are; a line of the table says how one differs.
+const SOFTWARE: Candidate =
+    Candidate { name: "", codecs: &[], depths: &[8], chosen: Chosen::Never, lifetime: Lifetime::Gop, may_hang: false, holds: false, open: probe::open };
 
 /// All backends of all video codecs. To add one: a file here, a line in this table.
 pub const BACKENDS: &[Candidate] = &[
-    Candidate { name: "x264", codecs: &[VideoCodec::Avc], depths: &[8], chosen: Chosen::ByDefault, lifetime: Lifetime::Gop, open: x264::open },
-    Candidate { name: "probe", codecs: &[VideoCodec::Avc], depths: &[8], chosen: Chosen::Never, lifetime: Lifetime::Gop, open: probe::open },
+    Candidate { name: "x264", codecs: &[VideoCodec::Avc], chosen: Chosen::ByDefault, open: x264::open, ..SOFTWARE },
+    Candidate { name: "rehearsal", codecs: &[VideoCodec::Avc], chosen: Chosen::ByName, may_hang: true, open: rehearsal::open, ..SOFTWARE },
+    Candidate { name: "probe", codecs: &[VideoCodec::Avc], open: probe::open, ..SOFTWARE },
     #[cfg(test)]
-    Candidate { name: "probe-breaks", codecs: &[VideoCodec::Avc], depths: &[8], chosen: Chosen::Never, lifetime: Lifetime::Gop, open: probe::open_breaking },
+    Candidate { name: "probe-breaks", codecs: &[VideoCodec::Avc], open: probe::open_breaking, ..SOFTWARE },
 ];
+
+/// The backend called `name` for a rung.
+///
+/// # Errors
+/// There is none that makes its codec.
+fn backend(rendition: &Rendition, name: &str) -> Result<&'static Candidate, EncodeError> {
+    let unknown = || EncodeError::Open { rung: rendition.name.clone(), backend: "none", why: format!("there is no backend \"{name}\"") };
+    find(name).filter(|b| b.codecs.contains(&rendition.codec)).ok_or_else(unknown)
+}
 
 /// The backend called `name`.
 pub fn find(name: &str) -> Option<&'static Candidate> {
@@ -185,10 +250,12 @@ pub struct Stats {
     pub filler: u32,
     /// Slots whose picture shows damage of the feed; or packets of sound that came damaged.
     pub damaged: u32,
+    /// How many backends that the plan puts first did not make it; 0: it is as planned.
+    pub fallback: u8,
     /// The last segment of the event, where that is known in time.
     pub last: bool,
     /// Time the encoder took, for statistics only.
-    pub busy: std::time::Duration,
+    pub busy: Duration,
 }
 
 /// Encoders to muxer. All tracks share one queue of these.

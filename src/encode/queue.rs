@@ -1,7 +1,10 @@
 //! The queues into a rung: which lane gets a GOP, and what happens when the rung is late.
 
+use super::breaker::Breakers;
 use super::runner::Lane;
+use super::served::Served;
 use super::{ToMux, TrackId, Why};
+use crate::budget::FrameBudget;
 use crate::frame::{End, Frame};
 use crate::job::Pace;
 use crate::plan::Rendition;
@@ -20,6 +23,10 @@ pub struct Counters {
     pub failed: AtomicU64,
     /// Attempts beyond the first.
     pub retried: AtomicU64,
+    /// GOPs that another backend made than the plan puts first.
+    pub fallbacks: AtomicU64,
+    /// GOPs whose frames were not held for another try, because the frame budget was spent.
+    pub unheld: AtomicU64,
     /// GOPs sent on although they exceed 1.10 x cap.
     pub over_cap: AtomicU64,
     /// Pictures that an encoder was given, each once, however often its GOP is tried.
@@ -74,15 +81,17 @@ pub fn lanes(rendition: &Rendition, all: &[Rendition], pace: Pace, processors: u
 const FAST_FRAMES: usize = 2;
 
 impl RungQueue {
-    /// The queue of a rung and its lanes, `rendition.lanes` of them, each to be run on a thread of its own. `config` is what the track's init segment says.
+    /// The queue of a rung and its lanes, `rendition.lanes` of them, each to be run on a thread of its own.
     pub fn open(
-        rendition: &Rendition,
+        served: &Served,
         track: TrackId,
-        config: &[u8],
         pace: Pace,
         tx: &Sender<ToMux>,
         schedule: &Arc<Schedule>,
+        budget: &Arc<FrameBudget>,
     ) -> (RungQueue, Vec<Lane>, Arc<Counters>) {
+        let rendition = &served.rendition;
+        let breakers = Arc::new(Breakers::new(rendition.backends.len()));
         let count = (rendition.lanes.max(1) as usize).min(16);
         let gop_slots = rendition.grid.gop_slots as usize;
         let counters = Arc::new(Counters::default());
@@ -99,7 +108,11 @@ impl RungQueue {
                 let lane = Lane {
                     rendition: rendition.clone(),
                     track,
-                    config: config.to_vec(),
+                    configs: served.configs.clone(),
+                    in_band: served.in_band(),
+                    breakers: Arc::clone(&breakers),
+                    budget: Arc::clone(budget),
+                    kept: None,
                     rx,
                     tx: tx.clone(),
                     schedule: Arc::clone(schedule),

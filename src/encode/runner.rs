@@ -1,9 +1,12 @@
 //! The per-GOP runner: one thread per lane of a rung. Opens a fresh encoder for each GOP, feeds it frame by frame, tries again where the plan lists a further
 //! backend, and tells the muxer when the GOP is complete.
 
-use super::queue::Counters;
-use super::queue::ToLane;
-use super::{EncodeError, Encoder, Order, Packet, Recipe, Stats, ToMux, TrackId, Why, container_bytes, find};
+use super::attempt::{Gop, Held, Kept};
+use super::breaker::Breakers;
+use super::queue::{Counters, ToLane};
+use super::watch::{Watch, forces_idr};
+use super::{Order, Stats, ToMux, TrackId, Why, find};
+use crate::budget::FrameBudget;
 use crate::frame::{End, Frame, Length, Origin};
 use crate::plan::Rendition;
 use crate::schedule::Schedule;
@@ -11,7 +14,6 @@ use crate::time::GopId;
 use crossbeam::channel::{Receiver, Sender};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 /// Why a lane stopped early.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -24,22 +26,18 @@ pub enum RunError {
     Upstream(String),
 }
 
-/// What the track's init segment must say: the configuration of the rung's first backend, opened once and closed. A bad setting fails here, at the start.
-pub fn config(rendition: &Rendition, recipe: &Recipe) -> Result<Vec<u8>, EncodeError> {
-    let name = rendition.backends.first().map_or("", String::as_str);
-    Ok((backend(rendition, name)?.open)(rendition, recipe)?.config)
-}
-
-fn backend(rendition: &Rendition, name: &str) -> Result<&'static super::Candidate, EncodeError> {
-    let unknown = || EncodeError::Open { rung: rendition.name.clone(), backend: "none", why: format!("there is no backend \"{name}\"") };
-    find(name).filter(|b| b.codecs.contains(&rendition.codec)).ok_or_else(unknown)
-}
-
 /// A lane of a rung, ready to run.
 pub struct Lane {
     pub(super) rendition: Rendition,
     pub(super) track: TrackId,
-    pub(super) config: Vec<u8>,
+    /// Of each backend, the decoder configuration that the init segment has.
+    pub(super) configs: Vec<Vec<u8>>,
+    /// Of each backend, what its IDR pictures carry in front, where the init segment cannot hold it.
+    pub(super) in_band: Vec<Vec<u8>>,
+    pub(super) breakers: Arc<Breakers>,
+    pub(super) budget: Arc<FrameBudget>,
+    /// An encoder that goes on from GOP to GOP.
+    pub(super) kept: Option<Kept>,
     pub(super) rx: Receiver<ToLane>,
     pub(super) tx: Sender<ToMux>,
     pub(super) schedule: Arc<Schedule>,
@@ -48,37 +46,17 @@ pub struct Lane {
     pub(super) running: Arc<AtomicUsize>,
 }
 
-/// A segment may exceed its cap by a tenth.
-const OVER_CAP: (u128, u128) = (11, 10);
 /// How often a GOP over its cap is encoded again, each time this much coarser.
 const CAP_TRIES: u32 = 6;
-const COARSEST: f32 = 51.0;
 const CAP_STEP: f32 = 2.0;
 /// And for each time that it is twice too large, this much more: half the bytes cost about 6 of x264's CRF.
 const CAP_HALF: f32 = 6.0;
-
 /// A GOP is tiny where it has at most one slot in so many of a whole one.
 const TINY: u32 = 4;
 
-/// A GOP being encoded.
-struct Gop {
-    id: GopId,
-    recipe: Recipe,
-    /// Index into the rendition's backends.
-    backend: usize,
-    attempt: u32,
-    cap_tries: u32,
-    encoder: Option<Box<dyn Encoder>>,
-    /// Its frames so far, where they may be needed again: for another backend, or where the GOP may end short, or is tiny.
-    held: Option<Vec<Frame>>,
-    stats: Stats,
-    packets: u32,
-    bytes: u64,
-}
-
 impl Lane {
     /// Runs until the end of the flow. With several lanes, the last one to get there tells the muxer.
-    pub fn run(self) -> Result<(), RunError> {
+    pub fn run(mut self) -> Result<(), RunError> {
         let mut open: Option<Gop> = None;
         loop {
             let told = self.rx.recv();
@@ -150,7 +128,8 @@ impl Lane {
         };
         let mut recipe = recipe;
         let slots = self.rendition.grid.gop_slots;
-        let hold = match first.length {
+        let mut hold = self.rendition.backends.len() > 1 || self.rendition.backends.iter().any(|name| find(name).is_some_and(|b| b.holds));
+        hold |= match first.length {
             Length::Whole => false,
             Length::Short(n) => {
                 recipe.slots = n;
@@ -158,15 +137,30 @@ impl Lane {
             }
             Length::Unsure => true,
         };
-        let held = (hold || self.rendition.backends.len() > 1).then(|| Vec::with_capacity(slots as usize));
-        Ok(Some(Gop { id: first.gop, recipe, backend: 0, attempt: 0, cap_tries: 0, encoder: None, held, stats: Stats::default(), packets: 0, bytes: 0 }))
+        let held = hold.then(|| self.hold(first.gop)).flatten();
+        let (first, id) = (first.slot.0, first.gop);
+        let (watch, stats) = (Watch::new(first, slots), Stats::default());
+        let backend = self.breakers.choose(0, id).unwrap_or(0);
+        Ok(Some(Gop { id, first, recipe, backend, attempt: 0, cap_tries: 0, encoder: None, watch, held, stats, bytes: 0 }))
+    }
+
+    /// Room for the frames of a GOP, where the budget has it.
+    fn hold(&self, gop: GopId) -> Option<Held> {
+        let r = &self.rendition;
+        let samples = u64::from(r.width) * u64::from(r.height) * 3 / 2;
+        let bytes = samples * u64::from(r.depth.div_ceil(8)) * u64::from(r.grid.gop_slots);
+        let permit = self.budget.take(bytes);
+        if permit.is_none() {
+            self.counters.unheld.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(rung = r.name, segment = gop.0, "the frame budget is spent: this segment cannot be encoded again");
+        }
+        Some(Held::new(r.grid.gop_slots, permit?))
     }
 
     /// Encodes one frame. False: the GOP is lost, and the muxer knows.
-    fn feed(&self, gop: &mut Gop, mut frame: Frame) -> Result<bool, RunError> {
+    fn feed(&mut self, gop: &mut Gop, mut frame: Frame) -> Result<bool, RunError> {
         let index = gop.stats.units;
-        // Two IDRs in a row would need different idr_pic_id, and the next GOP begins with one.
-        frame.force_idr = (frame.force_idr || gop.recipe.idr_at.contains(&index)) && index > 0 && index + 1 < self.rendition.grid.gop_slots;
+        frame.force_idr = forces_idr(&gop.recipe, frame.force_idr, index, self.rendition.grid.gop_slots);
         gop.stats.units += 1;
         self.counters.encoded.fetch_add(1, Ordering::Relaxed);
         gop.stats.last |= frame.last;
@@ -177,7 +171,7 @@ impl Lane {
         }
         gop.stats.damaged += u32::from(frame.damaged);
         if let Some(held) = &mut gop.held {
-            held.push(frame.clone());
+            held.frames.push(frame.clone());
         }
         match self.encode(gop, &frame)? {
             Ok(()) => Ok(true),
@@ -186,7 +180,7 @@ impl Lane {
     }
 
     /// Drains the encoder, checks the cap, and closes the segment.
-    fn close(&self, mut gop: Gop) -> Result<(), RunError> {
+    fn close(&mut self, mut gop: Gop) -> Result<(), RunError> {
         loop {
             if gop.held.is_some() && gop.recipe.slots != gop.stats.units {
                 // Its bytes are those of a GOP of this length, whether that was known when it opened or not.
@@ -206,10 +200,12 @@ impl Lane {
             }
             let Some(times) = self.over_cap(&gop) else { break };
             // Where the plan or the length says so, not where frames happen to be held: that would be another segment on another worker.
-            let again = self.rendition.backends.len() > 1 || self.is_tiny(gop.stats.units);
-            if again && gop.held.is_some() && gop.cap_tries < CAP_TRIES && gop.recipe.quality < COARSEST {
+            let holds = find(self.backend_name(gop.backend)).is_some_and(|b| b.holds);
+            let again = self.rendition.backends.len() > 1 || holds || self.is_tiny(gop.stats.units);
+            let coarsest = *self.rendition.codec.qualities().end();
+            if again && gop.held.is_some() && gop.cap_tries < CAP_TRIES && gop.recipe.quality < coarsest {
                 gop.cap_tries += 1;
-                gop.recipe.quality = (gop.recipe.quality + CAP_STEP + CAP_HALF * times.ilog2() as f32).min(COARSEST);
+                gop.recipe.quality = (gop.recipe.quality + CAP_STEP + CAP_HALF * times.ilog2() as f32).min(coarsest);
                 self.next_attempt(&mut gop)?;
                 if let Err(error) = self.encode_held(&mut gop)?
                     && !self.retry(&mut gop, error)?
@@ -222,100 +218,10 @@ impl Lane {
             tracing::warn!(rung = self.rendition.name, segment = gop.id.0, bytes = gop.bytes, cap = gop.recipe.cap, "segment exceeds 1.10 x cap");
             break;
         }
+        self.breakers.succeeded(gop.backend);
+        gop.stats.fallback = u8::try_from(gop.backend).unwrap_or(u8::MAX);
+        self.counters.fallbacks.fetch_add(u64::from(gop.backend > 0), Ordering::Relaxed);
         self.send(ToMux::Done { track: self.track, gop: gop.id, attempt: gop.attempt, stats: gop.stats })
-    }
-
-    /// After a failure: the next backend with the frames held so far, and so on until one gets through them. False: there is none, and the muxer knows.
-    fn retry(&self, gop: &mut Gop, mut error: EncodeError) -> Result<bool, RunError> {
-        loop {
-            tracing::warn!(rung = self.rendition.name, segment = gop.id.0, attempt = gop.attempt, %error, "encoding failed");
-            gop.encoder = None;
-            gop.backend += 1;
-            if gop.held.is_none() || gop.backend >= self.rendition.backends.len() {
-                self.void(gop)?;
-                self.skipped(gop)?;
-                return Ok(false);
-            }
-            self.next_attempt(gop)?;
-            match self.encode_held(gop)? {
-                Ok(()) => return Ok(true),
-                Err(next) => error = next,
-            }
-        }
-    }
-
-    /// Takes back what was sent of this attempt.
-    fn next_attempt(&self, gop: &mut Gop) -> Result<(), RunError> {
-        self.void(gop)?;
-        self.counters.retried.fetch_add(1, Ordering::Relaxed);
-        (gop.attempt, gop.packets, gop.bytes, gop.encoder) = (gop.attempt + 1, 0, 0, None);
-        Ok(())
-    }
-
-    fn encode_held(&self, gop: &mut Gop) -> Result<Result<(), EncodeError>, RunError> {
-        let held = gop.held.take().unwrap_or_default();
-        let mut result = Ok(());
-        for frame in &held {
-            result = self.encode(gop, frame)?;
-            if result.is_err() {
-                break;
-            }
-        }
-        gop.held = Some(held);
-        Ok(result)
-    }
-
-    /// The outer error is the muxer's, the inner one the encoder's.
-    fn encode(&self, gop: &mut Gop, frame: &Frame) -> Result<Result<(), EncodeError>, RunError> {
-        let (start, mut out) = (Instant::now(), Vec::new());
-        let result = match &mut gop.encoder {
-            Some(encoder) => encoder.encode(frame, &mut out),
-            None => self.open(gop).and_then(|encoder| gop.encoder.insert(encoder).encode(frame, &mut out)),
-        };
-        self.forward(gop, out, start.elapsed())?;
-        Ok(result)
-    }
-
-    fn finish(&self, gop: &mut Gop) -> Result<Result<(), EncodeError>, RunError> {
-        let (start, mut out) = (Instant::now(), Vec::new());
-        let result = gop.encoder.take().map_or(Ok(()), |encoder| encoder.finish(&mut out));
-        self.forward(gop, out, start.elapsed())?;
-        Ok(result.and_then(|()| {
-            let lost = || self.failed(gop, format!("{} packets for {} pictures", gop.packets, gop.stats.units));
-            (gop.packets == gop.stats.units).then_some(()).ok_or_else(lost)
-        }))
-    }
-
-    fn open(&self, gop: &Gop) -> Result<Box<dyn Encoder>, EncodeError> {
-        let name = self.rendition.backends.get(gop.backend).map_or("", String::as_str);
-        let opened = (backend(&self.rendition, name)?.open)(&self.rendition, &gop.recipe)?;
-        if opened.config != self.config {
-            return Err(self.failed(gop, "its decoder configuration is not that of the init segment".to_owned()));
-        }
-        Ok(opened.encoder)
-    }
-
-    fn failed(&self, gop: &Gop, why: String) -> EncodeError {
-        let name = self.rendition.backends.get(gop.backend).and_then(|name| find(name)).map_or("none", |b| b.name);
-        EncodeError::Failed { rung: self.rendition.name.clone(), backend: name, gop: gop.id, why }
-    }
-
-    fn forward(&self, gop: &mut Gop, out: Vec<Packet>, busy: Duration) -> Result<(), RunError> {
-        gop.stats.busy += busy;
-        for packet in out {
-            gop.packets += 1;
-            gop.bytes += packet.data.len() as u64;
-            self.send(ToMux::Packet { track: self.track, gop: gop.id, attempt: gop.attempt, packet })?;
-        }
-        Ok(())
-    }
-
-    /// How many times too large the GOP is, rounded down, at least once; `None` where it is within its cap.
-    fn over_cap(&self, gop: &Gop) -> Option<u128> {
-        let rate = self.rendition.grid.rate;
-        let bits = u128::from(gop.bytes + container_bytes(gop.stats.units)) * 8 * u128::from(rate.num());
-        let allowed = u128::from(gop.recipe.cap) * u128::from(gop.stats.units) * u128::from(rate.den());
-        (bits * OVER_CAP.1 > allowed * OVER_CAP.0).then(|| (bits * OVER_CAP.1 / (allowed * OVER_CAP.0).max(1)).max(1))
     }
 
     /// Whether a GOP of so many slots is so short that its first picture may break the cap, whatever the bucket.
@@ -329,16 +235,16 @@ impl Lane {
         self.skipped(&gop)
     }
 
-    fn skipped(&self, gop: &Gop) -> Result<(), RunError> {
+    pub(super) fn skipped(&self, gop: &Gop) -> Result<(), RunError> {
         self.counters.failed.fetch_add(1, Ordering::Relaxed);
         self.send(ToMux::Skipped { track: self.track, gop: gop.id, why: Why::Failed })
     }
 
-    fn void(&self, gop: &Gop) -> Result<(), RunError> {
+    pub(super) fn void(&self, gop: &Gop) -> Result<(), RunError> {
         self.send(ToMux::Void { track: self.track, gop: gop.id, attempt: gop.attempt })
     }
 
-    fn send(&self, item: ToMux) -> Result<(), RunError> {
+    pub(super) fn send(&self, item: ToMux) -> Result<(), RunError> {
         self.tx.send(item).map_err(|_| RunError::MuxGone(self.rendition.name.clone()))
     }
 }

@@ -2,8 +2,9 @@
 
 use super::queue::RungQueue;
 use super::runner::RunError;
+use super::served::{self, Served};
 use super::testing::{frames, pattern, rendition};
-use super::{Packet, Stats, ToMux, TrackId, Why, probe, runner};
+use super::{Packet, Stats, ToMux, TrackId, Why, probe};
 use crate::encode::Recipe;
 use crate::frame::{End, Flow, Frame, Length};
 use crate::job::Pace;
@@ -22,7 +23,7 @@ fn rung(backends: &[&str]) -> Rendition {
 }
 
 fn config(of: &Rendition) -> Vec<u8> {
-    let recipe = Recipe { point: of.point.clone(), quality: of.quality, cap: of.max_bitrate, slots: of.grid.gop_slots, idr_at: Vec::new() };
+    let recipe = Recipe::of(&of);
     probe::open(of, &recipe).expect("the probe opens").config
 }
 
@@ -30,14 +31,19 @@ fn input(of: &Rendition, first: i64, count: u32) -> Vec<Frame> {
     frames(of.grid, first, &(0..count).map(|n| pattern(64, 36, n)).collect::<Vec<_>>())
 }
 
-/// Runs a rung over `items` to its end and returns what the muxer got.
-fn run(of: &Rendition, items: Vec<Frame>, end: Option<End>) -> (Vec<ToMux>, Vec<Result<(), RunError>>) {
-    run_with(of, &config(of), items, end)
+/// The rung with the probe's configuration for each of its backends.
+fn served(of: &Rendition) -> Served {
+    Served { rendition: of.clone(), configs: vec![config(of); of.backends.len()], config: config(of) }
 }
 
-fn run_with(of: &Rendition, config: &[u8], items: Vec<Frame>, end: Option<End>) -> (Vec<ToMux>, Vec<Result<(), RunError>>) {
+/// Runs a rung over `items` to its end and returns what the muxer got.
+fn run(of: &Rendition, items: Vec<Frame>, end: Option<End>) -> (Vec<ToMux>, Vec<Result<(), RunError>>) {
+    run_with(&served(of), Pace::Fast, items, end)
+}
+
+fn run_with(served: &Served, pace: Pace, items: Vec<Frame>, end: Option<End>) -> (Vec<ToMux>, Vec<Result<(), RunError>>) {
     let (tx, rx) = unbounded();
-    let (mut queue, lanes, _) = RungQueue::open(of, TRACK, config, Pace::Fast, &tx, &Arc::new(Schedule::new()));
+    let (mut queue, lanes, _) = RungQueue::open(served, TRACK, pace, &tx, &Arc::default(), &Arc::default());
     drop(tx);
     let threads: Vec<_> = lanes.into_iter().map(|lane| std::thread::spawn(move || lane.run())).collect();
     for frame in items {
@@ -116,7 +122,10 @@ fn a_join_in_mid_gop_waits_for_the_next_and_counts_are_kept() {
     let (messages, _) = run(&of, items, Some(End::Ended));
     assert_eq!(told(&messages), ["packets 11.0 x8", "done 11.0 8", "end Ended"]);
     let Some(ToMux::Done { stats, track, .. }) = messages.get(8).cloned() else { panic!("done comes ninth") };
-    assert_eq!(Stats { busy: Default::default(), ..stats }, Stats { units: 8, repeats: 1, filler: 1, damaged: 0, last: true, busy: Default::default() });
+    assert_eq!(
+        Stats { busy: Default::default(), ..stats },
+        Stats { units: 8, repeats: 1, filler: 1, damaged: 0, fallback: 0, last: true, busy: Default::default() }
+    );
     assert_eq!(track, TRACK);
 }
 
@@ -152,10 +161,6 @@ fn a_config_that_is_not_the_inits_is_a_failure() {
     let of = rung(&["x264"]);
     let (messages, _) = run(&of, input(&of, 0, G), Some(End::Ended));
     assert_eq!(told(&messages), ["void 0.0", "skipped 0 Failed", "end Ended"], "the probe's configuration is in the init");
-    assert_ne!(
-        runner::config(&of, &Recipe { point: "fast".to_owned(), quality: 23.0, cap: 1_000_000, slots: of.grid.gop_slots, idr_at: vec![] }).expect("it opens"),
-        config(&of)
-    );
 }
 
 #[test]
@@ -178,14 +183,14 @@ fn a_segment_over_its_cap_is_encoded_again_where_frames_are_held() {
 #[test]
 fn a_short_gop_is_one_of_its_own_length_whenever_that_is_known() {
     let of = rendition((320, 180), Rate::new(25, 1).expect("legal"), 50, 100_000, &["x264"]);
-    let recipe = Recipe { point: of.point.clone(), quality: of.quality, cap: of.max_bitrate, slots: of.grid.gop_slots, idr_at: Vec::new() };
-    let config = runner::config(&of, &recipe).expect("x264 opens");
+    let recipe = Recipe::of(&of);
+    let served = served::open(&of, &recipe).expect("x264 opens");
     let pictures: Vec<_> = (0..30).map(|n| pattern(320, 180, n)).collect();
     let with = |length: Length| {
         let mut frames = super::testing::frames(of.grid, 0, &pictures);
         frames.iter_mut().for_each(|frame| frame.length = length);
         frames[29].last = true;
-        let (messages, _) = run_with(&of, &config, frames, Some(End::Ended));
+        let (messages, _) = run_with(&served, Pace::Fast, frames, Some(End::Ended));
         let done = messages.iter().find_map(|m| if let ToMux::Done { attempt, .. } = m { Some(*attempt) } else { None });
         let attempt = done.expect("it is made");
         (attempt, packets(&messages, 0, attempt))
@@ -215,7 +220,7 @@ fn lanes_do_not_alter_bytes_and_end_once() {
 fn a_late_rung_loses_whole_gops_and_never_waits() {
     let of = rung(&["probe"]);
     let (tx, rx) = unbounded();
-    let (mut queue, lanes, counters) = RungQueue::open(&of, TRACK, &config(&of), Pace::Live, &tx, &Arc::new(Schedule::new()));
+    let (mut queue, lanes, counters) = RungQueue::open(&served(&of), TRACK, Pace::Live, &tx, &Arc::default(), &Arc::default());
     drop(tx);
     // Nobody takes frames yet: two GOPs are held, the next two are left out, and nothing here blocks.
     for frame in input(&of, 0, 4 * G) {
@@ -236,7 +241,7 @@ fn a_late_rung_loses_whole_gops_and_never_waits() {
 fn a_muxer_that_is_gone_and_a_lane_that_is_gone_are_errors() {
     let of = rung(&["probe"]);
     let (tx, rx): (_, Receiver<ToMux>) = bounded(1);
-    let (mut queue, lanes, _) = RungQueue::open(&of, TRACK, &config(&of), Pace::Live, &tx, &Arc::new(Schedule::new()));
+    let (mut queue, lanes, _) = RungQueue::open(&served(&of), TRACK, Pace::Live, &tx, &Arc::default(), &Arc::default());
     drop(rx);
     for frame in input(&of, 0, G) {
         queue.send(frame).expect("there is room");
@@ -254,7 +259,7 @@ fn a_worker_that_left_long_ago_discards_what_waits() {
     let of = rung(&["probe"]);
     let (tx, rx) = unbounded();
     let schedule = Arc::new(Schedule::new());
-    let (mut queue, lanes, _) = RungQueue::open(&of, TRACK, &config(&of), Pace::Live, &tx, &schedule);
+    let (mut queue, lanes, _) = RungQueue::open(&served(&of), TRACK, Pace::Live, &tx, &schedule, &Arc::default());
     drop(tx);
     for frame in input(&of, 0, 2 * G) {
         queue.send(frame).expect("there is room");
@@ -277,4 +282,43 @@ fn at_full_speed_a_rung_gets_a_second_lane_only_where_a_processor_would_idle() {
     let ladder = [of(1920, 1080, 2), of(1280, 720, 1), of(960, 540, 1), of(768, 432, 1), of(640, 360, 1), of(480, 270, 1)];
     let lanes = |pace, processors| crate::encode::queue::lanes(&ladder[0], &ladder, pace, processors);
     assert_eq!((lanes(Pace::Fast, 2), lanes(Pace::Fast, 4), lanes(Pace::Live, 2)), (1, 2, 2));
+}
+
+/// The rehearsal's faults, each in turn, beside a run without them: what x264 makes in a faulty backend's place is what it makes alone, but for the ids of its sets.
+#[test]
+fn errors_hangs_and_garbage_are_made_good_by_the_next_backend() {
+    let mut of = rendition((64, 36), Rate::new(25, 1).expect("legal"), G, 1_000_000, &["rehearsal", "x264"]);
+    of.point = "fast".to_owned();
+    let served = served::open(&of, &Recipe::of(&of)).expect("both open");
+    assert_ne!(served.configs[0], served.configs[1]);
+    let (messages, results) = run_with(&served, Pace::Fast, input(&of, 0, 7 * G), Some(End::Ended));
+    assert_eq!(results, [Ok(())]);
+    let done: Vec<(i64, u32, u32, u8)> = messages
+        .iter()
+        .filter_map(|m| if let ToMux::Done { gop, attempt, stats, .. } = m { Some((gop.0, *attempt, stats.units, stats.fallback)) } else { None })
+        .collect();
+    let want = |gop: i64| if gop % 2 == 1 { (gop, 1, G, 1) } else { (gop, 0, G, 0) };
+    assert_eq!(done, (0..7).map(want).collect::<Vec<_>>());
+    assert!(super::apart::hanging() >= 1, "the thread that hangs is counted");
+    let alone = Served { configs: vec![served.configs[1].clone()], ..served.clone() };
+    let alone = Served { rendition: Rendition { backends: vec!["x264".to_owned()], ..of.clone() }, ..alone };
+    let own = served::open(&alone.rendition, &Recipe::of(&of)).expect("x264 opens");
+    let (clean, _) = run_with(&own, Pace::Fast, input(&of, 0, 7 * G), Some(End::Ended));
+    for gop in [1, 3, 5] {
+        let sizes = |packets: Vec<Packet>| packets.iter().map(|p| (p.time, p.idr, p.data.len())).collect::<Vec<_>>();
+        let (made, meant) = (sizes(packets(&messages, gop, 1)), sizes(packets(&clean, gop, 0)));
+        assert!(made.iter().zip(&meant).all(|(a, b)| a.0 == b.0 && a.1 == b.1 && a.2.abs_diff(b.2) <= 1), "{made:?} {meant:?}");
+    }
+    // One init for both: a decoder that was given its sets plays them in turn.
+    let all: Vec<Packet> = done.iter().flat_map(|(gop, attempt, ..)| packets(&messages, *gop, *attempt)).collect();
+    assert_eq!(super::testing::decode_samples(&served.config, &all).len(), 7 * G as usize);
+}
+
+#[test]
+fn a_backend_that_keeps_failing_is_left_alone() {
+    let of = rung(&["probe-breaks", "probe"]);
+    let (messages, _) = run(&of, input(&of, 0, 20 * G), Some(End::Ended));
+    let attempts: Vec<u32> = messages.iter().filter_map(|m| if let ToMux::Done { attempt, .. } = m { Some(*attempt) } else { None }).collect();
+    let tried: Vec<usize> = attempts.iter().enumerate().filter(|(_, a)| **a > 0).map(|(gop, _)| gop).collect();
+    assert_eq!((attempts.len(), tried), (20, vec![0, 1, 2, 18]), "three failures, a rest of fifteen GOPs, one trial");
 }

@@ -18,7 +18,12 @@ const BUCKET: (u64, u64) = (1, 2);
 
 /// Opens an encoder for one GOP. Its parameter sets depend on the rendition and the recipe's point alone.
 pub fn open(rendition: &Rendition, recipe: &Recipe) -> Result<Opened, EncodeError> {
-    let refused = |why: String| EncodeError::Open { rung: rendition.name.clone(), backend: NAME, why };
+    open_as(NAME, rendition, recipe)
+}
+
+/// Opens one as backend `name` of the rung, whose place in the rung's list is the id of its parameter sets: encoders that take turns have each its own.
+pub fn open_as(name: &'static str, rendition: &Rendition, recipe: &Recipe) -> Result<Opened, EncodeError> {
+    let refused = |why: String| EncodeError::Open { rung: rendition.name.clone(), backend: name, why };
     let point = point::x264(&recipe.point).ok_or_else(|| refused(format!("point \"{}\" is none of {}", recipe.point, point::POINTS.join(", "))))?;
     if !(1.0..=51.0).contains(&recipe.quality) {
         return Err(refused(format!("quality {} is not a CRF from 1 to 51", recipe.quality)));
@@ -40,15 +45,20 @@ pub fn open(rendition: &Rendition, recipe: &Recipe) -> Result<Opened, EncodeErro
     video.set_color_range(ffmpeg::color::Range::MPEG);
     video.set_color_primaries(ffmpeg::color::Primaries::BT709);
     video.set_color_transfer_characteristic(ffmpeg::color::TransferCharacteristic::BT709);
-    let options = options(rendition, recipe, point).map_err(refused)?;
+    let options = options(rendition, recipe, point, sets_id(name, rendition)).map_err(refused)?;
     let encoder = video.open_as_with(codec, options.into_iter().collect()).map_err(words)?;
     let config = annexb::avcc(&raw::extradata(&encoder)).ok_or_else(|| refused("it gave no parameter sets".to_owned()))?;
-    let this = X264 { encoder, rung: rendition.name.clone(), size: (rendition.width, rendition.height), gop: GopId(0), base: None, fed: 0, made: 0 };
+    let this = X264 { name, encoder, rung: rendition.name.clone(), size: (rendition.width, rendition.height), gop: GopId(0), base: None, fed: 0, made: 0 };
     Ok(Opened { encoder: Box::new(this), config })
 }
 
+/// The place of backend `name` in the rung's list; x264 has ids up to 31.
+fn sets_id(name: &str, rendition: &Rendition) -> usize {
+    rendition.backends.iter().position(|backend| backend == name).unwrap_or(0).min(31)
+}
+
 /// libav's options. Those of the bucket and the quality must be libav's own: its wrapper would take a difference between them and x264's for a change of mind.
-fn options(rendition: &Rendition, recipe: &Recipe, point: &X264Point) -> Result<Vec<(String, String)>, String> {
+fn options(rendition: &Rendition, recipe: &Recipe, point: &X264Point, sets_id: usize) -> Result<Vec<(String, String)>, String> {
     let rate = rendition.grid.rate;
     let allowed = |slots: u32| recipe.cap.saturating_mul(u64::from(slots)).saturating_mul(u64::from(rate.den())) / u64::from(rate.num());
     let gop_bits = allowed(recipe.slots);
@@ -77,6 +87,7 @@ fn options(rendition: &Rendition, recipe: &Recipe, point: &X264Point) -> Result<
         ("threads", "1".to_owned()),
         ("sliced-threads", "0".to_owned()),
         ("level", level.to_string()),
+        ("sps-id", sets_id.to_string()),
         ("keyint", "infinite".to_owned()),
         ("scenecut", "0".to_owned()),
         ("open-gop", "0".to_owned()),
@@ -120,6 +131,7 @@ fn options(rendition: &Rendition, recipe: &Recipe, point: &X264Point) -> Result<
 }
 
 struct X264 {
+    name: &'static str,
     encoder: ffmpeg::encoder::video::Encoder,
     rung: String,
     size: (u32, u32),
@@ -132,7 +144,7 @@ struct X264 {
 
 impl X264 {
     fn failed(&self, why: impl ToString) -> EncodeError {
-        EncodeError::Failed { rung: self.rung.clone(), backend: NAME, gop: self.gop, why: why.to_string() }
+        EncodeError::Failed { rung: self.rung.clone(), backend: self.name, gop: self.gop, why: why.to_string() }
     }
 
     fn drain(&mut self, out: &mut Vec<Packet>) -> Result<(), EncodeError> {

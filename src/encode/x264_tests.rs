@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 fn recipe(of: &Rendition) -> Recipe {
-    Recipe { point: of.point.clone(), quality: of.quality, cap: of.max_bitrate, slots: of.grid.gop_slots, idr_at: Vec::new() }
+    Recipe::of(&of)
 }
 
 fn encode(of: &Rendition, recipe: &Recipe, frames: &[Frame]) -> Result<(Vec<Packet>, Vec<u8>), EncodeError> {

@@ -1,6 +1,6 @@
 //! What mezzo says about a segment inside the segment: a `uuid` box of its own, before the first `moof`.
 //!
-//! Content, all big endian: version (8 bits, 2), flags (24 bits, 0), repeats (32), fillers (32), damaged (32), length of the class (8), class (UTF-8).
+//! Content, all big endian: version (8 bits, 3), flags (24 bits, 0), repeats (32), fillers (32), damaged (32), fallback (8), length of the class (8), class (UTF-8).
 
 use super::MuxError;
 use crate::encode::Stats;
@@ -9,7 +9,7 @@ use crate::encode::Stats;
 pub const UUID: [u8; 16] = [0x92, 0x74, 0xad, 0x31, 0xa2, 0x10, 0x42, 0x59, 0x99, 0x91, 0x8d, 0x0a, 0x09, 0x51, 0x00, 0xe1];
 
 /// Version of the content.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 
 /// Longest class, in bytes.
 pub const MAX_CLASS: usize = 64;
@@ -25,17 +25,19 @@ pub struct Marks {
     pub fillers: u32,
     /// Slots whose picture shows damage of the feed, its own or inherited; of sound, packets that came damaged.
     pub damaged: u32,
+    /// How many backends that the plan puts first did not make it; 0: it is as planned.
+    pub fallback: u8,
 }
 
 impl Marks {
     /// The marks of a finished GOP.
     pub fn new(class: &str, stats: &Stats) -> Marks {
-        Marks { class: class.to_owned(), repeats: stats.repeats, fillers: stats.filler, damaged: stats.damaged }
+        Marks { class: class.to_owned(), repeats: stats.repeats, fillers: stats.filler, damaged: stats.damaged, fallback: stats.fallback }
     }
 
     /// Whether anything but the feed and the settings shaped the segment, so that a twin may have other bytes.
     pub fn excuse(&self) -> bool {
-        self.repeats > 0 || self.fillers > 0 || self.damaged > 0
+        self.repeats > 0 || self.fillers > 0 || self.damaged > 0 || self.fallback > 0
     }
 
     /// Appends the box.
@@ -44,13 +46,14 @@ impl Marks {
         let Some(length) = u8::try_from(class.len()).ok().filter(|_| class.len() <= MAX_CLASS) else {
             return Err(MuxError::Class { length: class.len() });
         };
-        out.extend_from_slice(&(8 + 16 + 4 + 4 + 4 + 4 + 1 + u32::from(length)).to_be_bytes());
+        out.extend_from_slice(&(8 + 16 + 4 + 4 + 4 + 4 + 1 + 1 + u32::from(length)).to_be_bytes());
         out.extend_from_slice(b"uuid");
         out.extend_from_slice(&UUID);
         out.extend_from_slice(&[VERSION, 0, 0, 0]);
         out.extend_from_slice(&self.repeats.to_be_bytes());
         out.extend_from_slice(&self.fillers.to_be_bytes());
         out.extend_from_slice(&self.damaged.to_be_bytes());
+        out.push(self.fallback);
         out.push(length);
         out.extend_from_slice(class);
         Ok(())

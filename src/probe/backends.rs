@@ -121,9 +121,8 @@ fn open_video(codec: VideoCodec, backend: &str) -> Result<(), String> {
         backends: vec![backend.to_owned()],
         lanes: 1,
     };
-    let recipe =
-        Recipe { point: rendition.point.clone(), quality: rendition.quality, cap: rendition.max_bitrate, slots: rendition.grid.gop_slots, idr_at: Vec::new() };
-    (candidate.open)(&rendition, &recipe).map(drop).map_err(|e| e.to_string())
+    let recipe = Recipe::of(&rendition);
+    candidate.open(&rendition, &recipe).map(drop).map_err(|e| e.to_string())
 }
 
 fn open_aac() -> Result<(), String> {

@@ -8,13 +8,12 @@ use mezzo::capture::unwrap::Unwrap;
 use mezzo::clock::{Clock, Reference, Tick};
 use mezzo::decode::framesync::{Emit, FrameSync, Settings, Timed};
 use mezzo::encode::queue::RungQueue;
-use mezzo::encode::{Packet, Stats, ToMux, TrackId, runner};
+use mezzo::encode::{Packet, Stats, ToMux, TrackId, served};
 use mezzo::frame::{AudioCue, End, Origin, Picture};
 use mezzo::job::{Anchor, Pace, Window};
 use mezzo::ladder::{AudioCodec, VideoCodec};
 use mezzo::mux::{self, TrackKind, TrackSpec};
 use mezzo::plan::{AudioRendition, Rendition};
-use mezzo::schedule::Schedule;
 use mezzo::sink::Publish;
 use mezzo::time::{AudioGrid, GopId, Grid, Rate, Seconds};
 use std::sync::Arc;
@@ -73,14 +72,8 @@ fn tracks(grid: Grid) -> [TrackSpec; 2] {
         backends,
         lanes: 1,
     };
-    let recipe = mezzo::encode::Recipe {
-        point: rendition.point.clone(),
-        quality: 23.0,
-        cap: rendition.max_bitrate,
-        slots: rendition.grid.gop_slots,
-        idr_at: Vec::new(),
-    };
-    let config = runner::config(&rendition, &recipe).expect("opens");
+    let recipe = mezzo::encode::Recipe::of(&rendition);
+    let config = served::open(&rendition, &recipe).expect("opens").config;
     let sound = AudioGrid { video: grid, sample_rate: 48_000, frame: 1024 };
     let audio = AudioRendition { name: "a".to_owned(), codec: AudioCodec::Aac, bitrate: 64_000, channels: 2, grid: sound, language: "und".to_owned() };
     [
@@ -158,8 +151,9 @@ fn a_day(num: u32, den: u32, by: By) {
     let muxer = std::thread::spawn(move || mux::run(muxed, settings, packets, tx));
     let read = specs.clone();
     let listener = std::thread::spawn(move || listen(read, published));
-    let TrackKind::Video { rendition, config } = &specs[0].kind else { panic!("no picture") };
-    let (mut queue, lanes, _) = RungQueue::open(rendition, TrackId(0), config, Pace::Fast, &to_mux, &Arc::new(Schedule::new()));
+    let TrackKind::Video { rendition, .. } = &specs[0].kind else { panic!("no picture") };
+    let served = served::open(rendition, &mezzo::encode::Recipe::of(rendition)).expect("opens");
+    let (mut queue, lanes, _) = RungQueue::open(&served, TrackId(0), Pace::Fast, &to_mux, &Arc::default(), &Arc::default());
     let lanes: Vec<_> = lanes.into_iter().map(|lane| std::thread::spawn(move || lane.run())).collect();
 
     let wrap = Some(Seconds::new(WRAP.into(), TICKS.into()));

@@ -1,0 +1,93 @@
+//! Which backends of a rung open here, and what the track's init segment must say so that the packets of each play.
+
+use super::{EncodeError, Recipe, backend, sets};
+use crate::class::{self, Build};
+use crate::job::Job;
+use crate::plan::{LeftOut, Plan, Rendition};
+
+/// The backends that serve a rung, opened once and closed: a bad setting fails here, at the start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Served {
+    /// The rendition, with those of its backends that open.
+    pub rendition: Rendition,
+    /// For each of them the decoder configuration that its packets need.
+    pub configs: Vec<Vec<u8>>,
+    /// What the init segment says: the configuration of the first, with the parameter sets of the others.
+    pub config: Vec<u8>,
+}
+
+/// Opens the backends of every rung of `plan`, and says what is planned then: with the backends that open, their class, and without the optional rungs that none
+/// serves.
+///
+/// # Errors
+/// A rung that is not optional, or all rungs, have no backend that opens.
+pub fn open_all(mut plan: Plan, job: &Job) -> Result<(Plan, Vec<Served>), EncodeError> {
+    let (mut rungs, mut refused) = (Vec::new(), None);
+    for rendition in &plan.video {
+        let recipe = Recipe::of(rendition);
+        match open(rendition, &recipe) {
+            Ok(served) => rungs.push(served),
+            Err(error) if job.ladder.video.iter().any(|rung| rung.name == rendition.name && rung.optional) => {
+                plan.left_out.push(LeftOut { rung: rendition.name.clone(), why: error.to_string() });
+                refused.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if let Some(error) = refused.filter(|_| rungs.is_empty()) {
+        return Err(error);
+    }
+    plan.video = rungs.iter().map(|served| served.rendition.clone()).collect();
+    plan.class = class::of(&plan, job, &Build::here());
+    Ok((plan, rungs))
+}
+
+/// Opens every backend of `rendition`. Each that does not open, or whose parameter sets cannot stand beside the others', is named once and left out.
+///
+/// # Errors
+/// The first refusal, where none is left.
+pub fn open(rendition: &Rendition, recipe: &Recipe) -> Result<Served, EncodeError> {
+    let mut rendition = rendition.clone();
+    let mut refused = None;
+    // Ids of parameter sets go by the place in the list: where one is left out, the others are opened again.
+    while !rendition.backends.is_empty() {
+        match open_listed(&rendition, recipe) {
+            Ok(served) => return Ok(served),
+            Err((name, error)) => {
+                rendition.backends.retain(|other| *other != name);
+                if !rendition.backends.is_empty() {
+                    tracing::warn!("{error}; {} remains", rendition.backends.join(", "));
+                }
+                refused.get_or_insert(error);
+            }
+        }
+    }
+    let none = || EncodeError::Open { rung: rendition.name.clone(), backend: "none", why: "the rung lists no backend".to_owned() };
+    Err(refused.unwrap_or_else(none))
+}
+
+/// All backends of the list, or the name of the first that does not fit in.
+fn open_listed(rendition: &Rendition, recipe: &Recipe) -> Result<Served, (String, EncodeError)> {
+    let mut served = Served { rendition: rendition.clone(), configs: Vec::new(), config: Vec::new() };
+    for name in &rendition.backends {
+        let one = || -> Result<(Vec<u8>, Vec<u8>), EncodeError> {
+            let candidate = backend(rendition, name)?;
+            let config = candidate.open(rendition, recipe)?.config;
+            let refuse = |why: String| EncodeError::Open { rung: rendition.name.clone(), backend: candidate.name, why };
+            let merged = if served.config.is_empty() { config.clone() } else { sets::merge(rendition.codec, &served.config, &config).map_err(refuse)? };
+            Ok((config, merged))
+        };
+        let (config, merged) = one().map_err(|error| (name.clone(), error))?;
+        served.configs.push(config);
+        served.config = merged;
+    }
+    Ok(served)
+}
+
+impl Served {
+    /// Of each backend, what its IDR pictures carry in front because the init segment holds the sets of one backend only; empty where nothing is needed.
+    pub fn in_band(&self) -> Vec<Vec<u8>> {
+        let several = self.configs.len() > 1;
+        self.configs.iter().map(|config| if several { sets::in_band(self.rendition.codec, config) } else { Vec::new() }).collect()
+    }
+}
