@@ -47,6 +47,22 @@ pub struct Signal {
 impl Signal {
     /// 8 bits of BT.709.
     pub const SDR: Signal = Signal { depth: 8, range: VideoRange::Sdr };
+
+    /// Whether the range is more than that of BT.709.
+    pub fn is_hdr(self) -> bool {
+        self.range != VideoRange::Sdr
+    }
+}
+
+/// The pictures that a rung is made of.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Target {
+    /// Width in square pixels, even.
+    pub width: u32,
+    /// Height, even.
+    pub height: u32,
+    /// What the samples mean.
+    pub signal: Signal,
 }
 
 /// The display that an HDR master was graded on (SMPTE ST 2086), in the units of HEVC's SEI and of the `mdcv` box.

@@ -1,7 +1,8 @@
 //! The harness: the same pictures must give the same bytes whatever the heap holds, however busy the machine is, and whatever was encoded before.
 
-use super::testing::{decode, frames, hash, hash_pictures, rendition};
+use super::testing::{decode, frames, hash, hash_pictures, rendition, sdr};
 use super::{Packet, Recipe, x264};
+use crate::colour::HdrMetadata;
 use crate::downscale::Chain;
 use crate::frame::Picture;
 use crate::plan::Rendition;
@@ -35,7 +36,7 @@ fn encode(of: &Rendition, pictures: &[Arc<Video>]) -> Vec<Packet> {
 
 /// A hash for scaling and one for each point's packets.
 fn hashes(sources: &[Arc<Video>]) -> Vec<String> {
-    let mut chain = Chain::new(&SIZES).expect("a chain");
+    let mut chain = Chain::new(&SIZES.map(sdr), &HdrMetadata::default()).expect("a chain");
     let scaled: Vec<Vec<Picture>> = sources.iter().map(|s| chain.scale(s).expect("it scales")).collect();
     let small: Vec<Arc<Video>> = scaled.iter().map(|p| &p[1]).map(|Picture::Cpu(p)| Arc::clone(p)).collect();
     let mut out = vec![hash_pictures(&scaled.concat())];

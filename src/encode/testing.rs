@@ -1,7 +1,7 @@
 //! Pictures and renditions for tests: real clips where they are there, and decoding of what was encoded.
 
 use super::{Packet, annexb};
-use crate::colour::{HdrMetadata, VideoRange};
+use crate::colour::{HdrMetadata, Signal, Target, VideoRange};
 use crate::ffmpeg as raw;
 use crate::frame::{Frame, Origin, Picture, SideData};
 use crate::ladder::VideoCodec;
@@ -56,7 +56,7 @@ pub fn decode(name: &str, skip: usize, count: usize) -> Option<Vec<Arc<Video>>> 
 
 /// A moving pattern, for tests that must run without clips.
 pub fn pattern(width: u32, height: u32, number: u32) -> Arc<Video> {
-    let pool = raw::FramePool::new(width, height).expect("a legal size");
+    let pool = raw::FramePool::new(width, height, Signal::SDR).expect("a legal size");
     let mut frame = pool.get().expect("memory");
     for (index, (plane, stride)) in raw::planes_mut(&mut frame).expect("ours alone").into_iter().enumerate() {
         for (y, row) in plane.chunks_mut(stride).enumerate() {
@@ -67,6 +67,11 @@ pub fn pattern(width: u32, height: u32, number: u32) -> Arc<Video> {
         }
     }
     Arc::new(frame)
+}
+
+/// Pictures of 8-bit SDR.
+pub fn sdr((width, height): (u32, u32)) -> Target {
+    Target { width, height, signal: Signal::SDR }
 }
 
 /// An AVC rendition.
