@@ -142,7 +142,8 @@ impl Chain {
             let target @ Target { width, height, signal } = targets[index];
             let pool = FramePool::new(width, height, signal).ok_or(DownscaleError::Size { width, height })?;
             let scaler = |j: usize| Scaler::new(&colour::target(&targets[j]), &colour::target(&target), &options());
-            let (made, times) = (&order[..position], |n: u32| move |j: &usize| targets[*j].width >= width.saturating_mul(n) && targets[*j].height >= height.saturating_mul(n));
+            let (made, times) =
+                (&order[..position], |n: u32| move |j: &usize| targets[*j].width >= width.saturating_mul(n) && targets[*j].height >= height.saturating_mul(n));
             let (far, holds) = (times(FAR), times(1));
             let alike = |j: &usize| targets[*j].signal == signal;
             let from = match made.iter().rev().find(|j| alike(j) && far(j)).or_else(|| made.iter().find(|j| alike(j) && holds(j))) {

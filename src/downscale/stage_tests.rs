@@ -1,8 +1,8 @@
 //! The stage with its rungs, by what the muxer would see.
 
 use super::{DownscaleError, run};
-use crate::encode::queue::RungQueue;
 use crate::colour::HdrMetadata;
+use crate::encode::queue::RungQueue;
 use crate::encode::testing::{frames, pattern, rendition, sdr};
 use crate::encode::{Recipe, ToMux, TrackId, runner};
 use crate::frame::{End, Flow};

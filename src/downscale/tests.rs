@@ -104,13 +104,13 @@ fn colours_of_every_kind_of_source_come_out_as_bt709() {
     sd.set_color_primaries(Primaries::BT709);
     sd.set_color_transfer_characteristic(Transfer::BT709);
     check("BT.601 red", sd, [51, 109, 212], 2);
-    // PQ codes of 203 cd/m² (graphics white, BT.2408) and of 400.
-    for (code, luma) in [(573, 180), (636, 235), (64, 16)] {
+    // PQ codes of black, 10, 88 (below which nothing is rolled off), 203 (graphics white, BT.2408) and 1000 cd/m²: (L / 203)^(1 / 2.4) up to the knee, and what BT.2390's spline gives above.
+    for (code, luma) in [(64, 16), (327, 78), (498, 170), (573, 214), (723, 235), (940, 235)] {
         let mut pq = flat(Pixel::YUV420P10LE, 1280, 720, [code, 512, 512]);
         pq.set_color_space(Space::BT2020NCL);
         pq.set_color_primaries(Primaries::BT2020);
         pq.set_color_transfer_characteristic(Transfer::SMPTE2084);
-        check("PQ", pq, [luma, 128, 128], 2);
+        check("PQ", pq, [luma, 128, 128], 1);
     }
     let mut hlg = flat(Pixel::YUV420P10LE, 1280, 720, [721, 512, 512]);
     hlg.set_color_transfer_characteristic(Transfer::ARIB_STD_B67);

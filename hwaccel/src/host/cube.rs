@@ -84,9 +84,8 @@ mod avx2 {
             // Both weights of a pair of nodes, as they lie.
             let weights = _mm256_or_si256(_mm256_sub_epi32(_mm256_set1_epi32(16), fy), _mm256_slli_epi32::<16>(fy));
             let along_y = |at: __m256i| _mm256_madd_epi16(gather(cube, at), weights);
-            let lerp = |near: __m256i, far: __m256i, by: __m256i| {
-                _mm256_add_epi32(_mm256_slli_epi32::<6>(near), _mm256_mullo_epi32(_mm256_sub_epi32(far, near), by))
-            };
+            let lerp =
+                |near: __m256i, far: __m256i, by: __m256i| _mm256_add_epi32(_mm256_slli_epi32::<6>(near), _mm256_mullo_epi32(_mm256_sub_epi32(far, near), by));
             let along_cr = |at: __m256i| lerp(along_y(at), along_y(_mm256_add_epi32(at, pitch)), fr);
             let sum = lerp(along_cr(base), along_cr(_mm256_add_epi32(base, sheet)), fb);
             let rounded = _mm256_srli_epi32::<16>(_mm256_add_epi32(sum, _mm256_set1_epi32(1 << 15)));

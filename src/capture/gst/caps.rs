@@ -1,6 +1,7 @@
 //! What a stream's caps say, as a decoder needs it.
 
 use super::raw::{self, Raw};
+use crate::colour::{HdrMetadata, LightLevel, Mastering};
 use crate::ffmpeg::{Fields, VideoParameters, audio_parameters, video_parameters};
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::codec::{self, Id, Parameters};
@@ -126,6 +127,22 @@ fn raw_video(caps: &gst::CapsRef) -> Result<Video, String> {
     let colour = info.colorimetry();
     let parameters = parameters(Id::RAWVIDEO, size, sar, Some(&colour), Some(pixel), interlaced.then_some(order));
     Ok(Video { parameters, raw: Some(Raw::new(info)), size, sar, rate, interlaced })
+}
+
+/// What caps say of an HDR stream's light: whole numbers between colons, in the units of HEVC's SEI; red, green, blue, white (x and y), highest and lowest luminance.
+pub fn light(caps: &gst::Caps) -> HdrMetadata {
+    let Some(s) = caps.structure(0) else { return HdrMetadata::default() };
+    let numbers = |field: &str| -> Option<Vec<u32>> { s.get::<&str>(field).ok()?.split(':').map(|number| number.parse().ok()).collect() };
+    let mastering = numbers("mastering-display-info").and_then(|n| {
+        let [.., max_luminance, min_luminance] = *n else { return None };
+        let point = |i: usize| Some((u16::try_from(*n.get(2 * i)?).ok()?, u16::try_from(*n.get(2 * i + 1)?).ok()?));
+        (n.len() == 10).then_some(Mastering { primaries: [point(0)?, point(1)?, point(2)?], white: point(3)?, max_luminance, min_luminance })
+    });
+    let level = numbers("content-light-level").and_then(|n| match *n {
+        [content, average] if content > 0 || average > 0 => Some(LightLevel { max_content: content.try_into().ok()?, max_average: average.try_into().ok()? }),
+        _ => None,
+    });
+    HdrMetadata { mastering, light: level }
 }
 
 fn parameters(

@@ -30,11 +30,6 @@ pub fn pow(x: f64, y: f64) -> f64 {
     if x >= f64::MIN_POSITIVE { exp2(y * log2(x)) } else { 0.0 }
 }
 
-/// e to the power of `x`.
-fn exp(x: f64) -> f64 {
-    exp2(x * LOG2_E)
-}
-
 // SMPTE ST 2084, ITU-R BT.2100 table 4.
 const M1: f64 = 2610.0 / 16384.0;
 const M2: f64 = 2523.0 / 4096.0 * 128.0;
@@ -54,18 +49,14 @@ pub fn light_to_pq(light: f64) -> f64 {
     pow((C1 + C2 * y) / (1.0 + C3 * y), M2)
 }
 
-/// Scene light from 0 to 1 that an HLG signal from 0 to 1 means (the inverse OETF of ITU-R BT.2100 table 5).
-pub fn hlg_to_scene(signal: f64) -> f64 {
-    const A: f64 = 0.178_832_77;
-    const B: f64 = 1.0 - 4.0 * A;
-    // 0.5 - A ln(4 A), as BT.2100 gives it.
-    const C: f64 = 0.559_910_73;
-    if signal <= 0.5 { signal * signal / 3.0 } else { (exp((signal - C) / A) + B) / 12.0 }
-}
-
 /// The signal of a BT.1886 display, from 0 to 1, for light from 0 to 1 of its white.
 pub fn light_to_gamma(light: f64) -> f64 {
     pow(light, 1.0 / 2.4)
+}
+
+/// The light of a BT.1886 display for its signal, both from 0 to 1.
+pub fn gamma_to_light(signal: f64) -> f64 {
+    pow(signal, 2.4)
 }
 
 #[cfg(test)]
@@ -95,10 +86,8 @@ mod tests {
         near(light_to_pq(100.0), 0.508_1, 1e-4);
         near(light_to_pq(10_000.0), 1.0, 1e-12);
         near(pq_to_light(0.751_8), 1000.0, 0.5);
-        near(hlg_to_scene(0.5), 1.0 / 12.0, 1e-12);
-        near(hlg_to_scene(1.0), 1.0, 1e-6);
-        near(1000.0 * pow(hlg_to_scene(0.75), 1.2), 203.0, 0.5);
         near(pq_to_light(light_to_pq(0.01)), 0.01, 1e-9);
         near(light_to_gamma(0.5), 0.749_15, 1e-4);
+        near(gamma_to_light(light_to_gamma(0.3)), 0.3, 1e-12);
     }
 }

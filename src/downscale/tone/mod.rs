@@ -5,12 +5,14 @@
 
 pub mod curves;
 pub mod operator;
+#[cfg(test)]
+mod tests;
 
 use crate::colour::{HdrMetadata, Signal, Target, VideoRange};
 use hwaccel::host::cube::{CHROMA_NODES, Cube, LUMA_NODES};
 use hwaccel::host::{Source, Target as Plane};
 use hwaccel::isa::Isa;
-use operator::Operator;
+use operator::{Mapping, Operator};
 use rayon::prelude::*;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -44,9 +46,10 @@ impl ToneMap {
     }
 
     fn new(operator: Operator) -> ToneMap {
+        let mapping = Mapping::new(&operator);
         let rows: Vec<[[u16; 3]; LUMA_NODES]> = (0..CHROMA_NODES * CHROMA_NODES)
             .into_par_iter()
-            .map(|at| std::array::from_fn(|y| node(&operator, [y as f64 * 8.0, (at / CHROMA_NODES) as f64 * 16.0, (at % CHROMA_NODES) as f64 * 16.0])))
+            .map(|at| std::array::from_fn(|y| node(&mapping, [y as f64 * 8.0, (at / CHROMA_NODES) as f64 * 16.0, (at % CHROMA_NODES) as f64 * 16.0])))
             .collect();
         let cube = |component: usize| Cube::new(|cb, cr| rows[cb * CHROMA_NODES + cr].map(|node| node[component]));
         ToneMap { operator, cubes: [cube(0), cube(1), cube(2)] }
@@ -74,12 +77,12 @@ impl ToneMap {
 }
 
 /// The value of the three cubes at a node, given in codes of 10 bits.
-fn node(operator: &Operator, [y, cb, cr]: [f64; 3]) -> [u16; 3] {
+fn node(mapping: &Mapping, [y, cb, cr]: [f64; 3]) -> [u16; 3] {
     // BT.2020, limited range of 10 bits.
     let (y, cb, cr) = ((y - 64.0) / 876.0, (cb - 512.0) / 896.0, (cr - 512.0) / 896.0);
     let (r, b) = (y + 1.4746 * cr, y + 1.8814 * cb);
     let g = (y - 0.2627 * r - 0.0593 * b) / 0.6780;
-    let [r, g, b] = operator.map([r, g, b]);
+    let [r, g, b] = mapping.map([r, g, b]);
     let y = 0.2126 * r + 0.7152 * g + 0.0722 * b;
     let (cb, cr) = ((b - y) / 1.8556, (r - y) / 1.5748);
     let code = |value: f64| (value * 16.0 + 0.5) as u16;
