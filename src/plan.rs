@@ -118,7 +118,7 @@ pub struct Plan {
     pub audio: Vec<AudioRendition>,
     /// Rungs of the ladder that are not made, and why.
     pub left_out: Vec<LeftOut>,
-    /// One line for each thing a user should know (not locked to a twin, HDR clipped, …).
+    /// One line for each thing a user should know (not locked to a twin, HDR made SDR, …).
     pub warnings: Vec<String>,
 }
 

@@ -119,7 +119,11 @@ fn every_clip_is_described_and_decoded() {
             sar,
             rate: rate.parse().expect("a rate"),
             interlaced,
-            range: if hdr { VideoRange::Pq } else { VideoRange::Sdr },
+            range: match hdr {
+                true if name.contains("hlg") => VideoRange::Hlg,
+                true => VideoRange::Pq,
+                false => VideoRange::Sdr,
+            },
             hdr: source.facts.hdr,
             sample_rate,
         };

@@ -158,12 +158,13 @@ pub fn hash(packets: &[Packet]) -> String {
     hex(&hash.finalize())
 }
 
-/// A hash over the visible samples of 4:2:0 pictures.
+/// A hash over the visible samples of 4:2:0 pictures of 8 or 10 bits.
 pub fn hash_pictures(pictures: &[Picture]) -> String {
     let mut hash = Sha256::new();
     for Picture::Cpu(picture) in pictures {
+        let bytes = if raw::layout(picture).is_some_and(|layout| layout.depth > 8) { 2 } else { 1 };
         for (plane, half) in [(0, 0), (1, 1), (2, 1)] {
-            let (width, height) = ((picture.width() >> half) as usize, (picture.height() >> half) as usize);
+            let (width, height) = ((picture.width() >> half) as usize * bytes, (picture.height() >> half) as usize);
             let (data, stride) = raw::plane(picture, plane, width, height).expect("a whole plane");
             data.chunks(stride).for_each(|row| hash.update(&row[..width]));
         }

@@ -206,3 +206,30 @@ fn raw_audio(s: &gst::StructureRef) -> Option<Stream> {
     pcm.set_channel_layout(ffmpeg::ChannelLayout::default(channels));
     Some(Stream::Audio(Audio { parameters: Parameters::from(&pcm), sample_rate: u32::try_from(rate).ok()? }))
 }
+
+#[cfg(test)]
+mod light_tests {
+    use super::*;
+    use std::str::FromStr;
+
+    #[test]
+    fn light_is_read_from_caps_and_nonsense_is_none() {
+        gst::init().expect("GStreamer starts");
+        let of = |fields: &str| light(&gst::Caps::from_str(&format!("video/x-h265{fields}")).expect("caps"));
+        let said = of(", mastering-display-info=(string)34000:16000:13250:34500:7500:3000:15635:16450:10000000:50, content-light-level=(string)1000:200");
+        let mastering = said.mastering.expect("it is there");
+        assert!(mastering.is_believable());
+        assert_eq!(
+            (mastering.primaries[2], mastering.white, mastering.max_luminance, mastering.min_luminance),
+            ((7500, 3000), (15_635, 16_450), 10_000_000, 50)
+        );
+        assert_eq!(said.light, Some(LightLevel { max_content: 1000, max_average: 200 }));
+        for nonsense in [
+            "",
+            ", mastering-display-info=(string)1:2, content-light-level=(string)0:0",
+            ", mastering-display-info=(string)x, content-light-level=(string)70000:1",
+        ] {
+            assert_eq!(of(nonsense), HdrMetadata::default(), "{nonsense}");
+        }
+    }
+}

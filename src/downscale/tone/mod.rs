@@ -29,7 +29,7 @@ pub struct ToneMap {
 }
 
 impl ToneMap {
-    /// The map for sources of `range` that say `hdr` of their light. Takes about a tenth of a second of one processor the first time.
+    /// The map for sources of `range` that say `hdr` of their light. Takes a tenth of a second or two of one processor the first time.
     pub fn of(range: VideoRange, hdr: &HdrMetadata) -> Arc<ToneMap> {
         static MADE: Mutex<Vec<Arc<ToneMap>>> = Mutex::new(Vec::new());
         let operator = Operator::of(range, hdr);
