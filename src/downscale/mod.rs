@@ -118,7 +118,7 @@ struct Step {
 enum From {
     /// From the source picture.
     Source {
-        head: Head,
+        head: Box<Head>,
         /// Where the source is HDR and this step is not: an HDR step of the same size, which saves scaling before the tone mapping.
         twin: Option<usize>,
         /// Likewise: an SDR step of more bits, which has been tone-mapped already.
@@ -152,7 +152,7 @@ impl Chain {
                     let hdr_to_sdr = |j: &usize| !signal.is_hdr() && targets[*j].signal.is_hdr() && targets[*j].signal.depth == 10;
                     let twin = made.iter().copied().find(|j| hdr_to_sdr(j) && (targets[*j].width, targets[*j].height) == (width, height));
                     let deep = made.iter().copied().find(|j| !signal.is_hdr() && !targets[*j].signal.is_hdr() && holds(j));
-                    let head = Head::new(target, *hdr, twin.map(|j| targets[j].signal.range));
+                    let head = Box::new(Head::new(target, *hdr, twin.map(|j| targets[j].signal.range)));
                     From::Source { head, twin, deeper: deep.map(|j| Ok::<_, DownscaleError>((j, scaler(j)?))).transpose()? }
                 }
             };

@@ -159,7 +159,7 @@ fn read(source: &[Source<'_>], plane: usize, row: usize, out: &mut [u16]) {
 /// Chroma at every sample of a row of luma, in quarters of a code, of the two rows of chroma that it lies between.
 fn spread(upper: &[u16], lower: &[u16], out: &mut [u16]) {
     let pairs = || upper.iter().zip(lower).map(|(a, b)| a + b);
-    let next = pairs().skip(1).chain(pairs().last());
+    let next = pairs().skip(1).chain(pairs().next_back());
     for ((out, here), next) in out.as_chunks_mut::<2>().0.iter_mut().zip(pairs()).zip(next) {
         *out = [2 * here, here + next];
     }
