@@ -47,6 +47,22 @@ pub struct Signal {
 impl Signal {
     /// 8 bits of BT.709.
     pub const SDR: Signal = Signal { depth: 8, range: VideoRange::Sdr };
+
+    /// Whether the range is more than that of BT.709.
+    pub fn is_hdr(self) -> bool {
+        self.range != VideoRange::Sdr
+    }
+}
+
+/// The pictures that a rung is made of.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Target {
+    /// Width in square pixels, even.
+    pub width: u32,
+    /// Height, even.
+    pub height: u32,
+    /// What the samples mean.
+    pub signal: Signal,
 }
 
 /// The display that an HDR master was graded on (SMPTE ST 2086), in the units of HEVC's SEI and of the `mdcv` box.
@@ -60,6 +76,28 @@ pub struct Mastering {
     pub max_luminance: u32,
     /// Lowest, likewise.
     pub min_luminance: u32,
+}
+
+impl Mastering {
+    /// Whether there is such a display: red, green and blue lie where their names say, and its peak is within what HEVC's SEI means (5 to 10000 cd/m²) and above its black.
+    /// Encoders have been seen that write the primaries in another order, or cd/m² in place of their ten-thousandths.
+    pub fn is_believable(&self) -> bool {
+        let [red, green, blue] = self.primaries;
+        let named = red.0 > green.0.max(blue.0) && green.1 > red.1.max(blue.1) && blue.1 < red.1;
+        let within = [red, green, blue, self.white].iter().all(|(x, y)| *x <= 50_000 && *y <= 50_000);
+        named && within && (50_000..=100_000_000).contains(&self.max_luminance) && self.min_luminance < self.max_luminance
+    }
+}
+
+impl HdrMetadata {
+    /// Without what cannot be, each with a line in the log.
+    pub fn believed(self) -> HdrMetadata {
+        let unlikely = self.mastering.filter(|mastering| !mastering.is_believable());
+        if let Some(mastering) = unlikely {
+            tracing::warn!(?mastering, "the source's mastering display cannot be, and is left out");
+        }
+        HdrMetadata { mastering: self.mastering.filter(Mastering::is_believable), ..self }
+    }
 }
 
 /// How bright the content is (CTA-861.3), in cd/m².

@@ -13,14 +13,16 @@ use std::time::Duration;
 
 mod frames;
 mod host;
+mod light;
 #[cfg(feature = "gstreamer")]
 mod parameters;
 mod sound;
 
 #[cfg(test)]
 pub(crate) use frames::testing;
-pub use frames::{Colour, FramePool, Layout, colour, copy_plane, extradata, format_name, layout, plane, planes_mut, set_extradata, share_samples, tag_bt709};
+pub use frames::{Colour, FramePool, Layout, colour, copy_plane, extradata, format_name, layout, plane, planes_mut, set_extradata, share_samples, tag};
 pub use host::{Access, access, give_way, leave_at_once, pin_cpu, return_memory};
+pub use light::Light;
 #[cfg(feature = "gstreamer")]
 pub use parameters::{Fields, VideoParameters, audio_parameters, video_parameters};
 pub use sound::{Resampler, is_discarded, joinable_audio_parameters};

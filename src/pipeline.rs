@@ -199,8 +199,8 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         let way = u8::try_from(behind * 2).unwrap_or(u8::MAX);
         all_lanes.extend(runners.into_iter().enumerate().map(|(lane, runner)| (format!("{}/{lane}", served.rendition.name), way, runner)));
     }
-    let sizes = plan.sizes();
-    threads.spawn("downscale", move || downscale::run(&frames, &sizes, queues))?;
+    let (targets, hdr) = (plan.targets(), plan.source.hdr);
+    threads.spawn("downscale", move || downscale::run(&frames, &targets, &hdr, queues))?;
     for (name, way, lane) in all_lanes {
         threads.spawn(&name, move || {
             give_way(way);

@@ -6,7 +6,7 @@ pub mod fit;
 pub(crate) mod plan_tests;
 mod resolve;
 
-use crate::colour::{HdrMetadata, Signal, VideoRange};
+use crate::colour::{HdrMetadata, Signal, Target, VideoRange};
 use crate::ladder::{AudioCodec, VideoCodec};
 use crate::time::{AudioGrid, Grid, Rate, Seconds};
 pub use resolve::{AAC_FRAME, PlanError, resolve};
@@ -70,6 +70,11 @@ impl Rendition {
     pub fn signal(&self) -> Signal {
         Signal { depth: self.depth, range: self.range }
     }
+
+    /// What its pictures are.
+    pub fn target(&self) -> Target {
+        Target { width: self.width, height: self.height, signal: self.signal() }
+    }
 }
 
 /// An audio rendition as it will be made.
@@ -113,7 +118,7 @@ pub struct Plan {
     pub audio: Vec<AudioRendition>,
     /// Rungs of the ladder that are not made, and why.
     pub left_out: Vec<LeftOut>,
-    /// One line for each thing a user should know (not locked to a twin, HDR clipped, …).
+    /// One line for each thing a user should know (not locked to a twin, HDR made SDR, …).
     pub warnings: Vec<String>,
 }
 
@@ -121,16 +126,15 @@ pub struct Plan {
 pub const SAMPLE_RATE: u32 = 48_000;
 
 impl Plan {
-    /// The distinct picture sizes of the ladder, largest first.
-    pub fn sizes(&self) -> Vec<(u32, u32)> {
-        let mut sizes: Vec<(u32, u32)> = Vec::new();
-        for rendition in &self.video {
-            let size = (rendition.width, rendition.height);
-            if !sizes.contains(&size) {
-                sizes.push(size);
+    /// The distinct pictures of the ladder, largest first.
+    pub fn targets(&self) -> Vec<Target> {
+        let mut targets: Vec<Target> = Vec::new();
+        for target in self.video.iter().map(Rendition::target) {
+            if !targets.contains(&target) {
+                targets.push(target);
             }
         }
-        sizes
+        targets
     }
 
     /// All rungs that are left out in one line, those with the same reason together; `None` where all are made.

@@ -29,7 +29,7 @@ pub fn bench(criterion: &mut Criterion) {
 
 /// The pictures of one GOP in a rung's size.
 pub fn frames(rung: &Rendition, sources: &[Arc<Video>]) -> Vec<Frame> {
-    let mut chain = Chain::new(&[(rung.width, rung.height)]).expect("a legal size");
+    let mut chain = Chain::new(&[rung.target()], &Default::default()).expect("a legal size");
     let pictures: Vec<Picture> = sources.iter().flat_map(|source| chain.scale(source).expect("it scales")).collect();
     feed::gop(rung.grid, GopId(900_000_000), &pictures)
 }

@@ -6,8 +6,8 @@ use super::follow::{Follow, Newcomer};
 use super::stamps::{Scale, Stamper};
 use super::watch::Watch;
 use super::{CaptureError, Delivery, Input, Kind, Lost, Opened, Origin, Read, Source, StreamInfo, Turn, Unit};
-use crate::colour::HdrMetadata;
-use crate::ffmpeg::{codec_facts, keep_only, open_decoder, wrap_bits};
+use crate::colour::{HdrMetadata, VideoRange};
+use crate::ffmpeg::{Light, codec_facts, keep_only, open_decoder, wrap_bits};
 use crate::job::Select;
 use crate::plan::SourceFacts;
 use crate::stop::Stop;
@@ -113,10 +113,15 @@ pub fn describe(url: &str, mut context: context::Input, select: &Select, watch: 
     let audio_info = audio.and_then(|a| context.stream(a)).map(|s| self::info(&s));
     let codec = codec_facts(&info.parameters);
 
-    let (interlaced, peeked) = match codec.interlaced {
-        Some(known) => (known, VecDeque::new()),
-        None => peek(&mut context, &info),
+    let said = Light::of_stream(&stream);
+    let Peek { interlaced, light, kept: peeked } = match codec.interlaced {
+        Some(interlaced) if codec.range == VideoRange::Sdr => Peek { interlaced, light: Light::default(), kept: VecDeque::new() },
+        known => peek(&mut context, &info, known),
     };
+    let light = said.or(light);
+    for kind in light.dynamic.iter().filter(|_| codec.range != VideoRange::Sdr) {
+        tracing::info!("the source has {kind} metadata, which is left out: only what holds for the whole of it is passed on");
+    }
     watch.opened();
     let picture_rate = grid_rate((average.numerator(), average.denominator()), (base.numerator(), base.denominator()));
     let (mut width, mut height, mut sar) = (codec.width.unsigned_abs(), codec.height.unsigned_abs(), sane_sar(codec.sar));
@@ -130,7 +135,7 @@ pub fn describe(url: &str, mut context: context::Input, select: &Select, watch: 
         rate: if interlaced { field_rate(picture_rate) } else { picture_rate },
         interlaced,
         range: codec.range,
-        hdr: HdrMetadata::default(),
+        hdr: if codec.range == VideoRange::Sdr { HdrMetadata::default() } else { light.fixed.believed() },
         sample_rate: audio_info.as_ref().and_then(|a| u32::try_from(codec_facts(&a.parameters).sample_rate).ok()),
     };
     let scale = |info: &StreamInfo| Scale { time_base: info.time_base, bits: wrap_bits(&context, info.index).unwrap_or(64) };
@@ -175,12 +180,21 @@ fn wrap(scale: Scale) -> Option<Seconds> {
     Seconds::from_ticks(ticks, scale.time_base.0, scale.time_base.1).filter(|&w| w < Seconds::new(MAX_SECONDS, 2))
 }
 
-/// Decodes the first pictures to see whether they are interlaced. The packets that were read for it are handed back.
-fn peek(context: &mut context::Input, video: &StreamInfo) -> (bool, VecDeque<Packet>) {
-    let mut kept = VecDeque::new();
-    let Ok(mut decoder) = open_decoder(&video.parameters, video.time_base, 1) else { return (false, kept) };
-    let (mut bytes, mut pictures, mut interlaced) = (0, 0, false);
-    while kept.len() < PEEK_PACKETS && bytes < PEEK_BYTES && pictures < PEEK_PICTURES && !interlaced {
+/// What the first pictures show.
+struct Peek {
+    interlaced: bool,
+    light: Light,
+    /// The packets that were read for it, to be handed out again.
+    kept: VecDeque<Packet>,
+}
+
+/// Decodes the first pictures to see what light they were made for and, where that is not `known`, whether they are interlaced.
+fn peek(context: &mut context::Input, video: &StreamInfo, known: Option<bool>) -> Peek {
+    let mut seen = Peek { interlaced: known.unwrap_or(false), light: Light::default(), kept: VecDeque::new() };
+    let Ok(mut decoder) = open_decoder(&video.parameters, video.time_base, 1) else { return seen };
+    let (mut bytes, mut pictures) = (0, 0);
+    let enough = if known.is_some() { 1 } else { PEEK_PICTURES };
+    while seen.kept.len() < PEEK_PACKETS && bytes < PEEK_BYTES && pictures < enough && (known.is_some() || !seen.interlaced) {
         let mut packet = Packet::empty();
         if packet.read(context).is_err() {
             context.clear_interrupt();
@@ -191,12 +205,13 @@ fn peek(context: &mut context::Input, video: &StreamInfo) -> (bool, VecDeque<Pac
             let mut picture = ffmpeg::frame::Video::empty();
             while decoder.receive_frame(&mut picture).is_ok() {
                 pictures += 1;
-                interlaced |= picture.is_interlaced();
+                seen.interlaced = known.unwrap_or(seen.interlaced || picture.is_interlaced());
+                seen.light = std::mem::take(&mut seen.light).or(Light::of_picture(&picture));
             }
         }
-        kept.push_back(packet);
+        seen.kept.push_back(packet);
     }
-    (interlaced, kept)
+    seen
 }
 
 impl LibavInput {

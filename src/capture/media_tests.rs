@@ -145,7 +145,11 @@ fn every_clip_is_described_and_decoded() {
             sar,
             rate: rate.parse().expect("a rate"),
             interlaced,
-            range: if hdr { VideoRange::Pq } else { VideoRange::Sdr },
+            range: match hdr {
+                true if name.contains("hlg") => VideoRange::Hlg,
+                true => VideoRange::Pq,
+                false => VideoRange::Sdr,
+            },
             hdr: source.facts.hdr,
             sample_rate,
         };
@@ -176,6 +180,25 @@ fn every_clip_is_described_and_decoded() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn what_hdr_clips_say_of_their_light() {
+    use crate::colour::{HdrMetadata, LightLevel, Mastering};
+    let facts = |name: &str| clip(name).map(|path| open_path(&path).expect("it opens").0.facts);
+    // Its primaries are those of P3, white D65.
+    let mastering =
+        Mastering { primaries: [(34_000, 16_000), (13_250, 34_500), (7500, 3000)], white: (15_635, 16_450), max_luminance: 40_000_000, min_luminance: 50 };
+    if let Some(sparks) = facts("hevc_pq_dovi8_sparks_360p5994_6s.mp4") {
+        assert_eq!((sparks.range, sparks.hdr), (VideoRange::Pq, HdrMetadata { mastering: Some(mastering), light: None }), "a MaxCLL of 0 says nothing");
+    }
+    if let Some(phone) = facts("hevc_hdr10plus_1080p_aac.mp4") {
+        // Red where blue belongs, and a peak of 0.1 cd/m².
+        assert_eq!(phone.hdr, HdrMetadata { mastering: None, light: Some(LightLevel { max_content: 1000, max_average: 200 }) });
+    }
+    if let Some(hlg) = facts("hevc_hlg_1080p2997_aac_editlist.mp4") {
+        assert_eq!((hlg.range, hlg.hdr), (VideoRange::Hlg, HdrMetadata::default()));
+    }
 }
 
 #[test]

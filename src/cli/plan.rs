@@ -70,15 +70,26 @@ fn table(plan: &Plan, ladder: &Ladder) -> String {
         plan.grid.gop_slots,
         plan.segment_duration(),
     );
-    let head = ["rung", "codec", "picture", "at most", "quality", "point", "backends", "lanes"].map(str::to_owned);
+    let head = ["rung", "codec", "picture", "signal", "at most", "quality", "point", "backends", "lanes"].map(str::to_owned);
     let video = plan.video.iter().map(|r| {
         let size = format!("{}x{}", r.width, r.height);
         let (most, quality) = (Bitrate(r.max_bitrate).to_string(), r.quality.to_string());
-        [r.name.clone(), r.codec.name().into(), size, most, quality, r.point.clone(), r.backends.join(", "), r.lanes.to_string()]
+        let signal = format!("{} bit {}", r.depth, r.range.name());
+        [r.name.clone(), r.codec.name().into(), size, signal, most, quality, r.point.clone(), r.backends.join(", "), r.lanes.to_string()]
     });
     let audio = plan.audio.iter().map(|r| {
         let shape = format!("{} ch, {}", r.channels, r.language);
-        [r.name.clone(), r.codec.name().into(), shape, Bitrate(r.bitrate).to_string(), String::new(), String::new(), String::new(), String::new()]
+        [
+            r.name.clone(),
+            r.codec.name().into(),
+            shape,
+            String::new(),
+            Bitrate(r.bitrate).to_string(),
+            String::new(),
+            String::new(),
+            String::new(),
+            String::new(),
+        ]
     });
     text.push_str(&columns(std::iter::once(head).chain(video).chain(audio)));
     let left_out: Vec<[String; 5]> = plan.left_out.iter().filter_map(|left| wish(ladder, left)).collect();

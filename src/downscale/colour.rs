@@ -1,5 +1,6 @@
 //! What a source picture's samples mean: its tags, completed where they are silent.
 
+use crate::colour::{Target, VideoRange};
 use crate::ffmpeg::{Colour, Layout};
 use hwaccel::host::{Family, Format};
 
@@ -19,18 +20,29 @@ mod h273 {
     pub const RGB: u8 = 0;
 }
 
-/// What every rung is made of: 8-bit 4:2:0, limited range, BT.709, chroma sited left.
-pub fn target(width: u32, height: u32) -> Format {
+/// The format of a rung's pictures: 4:2:0, limited range, and the rest as its signal says.
+pub fn target(target: &Target) -> Format {
+    let (primaries, transfer, matrix) = target.signal.range.code_points();
     Format {
-        width,
-        height,
+        width: target.width,
+        height: target.height,
         family: Family::Yuv { sub_w: 1, sub_h: 1 },
-        depth: 8,
+        depth: target.signal.depth,
         full_range: false,
-        matrix: h273::BT709,
-        transfer: h273::BT709,
-        primaries: h273::BT709,
-        chroma_location: 0,
+        matrix,
+        transfer,
+        primaries,
+        // Left, or top left.
+        chroma_location: if target.signal.is_hdr() { 2 } else { 0 },
+    }
+}
+
+/// The dynamic range of a source picture, by its tags.
+pub fn range(tags: &Colour) -> VideoRange {
+    match u8::try_from(tags.transfer) {
+        Ok(h273::PQ) => VideoRange::Pq,
+        Ok(h273::HLG) => VideoRange::Hlg,
+        _ => VideoRange::Sdr,
     }
 }
 
@@ -40,8 +52,7 @@ pub fn target(width: u32, height: u32) -> Format {
 /// (576 and 288 lines the 625-line kind), above is BT.709. RGB and `yuvj…` are full range unless tagged.
 ///
 /// All camera-referred standard-range transfers (BT.601, 709, 2020, gamma 2.2 and 2.8, sRGB) are taken for one: screens show them alike, and the gamma 2.8
-/// that PAL streams are tagged with describes a display of 1970. HLG too: it is made to be shown as it is on standard-range screens, and its curve rolls
-/// highlights off better than a conversion that clips.
+/// that PAL streams are tagged with describes a display of 1970.
 pub fn source(layout: &Layout, tags: &Colour, width: u32, height: u32) -> Format {
     let code = |value: i32| u8::try_from(value).unwrap_or(h273::UNSPECIFIED);
     let (sub_w, sub_h) = layout.sub;
@@ -51,7 +62,7 @@ pub fn source(layout: &Layout, tags: &Colour, width: u32, height: u32) -> Format
         _ => Family::Yuv { sub_w, sub_h },
     };
     let transfer = match code(tags.transfer) {
-        kept @ (h273::LINEAR..=h273::LOG_316 | h273::PQ) => kept,
+        kept @ (h273::LINEAR..=h273::LOG_316 | h273::PQ | h273::HLG) => kept,
         _ => h273::BT709,
     };
     let (matrix, primaries) = matrix_and_primaries(code(tags.matrix), code(tags.primaries), code(tags.transfer), height);
@@ -125,6 +136,7 @@ fn matrix_and_primaries(matrix: u8, primaries: u8, transfer: u8, height: u32) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::colour::Signal;
 
     const YUV: Layout = Layout { depth: 8, components: 3, rgb: false, sub: (1, 1), full_range: false, plane: [0, 1, 2] };
     const SILENT: Colour = Colour { range: 0, matrix: 2, transfer: 2, primaries: 2, chroma_location: 0, sar: (0, 1) };
@@ -134,8 +146,9 @@ mod tests {
         let kind = |w, h| source(&YUV, &SILENT, w, h);
         assert_eq!((kind(720, 576).matrix, kind(720, 576).primaries), (5, 5));
         assert_eq!((kind(720, 480).matrix, kind(720, 480).primaries), (6, 6));
-        assert_eq!(kind(1280, 720), target(1280, 720));
-        assert_eq!(kind(720, 1280), target(720, 1280), "portrait is not standard definition");
+        let sdr = |width, height| target(&Target { width, height, signal: Signal::SDR });
+        assert_eq!(kind(1280, 720), sdr(1280, 720));
+        assert_eq!(kind(720, 1280), sdr(720, 1280), "portrait is not standard definition");
     }
 
     #[test]
@@ -145,7 +158,7 @@ mod tests {
             (f.matrix, f.transfer, f.primaries)
         };
         assert_eq!(with(2, 16, 2), (9, 16, 9), "PQ alone means BT.2020");
-        assert_eq!(with(2, 18, 2), (9, 1, 9), "HLG alone too, its curve left as it is");
+        assert_eq!(with(2, 18, 2), (9, 18, 9), "HLG alone too");
         assert_eq!(with(6, 2, 2), (6, 1, 6));
         assert_eq!(with(2, 2, 9), (9, 1, 9));
         assert_eq!(with(5, 5, 5), (5, 1, 5), "gamma 2.8 is not applied");

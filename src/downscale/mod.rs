@@ -1,32 +1,37 @@
-//! Downscaling: every distinct size once, from the smallest picture at least twice as large, or else from the largest; shared by reference.
+//! Downscaling: every distinct picture of the ladder once, from the smallest picture at least twice as large, or else from the largest; shared by reference.
 //!
-//! The first step also makes the source's colours, depth, shape and chroma what the rungs are: 8-bit 4:2:0, limited-range BT.709, square pixels. All steps are
+//! Pictures of one signal (depth and range) are a cascade of their own. Its first step makes the source's colours, depth, shape and chroma what the rungs are:
+//! 4:2:0, limited range, square pixels, BT.709 or BT.2100. An SDR picture is made of an HDR one at one place alone, the tone mapping ([`tone`]) for the largest SDR size. All steps are
 //! bicubic with b = 0, c = 0.6, which VMAF rates 2.5 above c = 1/2 at 270p from 1080p, uncoded. Of Mitchell, c = 1/2 and Lanczos 3 at half size, x264 at equal CRF spent 97, 100 and 103 % of the bytes on film, 92, 100 and 107 % on
 //! grass and water, while SSIM against the original rose by 0.0007 and 0.004, then fell by 0.0001 and rose by 0.0015: most of the detail for part of the price.
 
 pub mod colour;
 pub mod fit;
 mod head;
+mod planes;
 mod stage;
 #[cfg(test)]
 mod stage_tests;
 
 #[cfg(test)]
 mod tests;
+pub mod tone;
 
 pub use stage::run;
 
+use crate::colour::{HdrMetadata, Target, VideoRange};
 use crate::ffmpeg::{self, FramePool};
 use crate::frame::Picture;
 use ffmpeg_next::frame::Video;
 use head::Head;
-use hwaccel::host::{Format, Options, ScaleError, Scaler, Source};
+use hwaccel::host::{Format, Options, ScaleError, Scaler};
 use hwaccel::isa::Isa;
+use planes::Planes;
+use std::cmp::Reverse;
 use std::sync::Arc;
 
-/// The luminance (cd/m²) of a PQ source that becomes peak white. Graphics white (203 cd/m², ITU-R BT.2408) then lands at three quarters of the signal, where HLG
-/// has it, with twice as much above it for skies; what is brighter still goes into the headroom and is clipped at its end. zimg's own 100, and 203 too, turned outdoor skies into white sheets.
-pub const PEAK_LUMINANCE: f64 = 400.0;
+/// The luminance (cd/m²) of peak white in SDR: that of graphics white in HDR (ITU-R BT.2408).
+pub const SDR_WHITE: f64 = 203.0;
 
 /// How much larger a picture must be for another to be made of it, rather than of the largest. Every generation softens: with each size made of the next, VMAF of the
 /// uncoded pictures fell by 1.4 at 540p and 7.6 at 270p; by 1.3 at 270p with two generations of one half each.
@@ -34,7 +39,7 @@ const FAR: u32 = 2;
 
 /// How every scaler here works.
 pub fn options() -> Options {
-    Options { isa: Isa::pinned(), dither: true, peak_luminance: PEAK_LUMINANCE }
+    Options { isa: Isa::pinned(), dither: true, peak_luminance: SDR_WHITE }
 }
 
 /// Why a picture could not be scaled.
@@ -43,6 +48,14 @@ pub enum DownscaleError {
     /// A rung has a size that cannot be made.
     #[error("rung size {width}x{height}: sides must be even, from 2 to 16384")]
     Size {
+        /// Width.
+        width: u32,
+        /// Height.
+        height: u32,
+    },
+    /// A rung wants pictures that the chain does not make.
+    #[error("no {width}x{height} pictures of its signal are made for a rung")]
+    Target {
         /// Width.
         width: u32,
         /// Height.
@@ -90,47 +103,65 @@ pub enum DownscaleError {
 /// Makes the pictures of all rungs out of each source picture. A function of the picture alone: nothing is carried from one to the next.
 pub struct Chain {
     steps: Vec<Step>,
-    /// Indices into `steps`, larger sizes first: an order in which every step's source is made before it.
+    /// Indices into `steps`: an order in which every step's source is made before it.
     order: Vec<usize>,
     last: Option<(Arc<Video>, Vec<Picture>)>,
 }
 
-/// One size.
+/// One kind of picture.
 struct Step {
-    size: (u32, u32),
+    target: Target,
     pool: FramePool,
     from: From,
 }
 
 enum From {
     /// From the source picture.
-    Source(Head),
-    /// From the picture of another step, in the same format but for its size.
+    Source {
+        head: Box<Head>,
+        /// Where the source is HDR and this step is not: an HDR step of the same size, which saves scaling before the tone mapping.
+        twin: Option<usize>,
+        /// Likewise: an SDR step of more bits, which has been tone-mapped already.
+        deeper: Option<(usize, Scaler)>,
+    },
+    /// From the picture of another step, of the same signal but for its size.
     Step(usize, Scaler),
 }
 
 impl Chain {
-    /// A chain that makes each of `targets` (width, height; even, distinct). Its shape depends on the targets alone.
-    pub fn new(targets: &[(u32, u32)]) -> Result<Chain, DownscaleError> {
+    /// A chain that makes each of `targets` (distinct). Its shape depends on the targets alone; `hdr`, what the source says of its light, decides how HDR becomes SDR.
+    pub fn new(targets: &[Target], hdr: &HdrMetadata) -> Result<Chain, DownscaleError> {
         let mut order: Vec<usize> = (0..targets.len()).collect();
-        order.sort_by_key(|&i| (std::cmp::Reverse(u64::from(targets[i].0) * u64::from(targets[i].1)), targets[i]));
+        // HDR before SDR, deep before shallow, large before small.
+        order.sort_by_key(|&i| {
+            let Target { width, height, signal } = targets[i];
+            (Reverse((signal.is_hdr(), signal.depth, u64::from(width) * u64::from(height))), width)
+        });
         let mut steps: Vec<Option<Step>> = targets.iter().map(|_| None).collect();
         for (position, &index) in order.iter().enumerate() {
-            let size @ (width, height) = targets[index];
-            let pool = FramePool::new(width, height).ok_or(DownscaleError::Size { width, height })?;
-            let holds = |&&j: &&usize| targets[j].0 >= width && targets[j].1 >= height;
-            let twice = |&&j: &&usize| targets[j].0 >= width.saturating_mul(FAR) && targets[j].1 >= height.saturating_mul(FAR);
-            let larger = order[..position].iter().rev().find(twice).or_else(|| order[..position].iter().find(holds));
-            let from = match larger {
-                Some(&j) => From::Step(j, Scaler::new(&colour::target(targets[j].0, targets[j].1), &colour::target(width, height), &options())?),
-                None => From::Source(Head::new(size)),
+            let target @ Target { width, height, signal } = targets[index];
+            let pool = FramePool::new(width, height, signal).ok_or(DownscaleError::Size { width, height })?;
+            let scaler = |j: usize| Scaler::new(&colour::target(&targets[j]), &colour::target(&target), &options());
+            let (made, times) =
+                (&order[..position], |n: u32| move |j: &usize| targets[*j].width >= width.saturating_mul(n) && targets[*j].height >= height.saturating_mul(n));
+            let (far, holds) = (times(FAR), times(1));
+            let alike = |j: &usize| targets[*j].signal == signal;
+            let from = match made.iter().rev().find(|j| alike(j) && far(j)).or_else(|| made.iter().find(|j| alike(j) && holds(j))) {
+                Some(&j) => From::Step(j, scaler(j)?),
+                None => {
+                    let hdr_to_sdr = |j: &usize| !signal.is_hdr() && targets[*j].signal.is_hdr() && targets[*j].signal.depth == 10;
+                    let twin = made.iter().copied().find(|j| hdr_to_sdr(j) && (targets[*j].width, targets[*j].height) == (width, height));
+                    let deep = made.iter().copied().find(|j| !signal.is_hdr() && !targets[*j].signal.is_hdr() && holds(j));
+                    let head = Box::new(Head::new(target, *hdr, twin.map(|j| targets[j].signal.range)));
+                    From::Source { head, twin, deeper: deep.map(|j| Ok::<_, DownscaleError>((j, scaler(j)?))).transpose()? }
+                }
             };
-            steps[index] = Some(Step { size, pool, from });
+            steps[index] = Some(Step { target, pool, from });
         }
         Ok(Chain { steps: steps.into_iter().flatten().collect(), order, last: None })
     }
 
-    /// One picture per target, in the order of the targets: 4:2:0 8-bit BT.709 limited. The source itself where it is that already. The same source twice in a row
+    /// One picture per target, in the order of the targets. The source itself where it is that already. The same source twice in a row
     /// gives the same pictures without work.
     pub fn scale(&mut self, source: &Arc<Video>) -> Result<Vec<Picture>, DownscaleError> {
         if let Some((last, pictures)) = &self.last
@@ -139,17 +170,15 @@ impl Chain {
             return Ok(pictures.clone());
         }
         self.last = None;
+        let hdr = colour::range(&ffmpeg::colour(source)) != VideoRange::Sdr;
         let mut made: Vec<Option<Arc<Video>>> = vec![None; self.steps.len()];
         for &index in &self.order {
-            let Step { size, pool, from } = &mut self.steps[index];
+            let Step { target, pool, from } = &mut self.steps[index];
+            let picture_of = |step: usize| made[step].as_ref().expect("what a step is made of comes first in the order");
             let picture = match from {
-                From::Source(head) => head.make(source, pool)?,
-                From::Step(other, scaler) => {
-                    let larger = made[*other].as_ref().expect("larger steps come first in the order");
-                    let mut out = pool.get().ok_or(DownscaleError::Memory { width: size.0, height: size.1 })?;
-                    convert(scaler, larger, &colour::target(larger.width(), larger.height()), [0, 1, 2], &mut out)?;
-                    Arc::new(out)
-                }
+                From::Step(step, scaler) => smaller(scaler, picture_of(*step), pool, target)?,
+                From::Source { deeper: Some((step, scaler)), .. } if hdr => smaller(scaler, picture_of(*step), pool, target)?,
+                From::Source { head, twin, .. } => head.make(source, twin.map(picture_of), pool)?,
             };
             made[index] = Some(picture);
         }
@@ -159,53 +188,18 @@ impl Chain {
     }
 }
 
+/// The picture of a step out of that of another.
+fn smaller(scaler: &mut Scaler, larger: &Video, pool: &FramePool, target: &Target) -> Result<Arc<Video>, DownscaleError> {
+    let mut out = pool.get().ok_or(DownscaleError::Memory { width: target.width, height: target.height })?;
+    let from = *scaler.source();
+    convert(scaler, larger, &from, [0, 1, 2], &mut out)?;
+    Ok(Arc::new(out))
+}
+
 /// Runs `scaler` from `source`, whose samples are `format` with component i in plane `order[i]`, into all of `out`.
 fn convert(scaler: &mut Scaler, source: &Video, format: &Format, order: [usize; 3], out: &mut Video) -> Result<(), DownscaleError> {
-    let (width, height) = (source.width(), source.height());
-    let outside = || DownscaleError::Planes { format: ffmpeg::format_name(source), width, height };
-    let extent = |component: usize| (format.row_bytes(component), format.plane_size(component).1 as usize);
-    let mut copies: [Option<Aligned>; 3] = [const { None }; 3];
-    for (component, plane) in order.into_iter().enumerate().take(format.planes()) {
-        let (row_bytes, rows) = extent(component);
-        if !ready(ffmpeg::plane(source, plane, row_bytes, rows), row_bytes) {
-            copies[component] = Some(Aligned::copy(source, plane, row_bytes, rows).ok_or_else(outside)?);
-        }
-    }
-    let mut planes: Vec<Source<'_>> = Vec::with_capacity(3);
-    for ((component, plane), copy) in order.into_iter().enumerate().zip(&copies).take(format.planes()) {
-        let (row_bytes, rows) = extent(component);
-        planes.push(copy.as_ref().map(Aligned::plane).or_else(|| ffmpeg::plane(source, plane, row_bytes, rows)).ok_or_else(outside)?);
-    }
+    let planes = Planes::of(source, format, order)?;
     let memory = DownscaleError::Memory { width: out.width(), height: out.height() };
-    scaler.process(&planes, &mut ffmpeg::planes_mut(out).ok_or(memory)?)?;
+    scaler.process(&planes.sources(), &mut ffmpeg::planes_mut(out).ok_or(memory)?)?;
     Ok(())
-}
-
-/// Whether a scaler can read this plane as it lies.
-fn ready(plane: Option<Source<'_>>, row_bytes: usize) -> bool {
-    use hwaccel::host::ALIGN;
-    plane
-        .is_some_and(|(data, stride)| data.as_ptr().addr().is_multiple_of(ALIGN) && stride.is_multiple_of(ALIGN) && stride >= row_bytes.next_multiple_of(ALIGN))
-}
-
-/// A plane copied to where a scaler can read it: cropped, flipped and oddly allocated pictures.
-struct Aligned {
-    bytes: Vec<u8>,
-    start: usize,
-    stride: usize,
-}
-
-impl Aligned {
-    fn copy(source: &Video, plane: usize, row_bytes: usize, rows: usize) -> Option<Aligned> {
-        use hwaccel::host::ALIGN;
-        let stride = row_bytes.checked_next_multiple_of(ALIGN)?;
-        let mut bytes = vec![0; stride.checked_mul(rows)? + ALIGN];
-        let start = bytes.as_ptr().align_offset(ALIGN);
-        ffmpeg::copy_plane(source, plane, row_bytes, rows, bytes.get_mut(start..)?, stride)?;
-        Some(Aligned { bytes, start, stride })
-    }
-
-    fn plane(&self) -> Source<'_> {
-        (&self.bytes[self.start..], self.stride)
-    }
 }

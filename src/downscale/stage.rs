@@ -1,21 +1,22 @@
 //! The thread body: frames in, each rung's frames out.
 
 use super::{Chain, DownscaleError};
+use crate::colour::{HdrMetadata, Target};
 use crate::encode::queue::RungQueue;
 use crate::frame::{Flow, Frame, Picture};
 use crossbeam::channel::Receiver;
 
-/// Scales every frame that arrives to all `targets` and gives each rung its size, until the end, which goes to all rungs. `targets` are the distinct sizes of
-/// the whole ladder, rungs that are not made here included, so that the chain is the same on every worker.
+/// Scales every frame that arrives to all `targets` and gives each rung its own, until the end, which goes to all rungs. `targets` are the distinct pictures of
+/// the whole ladder, rungs that are not made here included, so that the chain is the same on every worker; `hdr` is what the source says of its light.
 ///
 /// A rung that is late loses whole GOPs and holds up nobody (`--pace live`), or holds up all (`--pace fast`); see [`RungQueue`].
-pub fn run(rx: &Receiver<Flow<Frame>>, targets: &[(u32, u32)], mut rungs: Vec<RungQueue>) -> Result<(), DownscaleError> {
-    let mut chain = Chain::new(targets)?;
+pub fn run(rx: &Receiver<Flow<Frame>>, targets: &[Target], hdr: &HdrMetadata, mut rungs: Vec<RungQueue>) -> Result<(), DownscaleError> {
+    let mut chain = Chain::new(targets, hdr)?;
     let places: Vec<usize> = rungs
         .iter()
         .map(|rung| {
-            let (width, height) = rung.size();
-            targets.iter().position(|t| *t == (width, height)).ok_or(DownscaleError::Size { width, height })
+            let target = rung.target();
+            targets.iter().position(|t| *t == target).ok_or(DownscaleError::Target { width: target.width, height: target.height })
         })
         .collect::<Result<_, _>>()?;
     loop {

@@ -1,8 +1,9 @@
 //! The stage with its rungs, by what the muxer would see.
 
 use super::{DownscaleError, run};
+use crate::colour::HdrMetadata;
 use crate::encode::queue::RungQueue;
-use crate::encode::testing::{frames, pattern, rendition};
+use crate::encode::testing::{frames, pattern, rendition, sdr};
 use crate::encode::{Recipe, ToMux, TrackId, served};
 use crate::frame::{End, Flow};
 use crate::job::Pace;
@@ -26,7 +27,7 @@ fn every_rung_gets_its_size_and_the_end() {
         threads.extend(lanes.into_iter().map(|lane| std::thread::spawn(move || lane.run())));
     }
     drop(mux_tx);
-    let stage = std::thread::spawn(move || run(&rx, &SIZES, rungs));
+    let stage = std::thread::spawn(move || run(&rx, &SIZES.map(sdr), &HdrMetadata::default(), rungs));
     let pictures: Vec<_> = (0..25).map(|n| pattern(640, 360, n)).collect();
     for frame in frames(rendition(SIZES[0], rate, 10, 1, &[]).grid, 0, &pictures) {
         tx.send(Flow::Item(frame)).expect("the stage runs");
@@ -68,7 +69,7 @@ fn a_rung_that_is_gone_and_a_decoder_that_is_gone_stop_the_stage() {
         } else {
             drop(tx);
         }
-        match run(&rx, &[(64, 36)], vec![queue]) {
+        match run(&rx, &[sdr((64, 36))], &HdrMetadata::default(), vec![queue]) {
             Err(DownscaleError::Gone(rung)) => assert!(rung_gone && rung == "avc-test"),
             Err(DownscaleError::Upstream) => assert!(!rung_gone),
             other => panic!("{other:?}"),

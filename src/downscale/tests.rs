@@ -1,7 +1,8 @@
 //! The chain on real sources, by its pictures.
 
 use super::{Chain, DownscaleError};
-use crate::encode::testing::{decode, hash_pictures, pattern, psnr};
+use crate::colour::{HdrMetadata, VideoRange};
+use crate::encode::testing::{decode, hash_pictures, pattern, psnr, sdr};
 use crate::ffmpeg as raw;
 use crate::frame::Picture;
 use ffmpeg_next as ffmpeg;
@@ -14,8 +15,12 @@ fn only(mut pictures: Vec<Picture>) -> Arc<Video> {
     picture
 }
 
+fn chain(sizes: &[(u32, u32)]) -> Result<Chain, DownscaleError> {
+    Chain::new(&sizes.iter().copied().map(sdr).collect::<Vec<_>>(), &HdrMetadata::default())
+}
+
 fn make(source: &Arc<Video>, size: (u32, u32)) -> Arc<Video> {
-    only(Chain::new(&[size]).expect("a chain").scale(source).expect("it scales"))
+    only(chain(&[size]).expect("a chain").scale(source).expect("it scales"))
 }
 
 /// A picture of one colour in any format of bytes or words, tagged or not.
@@ -45,7 +50,7 @@ fn centre(picture: &Video) -> [u8; 3] {
 #[test]
 fn a_picture_that_is_right_passes_uncopied_and_a_repeat_costs_nothing() {
     let source = pattern(1280, 720, 1);
-    let mut chain = Chain::new(&[(640, 360), (1280, 720), (320, 180)]).expect("a chain");
+    let mut chain = chain(&[(640, 360), (1280, 720), (320, 180)]).expect("a chain");
     let first = chain.scale(&source).expect("it scales");
     let again = chain.scale(&source).expect("it scales");
     for (a, b) in first.iter().zip(&again) {
@@ -62,8 +67,8 @@ fn a_picture_that_is_right_passes_uncopied_and_a_repeat_costs_nothing() {
 fn history_leaves_no_trace() {
     let (a, b) = (pattern(854, 480, 3), pattern(1920, 1080, 9));
     let targets = [(640, 360), (320, 180)];
-    let fresh = hash_pictures(&Chain::new(&targets).expect("a chain").scale(&a).expect("it scales"));
-    let mut chain = Chain::new(&targets).expect("a chain");
+    let fresh = hash_pictures(&chain(&targets).expect("a chain").scale(&a).expect("it scales"));
+    let mut chain = chain(&targets).expect("a chain");
     chain.scale(&b).expect("it scales");
     for n in 0..5 {
         chain.scale(&pattern(854, 480, n)).expect("it scales");
@@ -99,13 +104,13 @@ fn colours_of_every_kind_of_source_come_out_as_bt709() {
     sd.set_color_primaries(Primaries::BT709);
     sd.set_color_transfer_characteristic(Transfer::BT709);
     check("BT.601 red", sd, [51, 109, 212], 2);
-    // PQ codes of 203 cd/m² (graphics white, BT.2408) and of 400.
-    for (code, luma) in [(573, 180), (636, 235), (64, 16)] {
+    // PQ codes of black, 10, 88 (below which nothing is rolled off), 203 (graphics white, BT.2408) and 1000 cd/m²: (L / 203)^(1 / 2.4) up to the knee, and what BT.2390's spline gives above.
+    for (code, luma) in [(64, 16), (327, 78), (498, 170), (573, 214), (723, 235), (940, 235)] {
         let mut pq = flat(Pixel::YUV420P10LE, 1280, 720, [code, 512, 512]);
         pq.set_color_space(Space::BT2020NCL);
         pq.set_color_primaries(Primaries::BT2020);
         pq.set_color_transfer_characteristic(Transfer::SMPTE2084);
-        check("PQ", pq, [luma, 128, 128], 2);
+        check("PQ", pq, [luma, 128, 128], 1);
     }
     let mut hlg = flat(Pixel::YUV420P10LE, 1280, 720, [721, 512, 512]);
     hlg.set_color_transfer_characteristic(Transfer::ARIB_STD_B67);
@@ -136,9 +141,9 @@ fn odd_cropped_and_packed_sources() {
     let odd = Arc::new(flat(Pixel::YUV420P, 853, 479, [180, 128, 128]));
     assert_eq!(centre(&make(&odd, (426, 240)))[0], 180);
     let packed = Arc::new(Video::new(Pixel::RGB24, 640, 360));
-    let error = Chain::new(&[(320, 180)]).expect("a chain").scale(&packed).err().expect("it is refused");
+    let error = chain(&[(320, 180)]).expect("a chain").scale(&packed).err().expect("it is refused");
     assert!(error.to_string().contains("rgb24 640x360"), "{error}");
-    assert!(matches!(Chain::new(&[(321, 180)]), Err(DownscaleError::Size { width: 321, .. })));
+    assert!(matches!(chain(&[(321, 180)]), Err(DownscaleError::Size { width: 321, .. })));
     // A picture whose rows start at an odd address is copied first, and comes out the same.
     let plain = pattern(640, 360, 5);
     let mut shifted = Video::new(Pixel::YUV420P, 642, 360);
@@ -151,7 +156,7 @@ fn odd_cropped_and_packed_sources() {
             to[y * stride + (2 >> half)..][..w].copy_from_slice(&from[y * from_stride..][..w]);
         }
     }
-    raw::tag_bt709(&mut shifted);
+    raw::tag(&mut shifted, VideoRange::Sdr);
     let shifted = raw::testing::cropped_left(&shifted, 2);
     assert_eq!((shifted.width(), shifted.height()), (640, 360));
     assert_eq!(hash_pictures(&[Picture::Cpu(make(&Arc::new(shifted), (320, 180)))]), hash_pictures(&[Picture::Cpu(make(&plain, (320, 180)))]));

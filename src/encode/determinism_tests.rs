@@ -1,7 +1,8 @@
 //! The harness: the same pictures must give the same bytes whatever the heap holds, however busy the machine is, and whatever was encoded before.
 
-use super::testing::{decode, frames, hash, hash_pictures, rendition};
+use super::testing::{decode, frames, hash, hash_pictures, rendition, sdr};
 use super::{Packet, Recipe, x264};
+use crate::colour::{HdrMetadata, Signal, Target, VideoRange};
 use crate::downscale::Chain;
 use crate::frame::Picture;
 use crate::plan::Rendition;
@@ -33,12 +34,21 @@ fn encode(of: &Rendition, pictures: &[Arc<Video>]) -> Vec<Packet> {
     out
 }
 
-/// A hash for scaling and one for each point's packets.
+/// A hash for HDR pictures, scaled as they are and tone-mapped.
+fn hdr_hash() -> Option<String> {
+    let source = decode("hevc_hdr10plus_1080p_aac.mp4", 10, 1)?.remove(0);
+    let wide = Target { width: 960, height: 540, signal: Signal { depth: 10, range: VideoRange::Pq } };
+    let targets = [wide, sdr((1280, 720)), sdr((640, 360))];
+    Some(hash_pictures(&Chain::new(&targets, &HdrMetadata::default()).expect("a chain").scale(&source).expect("it scales")))
+}
+
+/// A hash for scaling, one for HDR where its clip is there, and one for each point's packets.
 fn hashes(sources: &[Arc<Video>]) -> Vec<String> {
-    let mut chain = Chain::new(&SIZES).expect("a chain");
+    let mut chain = Chain::new(&SIZES.map(sdr), &HdrMetadata::default()).expect("a chain");
     let scaled: Vec<Vec<Picture>> = sources.iter().map(|s| chain.scale(s).expect("it scales")).collect();
     let small: Vec<Arc<Video>> = scaled.iter().map(|p| &p[1]).map(|Picture::Cpu(p)| Arc::clone(p)).collect();
     let mut out = vec![hash_pictures(&scaled.concat())];
+    out.extend(hdr_hash());
     for point in ["superfast", "swift", "brisk", "veryfast", "medium"] {
         let of = settings(point);
         let packets = encode(&of, &small);

@@ -5,6 +5,7 @@ use super::runner::Lane;
 use super::served::Served;
 use super::{ToMux, TrackId, Why};
 use crate::budget::FrameBudget;
+use crate::colour::Target;
 use crate::frame::{End, Frame};
 use crate::job::Pace;
 use crate::plan::Rendition;
@@ -58,7 +59,7 @@ pub(super) enum ToLane {
 /// `Pace::Live`: it holds two GOPs; a GOP that opens while more than one is still waiting is left out and counted. Sending then never waits.
 pub struct RungQueue {
     rung: String,
-    size: (u32, u32),
+    target: Target,
     track: TrackId,
     gop_slots: usize,
     pace: Pace,
@@ -124,7 +125,7 @@ impl RungQueue {
             .unzip();
         let queue = RungQueue {
             rung: rendition.name.clone(),
-            size: (rendition.width, rendition.height),
+            target: rendition.target(),
             track,
             gop_slots,
             pace,
@@ -136,9 +137,9 @@ impl RungQueue {
         (queue, runners, counters)
     }
 
-    /// Size of this rung's pictures.
-    pub fn size(&self) -> (u32, u32) {
-        self.size
+    /// What this rung's pictures are.
+    pub fn target(&self) -> Target {
+        self.target
     }
 
     /// Hands a frame to its lane, or leaves its GOP out. Frames of a GOP whose first frame never came are dropped (a join in mid-GOP).

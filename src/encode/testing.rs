@@ -1,7 +1,7 @@
 //! Pictures and renditions for tests: real clips where they are there, and decoding of what was encoded.
 
 use super::{Packet, annexb};
-use crate::colour::{HdrMetadata, VideoRange};
+use crate::colour::{HdrMetadata, Signal, Target, VideoRange};
 use crate::ffmpeg as raw;
 use crate::frame::{Frame, Length, Origin, Picture, SideData};
 use crate::ladder::VideoCodec;
@@ -56,7 +56,7 @@ pub fn decode(name: &str, skip: usize, count: usize) -> Option<Vec<Arc<Video>>> 
 
 /// A moving pattern, for tests that must run without clips.
 pub fn pattern(width: u32, height: u32, number: u32) -> Arc<Video> {
-    let pool = raw::FramePool::new(width, height).expect("a legal size");
+    let pool = raw::FramePool::new(width, height, Signal::SDR).expect("a legal size");
     let mut frame = pool.get().expect("memory");
     for (index, (plane, stride)) in raw::planes_mut(&mut frame).expect("ours alone").into_iter().enumerate() {
         for (y, row) in plane.chunks_mut(stride).enumerate() {
@@ -67,6 +67,11 @@ pub fn pattern(width: u32, height: u32, number: u32) -> Arc<Video> {
         }
     }
     Arc::new(frame)
+}
+
+/// Pictures of 8-bit SDR.
+pub fn sdr((width, height): (u32, u32)) -> Target {
+    Target { width, height, signal: Signal::SDR }
 }
 
 /// An AVC rendition.
@@ -153,12 +158,13 @@ pub fn hash(packets: &[Packet]) -> String {
     hex(&hash.finalize())
 }
 
-/// A hash over the visible samples of 4:2:0 pictures.
+/// A hash over the visible samples of 4:2:0 pictures of 8 or 10 bits.
 pub fn hash_pictures(pictures: &[Picture]) -> String {
     let mut hash = Sha256::new();
     for Picture::Cpu(picture) in pictures {
+        let bytes = if raw::layout(picture).is_some_and(|layout| layout.depth > 8) { 2 } else { 1 };
         for (plane, half) in [(0, 0), (1, 1), (2, 1)] {
-            let (width, height) = ((picture.width() >> half) as usize, (picture.height() >> half) as usize);
+            let (width, height) = ((picture.width() >> half) as usize * bytes, (picture.height() >> half) as usize);
             let (data, stride) = raw::plane(picture, plane, width, height).expect("a whole plane");
             data.chunks(stride).for_each(|row| hash.update(&row[..width]));
         }

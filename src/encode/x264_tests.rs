@@ -1,8 +1,9 @@
 //! Assertions on what x264 wrote, and on what a decoder makes of it.
 
 use super::annexb::nal;
-use super::testing::{decode, decode_samples, frames, kinds, pattern, psnr, rendition};
+use super::testing::{decode, decode_samples, frames, kinds, pattern, psnr, rendition, sdr};
 use super::{EncodeError, Packet, Recipe, point, x264};
+use crate::colour::Signal;
 use crate::ffmpeg as raw;
 use crate::frame::{Frame, Picture};
 use crate::plan::Rendition;
@@ -99,7 +100,7 @@ fn wrong_settings_and_wrong_pictures_are_refused_by_name() {
 
 /// Noise, from a linear congruential generator.
 fn noise(number: u64) -> Arc<Video> {
-    let mut frame = raw::FramePool::new(320, 180).and_then(|pool| pool.get()).expect("memory");
+    let mut frame = raw::FramePool::new(320, 180, Signal::SDR).and_then(|pool| pool.get()).expect("memory");
     let mut state = number + 1;
     for (plane, _) in raw::planes_mut(&mut frame).expect("ours alone") {
         for sample in plane {
@@ -129,7 +130,7 @@ fn no_point_exceeds_the_cap_on_noise() {
 fn whole_segments_keep_to_the_cap_on_hard_content() {
     let Some(film) = decode("tos_1080p2997_aac_8s_ctawave_fmp4.mp4", 60, 120) else { return };
     let rate = Rate::new(30000, 1001).expect("legal");
-    let mut chain = crate::downscale::Chain::new(&[(640, 360)]).expect("a chain");
+    let mut chain = crate::downscale::Chain::new(&[sdr((640, 360))], &Default::default()).expect("a chain");
     let small: Vec<_> = film.iter().map(|p| chain.scale(p).expect("it scales").remove(0)).map(|Picture::Cpu(p)| p).collect();
     for (size, pictures, cap, floor) in [((1920, 1080), &film, 500_000, 20.0), ((1920, 1080), &film, 2_000_000, 25.0), ((640, 360), &small, 300_000, 25.0)] {
         let mut of = rendition(size, rate, 60, cap, &["x264"]);

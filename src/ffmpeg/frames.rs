@@ -1,5 +1,6 @@
 //! Pictures: how they lie in memory, what they say of their colour, frames from a pool, encoders.
 
+use crate::colour::{Signal, VideoRange};
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::ffi;
 use ffmpeg_next::frame::Video;
@@ -106,16 +107,26 @@ pub fn colour(frame: &Video) -> Colour {
     }
 }
 
-/// Marks a frame as limited-range BT.709 in square pixels, chroma sited left, progressive.
-pub fn tag_bt709(frame: &mut Video) {
+/// Marks a frame as of `range`, as [`VideoRange::code_points`] says: limited range, in square pixels, progressive; chroma sited left in SDR, top left in HDR.
+pub fn tag(frame: &mut Video, range: VideoRange) {
+    use ffi::AVColorTransferCharacteristic::{AVCOL_TRC_ARIB_STD_B67, AVCOL_TRC_BT709, AVCOL_TRC_SMPTE2084};
+    use ffi::{AVChromaLocation, AVColorPrimaries, AVColorSpace};
+    let (matrix, primaries, location) = match range {
+        VideoRange::Sdr => (AVColorSpace::AVCOL_SPC_BT709, AVColorPrimaries::AVCOL_PRI_BT709, AVChromaLocation::AVCHROMA_LOC_LEFT),
+        VideoRange::Hlg | VideoRange::Pq => (AVColorSpace::AVCOL_SPC_BT2020_NCL, AVColorPrimaries::AVCOL_PRI_BT2020, AVChromaLocation::AVCHROMA_LOC_TOPLEFT),
+    };
     // SAFETY: the frame is valid and exclusively borrowed; plain fields.
     unsafe {
         let f = frame.as_mut_ptr();
         (*f).color_range = ffi::AVColorRange::AVCOL_RANGE_MPEG;
-        (*f).colorspace = ffi::AVColorSpace::AVCOL_SPC_BT709;
-        (*f).color_trc = ffi::AVColorTransferCharacteristic::AVCOL_TRC_BT709;
-        (*f).color_primaries = ffi::AVColorPrimaries::AVCOL_PRI_BT709;
-        (*f).chroma_location = ffi::AVChromaLocation::AVCHROMA_LOC_LEFT;
+        (*f).colorspace = matrix;
+        (*f).color_trc = match range {
+            VideoRange::Sdr => AVCOL_TRC_BT709,
+            VideoRange::Hlg => AVCOL_TRC_ARIB_STD_B67,
+            VideoRange::Pq => AVCOL_TRC_SMPTE2084,
+        };
+        (*f).color_primaries = primaries;
+        (*f).chroma_location = location;
         (*f).sample_aspect_ratio = ffi::AVRational { num: 1, den: 1 };
     }
 }
@@ -228,11 +239,13 @@ pub fn set_extradata(context: &mut ffmpeg::codec::Context, bytes: &[u8]) -> Opti
     Some(())
 }
 
-/// Frames of one size in 8-bit 4:2:0, their buffers used again once every handle is gone. Planes and strides are aligned to 64 bytes.
+/// Frames of one size and signal in 4:2:0, samples of 8 bits in a byte or of 10 in two (little-endian), their buffers used again once every handle is gone.
+/// Planes and strides are aligned to 64 bytes.
 pub struct FramePool {
     pool: ptr::NonNull<ffi::AVBufferPool>,
     width: u32,
     height: u32,
+    signal: Signal,
     strides: [usize; 3],
 }
 
@@ -242,21 +255,26 @@ unsafe impl Send for FramePool {}
 const FRAME_ALIGN: usize = 64;
 
 impl FramePool {
-    /// A pool of `width` x `height` frames, both even, from 2 to 16384. `None` outside of that or when memory is out.
-    pub fn new(width: u32, height: u32) -> Option<FramePool> {
+    /// A pool of `width` x `height` frames, both even, from 2 to 16384, of 8 or 10 bits. `None` outside of that or when memory is out.
+    pub fn new(width: u32, height: u32, signal: Signal) -> Option<FramePool> {
         let legal = |n: u32| n.is_multiple_of(2) && (2..=16384).contains(&n);
         if !legal(width) || !legal(height) {
             return None;
         }
-        let luma = (width as usize).next_multiple_of(FRAME_ALIGN);
-        let chroma = (width as usize / 2).next_multiple_of(FRAME_ALIGN);
+        let sample = match signal.depth {
+            8 => 1,
+            10 => 2,
+            _ => return None,
+        };
+        let luma = (width as usize * sample).next_multiple_of(FRAME_ALIGN);
+        let chroma = (width as usize / 2 * sample).next_multiple_of(FRAME_ALIGN);
         let bytes = luma * height as usize + chroma * height as usize + FRAME_ALIGN;
         // SAFETY: a size and libav's own allocator; null when memory is out.
         let pool = ptr::NonNull::new(unsafe { ffi::av_buffer_pool_init(bytes, None) })?;
-        Some(FramePool { pool, width, height, strides: [luma, chroma, chroma] })
+        Some(FramePool { pool, width, height, signal, strides: [luma, chroma, chroma] })
     }
 
-    /// A frame tagged by [`tag_bt709`]. Its samples are whatever the buffer held before. `None` when memory is out.
+    /// A frame with the [`tag`]s of its range. Its samples are whatever the buffer held before. `None` when memory is out.
     pub fn get(&self) -> Option<Video> {
         // SAFETY: no arguments; null when memory is out.
         let frame = ptr::NonNull::new(unsafe { ffi::av_frame_alloc() })?;
@@ -267,7 +285,8 @@ impl FramePool {
             let buffer = ptr::NonNull::new(ffi::av_buffer_pool_get(self.pool.as_ptr()))?.as_ptr();
             let f = frame.as_mut_ptr();
             (*f).buf[0] = buffer;
-            (*f).format = ffi::AVPixelFormat::AV_PIX_FMT_YUV420P as c_int;
+            let eight = self.signal.depth == 8;
+            (*f).format = (if eight { ffi::AVPixelFormat::AV_PIX_FMT_YUV420P } else { ffi::AVPixelFormat::AV_PIX_FMT_YUV420P10LE }) as c_int;
             (*f).width = self.width as c_int;
             (*f).height = self.height as c_int;
             let mut at = (*buffer).data.add((*buffer).data.align_offset(FRAME_ALIGN));
@@ -279,7 +298,7 @@ impl FramePool {
             }
             (*f).extended_data = (&raw mut (*f).data).cast();
         }
-        tag_bt709(&mut frame);
+        tag(&mut frame, self.signal.range);
         Some(frame)
     }
 }
@@ -292,12 +311,12 @@ impl Drop for FramePool {
     }
 }
 
-/// The three planes of a 4:2:0 frame from a [`FramePool`] for writing, each with its stride, or `None` where the frame is shared or is not one.
+/// The three planes of a 4:2:0 frame from a [`FramePool`] for writing, each with its stride in bytes, or `None` where the frame is shared or is not one.
 pub fn planes_mut(frame: &mut Video) -> Option<[(&mut [u8], usize); 3]> {
     // SAFETY: the frame is valid and exclusively borrowed; one reference to its only buffer means that nobody else sees the samples.
     let sole = unsafe {
         let f = frame.as_ptr();
-        (*f).format == ffi::AVPixelFormat::AV_PIX_FMT_YUV420P as c_int
+        [ffi::AVPixelFormat::AV_PIX_FMT_YUV420P as c_int, ffi::AVPixelFormat::AV_PIX_FMT_YUV420P10LE as c_int].contains(&(*f).format)
             && !(*f).buf[0].is_null()
             && (*f).buf[1].is_null()
             && ffi::av_buffer_is_writable((*f).buf[0]) != 0

@@ -168,6 +168,7 @@ fn warnings_say_what_a_user_should_know() {
     assert_eq!(warned(&format!("{udp}[timeline]\nclock = \"sei\""), |_| {}), "");
     assert!(warned(&format!("{udp}[timeline]\nclock = \"arrival\""), |_| {}).starts_with("not locked to another worker: give"));
     assert!(warned("", |s| s.sar = (65_535, 1)).contains("65535:1"));
-    assert!(warned("", |s| s.range = VideoRange::Pq).contains("no tone mapping"));
+    assert!(warned("", |s| s.range = VideoRange::Pq).contains("the source is HDR (PQ); all rungs are tone-mapped to SDR"));
+    assert!(warned("", |s| s.range = VideoRange::Hlg).contains("(HLG); all rungs are shown as SDR"));
     assert!(warned("", |s| s.rate = Rate::new(120, 1).expect("legal")).contains("120 pictures a second; 60"));
 }

@@ -83,6 +83,7 @@ pub fn resolve(job: &Job, source: &SourceFacts, language: Option<&str>) -> Resul
     add_video(&mut plan, job, shape)?;
     add_audio(&mut plan, job, language);
     plan.warnings.extend(warnings(job, source));
+    plan.warnings.extend(mapped(&plan));
     plan.class = class::of(&plan, job, &Build::here());
     Ok(plan)
 }
@@ -188,6 +189,18 @@ fn add_audio(plan: &mut Plan, job: &Job, language: Option<&str>) {
     }
 }
 
+/// Which rungs of an HDR source are not HDR.
+fn mapped(plan: &Plan) -> Option<String> {
+    let names: Vec<&str> = plan.video.iter().filter(|r| r.range == VideoRange::Sdr).map(|r| r.name.as_str()).collect();
+    let done = match plan.source.range {
+        VideoRange::Sdr => return None,
+        VideoRange::Pq => "tone-mapped to SDR",
+        VideoRange::Hlg => "shown as SDR",
+    };
+    let which = if names.len() == plan.video.len() { "all rungs are".to_owned() } else { format!("{}:", names.join(", ")) };
+    (!names.is_empty()).then(|| format!("the source is HDR ({}); {which} {done}", plan.source.range.name()))
+}
+
 fn warnings(job: &Job, source: &SourceFacts) -> Vec<String> {
     let mut lines = Vec::new();
     let live = job.inputs.iter().any(|input| !is_file(input) && !input.starts_with("testsrc:"));
@@ -195,9 +208,6 @@ fn warnings(job: &Job, source: &SourceFacts) -> Vec<String> {
     if live && !locked {
         let unless = if job.timeline.clock == ClockKind::Auto { ", unless the feed carries UTC stamps" } else { "" };
         lines.push(format!("not locked to another worker{unless}: give --anchor SECONDS=UTC or --clock sei"));
-    }
-    if source.range != VideoRange::Sdr {
-        lines.push("the source is HDR (PQ or HLG) and there is no tone mapping yet: highlights are clipped to SDR".to_owned());
     }
     if !believable(source.sar) {
         lines.push(format!("the source says that its pixels are {}:{}; they are taken as square (accepted: 1:4 to 4:1)", source.sar.0, source.sar.1));

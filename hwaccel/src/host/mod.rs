@@ -2,6 +2,7 @@
 //!
 //! A [`Scaler`] converts one [`Format`] into another in one pass: size, colour, depth, chroma layout. It keeps no state between pictures.
 
+pub mod cube;
 #[cfg(test)]
 mod tests;
 mod zimg;
@@ -156,6 +157,11 @@ impl Scaler {
         }
         scaler.scratch = Scratch::new(size);
         Ok(scaler)
+    }
+
+    /// What it converts from.
+    pub fn source(&self) -> &Format {
+        &self.src
     }
 
     /// Converts one picture. Planes are in the order of [`Family`]; each slice holds whole strides for all its rows.

@@ -1,6 +1,7 @@
 //! What a stream's caps say, as a decoder needs it.
 
 use super::raw::{self, Raw};
+use crate::colour::{HdrMetadata, LightLevel, Mastering};
 use crate::ffmpeg::{Fields, VideoParameters, audio_parameters, video_parameters};
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::codec::{self, Id, Parameters};
@@ -128,6 +129,22 @@ fn raw_video(caps: &gst::CapsRef) -> Result<Video, String> {
     Ok(Video { parameters, raw: Some(Raw::new(info)), size, sar, rate, interlaced })
 }
 
+/// What caps say of an HDR stream's light: whole numbers between colons, in the units of HEVC's SEI; red, green, blue, white (x and y), highest and lowest luminance.
+pub fn light(caps: &gst::Caps) -> HdrMetadata {
+    let Some(s) = caps.structure(0) else { return HdrMetadata::default() };
+    let numbers = |field: &str| -> Option<Vec<u32>> { s.get::<&str>(field).ok()?.split(':').map(|number| number.parse().ok()).collect() };
+    let mastering = numbers("mastering-display-info").and_then(|n| {
+        let [.., max_luminance, min_luminance] = *n else { return None };
+        let point = |i: usize| Some((u16::try_from(*n.get(2 * i)?).ok()?, u16::try_from(*n.get(2 * i + 1)?).ok()?));
+        (n.len() == 10).then_some(Mastering { primaries: [point(0)?, point(1)?, point(2)?], white: point(3)?, max_luminance, min_luminance })
+    });
+    let level = numbers("content-light-level").and_then(|n| match *n {
+        [content, average] if content > 0 || average > 0 => Some(LightLevel { max_content: content.try_into().ok()?, max_average: average.try_into().ok()? }),
+        _ => None,
+    });
+    HdrMetadata { mastering, light: level }
+}
+
 fn parameters(
     codec: Id,
     (width, height): (i32, i32),
@@ -188,4 +205,31 @@ fn raw_audio(s: &gst::StructureRef) -> Option<Stream> {
     pcm.set_channels(channels);
     pcm.set_channel_layout(ffmpeg::ChannelLayout::default(channels));
     Some(Stream::Audio(Audio { parameters: Parameters::from(&pcm), sample_rate: u32::try_from(rate).ok()? }))
+}
+
+#[cfg(test)]
+mod light_tests {
+    use super::*;
+    use std::str::FromStr;
+
+    #[test]
+    fn light_is_read_from_caps_and_nonsense_is_none() {
+        gst::init().expect("GStreamer starts");
+        let of = |fields: &str| light(&gst::Caps::from_str(&format!("video/x-h265{fields}")).expect("caps"));
+        let said = of(", mastering-display-info=(string)34000:16000:13250:34500:7500:3000:15635:16450:10000000:50, content-light-level=(string)1000:200");
+        let mastering = said.mastering.expect("it is there");
+        assert!(mastering.is_believable());
+        assert_eq!(
+            (mastering.primaries[2], mastering.white, mastering.max_luminance, mastering.min_luminance),
+            ((7500, 3000), (15_635, 16_450), 10_000_000, 50)
+        );
+        assert_eq!(said.light, Some(LightLevel { max_content: 1000, max_average: 200 }));
+        for nonsense in [
+            "",
+            ", mastering-display-info=(string)1:2, content-light-level=(string)0:0",
+            ", mastering-display-info=(string)x, content-light-level=(string)70000:1",
+        ] {
+            assert_eq!(of(nonsense), HdrMetadata::default(), "{nonsense}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use super::{Early, raw::Raw};
 use crate::capture::facts::{field_rate, grid_rate, sane_sar};
 use crate::capture::stamps::{Scale, Stamper};
 use crate::capture::{CaptureError, Delivery, Input, Kind, Lost, Opened, Origin, Read, Source, StreamInfo, Turn, Unit};
-use crate::colour::HdrMetadata;
+use crate::colour::{HdrMetadata, VideoRange};
 use crate::ffmpeg::codec_facts;
 use crate::job::Select;
 use crate::plan::SourceFacts;
@@ -70,14 +70,15 @@ pub fn open(url: &str, pipeline: Pipeline, firsts: &[gst::Sample], early: Early,
     }
     let (audio_taken, audio) = audio.map_or((None, None), |(taken, audio)| (Some(taken), Some(audio)));
     let picture_rate = grid_rate(video.rate, video.rate);
+    let range = codec_facts(&video.parameters).range;
     let facts = SourceFacts {
         width: video.size.0.unsigned_abs(),
         height: video.size.1.unsigned_abs(),
         sar: sane_sar(video.sar),
         rate: if video.interlaced { field_rate(picture_rate) } else { picture_rate },
         interlaced: video.interlaced,
-        range: codec_facts(&video.parameters).range,
-        hdr: HdrMetadata::default(),
+        range,
+        hdr: if range == VideoRange::Sdr { HdrMetadata::default() } else { caps::light(&taken.caps).believed() },
         sample_rate: audio.as_ref().map(|a| a.sample_rate),
     };
     let info = |index, parameters| StreamInfo { index, parameters, time_base: SCALE.time_base, language: None, turn: Turn::None };
