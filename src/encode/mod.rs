@@ -3,10 +3,13 @@
 pub mod aac;
 pub mod annexb;
 pub mod audio_runner;
+pub mod bits;
 pub mod level;
+pub mod obu;
 pub mod point;
 pub mod probe;
 pub mod queue;
+pub mod rav1e;
 pub mod runner;
 pub mod x264;
 
@@ -131,6 +134,7 @@ pub struct Candidate {
 /// All backends of all video codecs. To add one: a file here, a line in this table.
 pub const BACKENDS: &[Candidate] = &[
     Candidate { name: "x264", codecs: &[VideoCodec::Avc], depths: &[8], chosen: Chosen::ByDefault, lifetime: Lifetime::Gop, open: x264::open },
+    Candidate { name: "rav1e", codecs: &[VideoCodec::Av1], depths: &[8, 10], chosen: Chosen::ByDefault, lifetime: Lifetime::Gop, open: rav1e::open },
     Candidate { name: "probe", codecs: &[VideoCodec::Avc], depths: &[8], chosen: Chosen::Never, lifetime: Lifetime::Gop, open: probe::open },
     #[cfg(test)]
     Candidate { name: "probe-breaks", codecs: &[VideoCodec::Avc], depths: &[8], chosen: Chosen::Never, lifetime: Lifetime::Gop, open: probe::open_breaking },
