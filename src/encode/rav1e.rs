@@ -128,7 +128,7 @@ impl<T: Pixel> Rav1e<T> {
         let pixels = |config: &EncoderConfig| (config.width * config.height) as u64;
         let scale = Scale {
             pixels_permille: pixels(&self.config) * 1000 / pixels(&self.scout_config).max(1),
-            bits_permille: rate::bits_permille(self.divisor, settings::is_fast(&self.config)),
+            bits_permille: rate::bits_permille(self.divisor, settings::is_fastest(&self.config)),
         };
         let count = self.frames.len();
         let budget = Budget { bits: self.budget(), finest: self.finest };

@@ -40,7 +40,7 @@ pub struct Effort {
 }
 
 /// Bits that pictures cost at full size for one bit at 1/`divisor` of their width and height, at the same quantizer, times 1000. Between 3.2 and 5.1 for thirds
-/// at speed 10, whatever the quantizer, and a quarter less at speed 8 and below, which finds smaller codes (film, animation, grass and a flight, 360p and 720p).
+/// at speed 10, whatever the quantizer, and a quarter less at other speeds, which find smaller codes (film, animation, flowers and a flight, 360p and 720p).
 pub fn bits_permille(divisor: usize, fastest: bool) -> u64 {
     let of_fastest = match divisor {
         0 | 1 => 1000,

@@ -5,9 +5,8 @@ use crate::encode::point::POINTS;
 use crate::plan::Rendition;
 use ::rav1e::prelude::*;
 
-/// rav1e's speed for each operating point. Speed 6 is `medium`, as rav1e's own default is; measured in docs/encoders.md.
-const SPEEDS: &[(&str, u8)] =
-    &[("ultrafast", 10), ("superfast", 10), ("swift", 10), ("brisk", 9), ("veryfast", 9), ("faster", 8), ("fast", 7), ("medium", 6)];
+/// rav1e's speed for each operating point. Speed 6 is `medium`, as rav1e's own default is; measured in docs/design/av1-rate.md.
+const SPEEDS: &[(&str, u8)] = &[("ultrafast", 10), ("superfast", 10), ("swift", 10), ("brisk", 9), ("veryfast", 9), ("faster", 8), ("fast", 7), ("medium", 6)];
 
 /// The fastest speed: for what is not published.
 const FASTEST: u8 = 10;
@@ -23,13 +22,7 @@ pub fn settings(rendition: &Rendition, point: &str) -> Result<EncoderConfig, Str
         return Err(format!("{} bits; accepted: 8 and 10", rendition.depth));
     }
     let rate = rendition.grid.rate;
-    let needs = Needs {
-        width: rendition.width,
-        height: rendition.height,
-        rate: (rate.num(), rate.den()),
-        headers_for_two: 3,
-        bitrate: rendition.max_bitrate,
-    };
+    let needs = Needs { width: rendition.width, height: rendition.height, rate: (rate.num(), rate.den()), headers_for_two: 3, bitrate: rendition.max_bitrate };
     let level = level(&needs).ok_or_else(|| format!("{}x{} at {rate} is beyond level 6.2 of AV1", rendition.width, rendition.height))?;
     let (primaries, transfer, matrix) = rendition.range.code_points();
     let description = (code(&PRIMARIES, primaries), code(&TRANSFERS, transfer), code(&MATRICES, matrix));
@@ -71,9 +64,9 @@ pub fn scout(config: &EncoderConfig, (width, height): (usize, usize)) -> Encoder
     scout
 }
 
-/// Whether blocks are as large as at the fastest speeds, which cost bits for it.
-pub fn is_fast(config: &EncoderConfig) -> bool {
-    config.speed_settings.transform.enable_inter_tx_split
+/// Whether it is the fastest speed, whose blocks of one size cost a quarter more bits than others.
+pub fn is_fastest(config: &EncoderConfig) -> bool {
+    !config.speed_settings.motion.use_satd_subpel
 }
 
 /// The same, as fast as can be, with an equal sequence header.

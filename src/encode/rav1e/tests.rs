@@ -58,9 +58,11 @@ fn drawn(depth: u32, (width, height): (u32, u32), value: impl Fn(u32, u32) -> u1
     Arc::new(frame)
 }
 
+/// Waves under a texture that moves another way.
 fn moving(depth: u32, size: (u32, u32), count: u32) -> Vec<Arc<Video>> {
-    let wave = |x: u32, y: u32, n: u32| f64::from(x + 2 * n) / 9.0 + f64::from(y) / 13.0;
-    (0..count).map(|n| drawn(depth, size, |x, y| (512.0 + 300.0 * wave(x, y, n).sin() + f64::from(x * y % 64)) as u16)).collect()
+    let wave = |x: u32, y: u32, n: u32| (f64::from(x + 2 * n) / 9.0 + f64::from(y) / 13.0).sin();
+    let grain = |x: u32, y: u32| f64::from((x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(2_246_822_519)).wrapping_mul(3_266_489_917) >> 25);
+    (0..count).map(|n| drawn(depth, size, |x, y| (450.0 + 300.0 * wave(x, y, n) + grain(x / 2 + n, (y + n) / 2)) as u16)).collect()
 }
 
 fn noise(depth: u32, size: (u32, u32), count: u32) -> Vec<Arc<Video>> {
@@ -124,7 +126,7 @@ fn a_gop_of_every_point_and_depth_is_closed_complete_and_decodes() {
     for depth in [8, 10] {
         let pictures = moving(depth, size, 11);
         for point in point::POINTS {
-            let of = Rendition { point: (*point).to_owned(), depth, ..av1(size, 11, 2_000_000) };
+            let of = Rendition { point: (*point).to_owned(), depth, quality: 20.0, ..av1(size, 11, 4_000_000) };
             let first = FIRST / 11 * 11;
             let (packets, config) = encode(&of, &frames(of.grid, first, &pictures));
             let times: Vec<i64> = packets.iter().map(|p| p.time).collect();
@@ -145,7 +147,12 @@ fn a_gop_of_every_point_and_depth_is_closed_complete_and_decodes() {
 fn the_sequence_header_says_what_the_rendition_is() {
     let size = (64, 64);
     let light = HdrMetadata {
-        mastering: Some(Mastering { primaries: [(35_400, 14_600), (8_500, 39_850), (6_550, 2_300)], white: (15_635, 16_450), max_luminance: 10_000_000, min_luminance: 50 }),
+        mastering: Some(Mastering {
+            primaries: [(35_400, 14_600), (8_500, 39_850), (6_550, 2_300)],
+            white: (15_635, 16_450),
+            max_luminance: 10_000_000,
+            min_luminance: 50,
+        }),
         light: Some(LightLevel { max_content: 1000, max_average: 200 }),
     };
     let sdr = av1(size, 2, 1_000_000);
@@ -170,7 +177,7 @@ fn the_sequence_header_says_what_the_rendition_is() {
 
 #[test]
 fn a_splice_gets_a_key_picture_that_decoding_can_start_at() {
-    let (size, of) = ((96, 64), av1((96, 64), 13, 800_000));
+    let (size, of) = ((96, 64), Rendition { quality: 20.0, ..av1((96, 64), 13, 4_000_000) });
     let pictures = moving(8, size, 13);
     let mut input = frames(of.grid, FIRST / 13 * 13, &pictures);
     input[6].force_idr = true;
@@ -188,9 +195,14 @@ fn short_and_odd_gops_come_out_whole_and_within_their_budget() {
     let size = (80, 48);
     let black = |n: u32| (0..n).map(|_| drawn(8, size, |_, _| 64)).collect::<Vec<_>>();
     let cut = [moving(8, size, 8), noise(8, size, 8)].concat();
-    for (what, pictures) in
-        [("one", moving(8, size, 1)), ("two", moving(8, size, 2)), ("three", moving(8, size, 3)), ("black", black(16)), ("a cut", cut), ("noise", noise(8, size, 16))]
-    {
+    for (what, pictures) in [
+        ("one", moving(8, size, 1)),
+        ("two", moving(8, size, 2)),
+        ("three", moving(8, size, 3)),
+        ("black", black(16)),
+        ("a cut", cut),
+        ("noise", noise(8, size, 16)),
+    ] {
         let of = av1(size, 16, 400_000);
         let (packets, config) = encode(&of, &frames(of.grid, FIRST / 16 * 16, &pictures));
         assert_eq!(packets.len(), pictures.len(), "{what}");
