@@ -5,6 +5,7 @@ pub mod fit;
 #[cfg(test)]
 pub(crate) mod plan_tests;
 mod resolve;
+pub mod speed;
 
 use crate::colour::{HdrMetadata, Signal, Target, VideoRange};
 use crate::ladder::{AudioCodec, VideoCodec};

@@ -5,11 +5,14 @@ pub mod annexb;
 mod apart;
 mod attempt;
 pub mod audio_runner;
+pub mod bits;
 pub mod breaker;
 pub mod level;
+pub mod obu;
 pub mod point;
 pub mod probe;
 pub mod queue;
+pub mod rav1e;
 mod rehearsal;
 pub mod runner;
 pub mod served;
@@ -188,6 +191,7 @@ const SOFTWARE: Candidate =
 /// All backends of all video codecs. To add one: a file here, a line in this table.
 pub const BACKENDS: &[Candidate] = &[
     Candidate { name: "x264", codecs: &[VideoCodec::Avc], chosen: Chosen::ByDefault, open: x264::open, ..SOFTWARE },
+    Candidate { name: "rav1e", codecs: &[VideoCodec::Av1], depths: &[8, 10], chosen: Chosen::ByDefault, open: rav1e::open, ..SOFTWARE },
     Candidate { name: "rehearsal", codecs: &[VideoCodec::Avc], chosen: Chosen::ByName, may_hang: true, open: rehearsal::open, ..SOFTWARE },
     Candidate { name: "probe", codecs: &[VideoCodec::Avc], open: probe::open, ..SOFTWARE },
     #[cfg(test)]

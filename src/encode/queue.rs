@@ -8,7 +8,7 @@ use crate::budget::FrameBudget;
 use crate::colour::Target;
 use crate::frame::{End, Frame};
 use crate::job::Pace;
-use crate::plan::Rendition;
+use crate::plan::{Rendition, speed};
 use crate::schedule::Schedule;
 use crate::time::GopId;
 use crossbeam::channel::{Sender, TrySendError, bounded};
@@ -71,11 +71,14 @@ pub struct RungQueue {
 }
 
 /// How many lanes a rung of the ladder `all` runs: as planned; but at `Pace::Fast`, where each further lane keeps a GOP of frames in memory, only one
-/// where it has no more to do than one of the `processors`, by its share of all pixels. The number alters no byte.
+/// where it has no more to do than one of the `processors`, by its share of all work, and no more than there are processors. The number alters no byte.
 pub fn lanes(rendition: &Rendition, all: &[Rendition], pace: Pace, processors: usize) -> u32 {
-    let pixels = |r: &Rendition| u64::from(r.width) * u64::from(r.height);
-    let (own, total) = (pixels(rendition), all.iter().map(pixels).sum::<u64>());
-    if pace == Pace::Fast && own.saturating_mul(processors as u64) <= total { 1 } else { rendition.lanes }
+    let (own, total) = (speed::work(rendition), all.iter().map(speed::work).sum::<u64>());
+    match pace {
+        Pace::Fast if own.saturating_mul(processors as u64) <= total => 1,
+        Pace::Fast => rendition.lanes.min(u32::try_from(processors).unwrap_or(u32::MAX)).max(1),
+        Pace::Live => rendition.lanes,
+    }
 }
 
 /// Frames that wait for a lane of a rung with one lane at `Pace::Fast`.

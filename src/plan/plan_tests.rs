@@ -110,7 +110,7 @@ fn codecs_without_a_backend_are_left_out_or_refused() {
     some.ladder.video[0].optional = true;
     let plan = resolve(&some, &source(1920, 1080, (1, 1)), None).expect("one rung remains");
     assert_eq!(sizes(&plan), [("a", 320, 180)]);
-    assert_eq!(plan.left_out_line().as_deref(), Some("left out: h: no backend for hevc, only avc by x264 (8 bits)"));
+    assert_eq!(plan.left_out_line().as_deref(), Some("left out: h: no backend for hevc, only avc by x264 (8 bits), av1 by rav1e (8 and 10 bits)"));
     some.ladder.video.pop();
     let error = resolve(&some, &source(1920, 1080, (1, 1)), None).expect_err("nothing remains").to_string();
     assert!(error.contains("no rung has a backend") && error.contains("avc by x264"), "{error}");
@@ -123,7 +123,7 @@ fn the_ladder_to_4k_is_made_as_far_as_source_and_backends_reach() {
     let plan = resolve(&job("sd-to-4k", ""), &source(3840, 2160, (1, 1)), None).expect("resolves");
     assert_eq!(rungs(&plan), made(&["avc-1080p", "avc-720p", "avc-540p", "avc-432p", "avc-360p", "avc-270p"]));
     assert_eq!(plan.audio.iter().map(|a| a.bitrate / 1000).collect::<Vec<_>>(), [192, 128, 96, 64]);
-    let line = "left out: hevc-2160p, hevc-1440p: no backend for hevc, only avc by x264 (8 bits)";
+    let line = "left out: hevc-2160p, hevc-1440p: no backend for hevc, only avc by x264 (8 bits), av1 by rav1e (8 and 10 bits)";
     assert_eq!(plan.left_out_line().as_deref(), Some(line));
     let plan = resolve(&job("sd-to-4k", ""), &source(1280, 720, (1, 1)), None).expect("resolves");
     assert_eq!(rungs(&plan), made(&["avc-720p", "avc-540p", "avc-432p", "avc-360p", "avc-270p"]));

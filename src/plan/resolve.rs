@@ -1,8 +1,8 @@
-//! A job and a source to a plan. Pure: the same two give the same plan, whatever the machine is doing.
+//! A job and a source to a plan. Pure: the same two give the same plan, whatever the machine is doing; only a warning depends on how many processors it has.
 
 use super::backends::{self, Missing};
 use super::fit::{Fit, MIN_SIDE, Shape, Size, believable};
-use super::{AudioRendition, LeftOut, Plan, Rendition, SAMPLE_RATE, SourceFacts};
+use super::{AudioRendition, LeftOut, Plan, Rendition, SAMPLE_RATE, SourceFacts, speed};
 use crate::class::{self, Build};
 use crate::colour::{HdrMetadata, Signal, VideoRange};
 use crate::encode::{BACKENDS, point};
@@ -10,15 +10,13 @@ use crate::job::check::MAX_RATE;
 use crate::job::{ClockKind, Job, is_file};
 use crate::ladder::{AUTO, VideoRung};
 use crate::time::{AudioGrid, Grid, Rate};
+use std::num::NonZero;
 
 /// Samples of an AAC-LC frame (ISO/IEC 14496-3).
 pub const AAC_FRAME: u32 = 1024;
 
 /// The largest side of a source.
 pub const MAX_SOURCE: u32 = 16_384;
-
-/// Pictures of one core: a rung with more pixels a second than this gets two lanes (1280x720 at 50 is what x264 veryfast makes on one core with room to spare).
-pub const LANE_PIXELS: u64 = 1280 * 720 * 50;
 
 /// Why a job and a source do not go together.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -84,6 +82,7 @@ pub fn resolve(job: &Job, source: &SourceFacts, language: Option<&str>) -> Resul
     add_audio(&mut plan, job, language);
     plan.warnings.extend(warnings(job, source));
     plan.warnings.extend(mapped(&plan));
+    plan.warnings.extend(speed::warnings(&plan.video, std::thread::available_parallelism().map_or(1, NonZero::get)));
     plan.class = class::of(&plan, job, &Build::here());
     Ok(plan)
 }
@@ -147,8 +146,7 @@ fn signal(rung: &VideoRung, range: VideoRange) -> Signal {
 
 fn rendition(rung: &VideoRung, backends: Vec<String>, size: Size, plan: &Plan) -> Rendition {
     let (grid, signal) = (plan.grid, signal(rung, plan.source.range));
-    let pixels = u64::from(size.width) * u64::from(size.height) * u64::from(grid.rate.num());
-    Rendition {
+    let one = Rendition {
         name: rung.name.clone(),
         codec: rung.codec,
         width: size.width,
@@ -161,8 +159,9 @@ fn rendition(rung: &VideoRung, backends: Vec<String>, size: Size, plan: &Plan) -
         quality: rung.quality.unwrap_or_else(|| rung.codec.default_quality()),
         point: if rung.point == AUTO { point::for_size(size.width, size.height).to_owned() } else { rung.point.clone() },
         backends,
-        lanes: if pixels > LANE_PIXELS * u64::from(grid.rate.den()) { 2 } else { 1 },
-    }
+        lanes: 1,
+    };
+    Rendition { lanes: speed::lanes(&one), ..one }
 }
 
 fn add_audio(plan: &mut Plan, job: &Job, language: Option<&str>) {
