@@ -3,7 +3,9 @@
 pub mod aac;
 pub mod annexb;
 pub mod audio_runner;
+pub mod bits;
 pub mod level;
+pub mod obu;
 pub mod point;
 pub mod probe;
 pub mod queue;
