@@ -20,7 +20,7 @@ mod sound;
 #[cfg(test)]
 pub(crate) use frames::testing;
 pub use frames::{Colour, FramePool, Layout, colour, copy_plane, extradata, format_name, layout, plane, planes_mut, set_extradata, share_samples, tag_bt709};
-pub use host::{Access, access, give_way, leave_at_once, pin_cpu, return_memory};
+pub use host::{Access, access, give_way, leave_at_once, pin_cpu, quiet_codecs, return_memory};
 #[cfg(feature = "gstreamer")]
 pub use parameters::{Fields, VideoParameters, audio_parameters, video_parameters};
 pub use sound::{Resampler, is_discarded, joinable_audio_parameters};

@@ -4,14 +4,21 @@ pub mod aac;
 pub mod annexb;
 pub mod audio_runner;
 pub mod bits;
+pub mod hevc;
 pub mod level;
+pub mod libav;
 pub mod obu;
 pub mod point;
 pub mod probe;
 pub mod queue;
 pub mod runner;
+pub mod svt_av1;
+pub mod tier;
 pub mod x264;
+pub mod x265;
 
+#[cfg(test)]
+mod contract_tests;
 #[cfg(test)]
 mod determinism_tests;
 #[cfg(test)]
@@ -114,6 +121,15 @@ pub enum Chosen {
     Never,
 }
 
+/// How a backend's GOPs keep to their caps.
+#[derive(Clone, Copy, Debug)]
+pub enum Cap {
+    /// The encoder sees to it, but for GOPs that end early.
+    Kept,
+    /// Nothing does: frames are held, and a GOP that is too large is encoded again. How much coarser (in the codec's quality), by percent of what the cap allows.
+    Checked(fn(u32) -> f32),
+}
+
 /// A backend: a way to make packets of a codec.
 pub struct Candidate {
     /// Name in ladders, plans and metrics.
@@ -126,16 +142,44 @@ pub struct Candidate {
     pub chosen: Chosen,
     /// How long an instance lives.
     pub lifetime: Lifetime,
+    /// How its GOPs keep to their caps.
+    pub cap: Cap,
     /// Opens one.
     pub open: fn(&Rendition, &Recipe) -> Result<Opened, EncodeError>,
 }
 
 /// All backends of all video codecs. To add one: a file here, a line in this table.
 pub const BACKENDS: &[Candidate] = &[
-    Candidate { name: "x264", codecs: &[VideoCodec::Avc], depths: &[8], chosen: Chosen::ByDefault, lifetime: Lifetime::Gop, open: x264::open },
-    Candidate { name: "probe", codecs: &[VideoCodec::Avc], depths: &[8], chosen: Chosen::Never, lifetime: Lifetime::Gop, open: probe::open },
+    Candidate { name: "x264", codecs: &[VideoCodec::Avc], depths: &[8], chosen: Chosen::ByDefault, lifetime: Lifetime::Gop, cap: Cap::Kept, open: x264::open },
+    Candidate {
+        name: "x265",
+        codecs: &[VideoCodec::Hevc],
+        depths: &[8, 10],
+        chosen: Chosen::ByDefault,
+        lifetime: Lifetime::Gop,
+        cap: Cap::Kept,
+        open: x265::open,
+    },
+    Candidate {
+        name: "svt-av1",
+        codecs: &[VideoCodec::Av1],
+        depths: &[8, 10],
+        chosen: Chosen::ByName,
+        lifetime: Lifetime::Gop,
+        cap: Cap::Checked(svt_av1::coarser),
+        open: svt_av1::open,
+    },
+    Candidate { name: "probe", codecs: &[VideoCodec::Avc], depths: &[8], chosen: Chosen::Never, lifetime: Lifetime::Gop, cap: Cap::Kept, open: probe::open },
     #[cfg(test)]
-    Candidate { name: "probe-breaks", codecs: &[VideoCodec::Avc], depths: &[8], chosen: Chosen::Never, lifetime: Lifetime::Gop, open: probe::open_breaking },
+    Candidate {
+        name: "probe-breaks",
+        codecs: &[VideoCodec::Avc],
+        depths: &[8],
+        chosen: Chosen::Never,
+        lifetime: Lifetime::Gop,
+        cap: Cap::Kept,
+        open: probe::open_breaking,
+    },
 ];
 
 /// The backend called `name`.

@@ -3,7 +3,7 @@
 
 use super::queue::Counters;
 use super::queue::ToLane;
-use super::{EncodeError, Encoder, Order, Packet, Recipe, Stats, ToMux, TrackId, Why, container_bytes, find};
+use super::{Cap, EncodeError, Encoder, Order, Packet, Recipe, Stats, ToMux, TrackId, Why, container_bytes, find};
 use crate::frame::{End, Frame, Origin};
 use crate::plan::Rendition;
 use crate::schedule::Schedule;
@@ -52,7 +52,6 @@ pub struct Lane {
 const OVER_CAP: (u128, u128) = (11, 10);
 /// How often a GOP over its cap is encoded again, each time this much coarser.
 const CAP_TRIES: u32 = 6;
-const COARSEST: f32 = 51.0;
 const CAP_STEP: f32 = 2.0;
 /// And for each time that it is twice too large, this much more: half the bytes cost about 6 of x264's CRF.
 const CAP_HALF: f32 = 6.0;
@@ -146,7 +145,9 @@ impl Lane {
             }
         };
         let slots = self.rendition.grid.gop_slots;
-        let held = (self.rendition.backends.len() > 1 || first.near_end).then(|| Vec::with_capacity(slots as usize));
+        let exceeds = |name: &String| find(name).is_some_and(|backend| matches!(backend.cap, Cap::Checked(_)));
+        let held =
+            (self.rendition.backends.len() > 1 || self.rendition.backends.iter().any(exceeds) || first.near_end).then(|| Vec::with_capacity(slots as usize));
         Ok(Some(Gop { id: first.gop, recipe, backend: 0, attempt: 0, cap_tries: 0, encoder: None, held, stats: Stats::default(), packets: 0, bytes: 0 }))
     }
 
@@ -182,10 +183,11 @@ impl Lane {
                 }
                 continue;
             }
-            let Some(times) = self.over_cap(&gop) else { break };
-            if gop.held.is_some() && gop.cap_tries < CAP_TRIES && gop.recipe.quality < COARSEST {
+            let Some(percent) = self.over_cap(&gop) else { break };
+            let coarsest = *self.rendition.codec.qualities().end();
+            if gop.held.is_some() && gop.cap_tries < CAP_TRIES && gop.recipe.quality < coarsest {
                 gop.cap_tries += 1;
-                gop.recipe.quality = (gop.recipe.quality + CAP_STEP + CAP_HALF * times.ilog2() as f32).min(COARSEST);
+                gop.recipe.quality = (gop.recipe.quality + self.coarser(&gop, percent)).min(coarsest);
                 self.next_attempt(&mut gop)?;
                 if let Err(error) = self.encode_held(&mut gop)?
                     && !self.retry(&mut gop, error)?
@@ -286,12 +288,20 @@ impl Lane {
         Ok(())
     }
 
-    /// How many times too large the GOP is, rounded down, at least once; `None` where it is within its cap.
-    fn over_cap(&self, gop: &Gop) -> Option<u128> {
+    /// How much coarser a GOP of this many percent of its cap is tried next.
+    fn coarser(&self, gop: &Gop, percent: u32) -> f32 {
+        match self.rendition.backends.get(gop.backend).and_then(|name| find(name)).map_or(Cap::Kept, |backend| backend.cap) {
+            Cap::Kept => CAP_STEP + CAP_HALF * (percent / 110).max(1).ilog2() as f32,
+            Cap::Checked(step) => step(percent),
+        }
+    }
+
+    /// How many percent of its cap the GOP has; `None` where it is within a tenth of it.
+    fn over_cap(&self, gop: &Gop) -> Option<u32> {
         let rate = self.rendition.grid.rate;
         let bits = u128::from(gop.bytes + container_bytes(gop.stats.units)) * 8 * u128::from(rate.num());
         let allowed = u128::from(gop.recipe.cap) * u128::from(gop.stats.units) * u128::from(rate.den());
-        (bits * OVER_CAP.1 > allowed * OVER_CAP.0).then(|| (bits * OVER_CAP.1 / (allowed * OVER_CAP.0).max(1)).max(1))
+        (bits * OVER_CAP.1 > allowed * OVER_CAP.0).then(|| u32::try_from(bits * 100 / allowed.max(1)).unwrap_or(u32::MAX))
     }
 
     fn give_up(&self, gop: Gop, why: &str) -> Result<(), RunError> {
