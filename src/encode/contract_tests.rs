@@ -251,7 +251,7 @@ fn child_does_as_it_is_told() {
                 let codec = ffmpeg_next::encoder::find_by_name(codec).expect("it is there");
                 let of = of(&BACKENDS[0], VideoCodec::Avc, 8);
                 let pictures = super::libav::Pictures::of(&of).expect("8 bits");
-                let _ = pictures.open(codec, vec![(key.to_owned(), "bogus-key=1".to_owned())]);
+                let _ = pictures.open(codec, vec![("err_detect".to_owned(), "explode".to_owned()), (key.to_owned(), "bogus-key=1".to_owned())]);
             }
         }
         _ => {}

@@ -77,12 +77,13 @@ pub struct Gop {
     base: Option<i64>,
     fed: u64,
     made: u64,
+    ended: bool,
 }
 
 impl Gop {
     /// `name` is that of the backend.
     pub fn new(name: &'static str, rendition: &Rendition, encoder: ffmpeg::encoder::video::Encoder, pictures: Pictures) -> Gop {
-        Gop { encoder, name, rung: rendition.name.clone(), pictures, gop: GopId(0), base: None, fed: 0, made: 0 }
+        Gop { encoder, name, rung: rendition.name.clone(), pictures, gop: GopId(0), base: None, fed: 0, made: 0, ended: false }
     }
 
     /// The error of this GOP.
@@ -138,8 +139,28 @@ impl Gop {
         if self.fed == 0 {
             return Ok(Fed::None);
         }
+        self.ended = true;
         self.encoder.send_eof().map_err(|e| self.failed(e))?;
         Ok(Fed::Some)
+    }
+
+    /// Brings the encoder to its end from wherever it is, and throws away what it still has: for those that cannot be closed otherwise.
+    pub fn wind_up(&mut self) {
+        if self.fed == 0 {
+            let (w, h) = self.pictures.size;
+            let mut blank = ffmpeg::frame::Video::new(self.pictures.format, w, h);
+            for plane in 0..blank.planes() {
+                blank.data_mut(plane).fill(0);
+            }
+            blank.set_pts(Some(0));
+            let _ = self.encoder.send_frame(&blank);
+        }
+        if !self.ended {
+            self.ended = true;
+            let _ = self.encoder.send_eof();
+        }
+        let mut packet = ffmpeg::Packet::empty();
+        while self.encoder.receive_packet(&mut packet).is_ok() {}
     }
 
     /// Error unless as many packets came out as pictures went in.

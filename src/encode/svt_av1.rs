@@ -103,23 +103,34 @@ struct Part {
 }
 
 impl Part {
-    fn open(&self) -> Result<(Gop, Vec<u8>), String> {
+    fn open(&self) -> Result<(Open, Vec<u8>), String> {
         let codec = ffmpeg::encoder::find_by_name("libsvtav1").ok_or("libav has no libsvtav1")?;
         let pictures = Pictures::of(&self.rendition)?;
         let encoder = pictures.open(codec, self.options.clone())?;
-        let config = obu::av1c(&raw::extradata(&encoder)).ok_or("it gave no sequence header that can be read")?;
-        Ok((Gop::new(NAME, &self.rendition, encoder, pictures), config))
+        let headers = raw::extradata(&encoder);
+        let open = Open(Gop::new(NAME, &self.rendition, encoder, pictures));
+        let config = obu::av1c(&headers).ok_or("it gave no sequence header that can be read")?;
+        Ok((open, config))
+    }
+}
+
+/// SVT-AV1 1.4 never returns from closing an encoder that was not told that the stream has ended, and told something before.
+struct Open(Gop);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.wind_up();
     }
 }
 
 struct SvtAv1 {
     part: Part,
-    gop: Gop,
+    gop: Open,
 }
 
 impl SvtAv1 {
     fn take(&mut self, out: &mut Vec<Packet>) -> Result<(), EncodeError> {
-        self.gop.drain(&mut |time, unit| {
+        self.gop.0.drain(&mut |time, unit| {
             let (data, idr) = obu::to_sample(unit).ok_or("a temporal unit without a frame, or broken")?;
             out.push(Packet { time, idr, data });
             Ok(())
@@ -128,20 +139,20 @@ impl SvtAv1 {
 
     /// Drains this part.
     fn end(&mut self, out: &mut Vec<Packet>) -> Result<(), EncodeError> {
-        if self.gop.end()? == Fed::Some {
+        if self.gop.0.end()? == Fed::Some {
             self.take(out)?;
         }
-        self.gop.complete()
+        self.gop.0.complete()
     }
 }
 
 impl Encoder for SvtAv1 {
     fn encode(&mut self, frame: &Frame, out: &mut Vec<Packet>) -> Result<(), EncodeError> {
-        if frame.force_idr && self.gop.fed() {
+        if frame.force_idr && self.gop.0.fed() {
             self.end(out)?;
-            self.gop = self.part.open().map_err(|why| self.gop.failed(why))?.0;
+            self.gop = self.part.open().map_err(|why| self.gop.0.failed(why))?.0;
         }
-        self.gop.send(frame)?;
+        self.gop.0.send(frame)?;
         self.take(out)
     }
 

@@ -72,8 +72,9 @@ pub fn pattern(width: u32, height: u32, number: u32) -> Arc<Video> {
 /// The same in 10 bits, with what 8 bits cannot say in the lowest two.
 pub fn pattern10(width: u32, height: u32, number: u32) -> Arc<Video> {
     let mut frame = Video::new(ffmpeg::format::Pixel::YUV420P10LE, width, height);
-    for (index, (plane, stride)) in raw::planes_mut(&mut frame).expect("ours alone").into_iter().enumerate() {
-        for (y, row) in plane.chunks_mut(stride).enumerate() {
+    for index in 0..3 {
+        let stride = frame.stride(index);
+        for (y, row) in frame.data_mut(index).chunks_mut(stride).enumerate() {
             for (x, sample) in row.chunks_exact_mut(2).enumerate() {
                 let wave = (x as u32 + 3 * number) ^ (y as u32 + number);
                 let value = if index == 0 { 64 + (wave * 7 % 876) as u16 } else { 512 + (number % 64) as u16 };

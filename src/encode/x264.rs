@@ -23,6 +23,9 @@ pub fn open(rendition: &Rendition, recipe: &Recipe) -> Result<Opened, EncodeErro
     if !(1.0..=51.0).contains(&recipe.quality) {
         return Err(refused(format!("quality {} is not a CRF from 1 to 51", recipe.quality)));
     }
+    if rendition.depth != 8 {
+        return Err(refused(format!("{} bits; 8 are accepted", rendition.depth)));
+    }
     let codec = ffmpeg::encoder::find_by_name("libx264").ok_or_else(|| refused("libav has no libx264".to_owned()))?;
     let mut context = ffmpeg::codec::Context::new_with_codec(codec);
     context.set_flags(ffmpeg::codec::Flags::GLOBAL_HEADER | ffmpeg::codec::Flags::CLOSED_GOP);
