@@ -4,6 +4,7 @@
 
 mod arithmetic;
 mod x264;
+mod x265;
 
 use crate::encode::point::{self, X264Point};
 use crate::ffmpeg::pin_cpu;
@@ -28,6 +29,10 @@ pub struct Build {
     pub configuration: String,
     /// What x264 calls itself ("core 164 r3095 baee400"); absent where it does not open.
     pub x264: Option<String>,
+    /// What x265 calls itself ("3.5+1-f0c1022b6"); absent where it does not open.
+    pub x265: Option<String>,
+    /// What SVT-AV1 is: the file that is linked ("libSvtAv1Enc.so.1.4.1"); absent where that cannot be told.
+    pub svt_av1: Option<String>,
     /// Version of libzimg.
     pub zimg: String,
     /// Instruction-set level of libav ([`pin_cpu`]), "/", and that of x264 and zimg ([`Isa::pinned`]), which may differ on odd processors.
@@ -59,6 +64,8 @@ impl Build {
             .collect(),
             configuration: ffmpeg::codec::configuration().to_owned(),
             x264: x264::build(),
+            x265: x265::build(),
+            svt_av1: svt_av1(),
             zimg: hwaccel::host::version(),
             functions: arithmetic::functions(),
             reciprocals: arithmetic::reciprocals(),
@@ -84,6 +91,13 @@ pub fn of(plan: &Plan, job: &Job, build: &Build) -> String {
         "max_gap": fraction(job.timeline.max_gap),
     });
     short_hash(&facts)
+}
+
+/// The file name of the SVT-AV1 library in this process: neither libav nor its bitstream says a version, but the file's name does.
+fn svt_av1() -> Option<String> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let path = maps.lines().find_map(|line| line.split_ascii_whitespace().last().filter(|path| path.contains("libSvtAv1Enc")))?;
+    path.rsplit('/').next().map(str::to_owned)
 }
 
 /// Whether an encoder of this rung computes with approximate reciprocals.

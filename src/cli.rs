@@ -81,6 +81,7 @@ impl From<CaptureError> for Failure {
 
 /// Does what the command line asks for.
 pub fn main(cli: &Cli) -> ExitCode {
+    mezzo::ffmpeg::quiet_codecs();
     log::start(&cli.log);
     mezzo::ffmpeg::return_memory();
     mezzo::ffmpeg::pin_cpu();

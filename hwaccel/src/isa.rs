@@ -39,6 +39,20 @@ impl Isa {
         }
     }
 
+    /// As x265 wants it in `asm=`, which knows the names of x264.
+    pub fn x265(self) -> &'static str {
+        self.x264()
+    }
+
+    /// As SVT-AV1 wants it in `asm=`; on other architectures than x86 it has but its own.
+    pub fn svt_av1(self) -> &'static str {
+        match self {
+            Isa::Avx2 => "avx2",
+            Isa::Sse2 => "sse2",
+            Isa::Baseline => "max",
+        }
+    }
+
     /// As x264 wants it in `asm=`.
     pub fn x264(self) -> &'static str {
         match self {

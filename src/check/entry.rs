@@ -1,5 +1,6 @@
 //! Initialisation segments: what the sample entry says, and whether the parameter sets say the same (lines 3, 4, 6, 7, 8, 9, 16, 17).
 
+use super::coded;
 use super::decode::MAX_PIXELS;
 use super::guarded;
 use super::ledger::Ledger;
@@ -43,8 +44,12 @@ pub fn check(track: &Track, ledger: &mut Ledger) {
     }
     let language = init.language.len() == 3 && init.language.bytes().all(|b| b.is_ascii_lowercase());
     ledger.hold(8, language, &place, "the language", &init.language, "three letters of ISO 639-2");
-    if let Media::Video { width, height, colour, pasp, nal_length: Some(_), parameter_sets } = &init.media {
-        avc(&place, (*width, *height), *colour, *pasp, parameter_sets, ledger);
+    if let Media::Video { width, height, colour, pasp, parameter_sets, .. } = &init.media {
+        match &init.entry {
+            b"avc1" | b"avc3" => avc(&place, (*width, *height), *colour, *pasp, parameter_sets, ledger),
+            b"hvc1" | b"hev1" | b"av01" => coded::check(&place, init, ledger),
+            _ => ledger.error(9, &place, "the sample entry is none of avc1, avc3, hvc1, hev1 and av01"),
+        }
     }
 }
 
@@ -60,7 +65,10 @@ fn sps(nal: &[u8]) -> Option<(SeqParameterSet, (u32, u32))> {
 
 /// Whether a decoder may be let loose on it: no parameter set asks for pictures beyond [`MAX_PIXELS`].
 fn decodable(init: &InitFacts) -> bool {
-    let Media::Video { nal_length: Some(_), parameter_sets, .. } = &init.media else { return true };
+    let Media::Video { parameter_sets, .. } = &init.media else { return true };
+    if matches!(&init.entry, b"hvc1" | b"hev1" | b"av01") {
+        return coded::size(init).is_some_and(|(w, h)| u64::from(w) * u64::from(h) <= MAX_PIXELS);
+    }
     let small = |nal: &Vec<u8>| sps(nal).is_some_and(|(_, (w, h))| u64::from(w) * u64::from(h) <= MAX_PIXELS);
     parameter_sets.iter().filter(|nal| nal.first().is_some_and(|b| b & 0x1f == 7)).all(small)
 }

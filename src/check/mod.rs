@@ -10,6 +10,7 @@ mod against;
 #[cfg(test)]
 mod against_tests;
 mod bucket;
+mod coded;
 mod dash;
 mod decode;
 mod entry;

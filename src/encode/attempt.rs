@@ -171,11 +171,11 @@ impl Lane {
         Ok(Ok(()))
     }
 
-    /// How many times too large the GOP is, rounded down, at least once; `None` where it is within its cap.
-    pub(super) fn over_cap(&self, gop: &Gop) -> Option<u128> {
+    /// How many percent of its cap the GOP has; `None` where it is within a tenth of it.
+    pub(super) fn over_cap(&self, gop: &Gop) -> Option<u32> {
         let rate = self.rendition.grid.rate;
         let bits = u128::from(gop.bytes + container_bytes(gop.stats.units)) * 8 * u128::from(rate.num());
         let allowed = u128::from(gop.recipe.cap) * u128::from(gop.stats.units) * u128::from(rate.den());
-        (bits * OVER_CAP.1 > allowed * OVER_CAP.0).then(|| (bits * OVER_CAP.1 / (allowed * OVER_CAP.0).max(1)).max(1))
+        (bits * OVER_CAP.1 > allowed * OVER_CAP.0).then(|| u32::try_from(bits * 100 / allowed.max(1)).unwrap_or(u32::MAX))
     }
 }

@@ -7,7 +7,9 @@ mod attempt;
 pub mod audio_runner;
 pub mod bits;
 pub mod breaker;
+pub mod hevc;
 pub mod level;
+pub mod libav;
 pub mod obu;
 pub mod point;
 pub mod probe;
@@ -17,9 +19,15 @@ mod rehearsal;
 pub mod runner;
 pub mod served;
 mod sets;
+pub mod svt_av1;
+pub mod tier;
+mod vbv;
 mod watch;
 pub mod x264;
+pub mod x265;
 
+#[cfg(test)]
+mod contract_tests;
 #[cfg(test)]
 mod determinism_tests;
 #[cfg(test)]
@@ -144,6 +152,15 @@ pub enum Chosen {
     Never,
 }
 
+/// How a backend's GOPs keep to their caps.
+#[derive(Clone, Copy, Debug)]
+pub enum Cap {
+    /// The encoder sees to it, but for GOPs that end early.
+    Kept,
+    /// Nothing does: frames are held, and a GOP that is too large is encoded again. How much coarser (in the codec's quality), by percent of what the cap allows.
+    Checked(fn(u32) -> f32),
+}
+
 /// A backend: a way to make packets of a codec.
 pub struct Candidate {
     /// Name in ladders, plans and metrics.
@@ -158,8 +175,8 @@ pub struct Candidate {
     pub lifetime: Lifetime,
     /// Calls into it may hang: it gets a thread of its own, which is left behind where one takes longer than [`STALL`] of a GOP.
     pub may_hang: bool,
-    /// Its GOPs may exceed their cap: their pictures are held, and they are encoded again.
-    pub holds: bool,
+    /// How its GOPs keep to their caps.
+    pub cap: Cap,
     /// Opens one.
     open: fn(&Rendition, &Recipe) -> Result<Opened, EncodeError>,
 }
@@ -186,12 +203,22 @@ impl Candidate {
 
 /// What most software encoders are; a line of the table says how one differs.
 const SOFTWARE: Candidate =
-    Candidate { name: "", codecs: &[], depths: &[8], chosen: Chosen::Never, lifetime: Lifetime::Gop, may_hang: false, holds: false, open: probe::open };
+    Candidate { name: "", codecs: &[], depths: &[8], chosen: Chosen::Never, lifetime: Lifetime::Gop, may_hang: false, cap: Cap::Kept, open: probe::open };
 
 /// All backends of all video codecs. To add one: a file here, a line in this table.
 pub const BACKENDS: &[Candidate] = &[
     Candidate { name: "x264", codecs: &[VideoCodec::Avc], chosen: Chosen::ByDefault, open: x264::open, ..SOFTWARE },
+    Candidate { name: "x265", codecs: &[VideoCodec::Hevc], depths: &[8, 10], chosen: Chosen::ByDefault, open: x265::open, ..SOFTWARE },
     Candidate { name: "rav1e", codecs: &[VideoCodec::Av1], depths: &[8, 10], chosen: Chosen::ByDefault, open: rav1e::open, ..SOFTWARE },
+    Candidate {
+        name: "svt-av1",
+        codecs: &[VideoCodec::Av1],
+        depths: &[8, 10],
+        chosen: Chosen::ByName,
+        cap: Cap::Checked(svt_av1::coarser),
+        open: svt_av1::open,
+        ..SOFTWARE
+    },
     Candidate { name: "rehearsal", codecs: &[VideoCodec::Avc], chosen: Chosen::ByName, may_hang: true, open: rehearsal::open, ..SOFTWARE },
     Candidate { name: "probe", codecs: &[VideoCodec::Avc], open: probe::open, ..SOFTWARE },
     #[cfg(test)]

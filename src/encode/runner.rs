@@ -5,7 +5,7 @@ use super::attempt::{Gop, Held, Kept};
 use super::breaker::Breakers;
 use super::queue::{Counters, ToLane};
 use super::watch::{Watch, forces_idr};
-use super::{Order, Stats, ToMux, TrackId, Why, find};
+use super::{Cap, Order, Stats, ToMux, TrackId, Why, find};
 use crate::budget::FrameBudget;
 use crate::frame::{End, Frame, Length, Origin};
 use crate::plan::Rendition;
@@ -128,7 +128,7 @@ impl Lane {
         };
         let mut recipe = recipe;
         let slots = self.rendition.grid.gop_slots;
-        let mut hold = self.rendition.backends.len() > 1 || self.rendition.backends.iter().any(|name| find(name).is_some_and(|b| b.holds));
+        let mut hold = self.rendition.backends.len() > 1 || (0..self.rendition.backends.len()).any(|index| self.is_checked(index));
         hold |= match first.length {
             Length::Whole => false,
             Length::Short(n) => {
@@ -198,14 +198,13 @@ impl Lane {
                 }
                 continue;
             }
-            let Some(times) = self.over_cap(&gop) else { break };
+            let Some(percent) = self.over_cap(&gop) else { break };
             // Where the plan or the length says so, not where frames happen to be held: that would be another segment on another worker.
-            let holds = find(self.backend_name(gop.backend)).is_some_and(|b| b.holds);
-            let again = self.rendition.backends.len() > 1 || holds || self.is_tiny(gop.stats.units);
+            let again = self.rendition.backends.len() > 1 || self.is_checked(gop.backend) || self.is_tiny(gop.stats.units);
             let coarsest = *self.rendition.codec.qualities().end();
             if again && gop.held.is_some() && gop.cap_tries < CAP_TRIES && gop.recipe.quality < coarsest {
                 gop.cap_tries += 1;
-                gop.recipe.quality = (gop.recipe.quality + CAP_STEP + CAP_HALF * times.ilog2() as f32).min(coarsest);
+                gop.recipe.quality = (gop.recipe.quality + self.coarser(&gop, percent)).min(coarsest);
                 self.next_attempt(&mut gop)?;
                 if let Err(error) = self.encode_held(&mut gop)?
                     && !self.retry(&mut gop, error)?
@@ -222,6 +221,19 @@ impl Lane {
         gop.stats.fallback = u8::try_from(gop.backend).unwrap_or(u8::MAX);
         self.counters.fallbacks.fetch_add(u64::from(gop.backend > 0), Ordering::Relaxed);
         self.send(ToMux::Done { track: self.track, gop: gop.id, attempt: gop.attempt, stats: gop.stats })
+    }
+
+    /// Whether GOPs of a backend may exceed their cap.
+    fn is_checked(&self, backend: usize) -> bool {
+        find(self.backend_name(backend)).is_some_and(|b| matches!(b.cap, Cap::Checked(_)))
+    }
+
+    /// How much coarser a GOP of this many percent of its cap is tried next.
+    fn coarser(&self, gop: &Gop, percent: u32) -> f32 {
+        match find(self.backend_name(gop.backend)).map_or(Cap::Kept, |backend| backend.cap) {
+            Cap::Kept => CAP_STEP + CAP_HALF * (percent / 110).max(1).ilog2() as f32,
+            Cap::Checked(step) => step(percent),
+        }
     }
 
     /// Whether a GOP of so many slots is so short that its first picture may break the cap, whatever the bucket.

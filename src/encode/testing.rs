@@ -74,6 +74,22 @@ pub fn sdr((width, height): (u32, u32)) -> Target {
     Target { width, height, signal: Signal::SDR }
 }
 
+/// The same pattern in 10 bits, with what 8 bits cannot say in the lowest two.
+pub fn pattern10(width: u32, height: u32, number: u32) -> Arc<Video> {
+    let signal = Signal { depth: 10, range: VideoRange::Sdr };
+    let mut frame = raw::FramePool::new(width, height, signal).and_then(|pool| pool.get()).expect("memory");
+    for (index, (plane, stride)) in raw::planes_mut(&mut frame).expect("ours alone").into_iter().enumerate() {
+        for (y, row) in plane.chunks_mut(stride).enumerate() {
+            for (x, sample) in row.chunks_exact_mut(2).enumerate() {
+                let wave = (x as u32 + 3 * number) ^ (y as u32 + number);
+                let value = if index == 0 { 64 + (wave * 7 % 876) as u16 } else { 512 + (number % 64) as u16 };
+                sample.copy_from_slice(&value.to_le_bytes());
+            }
+        }
+    }
+    Arc::new(frame)
+}
+
 /// An AVC rendition.
 pub fn rendition(size: (u32, u32), rate: Rate, gop_slots: u32, max_bitrate: u64, backends: &[&str]) -> Rendition {
     Rendition {
@@ -113,11 +129,21 @@ pub fn frames(grid: Grid, first: i64, pictures: &[Arc<Video>]) -> Vec<Frame> {
     pictures.iter().enumerate().map(on).collect()
 }
 
-/// Decodes samples with the parameter sets of `avcc`; the pictures in order of presentation. Panics on any decoder error.
+/// Decodes AVC samples with the parameter sets of `avcc`; the pictures in order of presentation. Panics on any decoder error.
 pub fn decode_samples(avcc: &[u8], packets: &[Packet]) -> Vec<Video> {
-    let codec = ffmpeg::decoder::find(ffmpeg::codec::Id::H264).expect("libav decodes H.264");
+    decode_with(VideoCodec::Avc, avcc, packets)
+}
+
+/// Decodes samples of any codec with its configuration record.
+pub fn decode_with(codec: VideoCodec, config: &[u8], packets: &[Packet]) -> Vec<Video> {
+    let id = match codec {
+        VideoCodec::Avc => ffmpeg::codec::Id::H264,
+        VideoCodec::Hevc => ffmpeg::codec::Id::HEVC,
+        VideoCodec::Av1 => ffmpeg::codec::Id::AV1,
+    };
+    let codec = ffmpeg::decoder::find(id).expect("libav decodes it");
     let mut context = ffmpeg::codec::Context::new_with_codec(codec);
-    raw::set_extradata(&mut context, avcc).expect("memory");
+    raw::set_extradata(&mut context, config).expect("memory");
     let mut options = ffmpeg::Dictionary::new();
     options.set("err_detect", "explode");
     let mut decoder = context.decoder().open_as_with(codec, options).expect("the decoder takes the avcC").video().expect("video");

@@ -2,7 +2,8 @@
 
 use super::level::{Needs, level};
 use super::point::{self, X264Point};
-use super::{EncodeError, Encoder, Opened, Packet, Recipe, annexb, container_bytes};
+use super::vbv::Vbv;
+use super::{EncodeError, Encoder, Opened, Packet, Recipe, annexb};
 use crate::ffmpeg as raw;
 use crate::frame::{Frame, Picture};
 use crate::plan::Rendition;
@@ -11,10 +12,6 @@ use ffmpeg_next as ffmpeg;
 use hwaccel::isa::Isa;
 
 const NAME: &str = "x264";
-
-/// The VBV bucket, as a part of what the cap allows in a GOP. With a lookahead x264 ends a GOP with the bucket about half full, so that GOPs encoded apart come
-/// out near the cap. See also `X264Point::fill_percent`.
-const BUCKET: (u64, u64) = (1, 2);
 
 /// Opens an encoder for one GOP. Its parameter sets depend on the rendition and the recipe's point alone.
 pub fn open(rendition: &Rendition, recipe: &Recipe) -> Result<Opened, EncodeError> {
@@ -27,6 +24,9 @@ pub fn open_as(name: &'static str, rendition: &Rendition, recipe: &Recipe) -> Re
     let point = point::x264(&recipe.point).ok_or_else(|| refused(format!("point \"{}\" is none of {}", recipe.point, point::POINTS.join(", "))))?;
     if !(1.0..=51.0).contains(&recipe.quality) {
         return Err(refused(format!("quality {} is not a CRF from 1 to 51", recipe.quality)));
+    }
+    if rendition.depth != 8 {
+        return Err(refused(format!("{} bits; 8 are accepted", rendition.depth)));
     }
     let codec = ffmpeg::encoder::find_by_name("libx264").ok_or_else(|| refused("libav has no libx264".to_owned()))?;
     let mut context = ffmpeg::codec::Context::new_with_codec(codec);
@@ -60,24 +60,15 @@ fn sets_id(name: &str, rendition: &Rendition) -> usize {
 /// libav's options. Those of the bucket and the quality must be libav's own: its wrapper would take a difference between them and x264's for a change of mind.
 fn options(rendition: &Rendition, recipe: &Recipe, point: &X264Point, sets_id: usize) -> Result<Vec<(String, String)>, String> {
     let rate = rendition.grid.rate;
-    let allowed = |slots: u32| recipe.cap.saturating_mul(u64::from(slots)).saturating_mul(u64::from(rate.den())) / u64::from(rate.num());
-    let gop_bits = allowed(recipe.slots);
-    // The segment's boxes take their part of the cap, too; half is left to the pictures whatever it is.
-    let boxes = (container_bytes(recipe.slots) * 8).min(gop_bits / 2);
-    let for_pictures = u64::try_from(u128::from(recipe.cap) * u128::from(gop_bits - boxes) / u128::from(gop_bits.max(1))).unwrap_or(recipe.cap);
-    let bucket = gop_bits.saturating_mul(BUCKET.0) / BUCKET.1;
-    let occupied = bucket / 100 * point.start_percent;
-    if !(10_000..=2_000_000_000).contains(&recipe.cap) || bucket > 2_000_000_000 {
-        return Err(format!("cap {} b/s with a bucket of {bucket} bits: 10 kb/s to 2 Gb/s and at most 2 Gbit are possible", recipe.cap));
-    }
+    let vbv = Vbv::new(rendition, recipe, point.fill_percent)?;
+    let occupied = vbv.size / 100 * point.start_percent;
     let needs = Needs {
         width: rendition.width,
         height: rendition.height,
         rate: (rate.num(), rate.den()),
         frames: point.dpb_frames(),
         bitrate: rendition.max_bitrate,
-        // Of a whole GOP: a short one has the same parameter sets.
-        buffer: allowed(rendition.grid.gop_slots).saturating_mul(BUCKET.0) / BUCKET.1,
+        buffer: vbv.whole,
         high: point.transform_8x8,
     };
     let level = level(&needs).ok_or_else(|| format!("{}x{} at {rate} is beyond level 6.2 of H.264", rendition.width, rendition.height))?;
@@ -118,8 +109,8 @@ fn options(rendition: &Rendition, recipe: &Recipe, point: &X264Point, sets_id: u
     Ok([
         ("threads", "1".to_owned()),
         ("crf", format!("{:.2}", recipe.quality)),
-        ("maxrate", (for_pictures / 100 * point.fill_percent).to_string()),
-        ("bufsize", bucket.to_string()),
+        ("maxrate", vbv.rate.to_string()),
+        ("bufsize", vbv.size.to_string()),
         ("rc_init_occupancy", occupied.to_string()),
         ("forced-idr", "1".to_owned()),
         ("a53cc", "0".to_owned()),

@@ -48,6 +48,16 @@ pub fn give_way(level: u8) {
     let _ = unsafe { libc::nice(i32::from(level.min(19))) };
 }
 
+/// Has SVT-AV1 write errors only: it would tell the settings of every encoder on standard error. An own wish in the environment stays.
+///
+/// Called first of all in `main`, while there is one thread.
+pub fn quiet_codecs() {
+    if std::env::var_os("SVT_LOG").is_none() {
+        // SAFETY: the process has one thread yet, as is asked for above, so nobody reads the environment meanwhile.
+        unsafe { std::env::set_var("SVT_LOG", "1") }
+    }
+}
+
 /// Blocks of memory from this size on go back to the system as soon as they are freed. glibc would raise its limit up to 32 MB with the first large block that is freed,
 /// and keep what every GOP's encoders leave behind: 62 MB of 557 with the six-rung ladder, for no time saved.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]

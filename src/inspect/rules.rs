@@ -1,7 +1,7 @@
 //! What a single segment must satisfy (conformance list, lines 1 to 4 and 6 to 10), applied to what was read.
 
 use super::init::{InitFacts, Media};
-use super::segment::{Chunk, SegmentFacts, brand_names};
+use super::segment::{Chunk, SegmentFacts, Syntax, brand_names};
 use super::{Code, Finding};
 
 /// From the NTP epoch (1900) to 1970, in seconds.
@@ -119,13 +119,21 @@ fn pictures(facts: &SegmentFacts, init: Option<&InitFacts>, found: &mut Vec<Find
     if shown.iter().enumerate().any(|(n, time)| *time != start + n as i128 * ticks) {
         found.push(Finding::new(Code::Samples, format!("presentation times are not one picture to a slot of {ticks} from {start} on")));
     }
-    let Some(InitFacts { entry, media: Media::Video { nal_length: Some(_), .. }, .. }) = init else { return };
+    let Some((init, syntax)) = init.and_then(|init| Some((init, Syntax::of(init)?))) else { return };
+    // What the entry says is in the initialisation segment only; and what no sample may have: delimiters, padding, tile lists (AV1-ISOBMFF 2.4).
+    let (sets, never): (&[u8], &[u8]) = match (&init.entry, syntax) {
+        (b"avc1", _) => (&[7, 8], &[]),
+        (b"hvc1", _) => (&[32, 33, 34], &[]),
+        (_, Syntax::Av1) => (&[], &[2, 8, 15]),
+        _ => (&[], &[]),
+    };
+    let start = if syntax == Syntax::Av1 { "a sequence header (1) and a key frame that is shown (3 or 6)" } else { "an IDR slice (5; of HEVC 19 or 20)" };
     for (i, sample) in facts.samples().enumerate() {
         if found.len() > MAX_FINDINGS {
             break;
         }
         if i == 0 && !sample.idr() {
-            found.push(Finding::new(Code::NotIdrFirst, format!("the first sample holds NAL units {:?}; an IDR slice (5) is accepted", sample.nals)));
+            found.push(Finding::new(Code::NotIdrFirst, format!("the first sample holds NAL units {:?}; {start} is accepted", sample.nals)));
         }
         if i > 0 && sample.idr() {
             found.push(Finding::new(Code::IdrInside, format!("sample {i} is an IDR")));
@@ -134,8 +142,15 @@ fn pictures(facts: &SegmentFacts, init: Option<&InitFacts>, found: &mut Vec<Find
             let text = format!("sample {i}: sync flag is {}, NAL units are {:?}", sample.sync(), sample.nals);
             found.push(Finding::new(Code::SyncFlag, text));
         }
-        if entry == b"avc1" && sample.nals.iter().any(|n| *n == 7 || *n == 8) {
-            found.push(Finding::new(Code::InBand, format!("sample {i} holds parameter sets; with avc1 they are in the initialisation segment only")));
+        if sample.nals.iter().any(|n| sets.contains(n)) {
+            let entry = String::from_utf8_lossy(&init.entry);
+            found.push(Finding::new(Code::InBand, format!("sample {i} holds parameter sets; with {entry} they are in the initialisation segment only")));
+        }
+        if sample.nals.iter().any(|n| never.contains(n)) {
+            found.push(Finding::new(
+                Code::InBand,
+                format!("sample {i} holds OBUs {:?}; temporal delimiters (2), tile lists (8) and padding (15) are not accepted", sample.nals),
+            ));
         }
     }
 }

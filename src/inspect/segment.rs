@@ -61,8 +61,10 @@ pub struct Sample {
     pub flags: u32,
     /// Composition offset, in the timescale.
     pub cts: i64,
-    /// AVC: type of every NAL unit. Empty without an AVC initialisation segment.
+    /// Type of every NAL unit (AVC, HEVC) or OBU (AV1). Empty without an initialisation segment of such a codec.
     pub nals: Vec<u8>,
+    /// Whether decoding may start here by its own bytes: an IDR slice, or (AV1) a sequence header and then a key frame that is shown.
+    pub starts: bool,
 }
 
 impl Sample {
@@ -71,9 +73,9 @@ impl Sample {
         self.flags & 0x0001_0000 == 0
     }
 
-    /// Whether it has an IDR slice (AVC).
+    /// Whether it has an IDR slice, or a key frame that is shown.
     pub fn idr(&self) -> bool {
-        self.nals.contains(&5)
+        self.starts
     }
 }
 
@@ -140,8 +142,10 @@ pub fn segment(bytes: &[u8], init: Option<&InitFacts>) -> Result<SegmentFacts, I
         Some(first) => first.brands.clone(),
         None => return Err(InspectError::Missing { at: 0, kind: "moof", parent: "the segment" }),
     };
-    if let Some(InitFacts { media: Media::Video { nal_length: Some(length), .. }, .. }) = init {
-        read_nals(bytes, usize::from(*length), &mut facts)?;
+    if let Some(init) = init
+        && let Some(syntax) = Syntax::of(init)
+    {
+        read_units(bytes, syntax, &mut facts)?;
     }
     super::rules::segment(&mut facts, init);
     Ok(facts)
@@ -258,14 +262,38 @@ fn read_trun(body: &mut Cursor, defaults: &Defaults, moof: usize, already: usize
         let own = field(0x400, default, "sample flags")?;
         let cts = field(0x800, 0, "sample composition offset")?;
         let cts = if version == 0 { i64::from(cts) } else { i64::from(cts as i32) };
-        samples.push(Sample { offset, size, duration, flags: own, cts, nals: Vec::new() });
+        samples.push(Sample { offset, size, duration, flags: own, cts, nals: Vec::new(), starts: false });
         offset = offset.saturating_add(size as usize);
     }
     Ok(Run { version, data_offset, samples })
 }
 
-/// NAL unit types of every sample that lies in its own `mdat` (so each byte is read once).
-fn read_nals(bytes: &[u8], length: usize, facts: &mut SegmentFacts) -> Result<(), InspectError> {
+/// How a sample is divided into units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Syntax {
+    /// AVC: NAL units behind lengths of so many bytes.
+    Avc(usize),
+    /// HEVC, likewise.
+    Hevc(usize),
+    /// AV1: OBUs.
+    Av1,
+}
+
+impl Syntax {
+    /// That of a track; nothing where it is of no codec that is known here.
+    pub(super) fn of(init: &InitFacts) -> Option<Syntax> {
+        let Media::Video { nal_length, .. } = &init.media else { return None };
+        match (&init.entry, nal_length) {
+            (b"avc1" | b"avc3", Some(length)) => Some(Syntax::Avc(usize::from(*length))),
+            (b"hvc1" | b"hev1", Some(length)) => Some(Syntax::Hevc(usize::from(*length))),
+            (b"av01", _) => Some(Syntax::Av1),
+            _ => None,
+        }
+    }
+}
+
+/// Types of the units of every sample that lies in its own `mdat` (so each byte is read once), and whether decoding may start there.
+fn read_units(bytes: &[u8], syntax: Syntax, facts: &mut SegmentFacts) -> Result<(), InspectError> {
     let mut total = 0;
     for chunk in &mut facts.chunks {
         for (i, sample) in chunk.samples.iter_mut().enumerate() {
@@ -276,21 +304,65 @@ fn read_nals(bytes: &[u8], length: usize, facts: &mut SegmentFacts) -> Result<()
             let mut body = Cursor::new(bytes, sample.offset..end);
             while body.left() > 0 {
                 let at = body.at();
-                let size = body.take(length.min(body.left()), "NAL length")?.iter().fold(0usize, |n, b| n << 8 | usize::from(*b));
-                if size == 0 || size > body.left() {
-                    let text = format!("sample {i}, byte {at}: NAL unit of {size} bytes, {} are left in the sample", body.left());
-                    facts.findings.push(Finding::new(Code::NalLengths, text));
-                    break;
-                }
-                sample.nals.push(body.take(size, "NAL unit")?[0] & 0x1f);
+                let (kind, starts) = match read_unit(&mut body, syntax)? {
+                    Ok(unit) => unit,
+                    Err(why) => {
+                        facts.findings.push(Finding::new(Code::NalLengths, format!("sample {i}, byte {at}: {why}")));
+                        break;
+                    }
+                };
+                // AV1: the first frame decides, and a sequence header must be before it.
+                let first = syntax != Syntax::Av1 || (sample.nals.contains(&1) && !sample.nals.iter().any(|n| matches!(n, 3 | 6)));
+                sample.starts |= starts && first;
+                sample.nals.push(kind);
                 total += 1;
                 if total > MAX_NALS {
-                    return Err(InspectError::Many { at, what: "NAL units", most: MAX_NALS });
+                    return Err(InspectError::Many { at, what: "NAL units or OBUs", most: MAX_NALS });
                 }
             }
         }
     }
     Ok(())
+}
+
+/// The next unit: its type, and whether it is of a picture that decoding may start at. The inner error is what is wrong with its length.
+fn read_unit(body: &mut Cursor, syntax: Syntax) -> Result<Result<(u8, bool), String>, InspectError> {
+    let length = match syntax {
+        Syntax::Avc(length) | Syntax::Hevc(length) => length,
+        Syntax::Av1 => return read_obu(body),
+    };
+    let size = body.take(length.min(body.left()), "NAL length")?.iter().fold(0usize, |n, b| n << 8 | usize::from(*b));
+    if size == 0 || size > body.left() {
+        return Ok(Err(format!("NAL unit of {size} bytes, {} are left in the sample", body.left())));
+    }
+    let first = body.take(size, "NAL unit")?[0];
+    Ok(Ok(if let Syntax::Avc(_) = syntax { (first & 0x1f, first & 0x1f == 5) } else { (first >> 1 & 0x3f, matches!(first >> 1 & 0x3f, 19 | 20)) }))
+}
+
+/// An OBU with its size (AV1 specification, 5.3); a key frame that is shown has show_existing_frame 0, frame_type 0, show_frame 1.
+fn read_obu(body: &mut Cursor) -> Result<Result<(u8, bool), String>, InspectError> {
+    let header = body.u8("OBU header")?;
+    if header & 0x82 != 2 {
+        return Ok(Err(format!("OBU header {header:#04x}: the forbidden bit is set, or there is no size")));
+    }
+    body.take(if header & 4 == 0 { 0 } else { 1 }.min(body.left()), "OBU extension")?;
+    let mut size = 0u64;
+    for shift in 0..8 {
+        if body.left() == 0 {
+            return Ok(Err("the size of an OBU is cut short".to_owned()));
+        }
+        let byte = body.u8("OBU size")?;
+        size |= u64::from(byte & 0x7f) << (7 * shift);
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    let Some(size) = usize::try_from(size).ok().filter(|size| *size <= body.left()) else {
+        return Ok(Err(format!("OBU of {size} bytes, {} are left in the sample", body.left())));
+    };
+    let payload = body.take(size, "OBU")?;
+    let kind = header >> 3 & 0xf;
+    Ok(Ok((kind, matches!(kind, 3 | 6) && payload.first().is_some_and(|b| b & 0xf0 == 0x10))))
 }
 
 /// Brands as text, for findings.

@@ -2,11 +2,12 @@
 
 use super::describe::Described;
 use super::{TrackKind, language};
+use crate::colour::VideoRange;
 use crate::plan::Rendition;
 use crate::time::{GopId, Grid, Seconds};
 use dash_mpd_core::{
-    AdaptationSet, AudioChannelConfiguration, Label, Latency, MPD, Period, ProducerReferenceTime, Representation, Role, SegmentTemplate, ServiceDescription,
-    SupplementalProperty, UTCTiming, XsDatetime,
+    AdaptationSet, AudioChannelConfiguration, EssentialProperty, Label, Latency, MPD, Period, ProducerReferenceTime, Representation, Role, SegmentTemplate,
+    ServiceDescription, SupplementalProperty, UTCTiming, XsDatetime,
 };
 use std::time::Duration;
 
@@ -89,7 +90,8 @@ fn adaptations(tracks: &[Described], grid: Grid, extent: Extent) -> Vec<Adaptati
     for track in tracks {
         // One sample entry, and one number of channels, to a set that a player may switch within.
         let entry = track.codecs.split('.').next().unwrap_or_default();
-        let key = format!("{} {} {}", entry, track.spec.timescale(), track.audio().map_or(0, |a| a.channels));
+        let range = if let TrackKind::Video { rendition, .. } = &track.spec.kind { rendition.range.name() } else { "" };
+        let key = format!("{} {} {} {range}", entry, track.spec.timescale(), track.audio().map_or(0, |a| a.channels));
         match sets.iter_mut().find(|(k, _)| *k == key) {
             Some((_, set)) => set.push(track),
             None => sets.push((key, vec![track])),
@@ -100,10 +102,12 @@ fn adaptations(tracks: &[Described], grid: Grid, extent: Extent) -> Vec<Adaptati
 
 fn adaptation(id: usize, tracks: &[&Described], grid: Grid, extent: Extent) -> AdaptationSet {
     let timescale = tracks.first().map_or(1, |t| t.spec.timescale());
-    let property = |name: &str| SupplementalProperty { schemeIdUri: format!("urn:mpeg:mpegB:cicp:{name}"), value: Some("1".into()), ..Default::default() };
     let video: Vec<&Rendition> =
         tracks.iter().filter_map(|t| if let TrackKind::Video { rendition, .. } = &t.spec.kind { Some(rendition) } else { None }).collect();
     let largest = video.iter().max_by_key(|r| u64::from(r.width) * u64::from(r.height));
+    let range = largest.map(|r| r.range);
+    // A player that does not know a property's scheme leaves out what has it as an essential one: right for HDR, which would look grey (DASH-IF IOP 10.4).
+    let colour = range.map_or(Vec::new(), cicp);
     let audio = tracks.iter().find_map(|t| t.audio());
     let tag = audio.and_then(|a| language::tag(&a.language));
     let content = if audio.is_some() { "audio" } else { "video" };
@@ -127,10 +131,12 @@ fn adaptation(id: usize, tracks: &[&Described], grid: Grid, extent: Extent) -> A
             })
             .into_iter()
             .collect(),
-        supplemental_property: match largest {
-            Some(_) => ["ColourPrimaries", "TransferCharacteristics", "MatrixCoefficients"].map(property).to_vec(),
-            None => Vec::new(),
+        supplemental_property: if range == Some(VideoRange::Sdr) {
+            colour.iter().map(|(scheme, value)| supplemental(scheme, value)).collect()
+        } else {
+            Vec::new()
         },
+        essential_property: if range == Some(VideoRange::Sdr) { Vec::new() } else { colour.iter().map(|(scheme, value)| essential(scheme, value)).collect() },
         Label: vec![Label { content: tag.map_or(content.into(), |tag| format!("{content} {tag}")), ..Default::default() }],
         // The grid: media time 0 is the epoch. Segments carry the same in `prft`.
         ProducerReferenceTime: vec![ProducerReferenceTime {
@@ -147,6 +153,21 @@ fn adaptation(id: usize, tracks: &[&Described], grid: Grid, extent: Extent) -> A
         representations: tracks.iter().map(|t| representation(t)).collect(),
         ..Default::default()
     }
+}
+
+/// Scheme and value of each colour code point (ISO/IEC 23091-2).
+fn cicp(range: VideoRange) -> Vec<(String, String)> {
+    let (primaries, transfer, matrix) = range.code_points();
+    let points = [("ColourPrimaries", primaries), ("TransferCharacteristics", transfer), ("MatrixCoefficients", matrix)];
+    points.iter().map(|(name, value)| (format!("urn:mpeg:mpegB:cicp:{name}"), value.to_string())).collect()
+}
+
+fn supplemental(scheme: &str, value: &str) -> SupplementalProperty {
+    SupplementalProperty { schemeIdUri: scheme.to_owned(), value: Some(value.to_owned()), ..Default::default() }
+}
+
+fn essential(scheme: &str, value: &str) -> EssentialProperty {
+    EssentialProperty { schemeIdUri: scheme.to_owned(), value: Some(value.to_owned()), ..Default::default() }
 }
 
 /// `@duration` over `@timescale` is the GOP's duration, exactly: in the media timescale where it is whole there, else in lowest terms.

@@ -143,7 +143,7 @@ fn init_reads_back() {
     assert_eq!(facts.class.as_deref(), Some("0123abcd"));
     assert_eq!(facts.brands, [b"cmfc", b"iso6", b"cmfc", b"cmf2", b"cfhd"].map(|b| *b));
     let colour = Some(inspect::Colour { primaries: 1, transfer: 1, matrix: 1, full_range: false });
-    let Media::Video { width, height, colour: read, pasp, nal_length, parameter_sets } = facts.media else { panic!("not video") };
+    let Media::Video { width, height, colour: read, pasp, nal_length, parameter_sets, .. } = facts.media else { panic!("not video") };
     assert_eq!((width, height, read, pasp, nal_length, parameter_sets.len()), (1280, 720, colour, Some((1, 1)), Some(4), 2));
 
     let track = audio(0, "a", 128_000, grid, "deu", ASC.to_vec());

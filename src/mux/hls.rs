@@ -65,11 +65,12 @@ pub fn main(tracks: &[Described]) -> String {
         let (peak, average) = (track.peak + audio.map_or(0, |a| a.peak), track.average + audio.map_or(0, |a| a.average));
         let codecs = audio.map_or(track.codecs.clone(), |a| format!("{},{}", track.codecs, a.codecs));
         let (width, height, rate) = (rendition.width, rendition.height, frame_rate(rendition.grid.rate));
+        let range = rendition.range.name();
         let group = audio.map_or(String::new(), |a| format!(",AUDIO=\"{}\"", a.spec.name));
         line(
             &mut text,
             format_args!(
-                "#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS=\"{codecs}\",RESOLUTION={width}x{height},FRAME-RATE={rate},VIDEO-RANGE=SDR{group}\n{}",
+                "#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS=\"{codecs}\",RESOLUTION={width}x{height},FRAME-RATE={rate},VIDEO-RANGE={range}{group}\n{}",
                 track.spec.playlist_path()
             ),
         );

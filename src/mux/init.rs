@@ -19,9 +19,39 @@ pub fn init(track: &TrackSpec, class: &str) -> Result<Vec<u8>, MuxError> {
     let mut brands = vec![FourCC::new(b"iso6"), FourCC::new(b"cmfc"), FourCC::new(b"cmf2")];
     brands.extend(entry.profile);
     Ftyp { major_brand: FourCC::new(b"cmfc"), minor_version: 0, compatible_brands: brands }.encode(&mut out).map_err(boxes)?;
+    let start = out.len();
     moov(track, entry.codec)?.encode(&mut out).map_err(boxes)?;
+    append(&mut out, start, &entry.light)
+        .ok_or_else(|| MuxError::Config { track: track.name.clone(), why: "its sample entry was not found again".to_owned() })?;
     marks::Marks { class: class.to_owned(), ..Default::default() }.write(&mut out)?;
     Ok(out)
+}
+
+/// Appends whole boxes to the sample entry of the `moov` that starts at `start`: every box around it grows.
+fn append(out: &mut Vec<u8>, start: usize, boxes: &[u8]) -> Option<()> {
+    if boxes.is_empty() {
+        return Some(());
+    }
+    let size = |out: &[u8], at: usize| Some(u32::from_be_bytes(*out.get(at..)?.first_chunk()?));
+    let mut around = vec![start];
+    let mut at = start + 8;
+    for kind in [b"trak", b"mdia", b"minf", b"stbl", b"stsd"] {
+        while out.get(at + 4..at + 8)? != kind {
+            at += size(out, at)?.max(8) as usize;
+        }
+        around.push(at);
+        at += 8;
+    }
+    // `stsd` has version, flags and the number of entries before the one that it holds.
+    at += 8;
+    around.push(at);
+    let end = at + size(out, at)? as usize;
+    for at in around {
+        let grown = size(out, at)?.checked_add(u32::try_from(boxes.len()).ok()?)?;
+        out[at..at + 4].copy_from_slice(&grown.to_be_bytes());
+    }
+    out.splice(end..end, boxes.iter().copied());
+    Some(())
 }
 
 fn moov(track: &TrackSpec, codec: mp4_atom::Codec) -> Result<Moov, MuxError> {

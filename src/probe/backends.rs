@@ -68,7 +68,12 @@ pub(super) fn look(build: &Build, devices: &Devices) -> Vec<BackendReport> {
         let exists = BACKENDS.iter().any(|b| b.name == backend && b.codecs.contains(&codec));
         let in_libav = encoder.is_some_and(in_libav);
         let (state, why) = if exists { opened(open_video(codec, backend)) } else { (State::Planned, Some(planned(encoder, in_libav, needs, devices))) };
-        let version = build.x264.clone().filter(|_| backend == "x264");
+        let version = match backend {
+            "x264" => build.x264.clone(),
+            "x265" => build.x265.clone(),
+            "svt-av1" => build.svt_av1.clone(),
+            _ => None,
+        };
         BackendReport { codec: codec.name(), backend, state, libav_encoder: encoder, in_libav, version, why }
     });
     let (state, why) = opened(open_aac());

@@ -1,0 +1,308 @@
+//! What every software backend must do, in one list, asserted on the bitstream and on what decoders make of it.
+
+use super::testing::{decode_with, frames, hash, pattern, pattern10, rendition};
+use super::{BACKENDS, Candidate, Chosen, EncodeError, Packet, Recipe, annexb, hevc, obu, point};
+use crate::colour::{HdrMetadata, LightLevel, Mastering, VideoRange};
+use crate::frame::Frame;
+use crate::ladder::VideoCodec;
+use crate::plan::Rendition;
+use crate::time::Rate;
+use ffmpeg_next::format::Pixel;
+use ffmpeg_next::frame::Video;
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const SIZE: (u32, u32) = (320, 180);
+const GOP: u32 = 24;
+/// Set in child processes: what they do.
+const CHILD: &str = "MEZZO_CONTRACT_CHILD";
+
+/// Every backend that a plan may take, with each of its codecs and depths.
+fn all() -> Vec<(&'static Candidate, Rendition)> {
+    let backends = BACKENDS.iter().filter(|backend| backend.chosen != Chosen::Never);
+    let kinds = backends.flat_map(|backend| backend.codecs.iter().flat_map(move |codec| backend.depths.iter().map(move |depth| (backend, *codec, *depth))));
+    kinds.map(|(backend, codec, depth)| (backend, of(backend, codec, depth))).collect()
+}
+
+fn of(backend: &Candidate, codec: VideoCodec, depth: u32) -> Rendition {
+    let mut of = rendition(SIZE, Rate::new(25, 1).expect("legal"), GOP, 900_000, &[backend.name]);
+    (of.name, of.codec, of.depth, of.quality) = (format!("{}-{depth}", backend.name), codec, depth, codec.default_quality());
+    of.point = "superfast".to_owned();
+    of
+}
+
+fn pictures(depth: u32, count: u32) -> Vec<Arc<Video>> {
+    (0..count).map(|n| if depth == 10 { pattern10(SIZE.0, SIZE.1, n) } else { pattern(SIZE.0, SIZE.1, n) }).collect()
+}
+
+fn recipe(of: &Rendition) -> Recipe {
+    Recipe::of(of)
+}
+
+struct Made {
+    packets: Vec<Packet>,
+    config: Vec<u8>,
+    /// Packets that were there before the drain.
+    early: usize,
+}
+
+fn encode(backend: &Candidate, of: &Rendition, recipe: &Recipe, frames: &[Frame]) -> Result<Made, EncodeError> {
+    let opened = (backend.open)(of, recipe)?;
+    let (mut encoder, mut packets) = (opened.encoder, Vec::new());
+    frames.iter().try_for_each(|frame| encoder.encode(frame, &mut packets))?;
+    let early = packets.len();
+    encoder.finish(&mut packets)?;
+    Ok(Made { packets, config: opened.config, early })
+}
+
+/// Whether a sample holds a picture that decoding may start at, and whether it holds what must not be in one, by its own bytes.
+fn look(codec: VideoCodec, sample: &[u8]) -> (bool, bool) {
+    let units: Vec<&[u8]> = annexb::sample_units(sample).collect();
+    match codec {
+        VideoCodec::Avc => (units.iter().any(|u| u[0] & 0x1f == 5), units.iter().any(|u| matches!(u[0] & 0x1f, 7..=9 | 12))),
+        VideoCodec::Hevc => (units.iter().any(|u| hevc::is_idr(u)), units.iter().any(|u| matches!(hevc::kind(u), 21 | 32..=35 | 38))),
+        VideoCodec::Av1 => {
+            let units: Vec<obu::Obu> = obu::units(sample).map(|u| u.expect("an OBU that fits")).collect();
+            let shows_key = |u: &obu::Obu| matches!(u.kind, 3 | 6) && u.payload[0] & 0xf0 == 0x10;
+            (units.iter().any(shows_key) && units[0].kind == 1, units.iter().any(|u| matches!(u.kind, 2 | 8 | 15)))
+        }
+    }
+}
+
+#[test]
+fn a_gop_is_closed_complete_and_decodes_at_the_times_that_went_in() {
+    for (backend, of) in all() {
+        let (name, first) = (&of.name, 42_000_000_000i64 / i64::from(GOP) * i64::from(GOP));
+        let made = encode(backend, &of, &recipe(&of), &frames(of.grid, first, &pictures(of.depth, GOP))).expect("it encodes");
+        let times: BTreeSet<i64> = made.packets.iter().map(|p| p.time).collect();
+        assert_eq!((times, made.packets.len()), ((first..first + i64::from(GOP)).collect(), GOP as usize), "{name}: one packet for each slot");
+        assert!(made.early < GOP as usize, "{name}: the drain had something to do");
+        for (i, packet) in made.packets.iter().enumerate() {
+            assert_eq!(look(of.codec, &packet.data), (i == 0, false), "{name}: packet {i}: an IDR first and nowhere else, no sets or delimiters");
+            assert_eq!((packet.idr, i == 0 && packet.time != first), (i == 0, false), "{name}: packet {i}");
+        }
+        let decoded = decode_with(of.codec, &made.config, &made.packets);
+        let format = if of.depth == 10 { Pixel::YUV420P10LE } else { Pixel::YUV420P };
+        let shown: Vec<(Option<i64>, Pixel, u32, u32)> = decoded.iter().map(|p| (p.timestamp(), p.format(), p.width(), p.height())).collect();
+        assert_eq!(shown, (0..i64::from(GOP)).map(|i| (Some(first + i), format, SIZE.0, SIZE.1)).collect::<Vec<_>>(), "{name}");
+    }
+}
+
+#[test]
+fn an_idr_is_where_it_is_asked_for_and_the_stream_can_be_joined_there() {
+    for (backend, of) in all() {
+        let mut frames = frames(of.grid, 0, &pictures(of.depth, GOP));
+        for at in [7, 15] {
+            frames[at].force_idr = true;
+        }
+        let made = encode(backend, &of, &recipe(&of), &frames).expect("it encodes");
+        let idrs = |flag: &dyn Fn(&Packet) -> bool| made.packets.iter().filter(|p| flag(p)).map(|p| p.time).collect::<Vec<_>>();
+        assert_eq!(idrs(&|p| look(of.codec, &p.data).0), [0, 7, 15], "{}", of.name);
+        assert_eq!(idrs(&|p| p.idr), [0, 7, 15], "{}", of.name);
+        for (slot, left) in [(7, 17), (15, 9)] {
+            let at = made.packets.iter().position(|p| p.time == slot).expect("there");
+            let decoded = decode_with(of.codec, &made.config, &made.packets[at..]);
+            assert_eq!(decoded.len(), left, "{}: from slot {slot} on", of.name);
+            assert_eq!(decoded[0].timestamp(), Some(slot), "{}: nothing before it is shown after it", of.name);
+        }
+    }
+}
+
+#[test]
+fn the_configuration_is_that_of_the_rendition_whatever_the_recipe() {
+    for (backend, of) in all() {
+        let mut seen = BTreeSet::new();
+        for point in point::POINTS {
+            let config = |quality: f32, idr_at: Vec<u32>| {
+                let recipe = Recipe { point: (*point).to_owned(), quality, idr_at, ..recipe(&of) };
+                (backend.open)(&of, &recipe).map(|opened| opened.config).unwrap_or_else(|e| panic!("{point}: {e}"))
+            };
+            let one = config(of.quality, Vec::new());
+            assert_eq!(one, config(*of.codec.qualities().start(), Vec::new()), "{} {point}", of.name);
+            assert_eq!(one, config(*of.codec.qualities().end(), vec![7]), "{} {point}", of.name);
+            seen.insert(one);
+        }
+        let small = Rendition { width: 192, height: 108, ..of.clone() };
+        let other = (backend.open)(&small, &recipe(&of)).expect("it opens").config;
+        assert!(!seen.contains(&other), "{}: another size, another configuration", of.name);
+    }
+}
+
+#[test]
+fn a_gop_cut_short_is_whole_and_one_of_nothing_is_nothing() {
+    for (backend, of) in all() {
+        for count in [0, 1, 2, 5] {
+            let made = encode(backend, &of, &recipe(&of), &frames(of.grid, 0, &pictures(of.depth, count))).expect("it encodes");
+            assert_eq!(made.packets.len(), count as usize, "{}", of.name);
+            assert_eq!(decode_with(of.codec, &made.config, &made.packets).len(), count as usize, "{}", of.name);
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_by_name() {
+    for (backend, of) in all() {
+        let refuses = |change: &dyn Fn(&mut Rendition, &mut Recipe)| {
+            let (mut of, mut recipe) = (of.clone(), recipe(&of));
+            change(&mut of, &mut recipe);
+            match (backend.open)(&of, &recipe) {
+                Err(error @ EncodeError::Open { .. }) => error.to_string(),
+                Err(error) => panic!("{}: {error}", of.name),
+                Ok(_) => panic!("{}: it opens", of.name),
+            }
+        };
+        assert!(refuses(&|_, r| r.point = "placebo".to_owned()).contains("\"placebo\" is none of ultrafast"));
+        assert!(refuses(&|_, r| r.quality = f32::NAN).contains("NaN"));
+        assert!(refuses(&|_, r| r.quality = 0.0).contains("quality 0 is not a CRF from 1 to"));
+        refuses(&|_, r| r.quality = 64.0);
+        assert!(refuses(&|of, _| of.depth = 12).contains("12 bits"));
+        let wrong = [(&pictures(if of.depth == 8 { 10 } else { 8 }, 1)[0], "the other depth"), (&pattern(64, 64, 0), "another size")]
+            .map(|(p, what)| (Arc::clone(p), what));
+        for (picture, what) in wrong {
+            let error = encode(backend, &of, &recipe(&of), &frames(of.grid, 0, &[picture])).err().map(|e| e.to_string());
+            assert!(error.is_some_and(|e| e.contains("picture of")), "{}: {what}", of.name);
+        }
+    }
+}
+
+#[test]
+fn hdr_is_signalled_as_the_rendition_says() {
+    let mastering =
+        Mastering { primaries: [(34_000, 16_000), (13_250, 34_500), (7_500, 3_000)], white: (15_635, 16_450), max_luminance: 10_000_000, min_luminance: 50 };
+    let hdr = HdrMetadata { mastering: Some(mastering), light: Some(LightLevel { max_content: 1000, max_average: 400 }) };
+    for (backend, sdr) in all().into_iter().filter(|(_, of)| of.depth == 10) {
+        for range in [VideoRange::Sdr, VideoRange::Hlg, VideoRange::Pq] {
+            let of = Rendition { range, hdr: if range == VideoRange::Pq { hdr } else { HdrMetadata::default() }, ..sdr.clone() };
+            let made = encode(backend, &of, &recipe(&of), &frames(of.grid, 0, &pictures(10, 3))).expect("it encodes");
+            let decoded = decode_with(of.codec, &made.config, &made.packets);
+            use ffmpeg_next::color::{Primaries, Space, TransferCharacteristic as Transfer};
+            let want = match range {
+                VideoRange::Sdr => (Primaries::BT709, Transfer::BT709, Space::BT709),
+                VideoRange::Hlg => (Primaries::BT2020, Transfer::ARIB_STD_B67, Space::BT2020NCL),
+                VideoRange::Pq => (Primaries::BT2020, Transfer::SMPTE2084, Space::BT2020NCL),
+            };
+            let picture = &decoded[0];
+            assert_eq!((picture.color_primaries(), picture.color_transfer_characteristic(), picture.color_space()), want, "{} {range:?}", of.name);
+            assert_eq!(picture.color_range(), ffmpeg_next::color::Range::MPEG, "{} {range:?}", of.name);
+            let sited = match of.codec {
+                VideoCodec::Av1 => made.config[2] & 3,
+                _ => annexb_sps(&made.config).chroma_location.unwrap_or(9),
+            };
+            let top_left = 2;
+            assert_eq!(sited == top_left, range != VideoRange::Sdr, "{} {range:?}: chroma is at {sited}", of.name);
+            use ffmpeg_next::frame::side_data::Type;
+            let found = [Type::MasteringDisplayMetadata, Type::ContentLightLevel].map(|kind| picture.side_data(kind).is_some());
+            assert_eq!(found, [range == VideoRange::Pq; 2], "{} {range:?}: static metadata", of.name);
+            if let Some(data) = picture.side_data(Type::ContentLightLevel) {
+                assert_eq!(data.data()[..8], [1000u32.to_le_bytes(), 400u32.to_le_bytes()].concat(), "{}: MaxCLL and MaxFALL", of.name);
+            }
+        }
+    }
+}
+
+fn annexb_sps(hvcc: &[u8]) -> hevc::Sps {
+    let at = hvcc.windows(2).position(|w| w == [0x42, 1]).expect("an SPS");
+    hevc::Sps::read(&hvcc[at..]).expect("reads")
+}
+
+/// Film where it is there, else a pattern, at half the bits that the quality would take.
+fn hard(of: &Rendition) -> (Rendition, Vec<Arc<Video>>) {
+    let mut of = of.clone();
+    of.max_bitrate = 300_000;
+    (of.clone(), pictures(of.depth, GOP))
+}
+
+/// One hash for each backend and depth, with its cap binding where the encoder sees to the cap itself.
+fn hashes() -> Vec<String> {
+    let one = |(backend, of): (&'static Candidate, Rendition)| {
+        let (of, pictures) = hard(&of);
+        let points: &[&str] = if backend.name == "x264" { &["superfast"] } else { &["superfast", "veryfast"] };
+        let each = points.iter().map(|point| {
+            let recipe = Recipe { point: (*point).to_owned(), ..recipe(&of) };
+            hash(&encode(backend, &of, &recipe, &frames(of.grid, 48_000, &pictures)).expect("it encodes").packets)
+        });
+        each.map(|hash| format!("{}={}", of.name, &hash[..16])).collect::<Vec<_>>()
+    };
+    all().into_iter().flat_map(one).collect()
+}
+
+/// Not a test by itself: what a child process runs.
+#[test]
+fn child_does_as_it_is_told() {
+    match std::env::var(CHILD).as_deref() {
+        Ok("hashes") => println!("HASHES {}", hashes().join(" ")),
+        Ok("options") => {
+            ffmpeg_next::log::set_level(ffmpeg_next::log::Level::Warning);
+            for (backend, of) in all() {
+                for (point, range) in point::POINTS.iter().flat_map(|p| [VideoRange::Sdr, VideoRange::Pq].map(|range| (p, range))) {
+                    let light = HdrMetadata { mastering: None, light: Some(LightLevel { max_content: 1000, max_average: 400 }) };
+                    let of = Rendition { range: if of.depth == 10 { range } else { VideoRange::Sdr }, hdr: light, ..of.clone() };
+                    let recipe = Recipe { point: (*point).to_owned(), ..recipe(&of) };
+                    (backend.open)(&of, &recipe).map(drop).unwrap_or_else(|e| panic!("{e}"));
+                }
+            }
+            eprintln!("OPENED ALL");
+        }
+        Ok("typo") => {
+            ffmpeg_next::log::set_level(ffmpeg_next::log::Level::Warning);
+            for (codec, key) in [("libx264", "x264-params"), ("libx265", "x265-params"), ("libsvtav1", "svtav1-params")] {
+                let codec = ffmpeg_next::encoder::find_by_name(codec).expect("it is there");
+                let of = of(&BACKENDS[0], VideoCodec::Avc, 8);
+                let pictures = super::libav::Pictures::of(&of).expect("8 bits");
+                let _ = pictures.open(codec, vec![("err_detect".to_owned(), "explode".to_owned()), (key.to_owned(), "bogus-key=1".to_owned())]);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn child(what: &str, perturb: &str) -> (String, String) {
+    let out = Command::new(std::env::current_exe().expect("this test"))
+        .args(["encode::contract_tests::child_does_as_it_is_told", "--exact", "--nocapture", "--test-threads", "1"])
+        .env(CHILD, what)
+        .env("MALLOC_PERTURB_", perturb)
+        .output()
+        .expect("the child runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    (text(&out.stdout), text(&out.stderr))
+}
+
+#[test]
+fn load_heap_and_history_do_not_alter_bytes() {
+    let fresh = hashes();
+    for perturb in ["0", "85", "255"] {
+        let (out, _) = child("hashes", perturb);
+        let told = out.lines().find_map(|line| line.split_once("HASHES ")).map(|(_, hashes)| hashes.trim().to_owned());
+        assert_eq!(told, Some(fresh.join(" ")), "MALLOC_PERTURB_={perturb}");
+    }
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let mut x = 1u64;
+                while !stop.load(Ordering::Relaxed) {
+                    x = std::hint::black_box(x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+                }
+            });
+        }
+        let runs: Vec<Vec<String>> = (0..5).flat_map(|_| [scope.spawn(hashes), scope.spawn(hashes)].map(|run| run.join().unwrap_or_default())).collect();
+        stop.store(true, Ordering::Relaxed);
+        for (n, run) in runs.iter().enumerate() {
+            assert_eq!(run, &fresh, "run {n} under load");
+        }
+    });
+}
+
+#[test]
+fn no_option_is_misspelt() {
+    let complaints = ["Unknown option", "Error parsing option", "Invalid value", "bogus", "not found"];
+    let (_, log) = child("typo", "0");
+    assert_eq!(log.matches("bogus-key").count(), 3, "the three libraries do complain of a key that they do not know: {log}");
+    let (_, log) = child("options", "0");
+    assert!(log.contains("OPENED ALL"), "{log}");
+    let complaint = log.lines().find(|line| complaints.iter().any(|words| line.contains(words)));
+    assert_eq!(complaint, None);
+}
