@@ -16,6 +16,7 @@ mod signals;
 pub use args::{Cli, Command, parse};
 use mezzo::capture::CaptureError;
 use mezzo::config::ConfigError;
+use mezzo::encode::served::ServeError;
 use mezzo::pipeline::RunError;
 use mezzo::plan::PlanError;
 use mezzo::resolution::ResolutionError;
@@ -45,6 +46,12 @@ impl Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Failure {
+        Failure::wrong(error)
+    }
+}
+
+impl From<ServeError> for Failure {
+    fn from(error: ServeError) -> Failure {
         Failure::wrong(error)
     }
 }

@@ -4,6 +4,7 @@ use super::args::JobArgs;
 use super::columns::columns;
 use super::{Failure, print};
 use clap::Args;
+use mezzo::encode::served::open_all;
 use mezzo::job::Job;
 use mezzo::ladder::{Bitrate, Ladder};
 use mezzo::plan::{LeftOut, Plan, SourceFacts, resolve};
@@ -35,7 +36,8 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
         Some(kept) => (kept.source, kept.language),
         None => facts(&job)?,
     };
-    let mut plan = resolve(&job, &source, language.as_deref())?;
+    let plan = resolve(&job, &source, language.as_deref())?;
+    let (mut plan, _) = open_all(plan, &job)?;
     if let Some(class) = class.filter(|class| *class != plan.class) {
         plan.warnings.push(format!("what is in the output was made by a worker of class {class}; new segments will not be interchangeable with it"));
     }

@@ -21,7 +21,7 @@ const CHILD: &str = "MEZZO_CONTRACT_CHILD";
 
 /// Every backend that a plan may take, with each of its codecs and depths.
 fn all() -> Vec<(&'static Candidate, Rendition)> {
-    let backends = BACKENDS.iter().filter(|backend| backend.chosen != Chosen::Never);
+    let backends = BACKENDS.iter().filter(|backend| backend.chosen != Chosen::Never && !backend.may_hang);
     let kinds = backends.flat_map(|backend| backend.codecs.iter().flat_map(move |codec| backend.depths.iter().map(move |depth| (backend, *codec, *depth))));
     kinds.map(|(backend, codec, depth)| (backend, of(backend, codec, depth))).collect()
 }
@@ -155,7 +155,7 @@ fn what_cannot_be_done_is_refused_by_name() {
         };
         assert!(refuses(&|_, r| r.point = "placebo".to_owned()).contains("\"placebo\" is none of ultrafast"));
         assert!(refuses(&|_, r| r.quality = f32::NAN).contains("NaN"));
-        assert!(refuses(&|_, r| r.quality = 0.0).contains("quality 0 is not a CRF from 1 to"));
+        assert!(refuses(&|_, r| r.quality = 0.0).contains("quality 0 is not "));
         refuses(&|_, r| r.quality = 64.0);
         assert!(refuses(&|of, _| of.depth = 12).contains("12 bits"));
         let wrong = [(&pictures(if of.depth == 8 { 10 } else { 8 }, 1)[0], "the other depth"), (&pattern(64, 64, 0), "another size")]
@@ -217,8 +217,10 @@ fn hard(of: &Rendition) -> (Rendition, Vec<Arc<Video>>) {
 /// One hash for each backend and depth, with its cap binding where the encoder sees to the cap itself.
 fn hashes() -> Vec<String> {
     let one = |(backend, of): (&'static Candidate, Rendition)| {
-        let (of, pictures) = hard(&of);
-        let points: &[&str] = if backend.name == "x264" { &["superfast"] } else { &["superfast", "veryfast"] };
+        let (of, mut pictures) = hard(&of);
+        // x264 and rav1e have harnesses of their own (`determinism_tests.rs`, `rav1e/tests.rs`), and rav1e takes seconds for a GOP.
+        let points: &[&str] = if matches!(backend.name, "x264" | "rav1e") { &["superfast"] } else { &["superfast", "veryfast"] };
+        pictures.truncate(if backend.name == "rav1e" { 6 } else { usize::MAX });
         let each = points.iter().map(|point| {
             let recipe = Recipe { point: (*point).to_owned(), ..recipe(&of) };
             hash(&encode(backend, &of, &recipe, &frames(of.grid, 48_000, &pictures)).expect("it encodes").packets)

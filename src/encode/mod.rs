@@ -144,9 +144,11 @@ pub struct Opened {
 /// When a plan takes a backend.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Chosen {
-    /// For every rung of its codecs that names none.
+    /// For every rung of its codecs that names none, and where a rung says "auto".
     ByDefault,
-    /// Where a rung names it or says "auto".
+    /// Where a rung says "auto".
+    ByAuto,
+    /// Where a rung names it.
     ByName,
     /// Never: it is for tests.
     Never,
@@ -214,7 +216,7 @@ pub const BACKENDS: &[Candidate] = &[
         name: "svt-av1",
         codecs: &[VideoCodec::Av1],
         depths: &[8, 10],
-        chosen: Chosen::ByName,
+        chosen: Chosen::ByAuto,
         cap: Cap::Checked(svt_av1::coarser),
         open: svt_av1::open,
         ..SOFTWARE

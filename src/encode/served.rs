@@ -16,13 +16,24 @@ pub struct Served {
     pub config: Vec<u8>,
 }
 
+/// No backend of a rung opens.
+#[derive(Debug, thiserror::Error)]
+#[error("ladder {ladder}: {source}; accepted: a backend that opens here (`mezzo probe` lists them), or optional = true to do without this rung")]
+pub struct ServeError {
+    /// Ladder name.
+    ladder: String,
+    /// The first refusal.
+    source: EncodeError,
+}
+
 /// Opens the backends of every rung of `plan`, and says what is planned then: with the backends that open, their class, and without the optional rungs that none
 /// serves.
 ///
 /// # Errors
 /// A rung that is not optional, or all rungs, have no backend that opens.
-pub fn open_all(mut plan: Plan, job: &Job) -> Result<(Plan, Vec<Served>), EncodeError> {
+pub fn open_all(mut plan: Plan, job: &Job) -> Result<(Plan, Vec<Served>), ServeError> {
     let (mut rungs, mut refused) = (Vec::new(), None);
+    let wrong = |source: EncodeError| ServeError { ladder: job.ladder.name.clone(), source };
     for rendition in &plan.video {
         let recipe = Recipe::of(rendition);
         match open(rendition, &recipe) {
@@ -31,11 +42,11 @@ pub fn open_all(mut plan: Plan, job: &Job) -> Result<(Plan, Vec<Served>), Encode
                 plan.left_out.push(LeftOut { rung: rendition.name.clone(), why: error.to_string() });
                 refused.get_or_insert(error);
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(wrong(error)),
         }
     }
     if let Some(error) = refused.filter(|_| rungs.is_empty()) {
-        return Err(error);
+        return Err(wrong(error));
     }
     plan.video = rungs.iter().map(|served| served.rendition.clone()).collect();
     plan.class = class::of(&plan, job, &Build::here());

@@ -100,42 +100,43 @@ fn the_grid_is_the_sources_rate_capped_to_60_or_the_jobs() {
 }
 
 #[test]
-fn codecs_without_a_backend_are_left_out_or_refused() {
-    let mut some = with_rungs(&[("h", "hevc", 640, 360), ("a", "avc", 320, 180)]);
-    let error = resolve(&some, &source(1920, 1080, (1, 1)), None).expect_err("not optional").to_string();
-    assert!(
-        error.contains("video rung \"h\" = hevc of 8 bits: no backend") && error.contains("avc by x264 (8 bits)") && error.contains("optional = true"),
-        "{error}"
-    );
-    some.ladder.video[0].optional = true;
-    let plan = resolve(&some, &source(1920, 1080, (1, 1)), None).expect("one rung remains");
-    assert_eq!(sizes(&plan), [("a", 320, 180)]);
-    assert_eq!(plan.left_out_line().as_deref(), Some("left out: h: no backend for hevc, only avc by x264 (8 bits), av1 by rav1e (8 and 10 bits)"));
-    some.ladder.video.pop();
-    let error = resolve(&some, &source(1920, 1080, (1, 1)), None).expect_err("nothing remains").to_string();
-    assert!(error.contains("no rung has a backend") && error.contains("avc by x264"), "{error}");
+fn the_ladder_to_4k_is_made_as_far_as_the_source_reaches() {
+    let rungs = |plan: &Plan| plan.video.iter().map(|r| (r.name.clone(), r.codec, r.backends.clone())).collect::<Vec<_>>();
+    let made = |names: &[&str]| {
+        let of = |name: &&str| if name.starts_with("hevc") { (VideoCodec::Hevc, "x265") } else { (VideoCodec::Avc, "x264") };
+        names.iter().map(|n| ((*n).to_owned(), of(n).0, vec![of(n).1.to_owned()])).collect::<Vec<_>>()
+    };
+    let plan = resolve(&job("sd-to-4k", ""), &source(3840, 2160, (1, 1)), None).expect("resolves");
+    assert_eq!(rungs(&plan), made(&["hevc-2160p", "hevc-1440p", "avc-1080p", "avc-720p", "avc-540p", "avc-432p", "avc-360p", "avc-270p"]));
+    assert_eq!(plan.audio.iter().map(|a| a.bitrate / 1000).collect::<Vec<_>>(), [192, 128, 96, 64]);
+    let plan = resolve(&job("sd-to-4k", ""), &source(1280, 720, (1, 1)), None).expect("resolves");
+    assert_eq!(rungs(&plan), made(&["avc-720p", "avc-540p", "avc-432p", "avc-360p", "avc-270p"]));
+    let line = "left out: hevc-2160p, hevc-1440p, avc-1080p: larger than the source, 1280x720";
+    assert_eq!(plan.left_out_line().as_deref(), Some(line));
 }
 
 #[test]
-fn the_ladder_to_4k_is_made_as_far_as_source_and_backends_reach() {
-    let rungs = |plan: &Plan| plan.video.iter().map(|r| (r.name.clone(), r.codec)).collect::<Vec<_>>();
-    let made = |names: &[&str]| names.iter().map(|n| ((*n).to_owned(), VideoCodec::Avc)).collect::<Vec<_>>();
-    let plan = resolve(&job("sd-to-4k", ""), &source(3840, 2160, (1, 1)), None).expect("resolves");
-    assert_eq!(rungs(&plan), made(&["avc-1080p", "avc-720p", "avc-540p", "avc-432p", "avc-360p", "avc-270p"]));
-    assert_eq!(plan.audio.iter().map(|a| a.bitrate / 1000).collect::<Vec<_>>(), [192, 128, 96, 64]);
-    let line = "left out: hevc-2160p, hevc-1440p: no backend for hevc, only avc by x264 (8 bits), av1 by rav1e (8 and 10 bits)";
-    assert_eq!(plan.left_out_line().as_deref(), Some(line));
-    let plan = resolve(&job("sd-to-4k", ""), &source(1280, 720, (1, 1)), None).expect("resolves");
-    assert_eq!(rungs(&plan), made(&["avc-720p", "avc-540p", "avc-432p", "avc-360p", "avc-270p"]));
-    assert_eq!(plan.left_out_line(), Some(format!("{line}; avc-1080p: larger than the source, 1280x720")));
+fn a_rung_gets_the_backends_that_it_asks_for() {
+    let mut job = with_rungs(&[("v", "av1", 320, 180)]);
+    let mut with = |wish: BackendWish| {
+        job.ladder.video[0].backend = wish;
+        resolve(&job, &source(640, 360, (1, 1)), None).map(|plan| plan.video[0].backends.join(" ")).map_err(|e| e.to_string())
+    };
+    assert_eq!(with(BackendWish::Default).as_deref(), Ok("rav1e"));
+    let auto = with(BackendWish::Auto(crate::ladder::Auto::Auto)).expect("resolves");
+    assert!(auto.ends_with("rav1e svt-av1"), "{auto}");
+    assert_eq!(with(BackendWish::These(vec!["svt-av1".into(), "rav1e".into()])).as_deref(), Ok("svt-av1 rav1e"));
+    let twice = with(BackendWish::These(vec!["rav1e".into(), "rav1e".into()])).expect_err("twice");
+    assert!(twice.contains("= \"rav1e\"") && twice.contains("rav1e (8 and 10 bits), svt-av1 (8 and 10 bits), each once"), "{twice}");
+    assert!(with(BackendWish::These(vec!["x264".into()])).is_err(), "another codec's");
 }
 
 #[test]
 fn a_backend_that_does_not_exist_is_refused() {
     let mut job = job("tiny", "");
-    job.ladder.video[0].backend = BackendWish::These(vec!["x264".into(), "nvenc".into()]);
+    job.ladder.video[0].backend = BackendWish::These(vec!["x264".into(), "openh264".into()]);
     let error = resolve(&job, &source(1920, 1080, (1, 1)), None).expect_err("unknown").to_string();
-    assert!(error.contains("backend of video rung \"avc-270p\" = \"nvenc\"") && error.contains("avc by x264"), "{error}");
+    assert!(error.contains("backend of video rung \"avc-270p\" = \"openh264\"") && error.contains("x264 (8 bits)"), "{error}");
 }
 
 #[test]

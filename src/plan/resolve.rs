@@ -1,6 +1,6 @@
 //! A job and a source to a plan. Pure: the same two give the same plan, whatever the machine is doing; only a warning depends on how many processors it has.
 
-use super::backends::{self, Missing};
+use super::backends;
 use super::fit::{Fit, MIN_SIDE, Shape, Size, believable};
 use super::{AudioRendition, LeftOut, Plan, Rendition, SAMPLE_RATE, SourceFacts, speed};
 use crate::class::{self, Build};
@@ -41,30 +41,6 @@ pub enum PlanError {
         /// What exists.
         accepted: String,
     },
-    /// Nothing makes the codec of a rung.
-    #[error(
-        "ladder {ladder}: codec of video rung \"{rung}\" = {codec} of {depth} bits: no backend; accepted: {accepted}, or optional = true to do without this rung"
-    )]
-    NoBackend {
-        /// Ladder name.
-        ladder: String,
-        /// Rung name.
-        rung: String,
-        /// Its codec.
-        codec: &'static str,
-        /// Bits of its samples.
-        depth: u32,
-        /// What exists.
-        accepted: String,
-    },
-    /// No rung has a backend.
-    #[error("ladder {ladder}: no rung has a backend; accepted: {accepted}")]
-    NothingLeft {
-        /// Ladder name.
-        ladder: String,
-        /// What exists.
-        accepted: String,
-    },
 }
 
 /// Resolves `job` against `source`. `language` is that of the chosen sound, ISO 639-2, where the source says; anything else counts as `und`.
@@ -98,31 +74,21 @@ fn add_video(plan: &mut Plan, job: &Job, shape: Shape) -> Result<(), PlanError> 
     let range = plan.source.range;
     let mut served: Vec<(&VideoRung, Vec<String>)> = Vec::new();
     for rung in &ladder.video {
-        match backends::choose(rung, signal(rung, range).depth, BACKENDS) {
-            Ok(names) => served.push((rung, names)),
-            Err(Missing::Codec) if !rung.optional => {
-                let (codec, depth) = (rung.codec.name(), signal(rung, range).depth);
-                let (ladder, rung) = (ladder.name.clone(), rung.name.clone());
-                return Err(PlanError::NoBackend { ladder, rung, codec, depth, accepted: backends::offered(BACKENDS) });
-            }
-            Err(Missing::Codec) => {
-                let why = format!("no backend for {}, only {}", rung.codec.name(), backends::offered(BACKENDS));
-                plan.left_out.push(LeftOut { rung: rung.name.clone(), why });
-            }
-            Err(Missing::Name(backend)) => {
-                return Err(PlanError::Backend { ladder: ladder.name.clone(), rung: rung.name.clone(), backend, accepted: backends::offered(BACKENDS) });
-            }
-        }
+        let names = backends::choose(rung, signal(rung, range).depth, BACKENDS).map_err(|backend| PlanError::Backend {
+            ladder: ladder.name.clone(),
+            rung: rung.name.clone(),
+            backend,
+            accepted: backends::offered(rung.codec, BACKENDS),
+        })?;
+        served.push((rung, names));
     }
-    let Some(smallest) = served.iter().min_by_key(|(rung, _)| u64::from(rung.width) * u64::from(rung.height)).cloned() else {
-        return Err(PlanError::NothingLeft { ladder: ladder.name.clone(), accepted: backends::offered(BACKENDS) });
-    };
+    let smallest = served.iter().min_by_key(|(rung, _)| u64::from(rung.width) * u64::from(rung.height)).map(|(rung, _)| rung.name.clone());
     let own = shape.size();
     let all_above = served.iter().all(|(rung, _)| shape.fit(rung.width, rung.height) == Fit::Above);
     for (rung, names) in served {
         match shape.fit(rung.width, rung.height) {
             Fit::Size(size) => plan.video.push(rendition(rung, names, size, plan)),
-            Fit::Above if all_above && rung.name == smallest.0.name => {
+            Fit::Above if all_above && Some(&rung.name) == smallest.as_ref() => {
                 let line = format!("{} ({}x{}) is made at {}x{}: the source is no larger", rung.name, rung.width, rung.height, own.width, own.height);
                 plan.warnings.push(line);
                 plan.video.push(rendition(rung, names, own, plan));

@@ -56,7 +56,7 @@ fn folder() -> tempfile::TempDir {
         ("twice.toml", format!("{rung}{}", rung.replace("name = \"l\"\n", ""))),
         ("job.toml", "inputs = [\"noise.ts\"]\noutputs = [\"out\"]\nspeed = 2\n".into()),
         ("broken.toml", "inputs = [\"noise.ts\"\n".into()),
-        ("hevc.toml", rung.replace("avc", "hevc")),
+        ("hevc.toml", format!("{}backend = [\"x264\"]\n", rung.replace("avc", "hevc"))),
         ("main.m3u8", "#EXTM3U\n".into()),
     ] {
         std::fs::write(dir.path().join(name), text).expect("written");
@@ -156,24 +156,21 @@ fn bash_completes_commands_flags_and_values() {
 }
 
 #[test]
-fn a_ladder_to_4k_is_planned_with_what_is_missing() {
+fn a_ladder_to_4k_is_planned_as_far_as_the_source_reaches() {
     let dir = folder();
     let args = ["-i", "testsrc:size=640x360", "--ladder", "sd-to-4k"];
     let output = mezzo(dir.path(), &[&["plan"], &args[..]].concat());
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let row = |name: &str| text.lines().find(|l| l.starts_with(name)).map(|l| l.split_whitespace().collect::<Vec<_>>().join(" "));
-    assert_eq!(row("hevc-2160p").as_deref(), Some("hevc-2160p hevc 3840x2160 16M no backend yet for hevc, only avc by x264"), "{text}");
+    assert_eq!(row("hevc-2160p").as_deref(), Some("hevc-2160p hevc 3840x2160 16M larger than the source, 640x360"), "{text}");
     assert_eq!(row("avc-1080p").as_deref(), Some("avc-1080p avc 1920x1080 6M larger than the source, 640x360"), "{text}");
-    assert_eq!(row("avc-360p").as_deref(), Some("avc-360p avc 640x360 730k 23 brisk x264 1"), "{text}");
+    assert_eq!(row("avc-360p").as_deref(), Some("avc-360p avc 640x360 8-bit SDR 730k 23 brisk x264 1"), "{text}");
     // And run makes the rest, and says in one line what it leaves out.
     let output = mezzo(dir.path(), &[&["run", "--pace", "fast", "--duration", "2s", "-o", "out"], &args[..]].concat());
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{error}");
     let told: Vec<&str> = error.lines().filter(|l| l.contains("left out")).collect();
-    assert!(
-        told.len() == 1 && told[0].contains("hevc-2160p, hevc-1440p: no backend yet for hevc") && told[0].contains("avc-540p, avc-432p: larger than"),
-        "{told:?}"
-    );
+    assert!(told.len() == 1 && told[0].contains("hevc-2160p, hevc-1440p, avc-1080p") && told[0].contains("avc-540p, avc-432p: larger than"), "{told:?}");
     for track in ["avc-360p", "avc-270p", "aac-192k", "aac-64k"] {
         assert!(dir.path().join("out").join(track).join("init.mp4").is_file(), "{track}");
     }
@@ -275,7 +272,11 @@ fn a_plan_of_a_real_source() {
     let again: mezzo::plan::Plan = serde_json::from_slice(&mezzo(dir.path(), &["plan", "--json", "-i", &input, "-o", "elsewhere"]).stdout).expect("a plan");
     assert_eq!(again, plan, "where it goes does not change what is made");
 
-    refused(dir.path(), &format!("-i {input} -o out --ladder hevc.toml"), &["codec = hevc", "no backend yet", "avc by x264"]);
+    refused(
+        dir.path(),
+        &format!("-i {input} -o out --ladder hevc.toml"),
+        &["backend of video rung \"a\" = \"x264\"", "accepted: \"auto\"", "x265 (8 and 10 bits)"],
+    );
 }
 
 /// What the channels of this sound are is told in its first packet and never again.
