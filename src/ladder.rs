@@ -189,6 +189,7 @@ pub const DEFAULT: &str = "avc-1080p-6";
 pub const BUILT_IN: &[(&str, &str)] = &[
     ("avc-1080p-6", include_str!("../ladders/avc-1080p-6.toml")),
     ("demo", include_str!("../ladders/demo.toml")),
+    ("hevc-1080p-6", include_str!("../ladders/hevc-1080p-6.toml")),
     ("sd-to-4k", include_str!("../ladders/sd-to-4k.toml")),
     ("three-codecs", include_str!("../ladders/three-codecs.toml")),
     ("tiny", include_str!("../ladders/tiny.toml")),

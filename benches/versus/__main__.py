@@ -27,7 +27,7 @@ def arguments():
     parser.add_argument("--ladder", default="avc-1080p-6", help="built-in name or file [default: avc-1080p-6]")
     parser.add_argument("--mezzo", type=pathlib.Path, default=pathlib.Path("target/release/mezzo"), help="[default: target/release/mezzo]")
     parser.add_argument("--ffmpeg", default=os.environ.get("VERSUS_FFMPEG"), help="FFmpeg 9 with libx264 and libvmaf [default: $VERSUS_FFMPEG, else imageio-ffmpeg's]")
-    parser.add_argument("--preset", default="veryfast", help="x264's, for FFmpeg [default: veryfast]")
+    parser.add_argument("--preset", default="veryfast", help="x264's or x265's, for FFmpeg [default: veryfast]")
     parser.add_argument("--bucket", type=float, default=1.0, help="FFmpeg's bufsize in seconds of its maxrate [default: 1]")
     parser.add_argument("--runs", type=int, default=5, help="of each, in turn, after one that is not counted [default: 5]")
     parser.add_argument("--subsample", type=int, default=1, help="score every so manieth picture; more than 1 flatters some settings [default: 1]")

@@ -17,7 +17,7 @@ def heading(args, ffmpeg, plan):
     source = plan["source"]
     return (
         f"{datetime.date.today()}, {cpu}, {CORES} cores. {args.feed.name}: {source['width']}x{source['height']} at {plan['grid']['rate']}, ladder {args.ladder}.\n"
-        f"{ours}, points {', '.join(rung['point'] for rung in plan['video'])}. {version}, x264 {args.preset}, CRF searched, bufsize {args.bucket:g} s.\n"
+        f"{ours}, points {', '.join(rung['point'] for rung in plan['video'])}. {version}, {args.preset}, CRF searched, bufsize {args.bucket:g} s.\n"
         f"{args.runs} runs each, in turn; ratios are mezzo to FFmpeg, median (least to most). VMAF v0.6.1, every {ordinal(args.subsample)}picture.\n"
     )
 

@@ -5,6 +5,9 @@ import shutil
 
 from measure import Failed, run
 
+# FFmpeg's encoder of each codec.
+ENCODERS = {"avc": "libx264", "hevc": "libx265"}
+
 # Seconds that one run may take.
 LIMIT = 1800
 
@@ -56,12 +59,16 @@ class Mezzo(Worker):
 
 
 class Ffmpeg(Worker):
-    """One FFmpeg process: one decoder, a split, a bicubic scaler and an x264 for each rung, closed GOPs as long as mezzo's, fMP4 segments with HLS."""
+    """One FFmpeg process: one decoder, a split, a bicubic scaler and an x264 or x265 for each rung, closed GOPs as long as mezzo's, fMP4 segments with HLS."""
 
     def __init__(self, program, feed, plan, preset, bucket, out):
         super().__init__(out)
         self.program, self.feed, self.plan, self.preset, self.bucket = program, feed, plan, preset, bucket
         self.rungs = {rung["name"]: rung for rung in plan["video"]}
+        codecs = {rung["codec"] for rung in plan["video"]}
+        if len(codecs) > 1 or not codecs <= ENCODERS.keys():
+            raise Failed(f"the ladder has rungs of {', '.join(sorted(codecs))}; accepted: {' or '.join(ENCODERS)} throughout")
+        self.encoder = ENCODERS[codecs.pop()]
         self.crf = {name: rung["quality"] for name, rung in self.rungs.items()}
         self.maxrate = {name: rung["max_bitrate"] for name, rung in self.rungs.items()}
 
@@ -82,8 +89,11 @@ class Ffmpeg(Worker):
         for n, rung in enumerate(self.plan["audio"]):
             words += ["-map", "0:a:0", f"-b:a:{n}", rung["bitrate"], f"-ac:a:{n}", rung["channels"]]
             variants.append(f"a:{n}{sound},name:{rung['name']}")
-        words += ["-c:v", "libx264", "-preset", self.preset, "-pix_fmt", "yuv420p", "-fps_mode", "passthrough", "-g", gop, "-keyint_min", gop]
+        words += ["-c:v", self.encoder, "-preset", self.preset, "-pix_fmt", "yuv420p", "-fps_mode", "passthrough", "-g", gop, "-keyint_min", gop]
         words += ["-sc_threshold", 0, "-flags", "+cgop"]
+        if self.encoder == "libx265":
+            # Its wrapper passes neither of these two on.
+            words += ["-x265-params", "scenecut=0:open-gop=0:log-level=error", "-tag:v", "hvc1"]
         words += ["-c:a", "aac", "-ar", 48000, "-f", "hls", "-hls_segment_type", "fmp4", "-hls_playlist_type", "vod", "-master_pl_name", "main.m3u8"]
         # A little less than a GOP, or rounding makes segments of two.
         seconds = gop * denominator(self.plan["grid"]["rate"]) / numerator(self.plan["grid"]["rate"]) - 0.01

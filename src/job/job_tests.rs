@@ -58,7 +58,7 @@ fn every_wrong_field_is_named_with_its_value_and_what_is_accepted() {
         ("outputs = []", "outputs = none", "--output"),
         ("outputs = [\"s3://bucket\"]", "outputs = \"s3://bucket\"", "path of a directory"),
         ("outputs = [\"o\", \"o\"]", "outputs = \"o\" twice", "each directory once"),
-        ("ladder = \"huge\"", "ladder huge", "avc-1080p-6, demo, sd-to-4k, three-codecs, tiny"),
+        ("ladder = \"huge\"", "ladder huge", "avc-1080p-6, demo, hevc-1080p-6, sd-to-4k, three-codecs, tiny"),
         ("ladder = 3", "line 3 (`ladder = 3`)", "built-in ladder"),
         ("listen = \"8080x\"", "\"8080x\"", "127.0.0.1:8080"),
         ("pace = \"slow\"", "`slow`", "`auto`, `live`, `fast`"),

@@ -114,7 +114,7 @@ fn a_ladder_needs_a_video_rung() {
 #[test]
 fn an_unknown_ladder_lists_those_that_exist() {
     let message = Ladder::load("avc-1080p-7", Path::new(".")).expect_err("none").to_string();
-    for part in ["avc-1080p-7", "avc-1080p-6, demo, sd-to-4k, three-codecs, tiny", "path of a TOML file"] {
+    for part in ["avc-1080p-7", "avc-1080p-6, demo, hevc-1080p-6, sd-to-4k, three-codecs, tiny", "path of a TOML file"] {
         assert!(message.contains(part), "no {part} in {message}");
     }
     let message = Ladder::load("./nowhere.toml", Path::new(".")).expect_err("none").to_string();

@@ -92,7 +92,7 @@ fn wrong_arguments_are_refused_before_anything_is_made() {
         ("-i noise.ts -o noise.ts", &["output noise.ts", "not a directory"]),
         ("-i noise.ts -o noise.ts/out", &["output noise.ts/out", "not a directory"]),
         ("-i noise.ts -o /proc/version/out", &["output /proc/version/out", "/proc/version is not a directory"]),
-        ("-i noise.ts -o out --ladder huge", &["ladder huge", "avc-1080p-6, demo, sd-to-4k, three-codecs, tiny"]),
+        ("-i noise.ts -o out --ladder huge", &["ladder huge", "avc-1080p-6, demo, hevc-1080p-6, sd-to-4k, three-codecs, tiny"]),
         ("-i noise.ts -o out --ladder none.toml", &["ladder none.toml", "No such file"]),
         ("-i noise.ts -o out --ladder key.toml", &["key.toml, line 5", "unknown field `wdith`", "`width`"]),
         ("-i noise.ts -o out --ladder odd.toml", &["odd.toml", "width of video rung \"a\" = 641", "even number from 16 to 8192"]),
