@@ -13,6 +13,7 @@ use crate::ladder::VideoCodec;
 use crate::plan::Rendition;
 use ffmpeg_next as ffmpeg;
 use hwaccel::isa::Isa;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const NAME: &str = "svt-av1";
 
@@ -59,7 +60,7 @@ pub fn open(rendition: &Rendition, recipe: &Recipe) -> Result<Opened, EncodeErro
     Ok(Opened { encoder: Box::new(SvtAv1 { part: encoder, gop }), config })
 }
 
-/// How much coarser (in CRF) a GOP must be coded that has this many percent of what its cap allows: half the bytes cost about 16 of 63. Measured on film, animation
+/// How much coarser (in CRF) a GOP must be coded that has this many percent of what its cap allows: half the bytes cost about 16 of 63. Measured on film
 /// and noise between 35 and 55.
 pub fn coarser(percent: u32) -> f32 {
     let doublings = (percent / 100).max(1).ilog2();
@@ -106,20 +107,39 @@ impl Part {
     fn open(&self) -> Result<(Open, Vec<u8>), String> {
         let codec = ffmpeg::encoder::find_by_name("libsvtav1").ok_or("libav has no libsvtav1")?;
         let pictures = Pictures::of(&self.rendition)?;
-        let encoder = pictures.open(codec, self.options.clone())?;
+        let encoder = {
+            let _alone = door();
+            pictures.open(codec, self.options.clone())?
+        };
         let headers = raw::extradata(&encoder);
-        let open = Open(Gop::new(NAME, &self.rendition, encoder, pictures));
+        let open = Open(Some(Gop::new(NAME, &self.rendition, encoder, pictures)));
         let config = obu::av1c(&headers).ok_or("it gave no sequence header that can be read")?;
         Ok((open, config))
     }
 }
 
+/// SVT-AV1 keeps tables and counts for all of its encoders in one process, unguarded: one is opened or closed at a time.
+static DOOR: Mutex<()> = Mutex::new(());
+
+fn door() -> MutexGuard<'static, ()> {
+    DOOR.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// SVT-AV1 1.4 never returns from closing an encoder that was not told that the stream has ended, and told something before.
-struct Open(Gop);
+struct Open(Option<Gop>);
+
+impl Open {
+    fn gop(&mut self) -> &mut Gop {
+        self.0.as_mut().expect("it is there until it is dropped")
+    }
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.wind_up();
+        let Some(mut gop) = self.0.take() else { return };
+        gop.wind_up();
+        let _alone = door();
+        drop(gop);
     }
 }
 
@@ -130,7 +150,7 @@ struct SvtAv1 {
 
 impl SvtAv1 {
     fn take(&mut self, out: &mut Vec<Packet>) -> Result<(), EncodeError> {
-        self.gop.0.drain(&mut |time, unit| {
+        self.gop.gop().drain(&mut |time, unit| {
             let (data, idr) = obu::to_sample(unit).ok_or("a temporal unit without a frame, or broken")?;
             out.push(Packet { time, idr, data });
             Ok(())
@@ -139,20 +159,20 @@ impl SvtAv1 {
 
     /// Drains this part.
     fn end(&mut self, out: &mut Vec<Packet>) -> Result<(), EncodeError> {
-        if self.gop.0.end()? == Fed::Some {
+        if self.gop.gop().end()? == Fed::Some {
             self.take(out)?;
         }
-        self.gop.0.complete()
+        self.gop.gop().complete()
     }
 }
 
 impl Encoder for SvtAv1 {
     fn encode(&mut self, frame: &Frame, out: &mut Vec<Packet>) -> Result<(), EncodeError> {
-        if frame.force_idr && self.gop.0.fed() {
+        if frame.force_idr && self.gop.gop().fed() {
             self.end(out)?;
-            self.gop = self.part.open().map_err(|why| self.gop.0.failed(why))?.0;
+            self.gop = self.part.open().map_err(|why| self.gop.gop().failed(why))?.0;
         }
-        self.gop.0.send(frame)?;
+        self.gop.gop().send(frame)?;
         self.take(out)
     }
 

@@ -35,7 +35,7 @@ const POINTS: [X265Point; 8] = [
     X265Point {
         name: "ultrafast",
         fill_percent: 90,
-        start_percent: 50,
+        start_percent: 70,
         settings: settings! {
             "ctu" = "32", "min-cu-size" = "16", "bframes" = "3", "b-adapt" = "0", "rc-lookahead" = "5", "ref" = "1", "limit-refs" = "0", "me" = "dia", "subme" = "0",
             "max-merge" = "2", "early-skip" = "1", "fast-intra" = "1", "b-intra" = "0", "sao" = "0", "selective-sao" = "0", "signhide" = "0", "weightp" = "0",
@@ -45,7 +45,7 @@ const POINTS: [X265Point; 8] = [
     X265Point {
         name: "superfast",
         fill_percent: 90,
-        start_percent: 50,
+        start_percent: 70,
         settings: settings! {
             "ctu" = "32", "min-cu-size" = "8", "bframes" = "3", "b-adapt" = "0", "rc-lookahead" = "10", "ref" = "1", "limit-refs" = "0", "me" = "hex", "subme" = "1",
             "max-merge" = "2", "early-skip" = "1", "fast-intra" = "1", "b-intra" = "0", "sao" = "0", "selective-sao" = "0", "signhide" = "1", "weightp" = "0",
@@ -55,7 +55,7 @@ const POINTS: [X265Point; 8] = [
     X265Point {
         name: "swift",
         fill_percent: 90,
-        start_percent: 50,
+        start_percent: 70,
         settings: settings! {
             "ctu" = "32", "min-cu-size" = "8", "bframes" = "4", "b-adapt" = "0", "rc-lookahead" = "10", "ref" = "1", "limit-refs" = "3", "me" = "hex", "subme" = "1",
             "max-merge" = "2", "early-skip" = "1", "fast-intra" = "1", "b-intra" = "0", "sao" = "1", "selective-sao" = "2", "signhide" = "1", "weightp" = "1",
@@ -65,7 +65,7 @@ const POINTS: [X265Point; 8] = [
     X265Point {
         name: "brisk",
         fill_percent: 90,
-        start_percent: 50,
+        start_percent: 70,
         settings: settings! {
             "ctu" = "32", "min-cu-size" = "8", "bframes" = "4", "b-adapt" = "0", "rc-lookahead" = "15", "ref" = "2", "limit-refs" = "3", "me" = "hex", "subme" = "2",
             "max-merge" = "2", "early-skip" = "1", "fast-intra" = "1", "b-intra" = "0", "sao" = "1", "selective-sao" = "4", "signhide" = "1", "weightp" = "1",
@@ -75,7 +75,7 @@ const POINTS: [X265Point; 8] = [
     X265Point {
         name: "veryfast",
         fill_percent: 90,
-        start_percent: 50,
+        start_percent: 70,
         settings: settings! {
             "ctu" = "64", "min-cu-size" = "8", "bframes" = "4", "b-adapt" = "0", "rc-lookahead" = "15", "ref" = "2", "limit-refs" = "3", "me" = "hex", "subme" = "1",
             "max-merge" = "2", "early-skip" = "1", "fast-intra" = "1", "b-intra" = "0", "sao" = "1", "selective-sao" = "4", "signhide" = "1", "weightp" = "1",
@@ -85,7 +85,7 @@ const POINTS: [X265Point; 8] = [
     X265Point {
         name: "faster",
         fill_percent: 90,
-        start_percent: 50,
+        start_percent: 70,
         settings: settings! {
             "ctu" = "64", "min-cu-size" = "8", "bframes" = "4", "b-adapt" = "0", "rc-lookahead" = "15", "ref" = "2", "limit-refs" = "3", "me" = "hex", "subme" = "2",
             "max-merge" = "2", "early-skip" = "1", "fast-intra" = "1", "b-intra" = "0", "sao" = "1", "selective-sao" = "4", "signhide" = "1", "weightp" = "1",
@@ -95,7 +95,7 @@ const POINTS: [X265Point; 8] = [
     X265Point {
         name: "fast",
         fill_percent: 90,
-        start_percent: 50,
+        start_percent: 70,
         settings: settings! {
             "ctu" = "64", "min-cu-size" = "8", "bframes" = "4", "b-adapt" = "0", "rc-lookahead" = "15", "ref" = "3", "limit-refs" = "3", "me" = "hex", "subme" = "2",
             "max-merge" = "2", "early-skip" = "0", "fast-intra" = "1", "b-intra" = "0", "sao" = "1", "selective-sao" = "4", "signhide" = "1", "weightp" = "1",
@@ -105,7 +105,7 @@ const POINTS: [X265Point; 8] = [
     X265Point {
         name: "medium",
         fill_percent: 90,
-        start_percent: 50,
+        start_percent: 70,
         settings: settings! {
             "ctu" = "64", "min-cu-size" = "8", "bframes" = "4", "b-adapt" = "2", "rc-lookahead" = "20", "ref" = "3", "limit-refs" = "1", "me" = "hex", "subme" = "2",
             "max-merge" = "3", "early-skip" = "1", "fast-intra" = "0", "b-intra" = "1", "sao" = "1", "selective-sao" = "4", "signhide" = "1", "weightp" = "1",
