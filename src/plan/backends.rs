@@ -21,7 +21,7 @@ pub fn choose(rung: &VideoRung, depth: u32, all: &[Candidate]) -> Result<Vec<Str
     }
     match &rung.backend {
         BackendWish::Default => Ok(able().filter(|backend| backend.chosen == Chosen::ByDefault).map(|backend| backend.name.to_owned()).collect()),
-        BackendWish::Auto(_) => Ok(able().map(|backend| backend.name.to_owned()).collect()),
+        BackendWish::Auto(_) => Ok(able().filter(|backend| backend.chosen != Chosen::Asked).map(|backend| backend.name.to_owned()).collect()),
         BackendWish::These(wishes) => {
             let unknown = wishes.iter().find(|wish| !able().any(|backend| backend.name == **wish));
             unknown.map_or_else(|| Ok(wishes.clone()), |wish| Err(Missing::Name(wish.clone())))
