@@ -142,7 +142,7 @@ fn hdr() -> HdrMetadata {
 const KEY: u8 = 0x10;
 const INTER: u8 = 0x30;
 /// The sequence header of a 320x180 stream of 10 bits and BT.709 that SVT-AV1 made.
-const SEQUENCE: &[u8] = &[0x0a, 0x0b, 0x00, 0x00, 0x00, 0x04, 0x3c, 0xfe, 0xcb, 0x2f, 0xf9, 0xf3, 0x40];
+const SEQUENCE: &[u8] = &[0x0a, 14, 0, 0, 0, 4, 0x3c, 0xfe, 0xcc, 0xfb, 0xf9, 0x50, 0x10, 0x10, 0x10, 0x40];
 
 fn frame(first: u8) -> Vec<u8> {
     let mut out = vec![0x12, 0];
@@ -169,7 +169,7 @@ fn the_light_of_hdr10_is_as_the_standards_write_it() {
     assert_eq!(light, [78, 1, 144, 4, 0x03, 0xe8, 0x01, 0x90, 0x80]);
     // Green first: 13250 is 0x33c2, 34500 is 0x86c4. The last is 50, behind two zeros that a 3 keeps apart from a start code.
     assert_eq!(mastering[..8], [78, 1, 137, 24, 0x33, 0xc2, 0x86, 0xc4]);
-    assert_eq!(mastering[20..], [0x00, 0x98, 0x96, 0x80, 0, 0, 0x00, 50, 0x80][..]);
+    assert_eq!(mastering[20..], [0x00, 0x98, 0x96, 0x80, 0, 0, 3, 0, 50, 0x80][..]);
     let [mastering, light] = light::metadata(&hdr()).try_into().expect("two messages");
     assert_eq!(light, [0x2a, 6, 1, 0x03, 0xe8, 0x01, 0x90, 0x80]);
     // Red's x is 0.68 of 65536; 1000 cd/m² is 256000 of 1/256.
