@@ -47,9 +47,9 @@ fn find(class: *const ffi::AVClass, name: &str, unit: Option<&std::ffi::CStr>) -
     let name = CString::new(name).ok()?;
     let mut class = class;
     let unit = unit.map_or(ptr::null(), std::ffi::CStr::as_ptr);
-    let flags = (ffi::AV_OPT_FLAG_ENCODING_PARAM | ffi::AV_OPT_FLAG_VIDEO_PARAM) as i32;
+    let flags = ffi::AV_OPT_FLAG_ENCODING_PARAM | ffi::AV_OPT_FLAG_VIDEO_PARAM;
     // SAFETY: with AV_OPT_SEARCH_FAKE_OBJ the object is a pointer to a pointer to a class, which is only read; the strings are terminated; what is returned is static.
-    let option = unsafe { ffi::av_opt_find(ptr::from_mut(&mut class).cast(), name.as_ptr(), unit, flags, ffi::AV_OPT_SEARCH_FAKE_OBJ as i32).as_ref() }?;
+    let option = unsafe { ffi::av_opt_find(ptr::from_mut(&mut class).cast(), name.as_ptr(), unit, flags, ffi::AV_OPT_SEARCH_FAKE_OBJ).as_ref() }?;
     let is_word = option.type_ == ffi::AVOptionType::AV_OPT_TYPE_CONST;
     (is_word != unit.is_null()).then_some(option)
 }

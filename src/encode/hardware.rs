@@ -16,6 +16,9 @@ use crate::ladder::VideoCodec;
 use crate::plan::Rendition;
 use hwaccel::device::{Kind, Name};
 
+/// Options of libav, name and value.
+pub type Options = Vec<(&'static str, String)>;
+
 /// A family of hardware encoders.
 pub struct Hardware {
     /// Name of the backend.
@@ -25,7 +28,7 @@ pub struct Hardware {
     /// libav's encoder for each codec.
     pub encoders: &'static [(VideoCodec, &'static str)],
     /// libav's options for a rendition on a device. Pure.
-    pub options: fn(&Rendition, &Recipe, Option<&Name>) -> Vec<(&'static str, String)>,
+    pub options: fn(&Rendition, &Recipe, Option<&Name>) -> Options,
     /// Options that are tried, one after the other, where it does not open without them.
     pub also: &'static [(&'static str, &'static str)],
     /// Where its pictures are.

@@ -4,7 +4,7 @@
 //! do encoded again. No lookahead, which presets p6 and p7 would bring with them, and no B pictures: they are not in every generation, and would be held across a
 //! GOP's end.
 
-use super::hardware::{Hardware, Input, speed};
+use super::hardware::{Hardware, Input, Options, speed};
 use super::{EncodeError, Opened, Recipe};
 use crate::colour::VideoRange;
 use crate::ladder::VideoCodec;
@@ -50,7 +50,7 @@ pub fn open(rendition: &Rendition, recipe: &Recipe) -> Result<Opened, EncodeErro
 }
 
 /// libav's options. The level is the driver's choice.
-fn options(rendition: &Rendition, recipe: &Recipe, device: Option<&Name>) -> Vec<(&'static str, String)> {
+fn options(rendition: &Rendition, recipe: &Recipe, device: Option<&Name>) -> Options {
     let (preset, multipass) = PRESETS[speed(recipe).min(PRESETS.len() - 1)];
     let own: &[(&str, &str)] = match (rendition.codec, rendition.depth) {
         (VideoCodec::Avc, _) => &[("profile", "high"), ("coder", "cabac")],
@@ -59,7 +59,7 @@ fn options(rendition: &Rendition, recipe: &Recipe, device: Option<&Name>) -> Vec
         (VideoCodec::Av1, _) => &[("tier", "0")],
     };
     let nal = if rendition.codec == VideoCodec::Av1 { &[][..] } else { NAL };
-    let mut all: Vec<(&'static str, String)> = COMMON.iter().chain(nal).chain(own).map(|(name, value)| (*name, (*value).to_owned())).collect();
+    let mut all: Options = COMMON.iter().chain(nal).chain(own).map(|(name, value)| (*name, (*value).to_owned())).collect();
     // NVENC's scale is 0 to 51 whatever the codec.
     let quality = match rendition.codec {
         VideoCodec::Avc | VideoCodec::Hevc => recipe.quality,

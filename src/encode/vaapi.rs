@@ -2,7 +2,7 @@
 //!
 //! Constant quantizer: the one mode that every driver has. The runner checks each GOP against its cap, and has those that exceed it encoded again.
 
-use super::hardware::{Hardware, Input, speed};
+use super::hardware::{Hardware, Input, Options, speed};
 use super::{EncodeError, Opened, Recipe};
 use crate::colour::VideoRange;
 use crate::ladder::VideoCodec;
@@ -32,7 +32,7 @@ pub fn open(rendition: &Rendition, recipe: &Recipe) -> Result<Opened, EncodeErro
 }
 
 /// libav's options. The level is libav's choice.
-fn options(rendition: &Rendition, recipe: &Recipe, _: Option<&Name>) -> Vec<(&'static str, String)> {
+fn options(rendition: &Rendition, recipe: &Recipe, _: Option<&Name>) -> Options {
     let own: &[(&str, &str)] = match (rendition.codec, rendition.depth) {
         (VideoCodec::Avc, _) => &[("profile", "high"), ("coder", "cabac"), ("aud", "0"), ("sei", "0")],
         (VideoCodec::Hevc, 10) => &[("profile", "main10"), ("tier", "main"), ("aud", "0"), ("sei", "0")],
@@ -47,7 +47,7 @@ fn options(rendition: &Rendition, recipe: &Recipe, _: Option<&Name>) -> Vec<(&'s
     // A forced IDR starts libav's count again, so that no other ever comes; some drivers keep the number in 16 bits.
     let slots = rendition.grid.gop_slots;
     let gop = slots.saturating_mul(2).min(i16::MAX.unsigned_abs().into()).max(slots.saturating_add(1));
-    let mut all: Vec<(&'static str, String)> = COMMON.iter().chain(own).map(|(name, value)| (*name, (*value).to_owned())).collect();
+    let mut all: Options = COMMON.iter().chain(own).map(|(name, value)| (*name, (*value).to_owned())).collect();
     all.extend([
         ("compression_level", LEVELS[speed(recipe).min(LEVELS.len() - 1)].to_owned()),
         ("global_quality", format!("{quantizer}")),

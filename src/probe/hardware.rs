@@ -56,8 +56,10 @@ pub fn look(candidate: &Candidate, codec: VideoCodec, names: &[Name], devices: &
     names.iter().map(one).collect()
 }
 
+type Open<'a> = &'a dyn Fn(&Rendition) -> Result<Box<dyn Encoder>, String>;
+
 /// What opens, of every depth, size and number of sessions that is tried.
-fn tries(depths: &[u32], base: &Rendition, open: &dyn Fn(&Rendition) -> Result<Box<dyn Encoder>, String>) -> DeviceUse {
+fn tries(depths: &[u32], base: &Rendition, open: Open) -> DeviceUse {
     let mut found = DeviceUse { device: String::new(), driver: None, depths: Vec::new(), largest: None, sessions: None, why: None };
     for depth in depths {
         match open(&Rendition { depth: *depth, ..base.clone() }) {
