@@ -81,7 +81,7 @@ pub fn of(plan: &Plan, job: &Job, build: &Build) -> String {
         "reciprocals": plan.video.iter().any(uses_reciprocals).then_some(&build.reciprocals),
         "source": plan.source,
         "grid": plan.grid,
-        "video": plan.video,
+        "video": plan.video.iter().map(anywhere).collect::<Vec<_>>(),
         "audio": plan.audio,
         "chunk": job.chunk.map(fraction),
         "clock": format!("{:?}", job.timeline.clock),
@@ -91,6 +91,11 @@ pub fn of(plan: &Plan, job: &Job, build: &Build) -> String {
         "max_gap": fraction(job.timeline.max_gap),
     });
     short_hash(&facts)
+}
+
+/// A rendition on no device in particular.
+fn anywhere(rendition: &Rendition) -> Rendition {
+    Rendition { devices: Vec::new(), ..rendition.clone() }
 }
 
 /// The file name of the SVT-AV1 library in this process: neither libav nor its bitstream says a version, but the file's name does.

@@ -130,6 +130,9 @@ pub struct VideoRung {
     /// Backends to try, in order. Written as a list, or "auto".
     #[serde(default)]
     pub backend: BackendWish,
+    /// The device of a hardware backend, "cuda:0" or a render node. Absent: spread by load over those that there are.
+    #[serde(default)]
+    pub device: Option<String>,
 }
 
 fn default_point() -> String {

@@ -64,6 +64,9 @@ pub struct Rendition {
     pub backends: Vec<String>,
     /// GOPs of this rung that encode at once.
     pub lanes: u32,
+    /// Devices that hardware backends of this rung use, at most one of each kind: "cuda:0", "/dev/dri/renderD128". Alter no byte.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<String>,
 }
 
 impl Rendition {

@@ -1,20 +1,22 @@
-//! What this machine can do, for as much of mezzo as exists: `mezzo probe`. `docs/probe.md` describes its JSON; a test holds the two together.
+//! What this machine can do: `mezzo probe`. `docs/probe.md` describes its JSON; a test holds the two together.
 
 mod backends;
 mod decoders;
 mod devices;
+mod hardware;
 mod host;
 
 use crate::class::Build;
 pub use backends::{BackendReport, State};
 pub use decoders::DecoderReport;
 pub use devices::{Card, Devices, Node};
+pub use hardware::{DeviceUse, Largest};
 pub use host::HostReport;
 use serde::Serialize;
 use std::path::Path;
 
 /// Version of the JSON's shape. Grows when a field goes or changes its meaning, not when one is added.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// All that there is to say.
 #[derive(Clone, Debug, Serialize)]
@@ -49,7 +51,7 @@ impl Report {
     /// Of this machine. Opens every encoder that mezzo has a backend for, once.
     pub fn here() -> Report {
         let build = Build::here();
-        let devices = devices::look(Path::new("/"));
+        let devices = Devices::here();
         Report {
             schema: SCHEMA,
             host: host::look(Path::new("/")),

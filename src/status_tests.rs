@@ -31,6 +31,7 @@ pub(crate) fn plan() -> Plan {
         point: "veryfast".into(),
         backends: vec!["x264".into()],
         lanes: 2,
+        devices: Vec::new(),
     };
     let audio = AudioRendition {
         name: "a".into(),

@@ -3,7 +3,7 @@
 use super::columns::columns;
 use super::{Failure, print};
 use clap::Args;
-use mezzo::probe::{BackendReport, Report, State};
+use mezzo::probe::{BackendReport, DeviceUse, Report, State};
 use std::fmt::Write;
 
 /// Arguments of `mezzo probe`.
@@ -55,6 +55,7 @@ fn text(report: &Report) -> String {
     );
     text.push_str("\nencoders\n");
     text.push_str(&columns(report.backends.iter().map(backend)));
+    text.push_str(&columns(report.backends.iter().flat_map(|b| b.devices.iter().map(move |used| on_device(b, used)))));
     let (have, lack): (Vec<_>, Vec<_>) = report.decoders.iter().partition(|d| d.decoder.is_some());
     let names = |list: &[&mezzo::probe::DecoderReport]| list.iter().map(|d| d.codec.as_str()).collect::<Vec<_>>().join(", ");
     // Writing to a String cannot fail.
@@ -79,10 +80,26 @@ fn backend(b: &BackendReport) -> [String; 4] {
     let state = match b.state {
         State::Ready => "ready",
         State::Broken => "does not open",
-        State::Planned => "not yet",
+        State::Absent => "absent",
     };
-    let why = b.why.clone().or_else(|| b.version.clone()).unwrap_or_default();
+    let depths = b.depths.iter().map(u32::to_string).collect::<Vec<_>>().join(" and ");
+    let able = [(!depths.is_empty()).then(|| format!("{depths} bits")), b.version.clone()].into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let why = b.why.clone().unwrap_or(able);
     [format!("  {}", b.codec), b.backend.to_owned(), state.to_owned(), why]
+}
+
+/// What a backend found on a device.
+fn on_device(b: &BackendReport, used: &DeviceUse) -> [String; 4] {
+    let words = match &used.why {
+        Some(why) => why.clone(),
+        None => {
+            let depths = used.depths.iter().map(u32::to_string).collect::<Vec<_>>().join(" and ");
+            let largest = used.largest.map_or("unknown".to_owned(), |size| format!("{}x{}", size.width, size.height));
+            format!("{depths} bits, up to {largest}, {} sessions", used.sessions.unwrap_or_default())
+        }
+    };
+    let driver = used.driver.as_ref().map_or(String::new(), |driver| format!(" ({driver})"));
+    [format!("  {}", b.codec), b.backend.to_owned(), used.device.clone(), words + &driver]
 }
 
 fn gibibytes(bytes: u64) -> String {

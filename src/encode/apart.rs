@@ -37,9 +37,12 @@ struct Apart {
     backend: &'static str,
     gop: GopId,
     patience: Duration,
-    ask: Sender<Ask>,
+    /// None once it is told to end.
+    ask: Option<Sender<Ask>>,
     answers: Receiver<Answer>,
     life: Arc<AtomicU8>,
+    /// Closed once the thread has closed its encoder.
+    ended: Receiver<()>,
 }
 
 /// What a thread's life is: it runs, it was given up, or it came to its end.
@@ -59,6 +62,7 @@ pub fn open(rendition: &Rendition, recipe: &Recipe, backend: &'static str, open:
     let (ask, asked) = bounded(1);
     let (answer, answers) = bounded(1);
     let (told, opened) = bounded(1);
+    let (ending, ended) = bounded::<()>(0);
     let life = Arc::new(AtomicU8::new(RUNS));
     let (theirs, for_rung, by_recipe) = (Arc::clone(&life), rendition.clone(), recipe.clone());
     let body = move || {
@@ -70,6 +74,7 @@ pub fn open(rendition: &Rendition, recipe: &Recipe, backend: &'static str, open:
                 }
             }
         }
+        drop(ending);
         if theirs.swap(ENDED, Ordering::AcqRel) == LEFT {
             HANGING.fetch_sub(1, Ordering::AcqRel);
         }
@@ -78,7 +83,7 @@ pub fn open(rendition: &Rendition, recipe: &Recipe, backend: &'static str, open:
     std::thread::Builder::new().name(name).spawn(body).map_err(|error| refused(error.to_string()))?;
     match opened.recv_timeout(OPENING) {
         Ok(Ok(config)) => {
-            let near = Apart { rung: rendition.name.clone(), backend, gop: GopId(0), patience, ask, answers, life };
+            let near = Apart { rung: rendition.name.clone(), backend, gop: GopId(0), patience, ask: Some(ask), answers, life, ended };
             Ok(Opened { encoder: Box::new(near), config })
         }
         Ok(Err(error)) => Err(error),
@@ -118,7 +123,7 @@ impl Apart {
     fn ask(&mut self, ask: Ask, out: &mut Vec<Packet>) -> Result<(), EncodeError> {
         let gone = |this: &Apart| this.failed("its thread broke off".to_owned());
         // Its queue has room: whatever was asked before has been answered.
-        self.ask.send(ask).map_err(|_| gone(self))?;
+        self.ask.as_ref().and_then(|to| to.send(ask).ok()).ok_or_else(|| gone(self))?;
         match self.answers.recv_timeout(self.patience) {
             Ok(answer) => {
                 out.append(&mut answer?);
@@ -134,6 +139,17 @@ impl Apart {
 
     fn failed(&self, why: String) -> EncodeError {
         EncodeError::Failed { rung: self.rung.clone(), backend: self.backend, gop: self.gop, why }
+    }
+}
+
+/// Waits until the encoder is closed: a driver with room for so many must not be asked for another before.
+impl Drop for Apart {
+    fn drop(&mut self) {
+        self.ask = None;
+        if self.life.load(Ordering::Acquire) == RUNS && self.ended.recv_timeout(self.patience) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!(rung = self.rung, backend = self.backend, "it does not close; its thread is left behind");
+            abandon(&self.life);
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the software encoders of libav have in common: how they are opened, how pictures go in and packets come out.
+//! What the encoders of libav have in common: how they are opened, how pictures go in and packets come out.
 
 use super::EncodeError;
 use crate::colour::{Signal, VideoRange};
@@ -33,6 +33,17 @@ impl Pictures {
 
     /// Opens `codec` for them, with one thread, closed GOPs and global headers. Errors in libav's words.
     pub fn open(&self, codec: ffmpeg::Codec, options: Vec<(String, String)>) -> Result<ffmpeg::encoder::video::Encoder, String> {
+        self.open_for(codec, options, self.format, |_| Ok(()))
+    }
+
+    /// As [`Pictures::open`], of which the encoder gets pictures of format `input`, and `prepare` what is left to set before.
+    pub fn open_for(
+        &self,
+        codec: ffmpeg::Codec,
+        options: Vec<(String, String)>,
+        input: Pixel,
+        prepare: impl FnOnce(&mut ffmpeg::codec::Context) -> Result<(), String>,
+    ) -> Result<ffmpeg::encoder::video::Encoder, String> {
         let mut context = ffmpeg::codec::Context::new_with_codec(codec);
         context.set_flags(ffmpeg::codec::Flags::GLOBAL_HEADER | ffmpeg::codec::Flags::CLOSED_GOP);
         let mut video = context.encoder().video().map_err(|e| e.to_string())?;
@@ -40,7 +51,7 @@ impl Pictures {
         let ((width, height), (num, den)) = (self.size, self.rate);
         video.set_width(width);
         video.set_height(height);
-        video.set_format(self.format);
+        video.set_format(input);
         video.set_time_base(ratio(den, num));
         video.set_frame_rate(Some(ratio(num, den)));
         video.set_aspect_ratio(ratio(1, 1));
@@ -53,7 +64,18 @@ impl Pictures {
         video.set_color_range(color::Range::MPEG);
         video.set_color_primaries(primaries);
         video.set_color_transfer_characteristic(transfer);
+        prepare(&mut video)?;
         video.open_as_with(codec, options.into_iter().collect()).map_err(|e| e.to_string())
+    }
+
+    /// The format of the frames, whatever the encoder gets.
+    pub fn format(&self) -> Pixel {
+        self.format
+    }
+
+    /// Width and height.
+    pub fn size(&self) -> (u32, u32) {
+        self.size
     }
 }
 
@@ -98,6 +120,11 @@ impl Gop {
 
     /// Hands a picture in; an IDR is asked for where the frame wants one.
     pub fn send(&mut self, frame: &Frame) -> Result<(), EncodeError> {
+        self.send_as(frame, Ok)
+    }
+
+    /// As [`Gop::send`], with the picture as `made` makes it.
+    pub fn send_as(&mut self, frame: &Frame, made: impl FnOnce(ffmpeg::frame::Video) -> Result<ffmpeg::frame::Video, String>) -> Result<(), EncodeError> {
         let Picture::Cpu(picture) = &frame.picture;
         let base = *self.base.get_or_insert(frame.slot.0);
         self.gop = frame.gop;
@@ -112,6 +139,7 @@ impl Gop {
         if frame.opens_gop || frame.force_idr {
             picture.set_kind(ffmpeg::picture::Type::I);
         }
+        let picture = made(picture).map_err(|why| self.failed(why))?;
         self.encoder.send_frame(&picture).map_err(|e| self.failed(e))?;
         self.fed += 1;
         Ok(())
@@ -142,6 +170,17 @@ impl Gop {
         self.ended = true;
         self.encoder.send_eof().map_err(|e| self.failed(e))?;
         Ok(Fed::Some)
+    }
+
+    /// Whether a packet came out for every picture that went in.
+    pub fn holds_nothing(&self) -> bool {
+        self.made == self.fed
+    }
+
+    /// Makes an encoder that was ended and drained ready for more pictures, where it is one that can (`hwaccel::encoder::can_flush`).
+    pub fn go_on(&mut self) {
+        hwaccel::encoder::flush(&mut self.encoder);
+        self.ended = false;
     }
 
     /// Brings the encoder to its end from wherever it is, and throws away what it still has: for those that cannot be closed otherwise.

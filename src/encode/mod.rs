@@ -7,9 +7,11 @@ mod attempt;
 pub mod audio_runner;
 pub mod bits;
 pub mod breaker;
+pub mod hardware;
 pub mod hevc;
 pub mod level;
 pub mod libav;
+pub mod nvenc;
 pub mod obu;
 pub mod point;
 pub mod probe;
@@ -21,6 +23,7 @@ pub mod served;
 mod sets;
 pub mod svt_av1;
 pub mod tier;
+pub mod vaapi;
 mod vbv;
 mod watch;
 pub mod x264;
@@ -146,7 +149,7 @@ pub struct Opened {
 pub enum Chosen {
     /// For every rung of its codecs that names none, and where a rung says "auto".
     ByDefault,
-    /// Where a rung says "auto".
+    /// Where a rung says "auto", or names it.
     ByAuto,
     /// Where a rung names it.
     ByName,
@@ -207,8 +210,20 @@ impl Candidate {
 const SOFTWARE: Candidate =
     Candidate { name: "", codecs: &[], depths: &[8], chosen: Chosen::Never, lifetime: Lifetime::Gop, may_hang: false, cap: Cap::Kept, open: probe::open };
 
-/// All backends of all video codecs. To add one: a file here, a line in this table.
+const HARDWARE: Candidate = Candidate {
+    codecs: &[VideoCodec::Avc, VideoCodec::Hevc, VideoCodec::Av1],
+    depths: &[8, 10],
+    chosen: Chosen::ByAuto,
+    lifetime: Lifetime::Event,
+    may_hang: true,
+    cap: Cap::Checked(hardware::coarser),
+    ..SOFTWARE
+};
+
+/// All backends of all video codecs, in the order in which "auto" prefers them. To add one: a file here, a line in this table.
 pub const BACKENDS: &[Candidate] = &[
+    Candidate { name: "nvenc", open: nvenc::open, ..HARDWARE },
+    Candidate { name: "vaapi", open: vaapi::open, ..HARDWARE },
     Candidate { name: "x264", codecs: &[VideoCodec::Avc], chosen: Chosen::ByDefault, open: x264::open, ..SOFTWARE },
     Candidate { name: "x265", codecs: &[VideoCodec::Hevc], depths: &[8, 10], chosen: Chosen::ByDefault, open: x265::open, ..SOFTWARE },
     Candidate { name: "rav1e", codecs: &[VideoCodec::Av1], depths: &[8, 10], chosen: Chosen::ByDefault, open: rav1e::open, ..SOFTWARE },

@@ -1,9 +1,11 @@
 //! Which backends of a rung open here, and what the track's init segment must say so that the packets of each play.
 
-use super::{EncodeError, Recipe, backend, sets};
+use super::hardware::spread::{FAMILIES, spread};
+use super::{EncodeError, Encoder, Lifetime, Recipe, backend, sets};
 use crate::class::{self, Build};
 use crate::job::Job;
-use crate::plan::{LeftOut, Plan, Rendition};
+use crate::plan::{LeftOut, Plan, Rendition, speed};
+use crate::probe::Devices;
 
 /// The backends that serve a rung, opened once and closed: a bad setting fails here, at the start.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,18 +28,29 @@ pub struct ServeError {
     source: EncodeError,
 }
 
-/// Opens the backends of every rung of `plan`, and says what is planned then: with the backends that open, their class, and without the optional rungs that none
+/// Encoders that live for the event, kept open until all rungs have theirs: a driver that has room for fewer says so at the start.
+type Kept = Vec<Box<dyn Encoder>>;
+
+/// Opens the backends of every rung of `plan`, each on its device, and says what is planned then: with the backends that open, their class, and without the optional
+/// rungs that none
 /// serves.
 ///
 /// # Errors
 /// A rung that is not optional, or all rungs, have no backend that opens.
 pub fn open_all(mut plan: Plan, job: &Job) -> Result<(Plan, Vec<Served>), ServeError> {
-    let (mut rungs, mut refused) = (Vec::new(), None);
+    let (mut rungs, mut refused, mut kept) = (Vec::new(), None, Kept::new());
     let wrong = |source: EncodeError| ServeError { ladder: job.ladder.name.clone(), source };
+    let by_hardware = |rung: &Rendition| FAMILIES.iter().any(|family| rung.backends.iter().any(|name| name == family.name));
+    if plan.video.iter().any(by_hardware) {
+        spread(&mut plan.video, &Devices::here().names());
+    }
     for rendition in &plan.video {
         let recipe = Recipe::of(rendition);
-        match open(rendition, &recipe) {
-            Ok(served) => rungs.push(served),
+        match open_kept(rendition, &recipe) {
+            Ok((served, encoders)) => {
+                rungs.push(served);
+                kept.extend(encoders);
+            }
             Err(error) if job.ladder.video.iter().any(|rung| rung.name == rendition.name && rung.optional) => {
                 plan.left_out.push(LeftOut { rung: rendition.name.clone(), why: error.to_string() });
                 refused.get_or_insert(error);
@@ -45,6 +58,7 @@ pub fn open_all(mut plan: Plan, job: &Job) -> Result<(Plan, Vec<Served>), ServeE
             Err(error) => return Err(wrong(error)),
         }
     }
+    drop(kept);
     if let Some(error) = refused.filter(|_| rungs.is_empty()) {
         return Err(wrong(error));
     }
@@ -58,12 +72,23 @@ pub fn open_all(mut plan: Plan, job: &Job) -> Result<(Plan, Vec<Served>), ServeE
 /// # Errors
 /// The first refusal, where none is left.
 pub fn open(rendition: &Rendition, recipe: &Recipe) -> Result<Served, EncodeError> {
+    open_kept(rendition, recipe).map(|(served, _)| served)
+}
+
+fn open_kept(rendition: &Rendition, recipe: &Recipe) -> Result<(Served, Kept), EncodeError> {
+    let planned = rendition.lanes;
     let mut rendition = rendition.clone();
     let mut refused = None;
     // Ids of parameter sets go by the place in the list: where one is left out, the others are opened again.
     while !rendition.backends.is_empty() {
         match open_listed(&rendition, recipe) {
-            Ok(served) => return Ok(served),
+            Ok((mut served, kept)) => {
+                if refused.is_some() {
+                    // Lanes go by what the first backend holds.
+                    served.rendition.lanes = planned.max(speed::lanes(&served.rendition));
+                }
+                return Ok((served, kept));
+            }
             Err((name, error)) => {
                 rendition.backends.retain(|other| *other != name);
                 if !rendition.backends.is_empty() {
@@ -78,12 +103,17 @@ pub fn open(rendition: &Rendition, recipe: &Recipe) -> Result<Served, EncodeErro
 }
 
 /// All backends of the list, or the name of the first that does not fit in.
-fn open_listed(rendition: &Rendition, recipe: &Recipe) -> Result<Served, (String, EncodeError)> {
+fn open_listed(rendition: &Rendition, recipe: &Recipe) -> Result<(Served, Kept), (String, EncodeError)> {
+    let mut kept = Kept::new();
     let mut served = Served { rendition: rendition.clone(), configs: Vec::new(), config: Vec::new() };
     for name in &rendition.backends {
-        let one = || -> Result<(Vec<u8>, Vec<u8>), EncodeError> {
+        let mut one = || -> Result<(Vec<u8>, Vec<u8>), EncodeError> {
             let candidate = backend(rendition, name)?;
-            let config = candidate.open(rendition, recipe)?.config;
+            let opened = candidate.open(rendition, recipe)?;
+            let config = opened.config;
+            if candidate.lifetime == Lifetime::Event {
+                kept.push(opened.encoder);
+            }
             let refuse = |why: String| EncodeError::Open { rung: rendition.name.clone(), backend: candidate.name, why };
             let merged = if served.config.is_empty() { config.clone() } else { sets::merge(rendition.codec, &served.config, &config).map_err(refuse)? };
             Ok((config, merged))
@@ -92,7 +122,7 @@ fn open_listed(rendition: &Rendition, recipe: &Recipe) -> Result<Served, (String
         served.configs.push(config);
         served.config = merged;
     }
-    Ok(served)
+    Ok((served, kept))
 }
 
 impl Served {

@@ -106,6 +106,7 @@ pub fn rendition(size: (u32, u32), rate: Rate, gop_slots: u32, max_bitrate: u64,
         point: "veryfast".to_owned(),
         backends: backends.iter().map(|b| (*b).to_owned()).collect(),
         lanes: 1,
+        devices: Vec::new(),
     }
 }
 

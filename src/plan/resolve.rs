@@ -126,6 +126,7 @@ fn rendition(rung: &VideoRung, backends: Vec<String>, size: Size, plan: &Plan) -
         point: if rung.point == AUTO { point::for_size(size.width, size.height).to_owned() } else { rung.point.clone() },
         backends,
         lanes: 1,
+        devices: rung.device.iter().cloned().collect(),
     };
     Rendition { lanes: speed::lanes(&one), ..one }
 }

@@ -1,5 +1,6 @@
 //! Graphics processors: what is on the bus, which device nodes there are, and whether they open.
 
+use hwaccel::device::Name;
 use serde::Serialize;
 use std::fs::{self, OpenOptions};
 use std::path::Path;
@@ -28,32 +29,65 @@ pub struct Card {
     pub driver: Option<String>,
 }
 
-/// A device node.
+/// A device node, and who drives it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Node {
     /// Its path.
     pub path: String,
+    /// The kernel's driver behind it ("nvidia", "i915", "amdgpu"), where the system says.
+    pub driver: Option<String>,
     /// Whether this process can open it for reading and writing.
     pub opens: bool,
     /// The system's words where it cannot.
     pub why: Option<String>,
 }
 
+impl Devices {
+    /// Those of this machine.
+    pub fn here() -> Devices {
+        look(Path::new("/"))
+    }
+
+    /// Those that hardware encoders can be tried on, by name: as many of CUDA's as NVIDIA's nodes open, then the render nodes of other drivers that open.
+    pub fn names(&self) -> Vec<Name> {
+        let cards = self.nodes.iter().filter(|node| node.opens && node.path.strip_prefix("/dev/").is_some_and(|name| number(name, "nvidia"))).count();
+        let cuda = (0..u32::try_from(cards).unwrap_or(0)).map(Name::Cuda);
+        let render = self.nodes.iter().filter(|node| node.opens && is_vaapi(node)).map(|node| Name::Node(node.path.clone()));
+        cuda.chain(render).collect()
+    }
+
+    /// The node behind a device.
+    pub fn node(&self, name: &Name) -> Option<&Node> {
+        match name {
+            Name::Cuda(index) => {
+                self.nodes.iter().filter(|node| node.opens && node.path.strip_prefix("/dev/").is_some_and(|name| number(name, "nvidia"))).nth(*index as usize)
+            }
+            Name::Node(path) => self.nodes.iter().find(|node| node.path == *path),
+        }
+    }
+}
+
+/// Whether a node may be one of VA-API's. NVIDIA's own driver has render nodes, too, which VA-API cannot use.
+fn is_vaapi(node: &Node) -> bool {
+    node.path.starts_with("/dev/dri/") && node.driver.as_deref() != Some("nvidia")
+}
+
 /// Looks at the machine whose `/dev` and `/sys` are below `root`.
-pub(super) fn look(root: &Path) -> Devices {
+fn look(root: &Path) -> Devices {
     let cards = cards(&root.join("sys/bus/pci/devices"));
     let control = |name: &str| name == "nvidiactl" || number(name, "nvidia");
     let nvidia = nodes(root, "dev", &control);
     let render = nodes(root, "dev/dri", &|name| number(name, "renderD"));
     let has = |makers: &[&str]| cards.iter().any(|card| makers.contains(&card.maker.as_str()));
-    let nvidia_why = why(&nvidia, "/dev/nvidia0 and /dev/nvidiactl", has(&["nvidia"]).then_some("NVIDIA"));
-    // NVIDIA's own driver has render nodes, too, which VA-API cannot use.
-    let vaapi_why = why(&render, "/dev/dri/renderD128", has(&["amd", "intel"]).then_some("AMD or Intel"));
+    let cuda: Vec<&Node> = nvidia.iter().collect();
+    let nvidia_why = why(&cuda, "/dev/nvidia0 and /dev/nvidiactl", has(&["nvidia"]).then_some("NVIDIA"));
+    let vaapi: Vec<&Node> = render.iter().filter(|node| is_vaapi(node)).collect();
+    let vaapi_why = why(&vaapi, "/dev/dri/renderD128", has(&["amd", "intel"]).then_some("AMD or Intel"));
     Devices { cards, nodes: nvidia.into_iter().chain(render).collect(), nvidia_why, vaapi_why }
 }
 
 /// Why none of `nodes` can be used. `made`: whose card is on the bus, if one is.
-fn why(nodes: &[Node], wanted: &str, made: Option<&str>) -> Option<String> {
+fn why(nodes: &[&Node], wanted: &str, made: Option<&str>) -> Option<String> {
     if nodes.iter().any(|node| node.opens) {
         return None;
     }
@@ -77,7 +111,8 @@ fn nodes(root: &Path, folder: &str, wanted: &dyn Fn(&str) -> bool) -> Vec<Node> 
     names.sort();
     let node = |name: &String| {
         let opened = OpenOptions::new().read(true).write(true).open(root.join(folder).join(name));
-        Node { path: format!("/{folder}/{name}"), opens: opened.is_ok(), why: opened.err().map(|e| e.to_string()) }
+        let driver = if folder == "dev" { Some("nvidia".to_owned()) } else { driver(&root.join("sys/class/drm").join(name).join("device")) };
+        Node { path: format!("/{folder}/{name}"), driver, opens: opened.is_ok(), why: opened.err().map(|e| e.to_string()) }
     };
     names.iter().map(node).collect()
 }
@@ -102,8 +137,12 @@ fn card(device: &Path) -> Option<Card> {
         "0x8086" => "intel",
         other => other,
     };
-    let driver = fs::read_link(device.join("driver")).ok().and_then(|link| Some(link.file_name()?.to_string_lossy().into_owned()));
-    Some(Card { address: device.file_name()?.to_string_lossy().into_owned(), maker: maker.to_owned(), driver })
+    Some(Card { address: device.file_name()?.to_string_lossy().into_owned(), maker: maker.to_owned(), driver: driver(device) })
+}
+
+/// The kernel's driver of a device below `/sys`.
+fn driver(device: &Path) -> Option<String> {
+    Some(fs::read_link(device.join("driver")).ok()?.file_name()?.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]
@@ -139,5 +178,26 @@ mod tests {
         assert_eq!(there.nodes.iter().map(|n| (n.path.as_str(), n.opens)).collect::<Vec<_>>(), [("/dev/nvidia0", true), ("/dev/dri/renderD128", false)]);
         assert_eq!(there.nvidia_why, None);
         assert!(there.vaapi_why.as_deref().is_some_and(|why| why.starts_with("/dev/dri/renderD128 does not open: ")), "{there:?}");
+    }
+
+    /// A render node of NVIDIA's driver opens, and VA-API still cannot use it.
+    #[test]
+    fn a_render_node_of_nvidia_is_none_of_vaapis() {
+        let root = tempfile::tempdir().expect("a folder");
+        let at = |path: &str| root.path().join(path);
+        for (node, driver) in [("renderD128", "nvidia"), ("renderD129", "i915")] {
+            fs::create_dir_all(at("dev/dri")).expect("made");
+            fs::create_dir_all(at(&format!("sys/class/drm/{node}/device"))).expect("made");
+            std::os::unix::fs::symlink(format!("../../drivers/{driver}"), at(&format!("sys/class/drm/{node}/device/driver"))).expect("linked");
+        }
+        fs::write(at("dev/dri/renderD128"), "").expect("written");
+        fs::write(at("dev/nvidia0"), "").expect("written");
+        let of_nvidia = look(root.path());
+        assert!(of_nvidia.vaapi_why.as_deref().is_some_and(|why| why.contains("no device node")), "{of_nvidia:?}");
+        assert_eq!(of_nvidia.names(), [Name::Cuda(0)]);
+        fs::write(at("dev/dri/renderD129"), "").expect("written");
+        let both = look(root.path());
+        assert_eq!((both.vaapi_why.as_deref(), both.names()), (None, vec![Name::Cuda(0), Name::Node("/dev/dri/renderD129".to_owned())]));
+        assert_eq!(both.node(&Name::Cuda(0)).map(|node| node.path.as_str()), Some("/dev/nvidia0"));
     }
 }

@@ -51,7 +51,16 @@ fn the_json_is_as_documented() {
     let mut report = Report::here();
     // What a machine with devices would have.
     report.devices.cards.push(Card { address: "0000:01:00.0".into(), maker: "nvidia".into(), driver: None });
-    report.devices.nodes.push(Node { path: "/dev/nvidia0".into(), opens: true, why: None });
+    report.devices.nodes.push(Node { path: "/dev/nvidia0".into(), driver: Some("nvidia".into()), opens: true, why: None });
+    let used = DeviceUse {
+        device: "cuda:0".into(),
+        driver: Some("535.54.03".into()),
+        depths: vec![8],
+        largest: Some(Largest { width: 4096, height: 4096 }),
+        sessions: Some(5),
+        why: None,
+    };
+    report.backends[0].devices.push(used);
     let found = fields(&report);
     for (field, kinds) in &found {
         let allowed = documented.get(field).unwrap_or_else(|| panic!("{field} is not in docs/probe.md"));
@@ -70,12 +79,14 @@ fn what_a_plan_can_use_is_ready_and_nothing_else() {
             .iter()
             .filter(|b| b.chosen != crate::encode::Chosen::Never)
             .any(|known| known.name == b.backend && known.codecs.iter().any(|c| c.name() == b.codec));
-        assert_eq!(b.state == State::Planned, !has && b.codec != "aac", "{b:?}");
+        assert!(has || b.codec == "aac", "{b:?}");
         assert_eq!(b.why.is_none(), b.state == State::Ready, "{b:?}");
         let there = b.libav_encoder.is_some_and(|name| ffmpeg_next::encoder::find_by_name(name).is_some());
         assert_eq!(b.in_libav, there, "{b:?}");
+        assert_eq!(b.depths.is_empty(), b.state != State::Ready || b.codec == "aac", "{b:?}");
+        assert_eq!(b.state == State::Absent, b.libav_encoder.is_some() && (!there || b.hardware && b.devices.is_empty()), "{b:?}");
     }
-    for known in crate::encode::BACKENDS.iter().filter(|b| b.chosen != crate::encode::Chosen::Never) {
+    for known in crate::encode::BACKENDS.iter().filter(|b| !matches!(b.chosen, crate::encode::Chosen::Never | crate::encode::Chosen::ByName)) {
         assert!(report.backends.iter().any(|b| b.backend == known.name), "{} is not probed", known.name);
     }
     let x264 = report.backends.iter().find(|b| b.backend == "x264").expect("probed");

@@ -71,6 +71,7 @@ fn tracks(grid: Grid) -> [TrackSpec; 2] {
         point,
         backends,
         lanes: 1,
+        devices: Vec::new(),
     };
     let recipe = mezzo::encode::Recipe::of(&rendition);
     let config = served::open(&rendition, &recipe).expect("opens").config;

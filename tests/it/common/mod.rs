@@ -86,6 +86,7 @@ pub fn plan() -> Plan {
         point: "veryfast".into(),
         backends: vec!["x264".into()],
         lanes: 2,
+        devices: Vec::new(),
     };
     let audio = AudioRendition {
         name: TRACKS[2].into(),
