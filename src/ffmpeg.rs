@@ -21,7 +21,7 @@ mod sound;
 #[cfg(test)]
 pub(crate) use frames::testing;
 pub use frames::{Colour, FramePool, Layout, colour, copy_plane, extradata, format_name, layout, plane, planes_mut, set_extradata, share_samples, tag};
-pub use host::{Access, access, give_way, leave_at_once, pin_cpu, quiet_codecs, return_memory};
+pub use host::{Access, access, give_way, leave_at_once, no_real_time, pin_cpu, quiet_codecs, return_memory};
 pub use light::Light;
 #[cfg(feature = "gstreamer")]
 pub use parameters::{Fields, VideoParameters, audio_parameters, video_parameters};

@@ -226,11 +226,13 @@ fn annexb_sps(hvcc: &[u8]) -> hevc::Sps {
     hevc::Sps::read(&hvcc[at..]).expect("reads")
 }
 
-/// Film where it is there, else a pattern, at half the bits that the quality would take.
+/// A pattern at fewer bits than the quality would take, small: it is encoded a hundred times over.
 fn hard(of: &Rendition) -> (Rendition, Vec<Arc<Video>>) {
-    let mut of = of.clone();
-    of.max_bitrate = 300_000;
-    (of.clone(), pictures(of.depth, GOP))
+    let (mut of, size) = (of.clone(), (160, 90));
+    ((of.width, of.height), of.max_bitrate) = (size, 80_000);
+    let one = |n| if of.depth == 10 { pattern10(size.0, size.1, n) } else { pattern(size.0, size.1, n) };
+    let pictures = (0..GOP).map(one).collect();
+    (of, pictures)
 }
 
 /// One hash for each backend and depth, with its cap binding where the encoder sees to the cap itself.

@@ -109,6 +109,7 @@ impl Part {
         let pictures = Pictures::of(&self.rendition)?;
         let encoder = {
             let _alone = door();
+            raw::no_real_time();
             pictures.open(codec, self.options.clone())?
         };
         let headers = raw::extradata(&encoder);
@@ -199,6 +200,25 @@ mod tests {
         let written = light(&hdr);
         assert_eq!(written[0].1, "G(0.26500,0.69000)B(0.15000,0.06000)R(0.68000,0.32000)WP(0.31270,0.32900)L(1000.0000,0.0001)");
         assert_eq!(written[1], ("content-light", "1000,400".to_owned()));
+    }
+
+    /// As root, too: else two busy threads of it or of its caller would stop a machine of two cores.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn it_leaves_the_scheduler_alone() {
+        let of = Rendition {
+            codec: VideoCodec::Av1,
+            quality: 35.0,
+            ..super::super::testing::rendition((64, 64), crate::time::Rate::new(25, 1).expect("legal"), 10, 500_000, &[NAME])
+        };
+        let opened = open(&of, &Recipe::of(&of)).expect("it opens");
+        let tasks = std::fs::read_dir("/proc/self/task").expect("Linux").flatten();
+        let policies: Vec<String> = tasks
+            .filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok())
+            .filter_map(|stat| stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(38).map(str::to_owned)))
+            .collect();
+        assert!(policies.len() > 2 && policies.iter().all(|policy| policy == "0"), "{policies:?}");
+        drop(opened);
     }
 
     #[test]

@@ -42,6 +42,38 @@ fn level(_found: i32) -> (&'static str, Option<i32>) {
     (std::env::consts::ARCH, None)
 }
 
+/// Keeps this thread, and those that it starts from here on, from real-time scheduling: SVT-AV1 puts itself and its caller under `SCHED_FIFO` at the highest priority
+/// where it runs as root, and a machine of busy cores then runs nothing else. Takes CAP_SYS_NICE from what the thread may use, as containers do. Nothing elsewhere than
+/// on Linux.
+pub fn no_real_time() {
+    #[cfg(target_os = "linux")]
+    {
+        #[repr(C)]
+        struct Header {
+            version: u32,
+            pid: libc::c_int,
+        }
+        #[repr(C)]
+        #[derive(Clone, Copy)]
+        struct Data {
+            effective: u32,
+            permitted: u32,
+            inheritable: u32,
+        }
+        const VERSION_3: u32 = 0x2008_0522;
+        const SYS_NICE: u32 = 1 << 23;
+        let mut header = Header { version: VERSION_3, pid: 0 };
+        let mut data = [Data { effective: 0, permitted: 0, inheritable: 0 }; 2];
+        // SAFETY: version 3 reads the header and writes two of `Data`, as linux/capability.h has them; both are ours. Pid 0 is this thread.
+        if unsafe { libc::syscall(libc::SYS_capget, &raw mut header, data.as_mut_ptr()) } != 0 {
+            return;
+        }
+        data[0].effective &= !SYS_NICE;
+        // SAFETY: likewise, read only. A thread may always give up a capability.
+        unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) };
+    }
+}
+
 /// Lets other threads of this machine go before the calling one, by `level` steps of niceness (0 to 19). A system that refuses changes nothing.
 pub fn give_way(level: u8) {
     // SAFETY: takes an integer; on Linux only the calling thread's own niceness changes, counted from what it has been given.

@@ -122,9 +122,9 @@ fn a_probe_says_what_is_ready() {
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     let state = |backend: &str| report["backends"].as_array().and_then(|all| all.iter().find(|b| b["backend"] == backend)).map(|b| b["state"].clone());
-    assert_eq!((state("aac"), state("rav1e")), (Some("ready".into()), Some("planned".into())));
+    assert_eq!((state("aac"), state("rav1e")), (Some("ready".into()), Some("ready".into())));
     let text = String::from_utf8_lossy(&mezzo(dir.path(), &["probe"]).stdout).into_owned();
-    for part in ["processor", "libavcodec", "encoders\n", "decoders\n", "devices\n", "no backend yet"] {
+    for part in ["processor", "libavcodec", "encoders\n", "decoders\n", "devices\n", "nvenc"] {
         assert!(text.contains(part), "no {part:?} in {text}");
     }
 }

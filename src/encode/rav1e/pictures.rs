@@ -26,12 +26,13 @@ pub fn divisor((width, height): (usize, usize), most: usize) -> usize {
 /// What is wrong with the frame.
 pub fn picture<T: Pixel>(frame: &Video, size: (usize, usize), by: usize) -> Result<Frame<T>, String> {
     if (frame.width() as usize, frame.height() as usize) != size {
-        return Err(format!("a picture of {}x{} where {}x{} was asked for", frame.width(), frame.height(), size.0, size.1));
+        return Err(format!("a picture of {}x{}, not {}x{}", frame.width(), frame.height(), size.0, size.1));
     }
     let bytes = std::mem::size_of::<T>();
     let depths = if bytes == 1 { 8..=8 } else { 10..=10 };
     let layout = raw::layout(frame).filter(|l| depths.contains(&l.depth) && l.components == 3 && !l.rgb && l.sub == (1, 1));
-    let layout = layout.ok_or_else(|| format!("pictures are {}, not 4:2:0 of {} bits", raw::format_name(frame), depths.start()))?;
+    let layout = layout
+        .ok_or_else(|| format!("a {} picture of {}x{}, not one in 4:2:0 of {} bits", raw::format_name(frame), frame.width(), frame.height(), depths.start()))?;
     let (width, height) = shrunk(size, by);
     let mut out = Frame::<T>::new_with_padding(width, height, ChromaSampling::Cs420, PADDING);
     for (index, plane) in out.planes.iter_mut().enumerate() {
