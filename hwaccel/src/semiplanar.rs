@@ -12,7 +12,7 @@ pub fn format(planar: Pixel) -> Option<Pixel> {
     }
 }
 
-/// `picture` (YUV420P or YUV420P10LE) in its semi-planar [`format`], with its time and type; the samples of P010 are in the upper bits. `None` for another format, a
+/// `picture` (YUV420P or YUV420P10LE) in its semi-planar [`format()`], with its time and type; the samples of P010 are in the upper bits. `None` for another format, a
 /// picture without samples, or where memory is short.
 pub fn from_planar(picture: &Video) -> Option<Video> {
     let to = format(picture.format())?;

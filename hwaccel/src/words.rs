@@ -38,7 +38,7 @@ unsafe extern "C" fn take(
     arguments: *mut ffmpeg_next::ffi::__va_list_tag,
 ) {
     use ffmpeg_next::ffi;
-    if level <= ffi::AV_LOG_VERBOSE as std::ffi::c_int {
+    if level <= ffi::AV_LOG_VERBOSE {
         // A thread that is ending, or a line within a line: nobody listens.
         let _ = HEARD.try_with(|heard| {
             let Ok(mut heard) = heard.try_borrow_mut() else { return };
@@ -73,7 +73,7 @@ mod tests {
     fn say(text: &str) {
         let text = CString::new(text).expect("no zero");
         // SAFETY: a null context is allowed; the format takes one string, which is given.
-        unsafe { ffmpeg_next::ffi::av_log(std::ptr::null_mut(), ffmpeg_next::ffi::AV_LOG_VERBOSE as i32, c"said %s and %d\n".as_ptr(), text.as_ptr(), 7) }
+        unsafe { ffmpeg_next::ffi::av_log(std::ptr::null_mut(), ffmpeg_next::ffi::AV_LOG_VERBOSE, c"said %s and %d\n".as_ptr(), text.as_ptr(), 7) }
     }
 
     #[test]

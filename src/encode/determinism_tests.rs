@@ -24,7 +24,7 @@ fn settings(point: &str) -> Rendition {
 }
 
 fn encode(of: &Rendition, pictures: &[Arc<Video>]) -> Vec<Packet> {
-    let recipe = Recipe::of(&of);
+    let recipe = Recipe::of(of);
     let mut encoder = x264::open(of, &recipe).expect("it opens").encoder;
     let mut out = Vec::new();
     for frame in frames(of.grid, 6000, pictures) {

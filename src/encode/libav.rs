@@ -88,6 +88,9 @@ pub enum Fed {
     None,
 }
 
+/// Takes a packet: the slot of its picture, and its bytes. The error is in words.
+pub type Take<'a> = dyn FnMut(i64, &[u8]) -> Result<(), String> + 'a;
+
 /// An encoder of libav that is at work on one GOP.
 pub struct Gop {
     encoder: ffmpeg::encoder::video::Encoder,
@@ -146,7 +149,7 @@ impl Gop {
     }
 
     /// Gives what is ready to `take`, in decoding order: the slot of the picture, and the bytes. Its error is this GOP's.
-    pub fn drain(&mut self, take: &mut dyn FnMut(i64, &[u8]) -> Result<(), String>) -> Result<(), EncodeError> {
+    pub fn drain(&mut self, take: &mut Take<'_>) -> Result<(), EncodeError> {
         let mut packet = ffmpeg::Packet::empty();
         loop {
             match self.encoder.receive_packet(&mut packet) {

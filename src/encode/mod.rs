@@ -178,7 +178,7 @@ pub struct Candidate {
     pub chosen: Chosen,
     /// How long an instance lives.
     pub lifetime: Lifetime,
-    /// Calls into it may hang: it gets a thread of its own, which is left behind where one takes longer than [`STALL`] of a GOP.
+    /// Calls into it may hang: it gets a thread of its own, which is left behind where one takes longer than half a GOP.
     pub may_hang: bool,
     /// How its GOPs keep to their caps.
     pub cap: Cap,

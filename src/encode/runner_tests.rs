@@ -23,7 +23,7 @@ fn rung(backends: &[&str]) -> Rendition {
 }
 
 fn config(of: &Rendition) -> Vec<u8> {
-    let recipe = Recipe::of(&of);
+    let recipe = Recipe::of(of);
     probe::open(of, &recipe).expect("the probe opens").config
 }
 

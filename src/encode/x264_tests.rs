@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 fn recipe(of: &Rendition) -> Recipe {
-    Recipe::of(&of)
+    Recipe::of(of)
 }
 
 fn encode(of: &Rendition, recipe: &Recipe, frames: &[Frame]) -> Result<(Vec<Packet>, Vec<u8>), EncodeError> {

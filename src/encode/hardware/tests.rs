@@ -152,7 +152,7 @@ fn frame(first: u8) -> Vec<u8> {
 
 #[test]
 fn a_key_picture_of_av1_gets_its_sequence_header_and_its_light() {
-    let av1 = Rendition { range: VideoRange::Pq, hdr: hdr(), ..of(&FAMILIES[0], VideoCodec::Av1, 10) };
+    let av1 = Rendition { range: VideoRange::Pq, hdr: hdr(), ..of(FAMILIES[0], VideoCodec::Av1, 10) };
     let packing = packets::Packing::new(&av1, &[&[0x81, 0, 0, 0], SEQUENCE].concat());
     let kinds = |sample: &[u8]| obu::units(sample).map(|unit| unit.expect("whole").kind).collect::<Vec<_>>();
     let (bare, key) = packing.sample(&frame(KEY)).expect("an access unit");

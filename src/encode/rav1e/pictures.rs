@@ -12,7 +12,7 @@ const LEAST: usize = 16;
 
 /// The size of a picture shrunk by `by`, even.
 pub fn shrunk((width, height): (usize, usize), by: usize) -> (usize, usize) {
-    (width / by & !1, height / by & !1)
+    ((width / by) & !1, (height / by) & !1)
 }
 
 /// By how much a picture can be shrunk, at most `most`, and still be one that rav1e takes.
