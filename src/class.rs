@@ -3,8 +3,7 @@
 //! Two workers of one class may stand in for each other: segment N of one is segment N of the other, byte for byte.
 
 mod arithmetic;
-mod x264;
-mod x265;
+mod encoders;
 
 use crate::encode::point::{self, X264Point};
 use crate::ffmpeg::pin_cpu;
@@ -63,9 +62,9 @@ impl Build {
             .map(|(name, v)| format!("{name} {}.{}.{}", v >> 16, v >> 8 & 0xff, v & 0xff))
             .collect(),
             configuration: ffmpeg::codec::configuration().to_owned(),
-            x264: x264::build(),
-            x265: x265::build(),
-            svt_av1: svt_av1(),
+            x264: encoders::x264(),
+            x265: encoders::x265(),
+            svt_av1: encoders::svt_av1(),
             zimg: hwaccel::host::version(),
             functions: arithmetic::functions(),
             reciprocals: arithmetic::reciprocals(),
@@ -96,13 +95,6 @@ pub fn of(plan: &Plan, job: &Job, build: &Build) -> String {
 /// A rendition on no device in particular.
 fn anywhere(rendition: &Rendition) -> Rendition {
     Rendition { devices: Vec::new(), ..rendition.clone() }
-}
-
-/// The file name of the SVT-AV1 library in this process: neither libav nor its bitstream says a version, but the file's name does.
-fn svt_av1() -> Option<String> {
-    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
-    let path = maps.lines().find_map(|line| line.split_ascii_whitespace().last().filter(|path| path.contains("libSvtAv1Enc")))?;
-    path.rsplit('/').next().map(str::to_owned)
 }
 
 /// Whether an encoder of this rung computes with approximate reciprocals.
@@ -193,7 +185,7 @@ mod tests {
             eprintln!("skipped: this libav has no libx264");
             return;
         }
-        let build = x264::build().expect("libx264 is there");
+        let build = encoders::x264().expect("libx264 is there");
         assert!(build.starts_with("core ") && build.len() < 60, "{build}");
     }
 }
