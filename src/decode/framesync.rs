@@ -5,15 +5,13 @@
 //! leaves whole GOPs out. Nothing is emitted before the first GOP whose slots are all known from trusted pictures.
 
 use super::absence::Absence;
+use super::offsets::Offsets;
 use crate::clock::{Clock, Event, Placement, Tick};
 use crate::frame::{AudioCue, End, Frame, Length, Origin, Picture, SideData};
 use crate::time::{GopId, Grid, Seconds, Slot};
 use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Source time and slots of one GOP agree this well when the feed has a constant rate: enough for stamps in milliseconds.
-const CONSTANT_RATE: Seconds = Seconds::TWO_MILLIS;
 
 /// A picture from the decoder.
 #[derive(Clone)]
@@ -369,40 +367,6 @@ impl FrameSync {
         }
         self.ended |= ends;
     }
-}
-
-/// What UTC minus source time is for the sound of a GOP.
-///
-/// Where the feed has a constant rate, the slots give it: sound moves with the pictures that were snapped to the grid, and
-/// the largest offset of the GOP takes the rounding of the stamps out (the pattern of 3753.75 ticks a picture repeats every
-/// four). Where it has not, the reference itself is better.
-#[derive(Default)]
-struct Offsets {
-    placed: Vec<Placement>,
-    before: Option<Seconds>,
-}
-
-impl Offsets {
-    fn add(&mut self, placement: Placement) {
-        self.placed.push(placement);
-    }
-
-    /// The offset for `gop`, of whose pictures the last was just added. A GOP without any keeps the one before it.
-    fn close(&mut self, gop: GopId, grid: Grid) -> Seconds {
-        let own = self.placed.drain(..).filter(|p| grid.gop(p.slot) == gop).collect::<Vec<_>>();
-        let offset = of_gop(&own).or(self.before).unwrap_or(Seconds::ZERO);
-        self.before = Some(offset);
-        offset
-    }
-}
-
-fn of_gop(placed: &[Placement]) -> Option<Seconds> {
-    let mut snapped: Vec<Seconds> = placed.iter().map(|p| p.snapped).collect();
-    snapped.sort_unstable();
-    let median = *snapped.get(snapped.len() / 2)?;
-    let near = |s: &&Seconds| (**s - median).abs() <= CONSTANT_RATE;
-    let constant = snapped.iter().filter(near).count() * 5 >= snapped.len() * 4;
-    if constant { snapped.iter().filter(near).max().copied() } else { placed.first().map(|p| p.offset) }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod damage;
 pub mod deinterlace;
 pub mod filler;
 pub mod framesync;
+mod offsets;
 mod pce;
 pub mod place;
 pub mod samples;
