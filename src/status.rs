@@ -269,6 +269,8 @@ impl Track {
             late: count(&|r| &r.late),
             failed: count(&|r| &r.failed),
             retries: count(&|r| &r.retried),
+            fallbacks: count(&|r| &r.fallbacks),
+            unheld: count(&|r| &r.unheld),
         }
     }
 }

@@ -157,6 +157,8 @@ function counts(status) {
     "clock tied anew": s.anchors,
     "segments missing": status.published.gaps,
     "segments over the cap": status.published.over_cap,
+    "segments made by a fallback": status.tracks.reduce((sum, t) => sum + t.fallbacks, 0),
+    "segments without frames for another try": status.tracks.reduce((sum, t) => sum + t.unheld, 0),
     "conflicts with stored segments": status.conflicts,
   };
   const bad = Object.entries(all).filter(([, n]) => n > 0).map(([name, n]) => element("li", `${n} ${name}`, "bad"));

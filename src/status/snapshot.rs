@@ -129,6 +129,10 @@ pub struct TrackSnapshot {
     pub failed: u64,
     /// GOPs encoded again.
     pub retries: u64,
+    /// GOPs that another backend made than the plan puts first.
+    pub fallbacks: u64,
+    /// GOPs whose frames were not held for another try, because the frame budget was spent.
+    pub unheld: u64,
 }
 
 impl SourceCounts {

@@ -56,6 +56,7 @@ pub fn share(s: &Snapshot) -> Option<u64> {
 /// What the job did to the feed, and lost: names and counts of what happened at all.
 pub fn troubles(s: &Snapshot) -> Vec<(&'static str, u64)> {
     let source = &s.source;
+    let of_tracks = |count: fn(&TrackSnapshot) -> u64| s.tracks.iter().map(count).sum();
     let all = [
         ("repeated", source.repeats),
         ("filler", source.fillers),
@@ -66,6 +67,8 @@ pub fn troubles(s: &Snapshot) -> Vec<(&'static str, u64)> {
         ("clock re-anchored", source.anchors),
         ("gaps", s.published.gaps),
         ("over cap", s.published.over_cap),
+        ("by a fallback", of_tracks(|t| t.fallbacks)),
+        ("not held", of_tracks(|t| t.unheld)),
         ("conflicts", s.conflicts),
     ];
     all.into_iter().filter(|(_, n)| *n > 0).collect()
