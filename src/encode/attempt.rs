@@ -25,6 +25,8 @@ pub(super) struct Gop {
     pub watch: Watch,
     /// Its frames so far, where they may be needed again: for another backend, for the cap, or where the GOP may end short, or is tiny.
     pub held: Option<Held>,
+    /// They were to be held, and the frame budget was spent.
+    pub unheld: bool,
     pub stats: Stats,
     pub bytes: u64,
 }

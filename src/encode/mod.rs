@@ -298,7 +298,7 @@ pub struct Stats {
     pub filler: u32,
     /// Slots whose picture shows damage of the feed; or packets of sound that came damaged.
     pub damaged: u32,
-    /// How many backends that the plan puts first did not make it; 0: it is as planned.
+    /// How many backends that the plan puts first did not make it; 0: it is as planned, 255: it was to be encoded again for its cap, and the frame budget was spent.
     pub fallback: u8,
     /// The last segment of the event, where that is known in time.
     pub last: bool,

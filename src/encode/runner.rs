@@ -138,10 +138,11 @@ impl Lane {
             Length::Unsure => true,
         };
         let held = hold.then(|| self.hold(first.gop)).flatten();
+        let unheld = hold && held.is_none();
         let (first, id) = (first.slot.0, first.gop);
         let (watch, stats) = (Watch::new(first, slots), Stats::default());
         let backend = self.breakers.choose(0, id).unwrap_or(0);
-        Ok(Some(Gop { id, first, recipe, backend, attempt: 0, cap_tries: 0, encoder: None, watch, held, stats, bytes: 0 }))
+        Ok(Some(Gop { id, first, recipe, backend, attempt: 0, cap_tries: 0, encoder: None, watch, held, unheld, stats, bytes: 0 }))
     }
 
     /// Room for the frames of a GOP, where the budget has it.
@@ -181,6 +182,7 @@ impl Lane {
 
     /// Drains the encoder, checks the cap, and closes the segment.
     fn close(&mut self, mut gop: Gop) -> Result<(), RunError> {
+        let mut deviates = false;
         loop {
             if gop.held.is_some() && gop.recipe.slots != gop.stats.units {
                 // Its bytes are those of a GOP of this length, whether that was known when it opened or not.
@@ -213,12 +215,14 @@ impl Lane {
                 }
                 continue;
             }
+            // A worker with room for its frames encodes it again.
+            deviates = again && gop.unheld;
             self.counters.over_cap.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(rung = self.rendition.name, segment = gop.id.0, bytes = gop.bytes, cap = gop.recipe.cap, "segment exceeds 1.10 x cap");
             break;
         }
         self.breakers.succeeded(gop.backend);
-        gop.stats.fallback = u8::try_from(gop.backend).unwrap_or(u8::MAX);
+        gop.stats.fallback = if deviates { u8::MAX } else { u8::try_from(gop.backend).unwrap_or(u8::MAX) };
         self.counters.fallbacks.fetch_add(u64::from(gop.backend > 0), Ordering::Relaxed);
         self.send(ToMux::Done { track: self.track, gop: gop.id, attempt: gop.attempt, stats: gop.stats })
     }

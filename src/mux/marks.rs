@@ -25,7 +25,7 @@ pub struct Marks {
     pub fillers: u32,
     /// Slots whose picture shows damage of the feed, its own or inherited; of sound, packets that came damaged.
     pub damaged: u32,
-    /// How many backends that the plan puts first did not make it; 0: it is as planned.
+    /// How many backends that the plan puts first did not make it; 0: it is as planned, 255: it was to be encoded again for its cap, and the frame budget was spent.
     pub fallback: u8,
 }
 
