@@ -1,7 +1,7 @@
 //! What every backend must do, in one list, asserted on the bitstream and on what decoders make of it.
 
-use super::testing::{decode_with, frames, hash, pattern, pattern10, rendition};
-use super::{BACKENDS, Candidate, Chosen, EncodeError, Lifetime, Packet, Recipe, annexb, hevc, obu, point};
+use super::testing::{decode_with, frames, hash, pattern, pattern10, rendition, under_load};
+use super::{BACKENDS, Candidate, Cap, Chosen, EncodeError, Lifetime, Packet, Recipe, annexb, hevc, obu, point};
 use crate::colour::{HdrMetadata, LightLevel, Mastering, VideoRange};
 use crate::frame::Frame;
 use crate::ladder::VideoCodec;
@@ -11,7 +11,6 @@ use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame::Video;
 use std::collections::BTreeSet;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 const SIZE: (u32, u32) = (320, 180);
@@ -229,7 +228,7 @@ fn annexb_sps(hvcc: &[u8]) -> hevc::Sps {
 /// A pattern at fewer bits than the quality would take, small: it is encoded a hundred times over.
 fn hard(of: &Rendition) -> (Rendition, Vec<Arc<Video>>) {
     let (mut of, size) = (of.clone(), (160, 90));
-    ((of.width, of.height), of.max_bitrate) = (size, 80_000);
+    ((of.width, of.height), of.max_bitrate, of.quality) = (size, 80_000, of.quality / 3.0);
     let one = |n| if of.depth == 10 { pattern10(size.0, size.1, n) } else { pattern(size.0, size.1, n) };
     let pictures = (0..GOP).map(one).collect();
     (of, pictures)
@@ -320,22 +319,25 @@ fn load_heap_and_history_do_not_alter_bytes() {
         let told = out.lines().find_map(|line| line.split_once("HASHES ")).map(|(_, hashes)| hashes.trim().to_owned());
         assert_eq!(told, Some(fresh.join(" ")), "MALLOC_PERTURB_={perturb}");
     }
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                let mut x = 1u64;
-                while !stop.load(Ordering::Relaxed) {
-                    x = std::hint::black_box(x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
-                }
-            });
-        }
-        let runs: Vec<Vec<String>> = (0..5).flat_map(|_| [scope.spawn(hashes), scope.spawn(hashes)].map(|run| run.join().unwrap_or_default())).collect();
-        stop.store(true, Ordering::Relaxed);
-        for (n, run) in runs.iter().enumerate() {
-            assert_eq!(run, &fresh, "run {n} under load");
-        }
-    });
+    let two = || std::thread::scope(|scope| [scope.spawn(hashes), scope.spawn(hashes)].map(|run| run.join().unwrap_or_default()));
+    let runs: Vec<Vec<String>> = under_load(|| (0..5).flat_map(|_| two()).collect());
+    for (n, run) in runs.iter().enumerate() {
+        assert_eq!(run, &fresh, "run {n} under load");
+    }
+}
+
+/// Else the hashes above would say nothing of the rate.
+#[test]
+fn the_cap_binds_where_bytes_are_compared() {
+    for (backend, of) in pure().into_iter().filter(|(backend, _)| matches!(backend.cap, Cap::Kept)) {
+        let (of, pictures) = hard(&of);
+        let bytes = |cap: u64| -> usize {
+            let made = encode(backend, &of, &Recipe { cap, ..recipe(&of) }, &frames(of.grid, 0, &pictures)).expect("it encodes");
+            made.packets.iter().map(|packet| packet.data.len()).sum()
+        };
+        let (bound, free) = (bytes(of.max_bitrate), bytes(100 * of.max_bitrate));
+        assert!(bound * 10 < free * 9, "{}: {bound} bytes, {free} without a cap", of.name);
+    }
 }
 
 #[test]

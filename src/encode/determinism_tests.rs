@@ -1,6 +1,6 @@
 //! The harness: the same pictures must give the same bytes whatever the heap holds, however busy the machine is, and whatever was encoded before.
 
-use super::testing::{decode, frames, hash, hash_pictures, rendition, sdr};
+use super::testing::{decode, frames, hash, hash_pictures, rendition, sdr, under_load};
 use super::{Packet, Recipe, x264};
 use crate::colour::{HdrMetadata, Signal, Target, VideoRange};
 use crate::downscale::Chain;
@@ -10,7 +10,6 @@ use crate::time::Rate;
 use ffmpeg_next::frame::Video;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 const CLIP: &str = "tos_1080p2997_aac_8s_ctawave_fmp4.mp4";
 const SIZES: [(u32, u32); 3] = [(1280, 720), (640, 360), (320, 180)];
@@ -91,23 +90,14 @@ fn heap_load_and_history_do_not_alter_bytes() {
     assert_ne!(hashes(&other).join(" "), fresh);
     assert_eq!(hashes(&sources).join(" "), fresh, "history");
     // Beside two threads that keep the processors busy, and an encoder that runs at the same time.
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                let mut x = 1u64;
-                while !stop.load(Ordering::Relaxed) {
-                    x = std::hint::black_box(x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
-                }
-            });
-        }
-        let beside = scope.spawn(|| hashes(&other));
-        let busy = hashes(&sources).join(" ");
-        let finished = beside.join();
-        stop.store(true, Ordering::Relaxed);
-        assert!(finished.is_ok());
-        assert_eq!(busy, fresh, "load");
+    let (busy, beside) = under_load(|| {
+        std::thread::scope(|scope| {
+            let beside = scope.spawn(|| hashes(&other));
+            (hashes(&sources).join(" "), beside.join())
+        })
     });
+    assert!(beside.is_ok());
+    assert_eq!(busy, fresh, "load");
     for perturb in ["0", "85", "170", "255"] {
         assert_eq!(in_child(perturb), fresh, "MALLOC_PERTURB_={perturb}");
     }

@@ -12,6 +12,7 @@ use ffmpeg_next::frame::Video;
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A clip of the shared media folder, or `None` with a message where it is not there.
 pub fn clip(name: &str) -> Option<PathBuf> {
@@ -166,6 +167,24 @@ pub fn decode_with(codec: VideoCodec, config: &[u8], packets: &[Packet]) -> Vec<
     decoder.send_eof().expect("the decoder drains");
     take(&mut decoder);
     pictures
+}
+
+/// What `work` gives while two threads keep the processors busy.
+pub fn under_load<T>(work: impl FnOnce() -> T) -> T {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut x = 1u64;
+                while !stop.load(Ordering::Relaxed) {
+                    x = std::hint::black_box(x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+                }
+            });
+        }
+        let done = work();
+        stop.store(true, Ordering::Relaxed);
+        done
+    })
 }
 
 /// NAL unit types of a sample.

@@ -1,13 +1,13 @@
 //! AVC by x264 through libav: a fresh encoder of one thread for each GOP, everything that could depend on the machine or on history pinned.
 
 use super::level::{Needs, level};
+use super::libav::{Fed, Gop, Pictures};
 use super::point::{self, X264Point};
 use super::vbv::Vbv;
 use super::{EncodeError, Encoder, Opened, Packet, Recipe, annexb};
 use crate::ffmpeg as raw;
-use crate::frame::{Frame, Picture};
+use crate::frame::Frame;
 use crate::plan::Rendition;
-use crate::time::GopId;
 use ffmpeg_next as ffmpeg;
 use hwaccel::isa::Isa;
 
@@ -29,27 +29,11 @@ pub fn open_as(name: &'static str, rendition: &Rendition, recipe: &Recipe) -> Re
         return Err(refused(format!("{} bits; 8 are accepted", rendition.depth)));
     }
     let codec = ffmpeg::encoder::find_by_name("libx264").ok_or_else(|| refused("libav has no libx264".to_owned()))?;
-    let mut context = ffmpeg::codec::Context::new_with_codec(codec);
-    context.set_flags(ffmpeg::codec::Flags::GLOBAL_HEADER | ffmpeg::codec::Flags::CLOSED_GOP);
-    let words = |e: ffmpeg::Error| refused(e.to_string());
-    let mut video = context.encoder().video().map_err(words)?;
-    let rate = rendition.grid.rate;
-    let ratio = |num: u32, den: u32| ffmpeg::Rational(num as i32, den as i32);
-    video.set_width(rendition.width);
-    video.set_height(rendition.height);
-    video.set_format(ffmpeg::format::Pixel::YUV420P);
-    video.set_time_base(ratio(rate.den(), rate.num()));
-    video.set_frame_rate(Some(ratio(rate.num(), rate.den())));
-    video.set_aspect_ratio(ratio(1, 1));
-    video.set_colorspace(ffmpeg::color::Space::BT709);
-    video.set_color_range(ffmpeg::color::Range::MPEG);
-    video.set_color_primaries(ffmpeg::color::Primaries::BT709);
-    video.set_color_transfer_characteristic(ffmpeg::color::TransferCharacteristic::BT709);
+    let pictures = Pictures::of(rendition).map_err(refused)?;
     let options = options(rendition, recipe, point, sets_id(name, rendition)).map_err(refused)?;
-    let encoder = video.open_as_with(codec, options.into_iter().collect()).map_err(words)?;
+    let encoder = pictures.open(codec, options).map_err(refused)?;
     let config = annexb::avcc(&raw::extradata(&encoder)).ok_or_else(|| refused("it gave no parameter sets".to_owned()))?;
-    let this = X264 { name, encoder, rung: rendition.name.clone(), size: (rendition.width, rendition.height), gop: GopId(0), base: None, fed: 0, made: 0 };
-    Ok(Opened { encoder: Box::new(this), config })
+    Ok(Opened { encoder: Box::new(X264(Gop::new(name, rendition, encoder, pictures))), config })
 }
 
 /// The place of backend `name` in the rung's list; x264 has ids up to 31.
@@ -121,66 +105,28 @@ fn options(rendition: &Rendition, recipe: &Recipe, point: &X264Point, sets_id: u
     .collect())
 }
 
-struct X264 {
-    name: &'static str,
-    encoder: ffmpeg::encoder::video::Encoder,
-    rung: String,
-    size: (u32, u32),
-    gop: GopId,
-    /// Slot of the first frame.
-    base: Option<i64>,
-    fed: u64,
-    made: u64,
-}
+struct X264(Gop);
 
 impl X264 {
-    fn failed(&self, why: impl ToString) -> EncodeError {
-        EncodeError::Failed { rung: self.rung.clone(), backend: self.name, gop: self.gop, why: why.to_string() }
-    }
-
-    fn drain(&mut self, out: &mut Vec<Packet>) -> Result<(), EncodeError> {
-        let mut packet = ffmpeg::Packet::empty();
-        loop {
-            match self.encoder.receive_packet(&mut packet) {
-                Ok(()) => {}
-                Err(ffmpeg::Error::Eof | ffmpeg::Error::Other { errno: ffmpeg::error::EAGAIN }) => return Ok(()),
-                Err(error) => return Err(self.failed(error)),
-            }
-            let (Some(stream), Some(pts), Some(base)) = (packet.data(), packet.pts(), self.base) else {
-                return Err(self.failed("a packet without data or time"));
-            };
+    fn take(&mut self, out: &mut Vec<Packet>) -> Result<(), EncodeError> {
+        self.0.drain(&mut |time, stream| {
             let (data, idr) = annexb::to_sample(stream);
-            out.push(Packet { time: base + pts, idr, data });
-            self.made += 1;
-        }
+            out.push(Packet { time, idr, data });
+            Ok(())
+        })
     }
 }
 
 impl Encoder for X264 {
     fn encode(&mut self, frame: &Frame, out: &mut Vec<Packet>) -> Result<(), EncodeError> {
-        let Picture::Cpu(picture) = &frame.picture;
-        let base = *self.base.get_or_insert(frame.slot.0);
-        self.gop = frame.gop;
-        // x264 reads what its settings say, whatever the frame holds.
-        if (picture.width(), picture.height()) != self.size || picture.format() != ffmpeg::format::Pixel::YUV420P {
-            let (w, h) = self.size;
-            return Err(self.failed(format!("a {} picture of {}x{}, not yuv420p {w}x{h}", raw::format_name(picture), picture.width(), picture.height())));
-        }
-        let mut picture = raw::share_samples(picture).ok_or_else(|| self.failed("out of memory"))?;
-        picture.set_pts(Some(frame.slot.0 - base));
-        if frame.opens_gop || frame.force_idr {
-            picture.set_kind(ffmpeg::picture::Type::I);
-        }
-        self.encoder.send_frame(&picture).map_err(|e| self.failed(e))?;
-        self.fed += 1;
-        self.drain(out)
+        self.0.send(frame)?;
+        self.take(out)
     }
 
     fn finish(mut self: Box<Self>, out: &mut Vec<Packet>) -> Result<(), EncodeError> {
-        if self.fed > 0 {
-            self.encoder.send_eof().map_err(|e| self.failed(e))?;
-            self.drain(out)?;
+        if self.0.end()? == Fed::Some {
+            self.take(out)?;
         }
-        if self.made == self.fed { Ok(()) } else { Err(self.failed(format!("{} packets for {} pictures", self.made, self.fed))) }
+        self.0.complete()
     }
 }

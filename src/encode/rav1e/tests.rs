@@ -1,6 +1,6 @@
 //! Assertions on what rav1e wrote, and on what dav1d makes of it.
 
-use super::super::testing::{frames, hash, pattern, psnr, rendition};
+use super::super::testing::{decode_with, frames, hash, pattern, psnr, rendition};
 use super::super::{Packet, Recipe, container_bytes, obu, point};
 use super::open;
 use crate::colour::{HdrMetadata, LightLevel, Mastering, VideoRange};
@@ -74,29 +74,8 @@ fn noise(depth: u32, size: (u32, u32), count: u32) -> Vec<Arc<Video>> {
     (0..count).map(|_| drawn(depth, size, next)).collect()
 }
 
-/// Decodes with dav1d and the configuration alone; panics on any error.
 fn decode(config: &[u8], packets: &[Packet]) -> Vec<Video> {
-    let codec = ffmpeg::decoder::find_by_name("libdav1d").expect("libav has dav1d");
-    let mut context = ffmpeg::codec::Context::new_with_codec(codec);
-    raw::set_extradata(&mut context, config).expect("memory");
-    let mut decoder = context.decoder().open_as(codec).expect("the decoder takes the av1C").video().expect("video");
-    let mut pictures = Vec::new();
-    let mut take = |decoder: &mut ffmpeg::decoder::Video| {
-        let mut frame = Video::empty();
-        while decoder.receive_frame(&mut frame).is_ok() {
-            assert!(!frame.is_corrupt() && !frame.has_decode_errors(), "a damaged picture");
-            pictures.push(std::mem::replace(&mut frame, Video::empty()));
-        }
-    };
-    for packet in packets {
-        let mut sample = ffmpeg::Packet::copy(&packet.data);
-        sample.set_pts(Some(packet.time));
-        decoder.send_packet(&sample).expect("every sample decodes");
-        take(&mut decoder);
-    }
-    decoder.send_eof().expect("the decoder drains");
-    take(&mut decoder);
-    pictures
+    decode_with(VideoCodec::Av1, config, packets)
 }
 
 /// Mean squared error of the luma in 8-bit steps, of pictures of any depth.
