@@ -77,6 +77,18 @@ pub enum Event {
     Moved,
 }
 
+/// Whether another worker on the same feed puts it where this one does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lock {
+    /// It does: by stamps, by an anchor that both were given, or by the beginning of a file.
+    Locked,
+    /// It need not: the anchor is this worker's own, or its host's clock. Segments are continuous, after a restart too.
+    Own,
+    /// It did, until source time jumped.
+    Lost,
+}
+
 /// Where a picture belongs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Placement {
@@ -110,6 +122,8 @@ pub struct Clock {
     last: Option<(Tick, Slot)>,
     /// The last slot that was filled because the feed was away.
     filled: Option<Slot>,
+    /// Nothing has said where source time is since it jumped last.
+    lost: bool,
 }
 
 /// A random-access period under way.
@@ -128,12 +142,33 @@ struct Period {
 impl Clock {
     /// A clock that has seen nothing. `whole`: the first picture is the beginning of the feed, not a join.
     pub fn new(grid: Grid, reference: Reference, wrap: Option<Seconds>, phase: Seconds, max_gap: Seconds, whole: bool) -> Clock {
-        Clock { grid, phase, max_gap, reference, wrap, whole, period: None, complete: 0, closed: 0, last: None, filled: None }
+        Clock { grid, phase, max_gap, reference, wrap, whole, period: None, complete: 0, closed: 0, last: None, filled: None, lost: false }
     }
 
     /// What it goes by.
     pub fn reference(&self) -> &Reference {
         &self.reference
+    }
+
+    /// Whether source time jumped, and nothing has said since where it is.
+    pub fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// How much later the slots of the period under way are than its pictures; half a slot at most, either way.
+    pub fn away(&self) -> Option<Seconds> {
+        self.period.as_ref().map(|period| self.grid.time(period.slot) - period.pts - period.offset)
+    }
+
+    /// How far its pictures are from where the next slot, or the one before, would have them instead; half a slot at most.
+    pub fn margin(&self) -> Option<Seconds> {
+        self.away().map(|away| self.grid.rate.period().over(2) - away.abs())
+    }
+
+    /// The job's phase with which its pictures would stand in the middle of their slots, where they are within a tenth of a slot of the next one.
+    pub fn better_phase(&self) -> Option<Seconds> {
+        let near = self.reference == Reference::Stamps && self.complete > 0 && self.margin()? < self.grid.rate.period().over(10);
+        near.then(|| self.away()).flatten().map(|away| self.phase + away)
     }
 
     /// The feed is away, and slots up to `slot` have been filled: nothing goes before them any more.
@@ -156,6 +191,7 @@ impl Clock {
                 }
                 let (period, what) = self.open_period(tick, before, jump, settled);
                 event = what;
+                self.lost = event == Some(Event::LockLost) || self.lost && !(self.reference == Reference::Stamps && tick.stamp.is_some());
                 period
             }
         };

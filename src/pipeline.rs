@@ -172,7 +172,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     status.watch_capture(Arc::clone(&counters));
     threads.spawn("capture", move || capture::run(feed, units_tx, sound_tx, &watch, &counters).map(|_| ()))?;
 
-    let make_sync = make_sync(job, &source, &plan, resolution);
+    let make_sync = make_sync(job, &source, &plan, resolution, &status);
     let (leaver, told) = (schedule.clone(), status.clone());
     let leaving = Box::new(move || {
         told.set_state(State::Leaving);
@@ -324,13 +324,15 @@ fn outputs(job: &Job, plan: &Plan, resolution: &Resolution, store: &Store, statu
 }
 
 /// What makes the frame sync once the first picture is there. An anchor taken then is kept beside the outputs before anything is published.
-fn make_sync(job: &Job, source: &Source, plan: &Plan, resolution: Resolution) -> MakeSync {
+fn make_sync(job: &Job, source: &Source, plan: &Plan, resolution: Resolution, status: &Arc<Status>) -> MakeSync {
+    let status = Arc::clone(status);
     let (job, origin, grid, expected) = (job.clone(), source.origin, plan.grid, source.duration);
     let run_up = if plan.audio.is_empty() { Seconds::ZERO } else { RUN_UP };
     Box::new(move |first: &Tick| {
         let kept = resolution.anchor.as_ref().and_then(|taken| taken.anchor());
         let choice = timeline::choose(&job.timeline, origin, first, kept)?;
         tracing::info!("the feed is placed by {}", choice.reference);
+        status.clock.choose(choice.reference.to_string(), choice.lock, grid.rate.period());
         if let Some(taken) = choice.taken {
             Resolution { anchor: Some(taken.into()), ..resolution }.store(&job)?;
         }

@@ -3,6 +3,7 @@
 //! Per picture nothing locks: counters are atomics. What belongs together (a segment's number, size and end) is behind one lock a track, taken once a segment.
 //! Nothing here is ever read back by a stage: published bytes do not depend on it.
 
+mod clock;
 mod counts;
 mod snapshot;
 
@@ -14,6 +15,7 @@ use crate::ladder::{AudioCodec, VideoCodec};
 use crate::mux;
 use crate::plan::{Plan, SourceFacts};
 use crate::time::{GopId, Rate, Seconds};
+pub use clock::{ClockSnapshot, ClockStatus};
 pub use counts::{Counter, SourceCounts, State};
 use serde::Serialize;
 pub use snapshot::{PublishedSnapshot, Snapshot, SourceSnapshot, TrackSnapshot};
@@ -106,6 +108,8 @@ pub struct Status {
     watched: Watched,
     /// The source's counts.
     pub source: SourceCounts,
+    /// What places the source on the grid.
+    pub clock: ClockStatus,
     /// Segments that a destination already had with other bytes; it kept its own.
     pub conflicts: Counter,
 }
@@ -136,6 +140,7 @@ impl Status {
             tracks: video.chain(audio).map(Track::new).collect(),
             watched: Watched::default(),
             source: SourceCounts::default(),
+            clock: ClockStatus::default(),
             conflicts: Counter::default(),
         }
     }
@@ -236,6 +241,7 @@ impl Status {
             lag_ms: tracks.iter().filter_map(|t| t.lag_ms).max(),
             age_ms: tracks.iter().filter_map(|t| t.age_ms).max(),
             feed: self.feed.clone(),
+            clock: self.clock.snapshot(),
             source: self.source.snapshot(&self.watched),
             published: self.watched.mux.get().map(|counts| PublishedSnapshot::of(counts)).unwrap_or_default(),
             conflicts: self.conflicts.get(),

@@ -4,12 +4,16 @@ use super::args::JobArgs;
 use super::columns::columns;
 use super::{Failure, print};
 use clap::Args;
+use mezzo::capture::stamped::{self, Stamps};
+use mezzo::clock::Lock;
 use mezzo::encode::served::open_all;
 use mezzo::job::Job;
 use mezzo::ladder::{Bitrate, Ladder};
 use mezzo::plan::{LeftOut, Plan, SourceFacts, resolve};
 use mezzo::resolution::Resolution;
 use mezzo::stop::Stop;
+use mezzo::timeline;
+use serde::Serialize;
 use std::fmt::Write;
 
 /// Arguments of `mezzo plan`.
@@ -32,8 +36,8 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     let job = args.job.planned()?;
     let kept = Resolution::load(&job)?;
     let class = kept.as_ref().map(|kept| kept.class.clone());
-    let (source, language) = match kept {
-        Some(kept) => (kept.source, kept.language),
+    let Facts { source, language, clock } = match kept {
+        Some(kept) => Facts { clock: kept.anchor.map(|_| PlannedClock::new(KEPT, Lock::Own)), source: kept.source, language: kept.language },
         None => facts(&job)?,
     };
     let plan = resolve(&job, &source, language.as_deref())?;
@@ -42,21 +46,63 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
         plan.warnings.push(format!("what is in the output was made by a worker of class {class}; new segments will not be interchangeable with it"));
     }
     if !args.json {
-        return print(&table(&plan, &job.ladder));
+        return print(&table(&plan, clock.as_ref(), &job.ladder));
     }
-    let mut text = serde_json::to_string_pretty(&plan).map_err(Failure::failed)?;
+    let mut text = serde_json::to_string_pretty(&Shown { plan: &plan, clock }).map_err(Failure::failed)?;
     text.push('\n');
     print(&text)
 }
 
-/// Opens the input, and says what it is and the language of its sound.
-fn facts(job: &Job) -> Result<(SourceFacts, Option<String>), Failure> {
-    let (source, _) = mezzo::pipeline::open(job, &Stop::new())?;
-    Ok((source.facts, source.audio.and_then(|audio| audio.language)))
+/// Where the clock goes by what an earlier run took.
+const KEPT: &str = "its own clock, against the anchor that is kept beside the output";
+
+/// What the plan is made of.
+struct Facts {
+    source: SourceFacts,
+    language: Option<String>,
+    clock: Option<PlannedClock>,
+}
+
+/// The plan for programs.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    plan: &'a Plan,
+    /// Absent where an earlier run has resolved the source, and its clock needs no anchor.
+    clock: Option<PlannedClock>,
+}
+
+/// What is going to place the feed on the grid.
+#[derive(Serialize)]
+struct PlannedClock {
+    reference: &'static str,
+    lock: Lock,
+}
+
+impl PlannedClock {
+    fn new(reference: &'static str, lock: Lock) -> PlannedClock {
+        PlannedClock { reference, lock }
+    }
+
+    fn line(&self) -> String {
+        let lock = match self.lock {
+            Lock::Locked => "locked: another worker on this feed makes the same segments",
+            Lock::Own | Lock::Lost => "not locked to another worker; stamps in the pictures, or --anchor, would",
+        };
+        format!("clock    {} ({lock})\n", self.reference)
+    }
+}
+
+/// Opens the input, and says what it is, the language of its sound, and what will place it.
+fn facts(job: &Job) -> Result<Facts, Failure> {
+    let (source, input) = mezzo::pipeline::open(job, &Stop::new())?;
+    let (stamps, _) = stamped::look(input)?;
+    let (reference, lock) = timeline::expected(&job.timeline, source.origin, stamps == Stamps::Present);
+    Ok(Facts { clock: Some(PlannedClock::new(reference, lock)), source: source.facts, language: source.audio.and_then(|audio| audio.language) })
 }
 
 /// The plan for people.
-fn table(plan: &Plan, ladder: &Ladder) -> String {
+fn table(plan: &Plan, clock: Option<&PlannedClock>, ladder: &Ladder) -> String {
     let source = &plan.source;
     let sound = source.sample_rate.map_or("no sound".to_owned(), |rate| format!("sound at {rate} Hz"));
     let scan = if source.interlaced { "interlaced" } else { "progressive" };
@@ -72,6 +118,10 @@ fn table(plan: &Plan, ladder: &Ladder) -> String {
         plan.grid.gop_slots,
         plan.segment_duration(),
     );
+    if let Some(clock) = clock {
+        let at = text.len() - 1;
+        text.insert_str(at, &clock.line());
+    }
     let head = ["rung", "codec", "picture", "signal", "at most", "quality", "point", "backends", "lanes"].map(str::to_owned);
     let video = plan.video.iter().map(|r| {
         let size = format!("{}x{}", r.width, r.height);

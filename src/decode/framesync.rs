@@ -149,6 +149,11 @@ impl FrameSync {
         self.counts
     }
 
+    /// What places its pictures.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// Whether the event has all slots that `duration` gave it; nothing more is emitted.
     pub fn is_over(&self) -> bool {
         self.ended

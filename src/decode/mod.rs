@@ -135,6 +135,7 @@ pub fn run(
         away: None,
         counted: Counts::default(),
         failed: 0,
+        told: false,
     };
     loop {
         let end = match stage.next()? {
@@ -182,6 +183,8 @@ struct Stage {
     away: Option<u64>,
     counted: Counts,
     failed: u64,
+    /// That a phase would help has been said.
+    told: bool,
 }
 
 impl Stage {
@@ -263,6 +266,14 @@ impl Stage {
         if self.away.is_some_and(|placed| counts.placed >= placed + BACK) {
             tracing::info!("the feed is back");
             self.away = None;
+        }
+        status.clock.placed(sync.clock());
+        if let Some(phase) = sync.clock().better_phase().filter(|_| !self.told) {
+            self.told = true;
+            let phase = phase.nearest_ticks(1000);
+            tracing::warn!(
+                "the feed's pictures stand between two slots, where jitter of their stamps moves them; phase = \"{phase}ms\" in [timeline] of all its workers puts them in the middle"
+            );
         }
         count(status, &mut self.counted, counts);
     }

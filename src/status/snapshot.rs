@@ -1,5 +1,6 @@
 //! The status at one moment: plain numbers, as `/v1/status` and the terminal show them.
 
+use super::clock::ClockSnapshot;
 use super::counts::{SourceCounts, State};
 use super::{TrackFacts, Watched};
 use crate::capture::CaptureCounters;
@@ -38,6 +39,8 @@ pub struct Snapshot {
     pub age_ms: Option<i64>,
     /// What the feed is.
     pub feed: SourceFacts,
+    /// What places the source on the grid; absent before its first picture.
+    pub clock: Option<ClockSnapshot>,
     /// The source.
     pub source: SourceSnapshot,
     /// What became of it.
