@@ -72,6 +72,10 @@ pub struct Frame {
     pub origin: Origin,
     /// The picture shows damage of the feed: its own, or what it inherits from the pictures it refers to.
     pub damaged: bool,
+    /// No picture came for it in time, by the host's clock: it repeats, or is filler.
+    pub missed: bool,
+    /// Which of a job's feeds it is from, where there are two that are not the same bytes.
+    pub path: u8,
     /// What the source said beside the picture.
     pub side: Arc<SideData>,
 }

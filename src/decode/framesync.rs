@@ -113,6 +113,8 @@ pub struct FrameSync {
     shown: Option<(Slot, Timed)>,
     filler: Option<Picture>,
     offsets: Offsets,
+    /// Slots are being filled because no picture came for them in time.
+    missing: bool,
     /// When the first picture was, by the grid.
     joined: Option<Seconds>,
     absence: Absence,
@@ -137,6 +139,7 @@ impl FrameSync {
             shown: None,
             filler: None,
             offsets: Offsets::default(),
+            missing: false,
             joined: None,
             absence: Absence::default(),
             ended: false,
@@ -189,7 +192,9 @@ impl FrameSync {
             self.emit_pending(false, out);
             let (Some(next), Some((shown_at, shown)), false) = (self.next, self.shown.clone(), self.ended) else { return };
             self.counts.absent += 1;
+            self.missing = true;
             self.emit_missing(next, shown_at, &shown, out);
+            self.missing = false;
             self.clock.filled(next);
         }
     }
@@ -364,6 +369,8 @@ impl FrameSync {
             picture: timed.picture.clone(),
             origin,
             damaged: timed.damaged,
+            missed: self.missing,
+            path: 0,
             side: Arc::new(side),
         }));
         self.next = Some(Slot(slot.0 + 1));

@@ -125,6 +125,8 @@ pub fn frames(grid: Grid, first: i64, pictures: &[Arc<Video>]) -> Vec<Frame> {
             picture: Picture::Cpu(Arc::clone(picture)),
             origin: Origin::Input,
             damaged: false,
+            missed: false,
+            path: 0,
             side: Arc::new(SideData::default()),
         }
     };

@@ -74,6 +74,8 @@ fn grey(rendition: &Rendition) -> Result<Frame, String> {
         picture: Picture::Cpu(picture.into()),
         origin: Origin::Filler,
         damaged: false,
+        missed: false,
+        path: 0,
         side: Default::default(),
     })
 }
