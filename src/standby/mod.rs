@@ -2,4 +2,6 @@
 
 pub mod health;
 pub mod look;
+pub mod run;
+pub mod sound;
 pub mod switch;
