@@ -74,7 +74,7 @@ impl Chooser {
         let idle = [never(), never()];
         let none = never();
         loop {
-            while let Some(segment) = next(&mut feeds, &mut owed, end.is_some()) {
+            while let Some(segment) = next(&mut feeds, &mut owed) {
                 if self.rung.send(Flow::Item(segment)).is_err() {
                     return;
                 }
@@ -92,6 +92,10 @@ impl Chooser {
                 recv(first) -> item => (0, item.ok()),
                 recv(second) -> item => (1, item.ok()),
                 recv(if end.is_none() { &self.chosen } else { &none }) -> item => {
+                    // What has come by now is not missing.
+                    for (path, feed) in feeds.iter_mut().enumerate() {
+                        self.feeds[path].try_iter().for_each(|item| self.take(path, feed, Some(item)));
+                    }
                     match item {
                         Ok(Flow::Item(choice)) => owed.push_back(choice),
                         Ok(Flow::End(how)) => end = Some(how),
@@ -101,26 +105,28 @@ impl Chooser {
                     continue;
                 }
             };
-            match item {
-                Some(Flow::Item(segment)) => {
-                    self.silence.iter().for_each(|silence| silence.heard(path, &segment));
-                    let feed = &mut feeds[path];
-                    feed.newest = Some(segment.gop);
-                    feed.segments.insert(segment.gop, segment);
-                    if feed.segments.len() > KEPT {
-                        feed.segments.pop_first();
-                    }
-                }
-                Some(Flow::End(_)) | None => feeds[path].ended = true,
-            }
+            self.take(path, &mut feeds[path], item);
+        }
+    }
+
+    fn take(&self, path: usize, feed: &mut Feed, item: Option<Flow<PcmSegment>>) {
+        let Some(Flow::Item(segment)) = item else {
+            feed.ended = true;
+            return;
+        };
+        self.silence.iter().for_each(|silence| silence.heard(path, &segment));
+        feed.newest = Some(segment.gop);
+        feed.segments.insert(segment.gop, segment);
+        if feed.segments.len() > KEPT {
+            feed.segments.pop_first();
         }
     }
 }
 
 /// The next segment that can be handed on. Of a feed that was left for the other one, the sound is not waited for where the other has it.
-fn next(feeds: &mut [Feed; 2], owed: &mut VecDeque<(GopId, usize)>, over: bool) -> Option<PcmSegment> {
+fn next(feeds: &mut [Feed; 2], owed: &mut VecDeque<(GopId, usize)>) -> Option<PcmSegment> {
     while let Some(&(gop, path)) = owed.front() {
-        let left = owed.iter().any(|(_, later)| *later != path) || over;
+        let left = owed.iter().any(|(_, later)| *later != path);
         let other = 1 - path.min(1);
         let own = feeds[path.min(1)].segments.remove(&gop);
         let past = feeds[path.min(1)].is_past(gop);
