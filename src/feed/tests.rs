@@ -20,6 +20,8 @@ struct Seen {
     pts: i64,
     micros: Option<u64>,
     luma: Vec<u8>,
+    size: (u32, u32),
+    interlaced: bool,
 }
 
 /// What libav decodes from a transport stream: pictures, and sound as (90 kHz PTS, left samples) per frame.
@@ -49,7 +51,8 @@ fn decode(path: &Path) -> Decoded {
             for row in picture.data(0).chunks(picture.stride(0)) {
                 luma.extend_from_slice(&row[..picture.width() as usize]);
             }
-            out.pictures.push(Seen { pts: picture.pts().expect("stamped"), micros, luma });
+            let size = (picture.width(), picture.height());
+            out.pictures.push(Seen { pts: picture.pts().expect("stamped"), micros, luma, size, interlaced: picture.is_interlaced() });
         }
     };
     let packets: Vec<(usize, ffmpeg::Packet)> = input.packets().map(|(s, p)| (s.index(), p)).collect();
@@ -85,7 +88,7 @@ fn pattern_file(path: &Path, fields: &[(&'static str, &str)]) -> FeedReport {
     for (field, value) in fields {
         options.set(field, value).expect("legal");
     }
-    options.output = Some(FeedOutput::File(path.to_owned()));
+    options.outputs = vec![FeedOutput::File(path.to_owned())];
     options.fast = true;
     run(&options, &Stop::new()).expect("runs")
 }
@@ -101,6 +104,7 @@ fn assert_pattern(seen: &Decoded, rate: Rate, first: i64, count: usize) {
         assert_eq!(picture.pts.rem_euclid(WRAP), nearest(90_000).rem_euclid(WRAP), "PTS of slot {slot}");
         assert_eq!(picture.micros, u64::try_from(nearest(1_000_000)).ok(), "stamp of slot {slot}");
         pattern.draw(Slot(slot), &mut want);
+        assert_eq!(pattern.read_slot(&picture.luma, 320), Some(Slot(slot)), "the burnt-in number");
         let error: u64 = picture.luma.iter().zip(&want).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
         assert!(error / (320 * 180) < 8, "picture of slot {slot} is off by {} a pixel", error / (320 * 180));
         // The flash patch tells this picture from its neighbours.
@@ -229,7 +233,7 @@ fn stop_ends_a_live_feed_well() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("feed.ts");
     let mut options = options(&[("size", "320x180"), ("bitrate", "1M")]);
-    options.output = Some(FeedOutput::File(path.clone()));
+    options.outputs = vec![FeedOutput::File(path.clone())];
     let stop = Stop::new();
     let feed = std::thread::spawn({
         let stop = stop.clone();
@@ -252,10 +256,10 @@ fn outputs_and_inputs_that_cannot_be_used() {
     std::fs::write(&text, "not a transport stream").expect("writable");
     let mut bad = options(&[("duration", "1s"), ("size", "256x144")]);
     assert!(matches!(run(&bad, &Stop::new()), Err(FeedError::Option { field: "output", .. })));
-    bad.output = Some(FeedOutput::File(nowhere.clone()));
+    bad.outputs = vec![FeedOutput::File(nowhere.clone())];
     let error = run(&bad, &Stop::new()).expect_err("no such directory");
     assert!(error.is_usage() && error.to_string().contains(&nowhere.display().to_string()), "{error}");
-    bad.set("output", "udp://127.0.0.1:9").expect("legal");
+    bad.outputs = vec![FeedOutput::Udp { to: "127.0.0.1:9".parse().expect("an address"), ttl: 1 }];
     bad.fast = true;
     assert!(matches!(run(&bad, &Stop::new()), Err(FeedError::Option { field: "fast", .. })));
     bad.fast = false;
@@ -282,6 +286,166 @@ fn a_scripted_gap_is_a_gap() {
     assert_eq!(slots, (0..25).chain(50..75).collect::<Vec<_>>());
 }
 
+/// The slots that the stamps of pictures say, since the start, at `rate` a second.
+fn slots(seen: &[Seen], rate: i64) -> Vec<i64> {
+    seen.iter().map(|p| (p.micros.expect("stamped") as i64 - START_SECONDS * 1_000_000) * rate / 1_000_000).collect()
+}
+
+#[test]
+fn pictures_and_sound_go_wrong_as_scripted() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("feed.ts");
+    pattern_file(&path, &[("fault", "freeze@1+0.4"), ("fault", "black@2+0.4"), ("fault", "silence@1+1")]);
+    let seen = decode(&path);
+    assert_eq!((slots(&seen.pictures, 25), seen.damaged), ((0..75).collect(), 0), "time stamps go on");
+    let pattern = Pattern::new(Size::new(320, 180).expect("legal"), Rate::new(25, 1).expect("legal"));
+    for (n, picture) in (0..).zip(&seen.pictures) {
+        let shown = match n {
+            25..35 => Some(24),
+            50..60 => None,
+            _ => Some(n),
+        };
+        assert_eq!(pattern.read_slot(&picture.luma, 320), shown.map(|n| Slot(START_SECONDS * 25 + n)), "picture {n}");
+        assert!(shown.is_some() || picture.luma.iter().all(|y| y.abs_diff(16) < 6));
+    }
+    let start = (START_SECONDS * 90_000).rem_euclid(WRAP);
+    let loudest = |from: i64, to: i64| {
+        let within = seen.sound.iter().filter(|(pts, _)| (from..to).contains(&(pts.rem_euclid(WRAP) - start)));
+        within.flat_map(|(_, samples)| samples).fold(0f32, |most, sample| most.max(sample.abs()))
+    };
+    assert!(loudest(0, 85_000) > 0.2 && loudest(95_000, 175_000) < 0.001 && loudest(185_000, 260_000) > 0.01);
+}
+
+#[test]
+fn formats_change_as_scripted() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("feed.ts");
+    for bframes in ["0", "2"] {
+        pattern_file(&path, &[("fault", "rate50@1+1"), ("fault", "size=384x216@1+1"), ("bframes", bframes)]);
+        let seen = decode(&path);
+        assert_eq!((slots(&seen.pictures, 50), seen.damaged), ((0..50).step_by(2).chain(50..100).chain((100..150).step_by(2)).collect(), 0), "{bframes}");
+        assert!(seen.pictures.iter().enumerate().all(|(n, p)| p.size == if (25..75).contains(&n) { (384, 216) } else { (320, 180) }));
+    }
+    pattern_file(&path, &[("fault", "interlaced@1+1")]);
+    let seen = decode(&path);
+    assert_eq!(slots(&seen.pictures, 25), (0..75).collect::<Vec<_>>());
+    assert!(seen.pictures.iter().enumerate().all(|(n, p)| p.interlaced == (25..50).contains(&n)));
+    // The rows of one field are of another time than those of the other: next to still rows they comb where something moves.
+    let combs = |p: &Seen| {
+        p.luma
+            .chunks(320)
+            .collect::<Vec<_>>()
+            .windows(3)
+            .map(|r| (0..320).filter(|x| r[1][*x].abs_diff(r[0][*x]) > 40 && r[1][*x].abs_diff(r[2][*x]) > 40).count())
+            .sum::<usize>()
+    };
+    assert!(combs(&seen.pictures[30]) > combs(&seen.pictures[10]) + 50, "{} {}", combs(&seen.pictures[30]), combs(&seen.pictures[10]));
+
+    pattern_file(&path, &[("fault", "codec=hevc@1+1"), ("audio", "off")]);
+    let bytes = std::fs::read(&path).expect("it is there");
+    // Version and stream type of every programme map that differs from the one before: 0x1b is AVC, 0x24 HEVC.
+    let mut maps: Vec<(u8, u8)> = bytes.chunks(188).filter(|p| p[1..3] == [0x50, 0]).map(|p| (p[10] >> 1 & 31, p[17 + usize::from(p[16])])).collect();
+    maps.dedup();
+    assert_eq!(maps, [(0, 0x1b), (1, 0x24), (2, 0x1b)]);
+}
+
+#[test]
+fn rtp_goes_to_two_outputs_as_one_stream() {
+    let receivers = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").expect("a port"));
+    let mut options = options(&[("size", "256x144"), ("bitrate", "1M"), ("duration", "1.5s"), ("fault", "2:drop20%"), ("seed", "3")]);
+    for receiver in &receivers {
+        receiver.set_read_timeout(Some(Duration::from_millis(500))).expect("legal");
+        options.set("output", &format!("rtp://{}", receiver.local_addr().expect("bound"))).expect("legal");
+    }
+    let feed = std::thread::spawn(move || run(&options, &Stop::new()));
+    let [one, two] = receivers.map(|receiver| {
+        std::thread::spawn(move || {
+            let mut datagram = [0; 2048];
+            std::iter::from_fn(|| receiver.recv(&mut datagram).ok().map(|size| datagram[..size].to_vec())).collect::<Vec<_>>()
+        })
+    });
+    let report = feed.join().expect("no panic").expect("runs");
+    let (one, two) = (one.join().expect("no panic"), two.join().expect("no panic"));
+    let number = |d: &[u8]| u16::from_be_bytes([d[2], d[3]]);
+    let time = |d: &[u8]| u32::from_be_bytes([d[4], d[5], d[6], d[7]]);
+    for pair in one.windows(2) {
+        assert_eq!(number(&pair[1]), number(&pair[0]).wrapping_add(1));
+        assert!(time(&pair[1]).wrapping_sub(time(&pair[0])) < 90_000 / 5, "a 90 kHz clock");
+        assert_eq!(pair[0][8..12], pair[1][8..12], "one source");
+    }
+    let first = |d: &Vec<u8>| (d[0], d[1], d[12]) == (0x80, 33, 0x47) && (d.len() - 12) % 188 == 0;
+    assert!(one.iter().all(first) && one.len() > 100);
+    let all = time(&one[one.len() - 1]).wrapping_sub(time(&one[0]));
+    assert!((1.2 * 90_000.0..1.6 * 90_000.0).contains(&f64::from(all)), "{all}");
+    let mut missing = 0;
+    let mut left = two.iter().peekable();
+    for datagram in &one {
+        if left.next_if_eq(&datagram).is_none() {
+            missing += 1;
+        }
+    }
+    assert!(left.next().is_none(), "the second path has what the first has not");
+    let lost: Vec<u64> = report.outputs.iter().map(|o| o.faults.lost).collect();
+    assert!(
+        lost[0] == 0 && lost[1].div_ceil(7) == missing && (one.len() / 10..one.len() / 3).contains(&(missing as usize)),
+        "{lost:?} {missing} {}",
+        one.len()
+    );
+    assert_eq!(report.outputs[0].bytes, one.iter().map(|d| d.len() as u64 - 12).sum::<u64>());
+}
+
+#[test]
+fn a_connection_is_lost_and_made_again() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let to = format!("tcp://{}", listener.local_addr().expect("bound"));
+    let options = options(&[("output", &to), ("size", "256x144"), ("bitrate", "1M"), ("duration", "2.4s"), ("fault", "disconnect@0.8+0.4")]);
+    let feed = std::thread::spawn(move || run(&options, &Stop::new()));
+    let calls: Vec<Vec<u8>> = (0..2)
+        .map(|_| {
+            let (mut stream, _) = listener.accept().expect("a call");
+            let mut bytes = Vec::new();
+            std::io::Read::read_to_end(&mut stream, &mut bytes).expect("a good end");
+            bytes
+        })
+        .collect();
+    let report = feed.join().expect("no panic").expect("runs");
+    assert!(calls.iter().all(|bytes| bytes.len() > 188 * 50 && bytes.chunks(188).all(|p| p[0] == 0x47)));
+    assert_eq!(report.bytes, calls.iter().map(|bytes| bytes.len() as u64).sum::<u64>());
+    assert!(report.outputs[0].unsent > 10, "{report:?}");
+}
+
+#[test]
+fn srt_is_received() {
+    ffmpeg::init().expect("it starts");
+    let port = UdpSocket::bind("127.0.0.1:0").and_then(|s| s.local_addr()).expect("a port").port();
+    let receiver = std::thread::spawn(move || {
+        let mut input = ffmpeg::format::input(&format!("srt://127.0.0.1:{port}?mode=listener&listen_timeout=20000000")).expect("a caller");
+        input.packets().count()
+    });
+    let options = options(&[("output", &format!("srt://127.0.0.1:{port}")), ("size", "256x144"), ("bitrate", "1M"), ("duration", "4s"), ("gop", "0.5s")]);
+    let report = run(&options, &Stop::new()).expect("runs");
+    let packets = receiver.join().expect("no panic");
+    assert!(report.bytes > 100_000 && packets > 100, "{packets} {report:?}");
+}
+
+#[test]
+fn faults_that_cannot_happen_are_refused() {
+    for (faults, output, part) in [
+        (&["slow10%"][..], "x.ts", "no time"),
+        (&["disconnect@1"], "udp://127.0.0.1:9", "gap sends nothing"),
+        (&["2:gap@1"], "udp://127.0.0.1:9", "outputs 1 to 1"),
+        (&["1:freeze@1"], "udp://127.0.0.1:9", "part ways"),
+    ] {
+        let mut options = options(&[("output", output), ("duration", "1s")]);
+        faults.iter().for_each(|fault| options.set("fault", fault).expect("legal"));
+        let error = run(&options, &Stop::new()).expect_err(part);
+        assert!(error.is_usage() && error.to_string().contains(part), "{error}");
+    }
+    let mut file = options(&[("output", "udp://127.0.0.1:9"), ("fault", "freeze@1")]);
+    file.input = FeedInput::File("clip.mp4".into());
+    assert!(run(&file, &Stop::new()).expect_err("copied").to_string().contains("copied"));
+}
+
 fn clip(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/media").join(name);
     if path.exists() {
@@ -303,7 +467,7 @@ fn files_are_played_in_a_loop_with_stamps_that_go_on() {
     ] {
         let Some(path) = clip(name) else { continue };
         let mut options = options(&[("start", START), ("duration", &duration.to_string())]);
-        options.output = Some(FeedOutput::File(out.clone()));
+        options.outputs = vec![FeedOutput::File(out.clone())];
         options.input = FeedInput::File(path);
         options.fast = true;
         let report = run(&options, &Stop::new()).expect("runs");
