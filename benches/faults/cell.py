@@ -15,7 +15,7 @@ import time
 CLOCKS = ["sei", "pts", "arrival"]
 
 # Seconds: a segment, when it is due after its slot, how long the feed lasts, and until when the first segment's slot must begin.
-SEGMENT, DELAY, FEED, BEGINS = 1, 4, 15, 4
+SEGMENT, DELAY, FEED, BEGINS = 1, 6, 20, 7
 RATE = 25
 # A turn of the 33-bit clock, and its ticks a second.
 TURN, TICKS = 1 << 33, 90_000
@@ -32,6 +32,8 @@ class Result:
     segments: int = 0
     counts: dict = dataclasses.field(default_factory=dict)
     notes: list = dataclasses.field(default_factory=list)
+    # Pictures that the feed left out because it was late itself.
+    disturbed: int = 0
 
     @property
     def good(self):
@@ -47,6 +49,8 @@ class Cell:
         r = self.result
         counts = " ".join(f"{name}={value}" for name, value in r.counts.items())
         bad = f"missing={r.missing} short={r.short} late={r.late} invalid={r.invalid} {'; '.join(r.notes)}"
+        if r.disturbed:
+            counts += f" (the feed itself left out {r.disturbed})"
         return f"{'ok  ' if r.good else 'FAIL'} {self.clock:8} {self.fault:26} segments={r.segments} {counts}{'' if r.good else '  ' + bad}"
 
     def run(self):
@@ -57,7 +61,7 @@ class Cell:
         if self.fault.startswith("disconnect"):
             sends, takes = f"srt://127.0.0.1:{port}", f"srt://127.0.0.1:{port}?mode=listener"
         # The start is told, because the anchor depends on it.
-        start = int(time.time()) + 1
+        start = int(time.time()) + 2
         worker = [self.mezzo, "run", "--input", takes, "--ladder", "tiny", "--output", self.dir / "out", "--pace", "live", "--log-format", "json"]
         worker += ["--segment", f"{SEGMENT}s", "--publish-delay", f"{DELAY}s", "--window", "whole", "--clock", self.clock]
         worker += ["--anchor", f"0={self.anchor(start)}/{TICKS}"] if self.clock == "pts" else []
@@ -100,6 +104,8 @@ class Cell:
                 fields = line.get("fields", line)
                 result.counts = {name: fields[name] for name in ("repeats", "fillers", "dropped", "errors", "silent_samples") if fields.get(name)}
                 result.late += fields.get("late", 0)
+        skipped = re.search(r"skipped: ([0-9]+)", (self.dir / "feed.log").read_text(errors="replace"))
+        result.disturbed = int(skipped[1]) if skipped else 0
         tracks = [path for path in (self.dir / "out").glob("*") if path.is_dir()]
         if not tracks:
             result.missing = FEED

@@ -19,23 +19,27 @@ def shown(result):
     return ", ".join(["0", *did])
 
 
-def table(cells, faults, machine):
-    good = sum(cell.result.good for cell in cells.values())
+def rows(text):
+    """The table in a text: for each fault a text for each clock."""
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    return {line[0].strip("`"): dict(zip(CLOCKS, line[1:])) for line in lines}
+
+
+def write(path, cells, machine, whole):
+    """Puts the cells into the table between the marks of the file: a table of its own, or their places in the one that is there."""
+    before, rest = path.read_text().split(BEGIN)
+    old, after = rest.split(END)
+    table = {} if whole else rows(old)
+    for (fault, clock), cell in cells.items():
+        table.setdefault(fault, {})[clock] = shown(cell.result)
+    all_of_them = [text for row in table.values() for text in row.values()]
     lines = [
-        f"{datetime.date.today()}, {machine}: {good} of {len(cells)} without a segment that is missing, short, late or invalid. Each is {FEED} s of a live feed over UDP (SRT for `disconnect`),",
-        f"segments of {SEGMENT} s due {DELAY} s after their slots, 2 rungs of video and 2 of sound. 0 is the sum of those four counts; behind it, what frame sync did about the fault: pictures",
-        "repeated, black ones filled in, pictures dropped, and silence put where there was no sound (both rungs of sound together).",
+        f"{datetime.date.today()}, {machine}: {sum(text.startswith('0') for text in all_of_them)} of {len(all_of_them)} cells without a segment that is missing, short, late or invalid. Each is",
+        f"{FEED} s of a live feed over UDP (SRT for `disconnect`), segments of {SEGMENT} s due {DELAY} s after their slots, a rung of video and two of sound. 0 is the sum of those four counts; behind it",
+        "stands what was done about the fault: pictures repeated, black ones filled in, pictures dropped, and silence put where no sound was. Damaged pictures and sound are published, and marked.",
         "",
         f"| fault | {' | '.join(f'`{clock}`' for clock in CLOCKS)} |",
         "|" + "---|" * (len(CLOCKS) + 1),
     ]
-    lines += [f"| `{fault}` | " + " | ".join(shown(cells[fault, clock].result) for clock in CLOCKS) + " |" for fault in faults]
-    return "\n".join(lines)
-
-
-def write(path, text):
-    """Between the marks of the file."""
-    whole = path.read_text()
-    before, rest = whole.split(BEGIN)
-    _, after = rest.split(END)
-    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+    lines += [f"| `{fault}` | " + " | ".join(row.get(clock, "") for clock in CLOCKS) + " |" for fault, row in table.items()]
+    path.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}")

@@ -1,6 +1,6 @@
 //! What the pattern's encoder is shown: the pattern of the slot, and what faults make of it.
 
-use super::faults::{Format, Look};
+use super::faults::{FaultKind, Format, Look};
 use super::options::FeedOptions;
 use crate::pattern::Size;
 use crate::pattern::picture::Pattern;
@@ -16,9 +16,26 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    /// A screen for the feed as it begins.
+    /// A screen for all that faults will make of the feed, so that it need not stop for it.
     pub fn new(options: &FeedOptions) -> Screen {
-        let patterns = vec![Pattern::new(options.size, options.rate)];
+        let (mut sizes, mut rates, mut interlaced) = (vec![options.size], vec![options.rate], false);
+        for fault in &options.faults {
+            match fault.kind {
+                FaultKind::Size(size) => sizes.push(size),
+                FaultKind::Rate(rate) => rates.push(rate),
+                FaultKind::Interlaced => interlaced = true,
+                _ => {}
+            }
+        }
+        if interlaced {
+            rates.extend(rates.clone().into_iter().filter_map(doubled));
+        }
+        let mut patterns = Vec::new();
+        for size in &sizes {
+            rates.iter().for_each(|rate| {
+                pattern(&mut patterns, *size, *rate);
+            });
+        }
         Screen { patterns, picture: Vec::new(), fields: [Vec::new(), Vec::new()], shown: None }
     }
 
@@ -39,7 +56,7 @@ impl Screen {
         let size = format.size;
         self.picture.resize(size.bytes(), 0);
         // Fields come at twice the rate of the pictures, where the pattern can be drawn at it.
-        let fast = Rate::new(format.rate.num() * 2, format.rate.den()).filter(|_| format.interlaced);
+        let fast = doubled(format.rate).filter(|_| format.interlaced);
         let pattern = pattern(&mut self.patterns, size, fast.unwrap_or(format.rate));
         let Some(_) = fast else { return pattern.draw(slot, &mut self.picture) };
         for (n, field) in (0..).zip(&mut self.fields) {
@@ -49,6 +66,10 @@ impl Screen {
         let [first, second] = &self.fields;
         weave(size, first, second, &mut self.picture);
     }
+}
+
+fn doubled(rate: Rate) -> Option<Rate> {
+    Rate::new(rate.num().checked_mul(2)?, rate.den())
 }
 
 fn pattern(patterns: &mut Vec<Pattern>, size: Size, rate: Rate) -> &Pattern {
