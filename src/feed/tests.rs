@@ -382,7 +382,7 @@ fn rtp_goes_to_two_outputs_as_one_stream() {
         assert!(time(&pair[1]).wrapping_sub(time(&pair[0])) < 90_000 / 5, "a 90 kHz clock");
         assert_eq!(pair[0][8..12], pair[1][8..12], "one source");
     }
-    let first = |d: &Vec<u8>| (d[0], d[1], d[12]) == (0x80, 33, 0x47) && (d.len() - 12) % 188 == 0;
+    let first = |d: &Vec<u8>| (d[0], d[1], d[12]) == (0x80, 33, 0x47) && (d.len() - 12).is_multiple_of(188);
     assert!(one.iter().all(first) && one.len() > 60, "{}", one.len());
     let all = time(&one[one.len() - 1]).wrapping_sub(time(&one[0]));
     assert!((1.2 * 90_000.0..1.6 * 90_000.0).contains(&f64::from(all)), "{all}");

@@ -104,11 +104,11 @@ impl Lane {
             Active { kind: fault.kind, stream, dice, spell: Spell::new(fault.when, dice), phase }
         };
         let faults = (0..).zip(&options.faults).filter(|(_, fault)| mine(fault)).map(active).collect();
-        let wrap = options.faults.iter().filter(|fault| mine(fault) && fault.kind == FaultKind::Wrap).map(|fault| match fault.when {
+        let mut wrap = options.faults.iter().filter(|fault| mine(fault) && fault.kind == FaultKind::Wrap).map(|fault| match fault.when {
             When::At { at, .. } => -(start + at).nearest_ticks(CLOCK),
             _ => 0,
         });
-        Lane { faults, wrap: wrap.last().unwrap_or(0), packets: 0, group: Vec::new(), held: Vec::new(), sent: None, counts: LaneCounts::default() }
+        Lane { faults, wrap: wrap.next_back().unwrap_or(0), packets: 0, group: Vec::new(), held: Vec::new(), sent: None, counts: LaneCounts::default() }
     }
 
     /// What has gone wrong so far.

@@ -28,7 +28,7 @@ fn sent(options: &FeedOptions, place: usize, seconds: i64) -> (Vec<Outgoing>, La
 /// Every 14th packet begins a PES packet of video with a PTS of its number, and every 14th of sound.
 fn packet(n: u32) -> Vec<u8> {
     let mut packet = vec![0xa5; PACKET];
-    let (pid, id) = if n % 2 == 0 { (0x100u16, 0xe0) } else { (0x101, 0xc0) };
+    let (pid, id) = if n.is_multiple_of(2) { (0x100u16, 0xe0) } else { (0x101, 0xc0) };
     packet[..4].copy_from_slice(&[0x47, (pid >> 8) as u8, pid as u8, 0x10 | n as u8 & 15]);
     if n % 14 < 2 {
         packet[1] |= 0x40;
