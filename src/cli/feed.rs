@@ -15,7 +15,7 @@ use mezzo::stop::Stop;
   a clip, looped and stamped:
     mezzo feed --output udp://127.0.0.1:5000 --input clip.mp4
   nothing for 2 s after 10 s, and again about every minute:
-    mezzo feed --output udp://127.0.0.1:5000 --fault gap@10+2 --fault gap~60+2
+    mezzo feed -o udp://127.0.0.1:5000 --fault gap@10+2 --fault gap~60+2
   two paths of one feed, each losing its own 1 % of the datagrams:
     mezzo feed -o rtp://127.0.0.1:5000 -o rtp://127.0.0.1:5002 --fault drop1%
 

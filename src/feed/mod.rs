@@ -125,4 +125,6 @@ fn round_up(time: Seconds, period: Seconds) -> Seconds {
 }
 
 #[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
 mod tests;
