@@ -11,11 +11,11 @@ PACKAGES := libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev libavde
             libzimg-dev libclang-dev clang gcc libc6-dev make nasm pkg-config ffmpeg
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo check test bench versus testdata fuzz
+.PHONY: help deps build demo check test bench versus faults testdata fuzz
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: deps, build, check (format, lints, documentation), bench, versus FEED=file (beside FFmpeg 9), testdata, fuzz TARGET=name"
+	@echo "also: deps, build, check (format, lints, documentation), bench, versus FEED=file (beside FFmpeg 9), faults (the drill of docs/faults.md), testdata, fuzz TARGET=name"
 	@echo "settings: INPUT=$(INPUT) LADDER=$(LADDER) PORT=$(PORT)"
 
 # Installs only what is missing; without anything missing it needs no network and no rights.
@@ -53,6 +53,10 @@ versus: build
 	@test -x target/versus/bin/python || python3 -m venv target/versus
 	@target/versus/bin/python -c 'import imageio_ffmpeg' 2>/dev/null || target/versus/bin/pip install -q imageio-ffmpeg
 	target/versus/bin/python benches/versus $(ARGS) '$(FEED)'
+
+# Every fault by every clock, live; the table goes into docs/faults.md.
+faults: build
+	python3 benches/faults $(ARGS)
 
 # Makes the committed sample feeds again; needed only where testdata/make was changed.
 testdata: build
