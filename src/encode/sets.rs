@@ -14,8 +14,37 @@ use mp4_atom::{Atom, Avcc};
 pub fn merge(codec: VideoCodec, one: &[u8], other: &[u8]) -> Result<Vec<u8>, String> {
     match codec {
         VideoCodec::Avc => merge_avc(one, other),
-        VideoCodec::Hevc | VideoCodec::Av1 => Ok(one.to_vec()),
+        VideoCodec::Hevc => merge_hevc(one, other),
+        VideoCodec::Av1 => merge_av1(one, other),
     }
+}
+
+/// The record of the first with a profile, tier and level that speak for both (ISO/IEC 14496-15, 8.3.3.1.2): the higher tier and level, the flags that both have.
+fn merge_hevc(one: &[u8], other: &[u8]) -> Result<Vec<u8>, String> {
+    let fixed = |record: &[u8]| -> Result<[u8; 4], String> {
+        let Some([_, profile, .., layers]) = record.get(..22) else { return Err(format!("hvcC of {} bytes breaks off", record.len())) };
+        // Profile space and profile; chroma and the depths; lengths of NAL units.
+        Ok([profile & 0xdf, record[16] << 6 | (record[17] & 7) << 3 | record[18] & 7, layers & 3, 0])
+    };
+    if fixed(one)? != fixed(other)? {
+        return Err("its profile, chroma or depth is another than that of the backends before it".to_owned());
+    }
+    let mut both = one.to_vec();
+    both[1] |= other[1] & 0x20;
+    both[2..12].iter_mut().zip(&other[2..12]).for_each(|(flags, its)| *flags &= its);
+    both[12] = both[12].max(other[12]);
+    Ok(both)
+}
+
+/// The record of the first, where the other's may stand beside it: profile, level, tier and colour configuration do not change in a track (AV1-ISOBMFF 3).
+fn merge_av1(one: &[u8], other: &[u8]) -> Result<Vec<u8>, String> {
+    let said = |record: &[u8]| record.get(1..3).map(<[u8]>::to_vec).ok_or_else(|| format!("av1C of {} bytes breaks off", record.len()));
+    let (own, its) = (said(one)?, said(other)?);
+    if own != its {
+        let words = |said: &[u8]| format!("profile {}, level index {}, flags {:#04x}", said[0] >> 5, said[0] & 0x1f, said[1]);
+        return Err(format!("its sequence header says {}, that of the backends before it {}", words(&its), words(&own)));
+    }
+    Ok(one.to_vec())
 }
 
 fn merge_avc(one: &[u8], other: &[u8]) -> Result<Vec<u8>, String> {

@@ -82,6 +82,7 @@ pub fn plain(track: &TrackSpec, id: GopId) -> Vec<Packet> {
 }
 
 /// A coded clip, split into access units.
+#[derive(Clone)]
 pub struct Clip {
     pub config: Vec<u8>,
     /// (PTS, key, data) in decoding order.
