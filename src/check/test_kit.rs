@@ -220,7 +220,7 @@ pub fn edit(files: &mut Files, path: &str, from: &str, to: &str) {
 
 /// Where the `nth` box of this type starts, by its name.
 pub fn find(bytes: &[u8], kind: &[u8]) -> usize {
-    bytes.windows(4).position(|w| w == kind).expect("has the box") - 4
+    bytes.windows(kind.len()).position(|w| w == kind).expect("has the box") - 4
 }
 
 /// Overwrites bytes `at` bytes behind the start of a box.

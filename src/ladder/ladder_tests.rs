@@ -26,7 +26,7 @@ fn the_built_in_ladders_are_legal() {
 #[test]
 fn the_six_rungs_are_those_of_the_peers() {
     let ladder = Ladder::load("avc-1080p-6", Path::new(".")).expect("built in");
-    let rungs: Vec<_> = ladder.video.iter().map(|r| (r.name.as_str(), r.codec, r.width, r.height, r.max_bitrate.0, r.point.as_str())).collect();
+    let rungs: Vec<_> = ladder.video.iter().map(|r| (r.name.as_str(), r.codec, r.width, r.height, r.cap().0, r.point.as_str())).collect();
     let avc = VideoCodec::Avc;
     let expected = [
         ("avc-1080p", avc, 1920, 1080, 6_000_000, "auto"),

@@ -33,8 +33,9 @@ fn libav_knows_every_option_and_every_value() {
             continue;
         };
         let extremes = [of.codec.qualities().start(), of.codec.qualities().end()].map(|q| *q);
-        for (point, quality) in point::POINTS.iter().flat_map(|point| extremes.map(|quality| (point, quality))) {
-            let recipe = Recipe { point: (*point).to_owned(), quality, ..Recipe::of(&of) };
+        let ways = point::POINTS.iter().flat_map(|point| extremes.map(|quality| [None, Some(3_000_000)].map(|bitrate| (point, quality, bitrate))).concat());
+        for (point, quality, bitrate) in ways {
+            let recipe = Recipe { point: (*point).to_owned(), quality, bitrate, ..Recipe::of(&of) };
             let device = Name::Cuda(1);
             let options = (family.options)(&of, &recipe, Some(&device));
             for (option, value) in options.iter().map(|(name, value)| (*name, value.as_str())).chain(family.also.iter().copied()) {

@@ -1,0 +1,75 @@
+//! Caps on hard pictures: what a rung publishes of HEVC and AV1, whole segments and a short last one (`x264_tests.rs` has AVC).
+
+use super::testing::{Made, decode, noise, publish, rendition, scaled};
+use super::point;
+use crate::ladder::VideoCodec;
+use crate::plan::Rendition;
+use crate::time::Rate;
+use ffmpeg_next::frame::Video;
+use std::sync::Arc;
+
+fn rung(backend: &str, size: (u32, u32), gop: u32, cap: u64, at: &str) -> Rendition {
+    let codec = if backend == "x265" { VideoCodec::Hevc } else { VideoCodec::Av1 };
+    let like = rendition(size, Rate::new(30, 1).expect("legal"), gop, cap, &[backend]);
+    Rendition { codec, quality: codec.default_quality() - 6.0, point: at.to_owned(), ..like }
+}
+
+/// Every published segment is at most 1.10 x its cap, and a whole one makes use of it.
+fn keeps(what: &str, of: &Rendition, pictures: &[Arc<Video>]) {
+    let made = publish(of, pictures);
+    let shares: Vec<f64> = made.iter().map(|m: &Made| m.share(of, of.max_bitrate)).collect();
+    let attempts: Vec<u32> = made.iter().map(|m| m.attempts).collect();
+    eprintln!("{} {} {what} at {} b/s: {shares:.3?} x cap, {attempts:?} encodes", of.backends[0], of.point, of.max_bitrate);
+    for (m, share) in made.iter().zip(&shares) {
+        assert!(*share <= 1.10, "{} {} {what}: segment {} of {} pictures has {share:.3} x cap", of.backends[0], of.point, m.gop, m.units);
+        assert!(m.units < of.grid.gop_slots || *share > 0.45, "{} {} {what}: segment {} has but {share:.3} x cap", of.backends[0], of.point, m.gop);
+    }
+}
+
+#[test]
+fn noise_keeps_to_the_cap_in_hevc() {
+    let pictures: Vec<_> = (0..100).map(|n| noise((320, 180), n)).collect();
+    for at in point::POINTS {
+        for cap in [300_000, 1_000_000] {
+            keeps("noise", &rung("x265", (320, 180), 60, cap, at), &pictures);
+        }
+    }
+}
+
+#[test]
+fn short_gops_of_noise_keep_to_the_cap_in_hevc() {
+    for short in [3, 8, 16, 36, 52] {
+        let pictures: Vec<_> = (7..7 + short).map(|n| noise((320, 180), n)).collect();
+        for at in ["ultrafast", "swift", "brisk", "medium"] {
+            for cap in [600_000, 1_500_000] {
+                keeps("short noise", &rung("x265", (320, 180), 60, cap, at), &pictures);
+            }
+        }
+    }
+}
+
+#[test]
+fn noise_keeps_to_the_cap_in_av1() {
+    let pictures: Vec<_> = (0..70).map(|n| noise((320, 180), n)).collect();
+    for at in ["ultrafast", "brisk", "medium"] {
+        for cap in [500_000, 1_500_000] {
+            keeps("noise", &rung("svt-av1", (320, 180), 60, cap, at), &pictures);
+        }
+    }
+    keeps("noise", &rung("rav1e", (160, 90), 20, 300_000, "ultrafast"), &(0..28).map(|n| noise((160, 90), n)).collect::<Vec<_>>());
+}
+
+#[test]
+fn hard_clips_keep_to_the_cap() {
+    // Film with cuts, flowers in the wind, and a crowd of blades of grass and leaves.
+    for (name, skip) in [("tos_1080p2997_aac_8s_ctawave_fmp4.mp4", 60), ("h264es_flower_720p30_10s.264", 0), ("gopro_480p2997_aac_tmcd_gpmf_12s.mp4", 30)] {
+        let Some(pictures) = decode(name, skip, 137) else { continue };
+        let small = scaled(&pictures, (640, 360));
+        for (backend, caps) in [("x265", [120_000, 400_000]), ("svt-av1", [120_000, 400_000])] {
+            for cap in caps {
+                keeps(name, &rung(backend, (640, 360), 60, cap, "brisk"), &small);
+            }
+        }
+        keeps(name, &rung("rav1e", (320, 180), 30, 150_000, "ultrafast"), &scaled(&pictures[..40], (320, 180)));
+    }
+}
