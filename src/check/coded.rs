@@ -100,7 +100,7 @@ fn compare(place: &Place, init: &InitFacts, coded: &Coded, ledger: &mut Ledger) 
     ledger.hold(16, coded.progressive, place, "the scan", "interlaced, or not said", "progressive");
     ledger.equal(8, place, "the picture", format!("{}x{}", coded.size.0, coded.size.1), format!("{width}x{height}"));
     ledger.equal(8, place, "the depth", coded.depth, depth.unwrap_or(0).into());
-    let speaks = if &init.entry == b"av01" { *record == coded.record } else { covers(record, &coded.record) };
+    let speaks = covers(record, &coded.record);
     let required = format!("that of the stream, {},", coded.codecs(*colour));
     let found = match record.as_slice() {
         [level, shape] => av1_codecs(*level, *shape, *colour),
@@ -117,8 +117,15 @@ fn compare(place: &Place, init: &InitFacts, coded: &Coded, ledger: &mut Ledger) 
     }
 }
 
-/// Whether an HEVC record speaks for a parameter set: one profile, a tier and level that are no less, no flag that the set does not have (ISO/IEC 14496-15, 8.3.3.1.2).
+/// Whether a record speaks for a parameter set or sequence header: one profile, a tier and level that are no less; of HEVC no flag that the set does not have (ISO/IEC
+/// 14496-15, 8.3.3.1.2), of AV1 the same depth and chroma, whose place one of them may not know.
 fn covers(record: &[u8], set: &[u8]) -> bool {
+    if let ([level, shape], [own, its]) = (record, set) {
+        let fixed = |level: &u8, shape: &u8| (level >> 5, shape >> 2 & 0x1f);
+        let rank = |level: &u8, shape: &u8| (shape >> 7, level & 0x1f);
+        let place = shape & 3 == its & 3 || shape & 3 == 0 || its & 3 == 0;
+        return fixed(level, shape) == fixed(own, its) && rank(level, shape) >= rank(own, its) && place;
+    }
     let ([profile, flags @ .., level], [own, its @ .., its_level]) = (record, set) else { return false };
     let tier = |byte: u8| byte & 0x20;
     let subset = flags.len() == its.len() && flags.iter().zip(its).all(|(said, has)| said & !has == 0);
@@ -136,7 +143,14 @@ pub fn segment(place: &Place, init: &InitFacts, facts: &SegmentFacts, ledger: &m
             decodable = false;
             continue;
         };
-        compare(&place.clone().at(if av1 { "sequence header" } else { "SPS" }), init, &coded, ledger);
+        let place = place.clone().at(if av1 { "sequence header" } else { "SPS" });
+        compare(&place, init, &coded, ledger);
+        if let Media::Video { record, .. } = &init.media
+            && av1
+            && *record != coded.record
+        {
+            ledger.note(9, &place, "its level or chroma position is not that of av1C: another encoder made it (AV1-ISOBMFF 3 wants one)");
+        }
         decodable &= small(coded.size);
     }
     decodable

@@ -67,7 +67,7 @@ const FAULTS: &[Fault] = &[
     // Profile, level and tier of the record; constraint flags, which only the codec string has.
     (|f| patch(f, H8, b"hvcC", 9, &[2]), "hevc-8", 8, "the codec string of the record is"),
     (|f| patch(f, H8, b"hvcC", 9, &[2]), "hevc-8", 8, "profile, tier and level of the record is"),
-    (|f| patch(f, H8, b"hvcC", 9, &[0x21]), "hevc-8", 8, "that of the stream, 1.6.L"),
+    (|f| patch(f, H8, b"hvcC", 9, &[0x21]), "hevc-8", 8, "the codec string of the record is 1.6.H60.90; 1.6.L60.90"),
     (|f| patch(f, H8, b"hvcC", 20, &[30]), "hevc-8", 8, "profile, tier and level of the record is"),
     (|f| patch(f, H8, b"hvcC", 20, &[186]), "hevc-8", 8, "the codec string of the record is 1.6.L186"),
     (|f| patch(f, H8, b"hvcC", 15, &[0x77]), "hevc-8", 8, "the codec string of the record is"),

@@ -19,6 +19,7 @@ pub mod probe;
 pub mod queue;
 pub mod rav1e;
 mod rehearsal;
+mod renumber;
 pub mod runner;
 pub mod served;
 mod sets;
@@ -38,6 +39,8 @@ mod constant_tests;
 mod contract_tests;
 #[cfg(test)]
 mod determinism_tests;
+#[cfg(test)]
+mod isa_tests;
 #[cfg(test)]
 mod runner_tests;
 #[cfg(test)]

@@ -71,12 +71,12 @@ pub fn coarser(percent: u32) -> f32 {
     (HALVES * (doublings as f32 + rest)).round().max(2.0)
 }
 
-fn options(rendition: &Rendition, recipe: &Recipe, preset: &str) -> Vec<(String, String)> {
+/// libav's options, at SVT-AV1's `preset`.
+pub(super) fn options(rendition: &Rendition, recipe: &Recipe, preset: &str) -> Vec<(String, String)> {
     let mut settings: Vec<(&str, String)> = COMMON.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
     settings.push(("asm", Isa::pinned().svt_av1().to_owned()));
-    if rendition.range != VideoRange::Sdr {
-        settings.push(("chroma-sample-position", "colocated".to_owned()));
-    }
+    let sited = if rendition.range == VideoRange::Sdr { "vertical" } else { "colocated" };
+    settings.push(("chroma-sample-position", sited.to_owned()));
     if rendition.range == VideoRange::Pq {
         settings.extend(light(&rendition.hdr));
     }

@@ -256,11 +256,16 @@ impl Made {
 
 /// What a rung publishes of pictures, through its queue and its runner, to the end of the event: the last GOP may be short, as the frames of it say beforehand.
 pub fn publish(of: &Rendition, pictures: &[Arc<Video>]) -> Vec<Made> {
+    publish_and_count(of, pictures).0
+}
+
+/// As [`publish`], and how many segments were counted as over their cap.
+pub fn publish_and_count(of: &Rendition, pictures: &[Arc<Video>]) -> (Vec<Made>, u64) {
     use super::{Recipe, ToMux, TrackId, find, queue::RungQueue, served::Served};
     let config = find(&of.backends[0]).expect("it is there").open(of, &Recipe::of(of)).expect("it opens").config;
     let served = Served { rendition: of.clone(), configs: vec![config.clone()], config: config.clone() };
     let (tx, rx) = crossbeam::channel::unbounded();
-    let (mut queue, lanes, _) = RungQueue::open(&served, TrackId(0), crate::job::Pace::Fast, &tx, &Arc::default(), &Arc::default());
+    let (mut queue, lanes, counters) = RungQueue::open(&served, TrackId(0), crate::job::Pace::Fast, &tx, &Arc::default(), &Arc::default());
     drop(tx);
     let threads: Vec<_> = lanes.into_iter().map(|lane| std::thread::spawn(move || lane.run())).collect();
     let (whole, short) = (pictures.len() / of.grid.gop_slots as usize * of.grid.gop_slots as usize, pictures.len() as u32 % of.grid.gop_slots);
@@ -283,7 +288,7 @@ pub fn publish(of: &Rendition, pictures: &[Arc<Video>]) -> Vec<Made> {
             ToMux::Void { .. } | ToMux::End { .. } => {}
         }
     }
-    out
+    (out, counters.over_cap.load(Ordering::Relaxed))
 }
 
 /// Pictures in another size.

@@ -104,7 +104,7 @@ const POINTS: [X265Point; 8] = [
     },
     X265Point {
         name: "medium",
-        fill_percent: 90,
+        fill_percent: 87,
         start_percent: 70,
         settings: settings! {
             "ctu" = "64", "min-cu-size" = "8", "bframes" = "4", "b-adapt" = "2", "rc-lookahead" = "20", "ref" = "3", "limit-refs" = "1", "me" = "hex", "subme" = "2",
@@ -154,7 +154,7 @@ pub fn open(rendition: &Rendition, recipe: &Recipe) -> Result<Opened, EncodeErro
 }
 
 /// libav's options.
-fn options(rendition: &Rendition, recipe: &Recipe, point: &X265Point) -> Result<Vec<(String, String)>, String> {
+pub(super) fn options(rendition: &Rendition, recipe: &Recipe, point: &X265Point) -> Result<Vec<(String, String)>, String> {
     let rate = rendition.grid.rate;
     let vbv = Vbv::new(rendition, recipe, (point.fill_percent, point.start_percent))?;
     let needs = Needs { width: rendition.width, height: rendition.height, rate: (rate.num(), rate.den()), bitrate: rendition.max_bitrate, buffer: vbv.whole };

@@ -154,7 +154,7 @@ fn frame(first: u8) -> Vec<u8> {
 #[test]
 fn a_key_picture_of_av1_gets_its_sequence_header_and_its_light() {
     let av1 = Rendition { range: VideoRange::Pq, hdr: hdr(), ..of(FAMILIES[0], VideoCodec::Av1, 10) };
-    let packing = packets::Packing::new(&av1, &[&[0x81, 0, 0, 0], SEQUENCE].concat());
+    let packing = packets::Packing::new("nvenc", &av1, &[&[0x81, 0, 0, 0], SEQUENCE].concat());
     let kinds = |sample: &[u8]| obu::units(sample).map(|unit| unit.expect("whole").kind).collect::<Vec<_>>();
     let (bare, key) = packing.sample(&frame(KEY)).expect("an access unit");
     assert_eq!((kinds(&bare), key), (vec![1, 5, 5, 6], true));
@@ -187,7 +187,7 @@ proptest! {
     #[test]
     fn any_bytes_of_a_driver_are_survived(bytes in proptest::collection::vec(prop_oneof![Just(0u8), Just(1), Just(0x12), Just(0x32), any::<u8>()], 0..200)) {
         for (_, of) in all() {
-            let _ = packets::Packing::new(&of, SEQUENCE).sample(&bytes);
+            let _ = packets::Packing::new("nvenc", &of, SEQUENCE).sample(&bytes);
         }
     }
 }
