@@ -191,8 +191,15 @@ fn errors(report: &Report) -> String {
 fn units_that_no_sample_may_have_and_headers_of_another_stream_are_found() {
     let with = |change: fn(usize, &mut Vec<u8>)| report(&changed(|clip| clip.units.iter_mut().enumerate().for_each(|(i, unit)| change(i, &mut unit.2))));
     let delimited = with(|_, data| drop(data.splice(..0, [0x12, 0])));
-    assert!(errors(&delimited).contains("temporal delimiters (2), repeated frame headers (7), tile lists (8) and padding (15) are not accepted"), "{delimited}");
-    let padded = with(|i, data| if i == 3 { data.extend([0x7a, 1, 0x80]) });
+    assert!(
+        errors(&delimited).contains("temporal delimiters (2), repeated frame headers (7), tile lists (8) and padding (15) are not accepted"),
+        "{delimited}"
+    );
+    let padded = with(|i, data| {
+        if i == 3 {
+            data.extend([0x7a, 1, 0x80])
+        }
+    });
     assert!(errors(&padded).contains("sample 3 holds OBUs"), "{padded}");
     // Ten bits under a record of eight.
     let deep = encoded(&rung("av1-10", VideoCodec::Av1, 10, "svt-av1"), 110);
@@ -205,7 +212,12 @@ fn units_that_no_sample_may_have_and_headers_of_another_stream_are_found() {
 /// Encoders of AV1 take turns under one record: what it says, both must say.
 #[test]
 fn encoders_that_take_turns_say_the_same() {
-    let small = |backend: &str| crate::plan::Rendition { width: 96, height: 64, grid: crate::mux::test_kit::grid(25, 1, 4), ..rung("av1-8", VideoCodec::Av1, 8, backend) };
+    let small = |backend: &str| crate::plan::Rendition {
+        width: 96,
+        height: 64,
+        grid: crate::mux::test_kit::grid(25, 1, 4),
+        ..rung("av1-8", VideoCodec::Av1, 8, backend)
+    };
     let (svt, rav1e) = (encoded(&small("svt-av1"), 4), encoded(&small("rav1e"), 4));
     let track = crate::mux::test_kit::video(0, small("svt-av1"), svt.config);
     let init = inspect::init(&crate::mux::init(&track, "c").expect("muxes")).expect("reads");

@@ -1,7 +1,7 @@
 //! One attempt after another at a GOP: by the backend the breakers choose, and where that fails by the next, with the frames that are held.
 
-use super::runner::{Lane, RunError};
 use super::constant::Tries;
+use super::runner::{Lane, RunError};
 use super::watch::Watch;
 use super::{EncodeError, Encoder, Lifetime, Packet, Recipe, Stats, ToMux, backend, container_bytes, find};
 use crate::budget::Permit;

@@ -1,7 +1,7 @@
 //! Caps on hard pictures: what a rung publishes of HEVC and AV1, whole segments and a short last one (`x264_tests.rs` has AVC).
 
-use super::testing::{Made, decode, noise, publish, publish_and_count, rendition, scaled};
 use super::point;
+use super::testing::{Made, decode, noise, publish, publish_and_count, rendition, scaled};
 use crate::ladder::VideoCodec;
 use crate::plan::Rendition;
 use crate::time::Rate;
@@ -28,22 +28,18 @@ fn keeps(what: &str, of: &Rendition, pictures: &[Arc<Video>]) {
 
 #[test]
 fn noise_keeps_to_the_cap_in_hevc() {
-    let pictures: Vec<_> = (0..100).map(|n| noise((320, 180), n)).collect();
+    let pictures: Vec<_> = (0..90).map(|n| noise((320, 180), n)).collect();
     for at in point::POINTS {
-        for cap in [300_000, 1_000_000] {
-            keeps("noise", &rung("x265", (320, 180), 60, cap, at), &pictures);
-        }
+        keeps("noise", &rung("x265", (320, 180), 60, 300_000, at), &pictures);
     }
 }
 
 #[test]
 fn short_gops_of_noise_keep_to_the_cap_in_hevc() {
-    for short in [3, 8, 16, 36, 52] {
+    for short in [3, 16, 52] {
         let pictures: Vec<_> = (7..7 + short).map(|n| noise((320, 180), n)).collect();
         for at in ["ultrafast", "swift", "brisk", "medium"] {
-            for cap in [600_000, 1_500_000] {
-                keeps("short noise", &rung("x265", (320, 180), 60, cap, at), &pictures);
-            }
+            keeps("short noise", &rung("x265", (320, 180), 60, 600_000, at), &pictures);
         }
     }
 }
@@ -51,7 +47,7 @@ fn short_gops_of_noise_keep_to_the_cap_in_hevc() {
 #[test]
 fn noise_keeps_to_the_cap_in_av1() {
     let pictures: Vec<_> = (0..70).map(|n| noise((320, 180), n)).collect();
-    for at in ["ultrafast", "brisk", "medium"] {
+    for at in ["ultrafast", "brisk"] {
         for cap in [1_000_000, 2_000_000] {
             keeps("noise", &rung("svt-av1", (320, 180), 60, cap, at), &pictures);
         }
@@ -63,7 +59,7 @@ fn noise_keeps_to_the_cap_in_av1() {
 fn hard_clips_keep_to_the_cap() {
     // Film with cuts, flowers in the wind, and a crowd of blades of grass and leaves.
     for (name, skip) in [("tos_1080p2997_aac_8s_ctawave_fmp4.mp4", 60), ("h264es_flower_720p30_10s.264", 0), ("gopro_480p2997_aac_tmcd_gpmf_12s.mp4", 30)] {
-        let Some(pictures) = decode(name, skip, 137) else { continue };
+        let Some(pictures) = decode(name, skip, 77) else { continue };
         let small = scaled(&pictures, (640, 360));
         for (backend, caps) in [("x265", [120_000, 400_000]), ("svt-av1", [200_000, 400_000])] {
             for cap in caps {
@@ -80,6 +76,11 @@ fn what_no_quality_brings_under_the_cap_is_counted() {
     let pictures: Vec<_> = (0..60).map(|n| noise((320, 180), n)).collect();
     let of = rung("svt-av1", (320, 180), 60, 200_000, "ultrafast");
     let (made, over) = publish_and_count(&of, &pictures);
-    assert!(made[0].share(&of, of.max_bitrate) > 1.10 && made[0].attempts > 1, "{:.3} x cap in {} encodes", made[0].share(&of, of.max_bitrate), made[0].attempts);
+    assert!(
+        made[0].share(&of, of.max_bitrate) > 1.10 && made[0].attempts > 1,
+        "{:.3} x cap in {} encodes",
+        made[0].share(&of, of.max_bitrate),
+        made[0].attempts
+    );
     assert_eq!(over, 1);
 }

@@ -11,8 +11,7 @@ const SIZE: (u32, u32) = (480, 270);
 const GOP: u32 = 60;
 
 /// Film, an animation and flowers.
-const CLIPS: [(&str, usize); 3] =
-    [("tos_1080p2997_aac_8s_ctawave_fmp4.mp4", 60), ("ts_bbb_720p60_aac_10s.ts", 200), ("h264es_flower_720p30_10s.264", 0)];
+const CLIPS: [(&str, usize); 3] = [("tos_1080p2997_aac_8s_ctawave_fmp4.mp4", 60), ("ts_bbb_720p60_aac_10s.ts", 200), ("h264es_flower_720p30_10s.264", 0)];
 
 fn rung(backend: &str, bitrate: u64) -> Rendition {
     let codec = match backend {
@@ -52,17 +51,17 @@ fn lands(backend: &str, rates: &[u64], gops: u32) {
 
 #[test]
 fn every_gop_of_x264_has_its_bits() {
-    lands("x264", &[200_000, 800_000], 4);
+    lands("x264", &[200_000, 800_000], 3);
 }
 
 #[test]
 fn every_gop_of_x265_has_its_bits() {
-    lands("x265", &[150_000, 600_000], 3);
+    lands("x265", &[150_000, 600_000], 2);
 }
 
 #[test]
 fn every_gop_of_svt_av1_has_its_bits() {
-    lands("svt-av1", &[150_000, 500_000], 3);
+    lands("svt-av1", &[150_000, 500_000], 2);
 }
 
 #[test]
@@ -73,14 +72,18 @@ fn every_gop_of_rav1e_has_its_bits() {
 /// Noise, stillness, short GOPs: never above the cap, never without end; and the same bytes again.
 #[test]
 fn hard_and_easy_pictures_stay_under_the_cap_and_are_the_same_again() {
-    let hard: Vec<Arc<Video>> = (0..140).map(|n| noise(SIZE, n)).collect();
+    let hard: Vec<Arc<Video>> = (0..64).map(|n| noise(SIZE, n)).collect();
     let still: Vec<Arc<Video>> = vec![pattern(SIZE.0, SIZE.1, 0); 64];
     for backend in ["x264", "x265", "svt-av1"] {
         for (what, pictures) in [("noise", &hard), ("a still picture", &still)] {
             let of = rung(backend, 700_000);
             let made = publish(&of, pictures);
             told(what, &of, &made);
-            assert!(made.iter().all(|m| m.attempts as usize <= super::constant::TRIES + 2), "{backend} {what}: {:?}", made.iter().map(|m| m.attempts).collect::<Vec<_>>());
+            assert!(
+                made.iter().all(|m| m.attempts as usize <= super::constant::TRIES + 2),
+                "{backend} {what}: {:?}",
+                made.iter().map(|m| m.attempts).collect::<Vec<_>>()
+            );
             for m in made.iter().filter(|m| m.units > GOP / 4) {
                 assert!(m.share(&of, of.max_bitrate) <= 1.10, "{backend} {what}, segment {}: {:.3} x cap", m.gop, m.share(&of, of.max_bitrate));
             }

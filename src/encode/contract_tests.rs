@@ -154,7 +154,9 @@ fn the_configuration_is_that_of_the_rendition_whatever_the_recipe() {
 #[test]
 fn both_encoders_of_av1_say_the_same_of_a_rung() {
     let mut differ = Vec::new();
-    for (size, rate, cap) in [((320, 180), 25, 300_000), ((640, 360), 30, 700_000), ((1280, 720), 30, 2_500_000), ((1280, 720), 60, 3_500_000), ((1920, 1080), 60, 6_000_000)] {
+    for (size, rate, cap) in
+        [((320, 180), 25, 300_000), ((640, 360), 30, 700_000), ((1280, 720), 30, 2_500_000), ((1280, 720), 60, 3_500_000), ((1920, 1080), 60, 6_000_000)]
+    {
         let said = ["rav1e", "svt-av1"].map(|name| {
             let backend = super::find(name).expect("it is there");
             let of = Rendition { codec: VideoCodec::Av1, quality: 35.0, ..rendition(size, Rate::new(rate, 1).expect("legal"), 50, cap, &[name]) };

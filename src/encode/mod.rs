@@ -48,11 +48,11 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod x264_tests;
 
-use constant::Constant;
 use crate::frame::{End, Frame};
 use crate::ladder::VideoCodec;
 use crate::plan::Rendition;
 use crate::time::GopId;
+use constant::Constant;
 use std::time::Duration;
 
 /// One coded picture, or one coded audio frame.

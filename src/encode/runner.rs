@@ -129,7 +129,8 @@ impl Lane {
         };
         let mut recipe = recipe;
         let slots = self.rendition.grid.gop_slots;
-        let mut hold = self.rendition.bitrate.is_some() || self.rendition.backends.len() > 1 || (0..self.rendition.backends.len()).any(|index| self.is_checked(index));
+        let mut hold =
+            self.rendition.bitrate.is_some() || self.rendition.backends.len() > 1 || (0..self.rendition.backends.len()).any(|index| self.is_checked(index));
         hold |= match first.length {
             Length::Whole => false,
             Length::Short(n) => {
@@ -216,8 +217,8 @@ impl Lane {
             }
             let Some(percent) = self.over_cap(&gop) else { break };
             // Where the plan or the length says so, not where frames happen to be held: that would be another segment on another worker.
-            let again = self.rendition.bitrate.is_none()
-                && (self.rendition.backends.len() > 1 || self.is_checked(gop.backend) || self.is_tiny(gop.stats.units));
+            let again =
+                self.rendition.bitrate.is_none() && (self.rendition.backends.len() > 1 || self.is_checked(gop.backend) || self.is_tiny(gop.stats.units));
             let coarsest = *self.rendition.codec.qualities().end();
             if again && gop.held.is_some() && gop.cap_tries < CAP_TRIES && gop.recipe.quality < coarsest {
                 gop.cap_tries += 1;

@@ -82,6 +82,28 @@ fn every_wrong_field_is_named_with_its_value_and_what_is_accepted() {
 }
 
 #[test]
+fn a_rate_is_a_quality_under_a_cap_or_constant() {
+    let with = |lines: &str| rung("").replace("max_bitrate = \"3M\"", lines);
+    let rates = |lines: &str| {
+        let rung = Ladder::parse("my.toml", &with(lines)).expect(lines).video.remove(0);
+        (rung.cap().0, rung.bitrate.map(|b| b.0))
+    };
+    assert_eq!(rates("bitrate = \"3M\""), (3_000_000, Some(3_000_000)));
+    assert_eq!(rates("bitrate = \"3M\"\nmax_bitrate = \"4M\""), (4_000_000, Some(3_000_000)));
+    assert_eq!(rates("max_bitrate = \"4M\"\nquality = 30"), (4_000_000, None));
+    for (lines, value, accepted) in [
+        ("quality = 30", "max_bitrate of video rung \"a\" = nothing", "or a constant bitrate in its place"),
+        ("bitrate = \"3M\"\nquality = 30", "quality of video rung \"a\" = 30", "none beside bitrate = 3M; or quality with max_bitrate, and no bitrate"),
+        ("bitrate = \"3M\"\nmax_bitrate = \"2M\"", "max_bitrate of video rung \"a\" = 2M", "at least the constant bitrate, 3M"),
+        ("bitrate = \"15k\"", "bitrate of video rung \"a\" = 15k", "16k to 200M"),
+        ("bitrate = \"fast\"", "\"fast\"", "\"3.5M\""),
+    ] {
+        let message = error(&with(lines));
+        assert!(message.contains(value) && message.contains(accepted), "{lines}: {message}");
+    }
+}
+
+#[test]
 fn audio_rungs_are_checked_too() {
     let with = |audio: &str| format!("{}[[audio]]\nname = \"s\"\ncodec = \"aac\"\n{audio}\n", rung(""));
     for (audio, value, accepted) in [

@@ -118,7 +118,11 @@ fn btrt(rendition: &Rendition) -> Btrt {
     let (num, den) = rendition.grid.gop_duration().fraction();
     // The VBV holds at most half a GOP at the cap (design: rate).
     let buffer = u64::try_from(i128::from(rendition.max_bitrate) * num / den / 16).unwrap_or(u64::MAX);
-    Btrt { buffer_size_db: clamp(buffer), max_bitrate: clamp(peak(rendition.max_bitrate)), avg_bitrate: clamp(rendition.bitrate.unwrap_or(rendition.max_bitrate)) }
+    Btrt {
+        buffer_size_db: clamp(buffer),
+        max_bitrate: clamp(peak(rendition.max_bitrate)),
+        avg_bitrate: clamp(rendition.bitrate.unwrap_or(rendition.max_bitrate)),
+    }
 }
 
 fn colr(rendition: &Rendition) -> Colr {
