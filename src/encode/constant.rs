@@ -1,7 +1,7 @@
 //! Constant bitrate: every GOP has the bits of its rate and its duration, boxes included, to a tenth; less where its pictures are at the finest quality with less.
 //!
 //! Each GOP is brought there by itself, from its own pictures: nothing is carried from one to the next. Where an encoder does not land, the frames that are held are
-//! encoded again, at most [`TRIES`] times and once more for the best of them. What the ladder says becomes each backend's own settings here:
+//! encoded again, at most [`TRIES`] times ([`SEARCHES`] where a quality is searched) and once more for the best of them. What the ladder says becomes each backend's own settings here:
 //!
 //! | backend | settings | where it does not land |
 //! |---|---|---|
@@ -29,9 +29,11 @@ pub enum Constant {
 }
 
 /// What a GOP may have of its bits, in thousandths, without being encoded again. A tenth is promised.
-pub const ACCEPTED: RangeInclusive<u64> = 920..=1060;
+pub const ACCEPTED: RangeInclusive<u64> = 910..=1080;
 /// How often a GOP is encoded to find its setting.
 pub const TRIES: usize = 4;
+/// Likewise for a quality, whose bits fall ever faster towards the coarsest.
+pub const SEARCHES: usize = 6;
 /// How full the bucket of an encoder starts, in percent: x264 keeps it between 50 and 80.
 pub const START: u64 = 65;
 
@@ -73,7 +75,8 @@ impl Tries {
             }
         };
         self.tried.push(Try { setting, permille });
-        let next = (self.tried.len() < TRIES).then(|| self.step().clamp(*range.start(), *range.end()));
+        let most = if matches!(kind, Constant::Searched(_)) { SEARCHES } else { TRIES };
+        let next = (self.tried.len() < most).then(|| self.step().clamp(*range.start(), *range.end()));
         let known = |setting: f64| self.tried.iter().any(|t| same(kind, t.setting, setting));
         let chosen = match next.filter(|next| !known(*next) && !self.is_flat()) {
             Some(next) => next,
@@ -144,7 +147,7 @@ mod tests {
         let (mut tries, mut recipe, mut seen) = (Tries::default(), recipe(1_000_000), Vec::new());
         loop {
             seen.push(encode(&recipe));
-            assert!(seen.len() <= TRIES + 1, "without end: {seen:?}");
+            assert!(seen.len() <= SEARCHES + 1, "without end: {seen:?}");
             match tries.next(kind, &recipe, *seen.last().expect("just pushed"), 1.0..=63.0) {
                 Some(next) => recipe = next,
                 None => return (seen, recipe),
@@ -185,7 +188,7 @@ mod tests {
         fn nothing_goes_on_without_end(all in proptest::collection::vec(0u64..100_000, 8)) {
             for kind in [Constant::Aimed, Constant::Searched(16.0), Constant::Running] {
                 let mut all = all.iter().copied();
-                found(kind, |_| all.next().expect("fewer than 8"));
+                found(kind, |_| all.next().expect("no more than seven"));
             }
         }
     }
