@@ -24,12 +24,16 @@ fn written(of: &Rendition, codec: &'static str, options: Vec<(String, String)>) 
     let mut gop = Gop::new(codec, of, pictures.open(codec_of, options).expect("it opens"), pictures);
     let drawn: Vec<_> = (0..of.grid.gop_slots).map(|n| if of.depth == 10 { pattern10(SIZE.0, SIZE.1, n) } else { pattern(SIZE.0, SIZE.1, n) }).collect();
     let mut out = Vec::new();
+    let mut take = |_: i64, unit: &[u8]| -> Result<(), String> {
+        out.extend_from_slice(unit);
+        Ok(())
+    };
     for frame in frames(of.grid, 0, &drawn) {
         gop.send(&frame).expect("it takes a picture");
-        gop.drain(&mut |_, unit| Ok(out.extend_from_slice(unit))).expect("it encodes");
+        gop.drain(&mut take).expect("it encodes");
     }
     gop.end().expect("it ends");
-    gop.drain(&mut |_, unit| Ok(out.extend_from_slice(unit))).expect("it drains");
+    gop.drain(&mut take).expect("it drains");
     gop.complete().expect("a packet for each picture");
     out
 }

@@ -276,7 +276,8 @@ pub fn publish_and_count(of: &Rendition, pictures: &[Arc<Video>]) -> (Vec<Made>,
     queue.end(crate::frame::End::Ended).expect("the lane takes the end");
     drop(queue);
     threads.into_iter().for_each(|t| t.join().expect("no panic").expect("no error"));
-    let (mut all, mut out): (std::collections::BTreeMap<(i64, u32), Vec<Packet>>, Vec<Made>) = Default::default();
+    let mut all = std::collections::BTreeMap::<(i64, u32), Vec<Packet>>::new();
+    let mut out = Vec::new();
     for message in rx {
         match message {
             ToMux::Packet { gop, attempt, packet, .. } => all.entry((gop.0, attempt)).or_default().push(packet),

@@ -110,7 +110,7 @@ fn rate_wrong(rung: &VideoRung) -> Option<Wrong> {
             return wrong(field, bits.to_string(), range(&CAPS));
         }
     }
-    let Some(constant) = rung.bitrate else { return None };
+    let constant = rung.bitrate?;
     if let Some(quality) = rung.quality {
         return wrong("quality", quality.to_string(), format!("none beside bitrate = {constant}; or quality with max_bitrate, and no bitrate"));
     }
