@@ -54,7 +54,6 @@ fn noise_keeps_to_the_cap_in_av1() {
             keeps("noise", &rung("svt-av1", (320, 180), 60, cap, at), &pictures);
         }
     }
-    keeps("noise", &rung("rav1e", (160, 90), 20, 300_000, "ultrafast"), &(0..28).map(|n| noise((160, 90), n)).collect::<Vec<_>>());
 }
 
 #[test]

@@ -61,7 +61,8 @@ fn every_gop_of_x265_has_its_bits() {
 
 #[test]
 fn every_gop_of_svt_av1_has_its_bits() {
-    lands("svt-av1", &[150_000, 500_000], 2);
+    // The animation takes no more than 255 kb/s at CRF 1.
+    lands("svt-av1", &[150_000, 200_000], 2);
 }
 
 #[test]
