@@ -28,6 +28,7 @@ pub(crate) fn plan() -> Plan {
         hdr: Default::default(),
         max_bitrate: 1_000_000,
         quality: 23.0,
+        bitrate: None,
         point: "veryfast".into(),
         backends: vec!["x264".into()],
         lanes: 2,

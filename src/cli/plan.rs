@@ -125,7 +125,8 @@ fn table(plan: &Plan, clock: Option<&PlannedClock>, ladder: &Ladder) -> String {
     let head = ["rung", "codec", "picture", "signal", "at most", "quality", "point", "backends", "lanes"].map(str::to_owned);
     let video = plan.video.iter().map(|r| {
         let size = format!("{}x{}", r.width, r.height);
-        let (most, quality) = (Bitrate(r.max_bitrate).to_string(), r.quality.to_string());
+        let most = Bitrate(r.max_bitrate).to_string();
+        let quality = r.bitrate.map_or_else(|| r.quality.to_string(), |bits| format!("{} constant", Bitrate(bits)));
         let signal = format!("{} bit {}", r.depth, r.range.name());
         [r.name.clone(), r.codec.name().into(), size, signal, most, quality, r.point.clone(), r.backends.join(", "), r.lanes.to_string()]
     });
@@ -164,7 +165,7 @@ fn wish(ladder: &Ladder, left: &LeftOut) -> Option<[String; 5]> {
     let video = ladder.video.iter().find(|r| r.name == left.rung);
     let audio = ladder.audio.iter().find(|r| r.name == left.rung);
     let (codec, shape, most) = match (video, audio) {
-        (Some(r), _) => (r.codec.name(), format!("{}x{}", r.width, r.height), r.max_bitrate),
+        (Some(r), _) => (r.codec.name(), format!("{}x{}", r.width, r.height), r.cap()),
         (None, Some(r)) => (r.codec.name(), format!("{} ch", r.channels), r.bitrate),
         (None, None) => return None,
     };

@@ -81,6 +81,13 @@ pub fn coarser(percent: u32) -> f32 {
     (8.0 * (percent.max(100) as f32 / 100.0).log2()).round().max(1.0)
 }
 
+/// A constant rate in libav's words, with the `mode` that asks for it, and a bucket of half a GOP.
+pub fn constant(rendition: &Rendition, bitrate: u64, mode: (&'static str, &str)) -> Options {
+    let (num, den) = rendition.grid.gop_duration().fraction();
+    let bucket = u64::try_from(i128::from(bitrate) * num / den / 2).unwrap_or(u64::MAX).min(i32::MAX as u64);
+    vec![(mode.0, mode.1.to_owned()), ("b", bitrate.to_string()), ("maxrate", bitrate.to_string()), ("bufsize", bucket.max(1).to_string())]
+}
+
 /// The place of a recipe's operating point, 0 the fastest of eight.
 pub fn speed(recipe: &Recipe) -> usize {
     point::POINTS.iter().position(|name| *name == recipe.point).unwrap_or(0)

@@ -104,7 +104,7 @@ const POINTS: [X265Point; 8] = [
     },
     X265Point {
         name: "medium",
-        fill_percent: 90,
+        fill_percent: 87,
         start_percent: 70,
         settings: settings! {
             "ctu" = "64", "min-cu-size" = "8", "bframes" = "4", "b-adapt" = "2", "rc-lookahead" = "20", "ref" = "3", "limit-refs" = "1", "me" = "hex", "subme" = "2",
@@ -154,20 +154,21 @@ pub fn open(rendition: &Rendition, recipe: &Recipe) -> Result<Opened, EncodeErro
 }
 
 /// libav's options.
-fn options(rendition: &Rendition, recipe: &Recipe, point: &X265Point) -> Result<Vec<(String, String)>, String> {
+pub(super) fn options(rendition: &Rendition, recipe: &Recipe, point: &X265Point) -> Result<Vec<(String, String)>, String> {
     let rate = rendition.grid.rate;
-    let vbv = Vbv::new(rendition, recipe, point.fill_percent)?;
+    let vbv = Vbv::new(rendition, recipe, (point.fill_percent, point.start_percent))?;
     let needs = Needs { width: rendition.width, height: rendition.height, rate: (rate.num(), rate.den()), bitrate: rendition.max_bitrate, buffer: vbv.whole };
     let (level, high) =
         level(&needs).ok_or_else(|| format!("{}x{} at {rate} and {} b/s is beyond level 6.2 of H.265", rendition.width, rendition.height, recipe.cap))?;
+    let kilo = |bits: u64| (bits / 1000).max(1).to_string();
     let (primaries, transfer, matrix) = rendition.range.code_points();
     let mut settings: Vec<(&str, String)> = COMMON.iter().chain(point.settings).map(|(key, value)| (*key, (*value).to_owned())).collect();
     settings.extend([
         ("asm", Isa::pinned().x265().to_owned()),
-        ("crf", format!("{:.2}", recipe.quality)),
-        ("vbv-maxrate", (vbv.rate / 1000).max(1).to_string()),
-        ("vbv-bufsize", (vbv.size / 1000).max(1).to_string()),
-        ("vbv-init", format!("0.{:02}", point.start_percent.min(99))),
+        if recipe.bitrate.is_some() { ("bitrate", kilo(vbv.rate)) } else { ("crf", format!("{:.2}", recipe.quality)) },
+        ("vbv-maxrate", kilo(vbv.rate)),
+        ("vbv-bufsize", kilo(vbv.size)),
+        ("vbv-init", format!("0.{:02}", vbv.start.min(99))),
         ("level-idc", format!("{}.{}", level / 30, level % 30 / 3)),
         ("high-tier", u8::from(high).to_string()),
         ("sar", "1".to_owned()),

@@ -37,6 +37,7 @@ pub fn rendition(name: &str, width: u32, height: u32, max_bitrate: u64, grid: Gr
         hdr: HdrMetadata::default(),
         max_bitrate,
         quality: 23.0,
+        bitrate: None,
         point,
         backends: vec!["x264".into()],
         lanes: 2,
@@ -82,6 +83,7 @@ pub fn plain(track: &TrackSpec, id: GopId) -> Vec<Packet> {
 }
 
 /// A coded clip, split into access units.
+#[derive(Clone)]
 pub struct Clip {
     pub config: Vec<u8>,
     /// (PTS, key, data) in decoding order.

@@ -1,8 +1,8 @@
 //! An open hardware encoder.
 
 use super::super::libav::{Gop, Pictures};
-use super::super::{EncodeError, Encoder, Opened, Packet, Recipe, annexb, hevc, obu};
-use super::packets::Packing;
+use super::super::{EncodeError, Encoder, Opened, Packet, Recipe, annexb, hevc, obu, renumber};
+use super::packets::{Packing, sets_id};
 use super::{Hardware, Input, refusal};
 use crate::ffmpeg as raw;
 use crate::frame::Frame;
@@ -24,19 +24,19 @@ pub fn open(of: &'static Hardware, rendition: &Rendition, recipe: &Recipe) -> Re
     let part = Part { of, rendition: rendition.clone(), recipe: recipe.clone() };
     let (open, headers) = part.open()?;
     let config = |headers: &[u8]| match rendition.codec {
-        VideoCodec::Avc => annexb::avcc(headers),
+        VideoCodec::Avc => sets_id(of.name, rendition).map_or_else(|| annexb::avcc(headers), |id| annexb::avcc(&renumber::stream(headers, id))),
         VideoCodec::Hevc => hevc::hvcc(headers),
         VideoCodec::Av1 => obu::av1c(headers),
     };
     if let Some(config) = config(&headers) {
-        let packing = Packing::new(rendition, &config);
+        let packing = Packing::new(of.name, rendition, &config);
         return Ok(Opened { encoder: Box::new(Session { part, packing, open: Some(open) }), config });
     }
     // Drivers that write the headers by themselves tell them with the first picture only.
     let headers = first_packet(open, &part)?;
     let config = config(&headers).ok_or("it gave no headers that can be read")?;
     let (open, _) = part.open()?;
-    let packing = Packing::new(rendition, &config);
+    let packing = Packing::new(of.name, rendition, &config);
     Ok(Opened { encoder: Box::new(Session { part, packing, open: Some(open) }), config })
 }
 

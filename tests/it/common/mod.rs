@@ -83,6 +83,7 @@ pub fn plan() -> Plan {
         hdr: Default::default(),
         max_bitrate,
         quality: 23.0,
+        bitrate: None,
         point: "veryfast".into(),
         backends: vec!["x264".into()],
         lanes: 2,
