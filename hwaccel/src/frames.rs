@@ -68,6 +68,16 @@ impl Frames {
         checked(unsafe { ffi::av_hwframe_transfer_data(up.as_mut_ptr(), host.as_ptr(), 0) })?;
         // SAFETY: both are valid frames, and distinct.
         checked(unsafe { ffi::av_frame_copy_props(up.as_mut_ptr(), host.as_ptr()) })?;
+        if self.device.name().kind() == Kind::Vulkan {
+            // The device reads the host's memory later, and libav 5.1 does not keep that alive. (A picture that libav made has all its planes in one buffer.)
+            // SAFETY: both are valid frames; the reference, null where there is none, is the new frame's, which had none.
+            unsafe {
+                ffi::av_buffer_unref(&mut (*up.as_mut_ptr()).opaque_ref);
+                if !(*host.as_ptr()).buf[0].is_null() {
+                    (*up.as_mut_ptr()).opaque_ref = ffi::av_buffer_ref((*host.as_ptr()).buf[0]);
+                }
+            }
+        }
         Ok(up)
     }
 

@@ -111,8 +111,12 @@ impl Scale {
         if !self.takes(from) {
             return Err(Error::InvalidData);
         }
-        // libav takes its own reference of the picture.
-        self.graph.get("in").ok_or(Error::Bug)?.source().add(from.picture())?;
+        let mut source = self.graph.get("in").ok_or(Error::Bug)?;
+        // SAFETY: the filter is the graph's source of pictures; the call only reads the picture, of which it takes a reference of its own.
+        match unsafe { ffi::av_buffersrc_write_frame(source.as_mut_ptr(), from.picture().as_ptr()) } {
+            0.. => {}
+            code => return Err(Error::from(code)),
+        }
         let mut picture = Video::empty();
         self.graph.get("out").ok_or(Error::Bug)?.sink().frame(&mut picture)?;
         Surface::of(Arc::new(picture)).map_err(|_| Error::Bug)
@@ -177,7 +181,8 @@ mod tests {
         for luma in [40, 90, 200] {
             let source = up(luma);
             let made = half.run(&source).expect("it scales");
-            assert!(half.takes(&source) && !half.takes(&made) && made.is_on(&device) && !made.is_of_the_pool_of(&source));
+            assert!(half.takes(&source) && !half.takes(&made), "{luma}");
+            assert!(made.is_on(&device) && !made.is_of_the_pool_of(&source), "{luma}");
             let quarter = quarter.get_or_insert_with(|| Scale::new(&made, Kind::Vulkan, (160, 90), 4).expect("a graph"));
             let small = quarter.run(&made).expect("it scales");
             assert!(half.run(&small).is_err(), "not of its pool");
