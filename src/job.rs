@@ -1,6 +1,7 @@
 //! The job: everything that was asked for, checked, before anything is opened.
 
 pub mod check;
+mod decode;
 #[cfg(test)]
 mod job_tests;
 mod place;
@@ -12,6 +13,7 @@ use crate::time::{Rate, Seconds};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+pub use decode::DecodeOn;
 pub use value::{Listen, Span, Text};
 pub use wishes::Wishes;
 
@@ -44,6 +46,8 @@ pub struct Job {
     pub select: Select,
     /// Rate of the grid; the source's own, snapped to a standard one, where absent.
     pub rate: Option<Rate>,
+    /// Where the source is decoded.
+    pub decode: DecodeOn,
 }
 
 /// How inputs are consumed (`--pace`).

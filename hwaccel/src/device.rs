@@ -140,17 +140,7 @@ impl Device {
     /// # Errors
     /// As [`Device::open`].
     pub fn shared(name: &Name) -> Result<Arc<Device>, DeviceError> {
-        let slot = {
-            let mut all = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-            match all.iter().find(|(known, _)| known == name) {
-                Some((_, slot)) => Arc::clone(slot),
-                None => {
-                    let slot = Slot::default();
-                    all.push((name.clone(), Arc::clone(&slot)));
-                    slot
-                }
-            }
-        };
+        let slot = slot(name);
         // Held while it opens, so that two who ask at once get one; a driver that hangs holds up nobody who asks for another device.
         let mut open = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(device) = open.upgrade() {
@@ -159,6 +149,11 @@ impl Device {
         let device = Arc::new(Device::open(name)?);
         *open = Arc::downgrade(&device);
         Ok(device)
+    }
+
+    /// `name` where somebody of this process shares it now. Opens nothing, and waits for nobody.
+    pub fn open_now(name: &Name) -> Option<Arc<Device>> {
+        slot(name).try_lock().ok()?.upgrade()
     }
 
     /// Opens `name`. May take seconds, or hang where a driver does.
@@ -224,6 +219,16 @@ impl Drop for Device {
         // SAFETY: the reference is ours and is not used afterwards.
         unsafe { ffi::av_buffer_unref(&mut self.buffer) }
     }
+}
+
+fn slot(name: &Name) -> Slot {
+    let mut all = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, slot)) = all.iter().find(|(known, _)| known == name) {
+        return Arc::clone(slot);
+    }
+    let slot = Slot::default();
+    all.push((name.clone(), Arc::clone(&slot)));
+    slot
 }
 
 /// Whether this libav has a kind of device.

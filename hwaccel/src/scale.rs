@@ -43,17 +43,17 @@ pub struct Scale {
 unsafe impl Send for Scale {}
 
 impl Scale {
-    /// For pictures of the pool of `like`, on a device of `kind`, into `size`. Up to `room` of them may be held by others at once, where the device's pools are of a fixed size.
+    /// For pictures of the pool of `like` into `size`. Up to `room` of them may be held by others at once, where the device's pools are of a fixed size.
     ///
     /// # Errors
     /// What libav or the driver says.
-    pub fn new(like: &Surface, kind: Kind, size: (u32, u32), room: u32) -> Result<Scale, String> {
-        let (built, said) = words::hear(|| Scale::build(like, kind, size, room));
+    pub fn new(like: &Surface, size: (u32, u32), room: u32) -> Result<Scale, String> {
+        let (built, said) = words::hear(|| Scale::build(like, size, room));
         built.map_err(|error| said.last().map_or_else(|| error.to_string(), |line| format!("{error}: {line}")))
     }
 
-    fn build(like: &Surface, kind: Kind, (width, height): (u32, u32), room: u32) -> Result<Scale, Error> {
-        let (name, settings) = filter_of(kind);
+    fn build(like: &Surface, (width, height): (u32, u32), room: u32) -> Result<Scale, Error> {
+        let (name, settings) = filter_of(like.kind().ok_or(Error::InvalidData)?);
         let [buffer, scale, sink] = ["buffer", name, "buffersink"].map(|name| filter::find(name).ok_or(Error::FilterNotFound));
         let picture = like.picture();
         // SAFETY: a valid frame; a plain field is read.
@@ -176,14 +176,14 @@ mod tests {
             Surface::of(Arc::new(picture)).unwrap_or_else(|_| panic!("it is on the device"))
         };
         let first = up(40);
-        let mut half = Scale::new(&first, Kind::Vulkan, (320, 180), 4).expect("a graph");
+        let mut half = Scale::new(&first, (320, 180), 4).expect("a graph");
         let mut quarter: Option<Scale> = None;
         for luma in [40, 90, 200] {
             let source = up(luma);
             let made = half.run(&source).expect("it scales");
             assert!(half.takes(&source) && !half.takes(&made), "{luma}");
             assert!(made.is_on(&device) && !made.is_of_the_pool_of(&source), "{luma}");
-            let quarter = quarter.get_or_insert_with(|| Scale::new(&made, Kind::Vulkan, (160, 90), 4).expect("a graph"));
+            let quarter = quarter.get_or_insert_with(|| Scale::new(&made, (160, 90), 4).expect("a graph"));
             let small = quarter.run(&made).expect("it scales");
             assert!(half.run(&small).is_err(), "not of its pool");
             let host = small.host().expect("it comes down");

@@ -1,6 +1,7 @@
 //! A picture in a device's memory, and its copy in the host's.
 
-use crate::device::Device;
+use crate::device::{Device, Kind};
+use crate::frames::surface as format_of;
 use crate::semiplanar;
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame::Video;
@@ -39,6 +40,11 @@ impl Surface {
     pub fn format(&self) -> Pixel {
         // SAFETY: by construction there is a frames context, which the frame keeps alive; a plain field is read.
         unsafe { (*frames(&self.picture)).sw_format }.into()
+    }
+
+    /// By what its device is driven; `None` for kinds that are not used here.
+    pub fn kind(&self) -> Option<Kind> {
+        [Kind::Cuda, Kind::Vaapi, Kind::Vulkan].into_iter().find(|kind| format_of(*kind) == self.picture.format())
     }
 
     /// Whether it is on `device`, opened as this is: another opening of the same hardware cannot use it.

@@ -4,6 +4,8 @@ use super::args::JobArgs;
 use super::columns::columns;
 use super::{Failure, print};
 use clap::Args;
+use mezzo::capture::StreamInfo;
+use mezzo::decode::device::settle;
 use mezzo::encode::served::open_all;
 use mezzo::job::Job;
 use mezzo::ladder::{Bitrate, Ladder};
@@ -32,12 +34,13 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     let job = args.job.planned()?;
     let kept = Resolution::load(&job)?;
     let class = kept.as_ref().map(|kept| kept.class.clone());
-    let (source, language) = match kept {
-        Some(kept) => (kept.source, kept.language),
+    let (source, language, video) = match kept {
+        Some(kept) => (kept.source, kept.language, None),
         None => facts(&job)?,
     };
     let plan = resolve(&job, &source, language.as_deref())?;
     let (mut plan, _) = open_all(plan, &job)?;
+    settle(&mut plan, &job, video.as_ref());
     if let Some(class) = class.filter(|class| *class != plan.class) {
         plan.warnings.push(format!("what is in the output was made by a worker of class {class}; new segments will not be interchangeable with it"));
     }
@@ -49,10 +52,10 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     print(&text)
 }
 
-/// Opens the input, and says what it is and the language of its sound.
-fn facts(job: &Job) -> Result<(SourceFacts, Option<String>), Failure> {
+/// Opens the input, and says what it is, the language of its sound, and its video stream.
+fn facts(job: &Job) -> Result<(SourceFacts, Option<String>, Option<StreamInfo>), Failure> {
     let (source, _) = mezzo::pipeline::open(job, &Stop::new())?;
-    Ok((source.facts, source.audio.and_then(|audio| audio.language)))
+    Ok((source.facts, source.audio.and_then(|audio| audio.language), Some(source.video)))
 }
 
 /// The plan for people.
@@ -72,6 +75,10 @@ fn table(plan: &Plan, ladder: &Ladder) -> String {
         plan.grid.gop_slots,
         plan.segment_duration(),
     );
+    if let Some(device) = &plan.decode {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "decoded and scaled on {device}\n");
+    }
     let head = ["rung", "codec", "picture", "signal", "at most", "quality", "point", "backends", "lanes"].map(str::to_owned);
     let video = plan.video.iter().map(|r| {
         let size = format!("{}x{}", r.width, r.height);

@@ -6,6 +6,7 @@ pub mod audio;
 pub mod audio_store;
 mod convert;
 mod damage;
+pub mod device;
 pub mod deinterlace;
 pub mod filler;
 pub mod framesync;
@@ -135,6 +136,7 @@ pub fn run(
         away: None,
         counted: Counts::default(),
         failed: 0,
+        left_device: 0,
     };
     loop {
         let end = match stage.next()? {
@@ -182,6 +184,7 @@ struct Stage {
     away: Option<u64>,
     counted: Counts,
     failed: u64,
+    left_device: u64,
 }
 
 impl Stage {
@@ -255,6 +258,8 @@ impl Stage {
         status.source.pictures.add(self.pictures.len() as u64);
         self.pictures.clear();
         let counters = self.decoder.counters();
+        status.source.left_device.add(counters.left_device - self.left_device);
+        self.left_device = counters.left_device;
         let failed = counters.errors + counters.lost + counters.damaged;
         status.source.errors.add(failed - self.failed);
         self.failed = failed;
@@ -270,7 +275,7 @@ impl Stage {
 
 fn timed(from: &SourcePicture, stamp_offset: Seconds) -> Timed {
     let tick = Tick { pts: from.pts, key: from.key, stamp: from.stamp.map(|stamp| stamp + stamp_offset), arrival: from.arrival };
-    Timed { tick, picture: Picture::Cpu(from.picture.clone()), damaged: from.damaged }
+    Timed { tick, picture: Picture::of(from.picture.clone()), damaged: from.damaged }
 }
 
 /// Adds what changed since `before` to the job's counters.
