@@ -10,10 +10,10 @@ pub mod wishes;
 
 use crate::ladder::Ladder;
 use crate::time::{Rate, Seconds};
+pub use decode::DecodeOn;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-pub use decode::DecodeOn;
 pub use value::{Listen, Span, Text};
 pub use wishes::Wishes;
 

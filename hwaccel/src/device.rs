@@ -252,7 +252,9 @@ mod tests {
         for text in ["cuda:0", "cuda:15", "/dev/dri/renderD128", "vulkan:0"] {
             assert_eq!(Name::parse(text).expect("a name").to_string(), text);
         }
-        for text in ["", "cuda", "cuda:", "cuda:x", "cuda:-1", "cuda:99999", "/dev/dri/card0", "/dev/dri/renderD", "/dev/dri/renderD1/../x", "/dev/null", "vulkan:"] {
+        for text in
+            ["", "cuda", "cuda:", "cuda:x", "cuda:-1", "cuda:99999", "/dev/dri/card0", "/dev/dri/renderD", "/dev/dri/renderD1/../x", "/dev/null", "vulkan:"]
+        {
             assert_eq!(Name::parse(text), None, "{text}");
         }
     }

@@ -208,7 +208,9 @@ impl VideoDecoder {
     pub fn flush(&mut self, out: &mut Vec<SourcePicture>) {
         if self.decoder.send_eof().is_ok() {
             self.receive(out);
-            self.after(out);
+        }
+        if self.after(out) && self.decoder.send_eof().is_ok() {
+            self.receive(out);
         }
         if let Some(filter) = &mut self.filter {
             filter.flush(&mut self.filtered);

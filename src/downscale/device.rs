@@ -81,7 +81,11 @@ impl Sizes {
             vec![None; self.targets.len()]
         });
         let missing: Vec<bool> = made.iter().map(Option::is_none).collect();
-        let others = if missing.contains(&true) { chain.some(source.host().map_err(|error| DownscaleError::Device(error.to_string()))?, &missing)? } else { vec![None; made.len()] };
+        let others = if missing.contains(&true) {
+            chain.some(source.host().map_err(|error| DownscaleError::Device(error.to_string()))?, &missing)?
+        } else {
+            vec![None; made.len()]
+        };
         let pictures: Vec<Picture> = made.into_iter().zip(others).filter_map(|(made, other)| made.map(Picture::Device).or(other)).collect();
         self.last = Some((Arc::clone(source), pictures.clone()));
         Ok(pictures)

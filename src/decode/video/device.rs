@@ -115,10 +115,12 @@ impl VideoDecoder {
         self.to_host();
     }
 
-    /// After a packet: where the device does not even begin, all is decoded on the host from the first packet on.
-    pub(super) fn after(&mut self, out: &mut Vec<super::SourcePicture>) {
-        let Some(kept) = self.device.as_mut().filter(|device| device.leaving.is_some()).and_then(|device| device.untried.take()) else { return };
+    /// After a packet: where the device does not even begin, all is decoded on the host from the first packet on. Whether that is so.
+    pub(super) fn after(&mut self, out: &mut Vec<super::SourcePicture>) -> bool {
+        let Some(kept) = self.device.as_mut().filter(|device| device.leaving.is_some()).and_then(|device| device.untried.take()) else { return false };
+        let threads = self.device.as_ref().map_or(1, |device| device.threads);
         self.to_host();
+        self.damage = Damage::new(threads);
         self.sent.clear();
         self.keys.clear();
         self.unstamped.clear();
@@ -127,6 +129,7 @@ impl VideoDecoder {
         for unit in &kept {
             self.decode(unit, out);
         }
+        true
     }
 
     /// From here on a decoder on the host, which begins at the next random-access point.
@@ -143,7 +146,6 @@ impl VideoDecoder {
             Err(error) => tracing::error!("decoding on {} is given up: {why}; and {OPEN}: {error}", device.name()),
         }
         self.join = Join::Waiting;
-        self.damage = Damage::new(threads);
     }
 }
 

@@ -225,7 +225,11 @@ fn sdr_among_hdr_is_graphics_white_and_the_other_way_round() {
     let mut chain = Chain::new(&targets, &HdrMetadata::default()).expect("a chain");
     let mut luma = |source: &Arc<Video>| {
         let pictures = chain.scale(source).expect("it scales");
-        pictures.iter().map(|picture| picture.host().expect("in host memory")).map(|picture| (raw::colour(picture).transfer, samples(picture, 0)[32][32])).collect::<Vec<_>>()
+        pictures
+            .iter()
+            .map(|picture| picture.host().expect("in host memory"))
+            .map(|picture| (raw::colour(picture).transfer, samples(picture, 0)[32][32]))
+            .collect::<Vec<_>>()
     };
     let (sdr_white, pq) = (Arc::new(plain), white(VideoRange::Pq));
     let [(16, white), (1, 235)] = luma(&sdr_white)[..] else { panic!("SDR white: {:?}", luma(&sdr_white)) };
