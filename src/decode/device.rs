@@ -64,8 +64,8 @@ pub fn choose(wish: &DecodeOn, rungs: &[Rendition]) -> Result<Name, Option<Strin
     }
 }
 
-/// Why a stream is not for the device, in one line.
-fn unfit(name: &Name, info: Option<&StreamInfo>, interlaced: bool) -> Option<String> {
+/// Why a stream is not for the device, in one line; `None` where it may be. (`info` as for [`settle`].)
+pub fn unfit(name: &Name, info: Option<&StreamInfo>, interlaced: bool) -> Option<String> {
     let turned = info.is_some_and(|info| info.turn != Turn::None);
     let unknown = info.map(|info| info.parameters.id()).filter(|id| decoder_for(*id, name).is_none());
     match unknown {

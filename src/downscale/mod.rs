@@ -1,4 +1,5 @@
 //! Downscaling: every distinct picture of the ladder once, from the smallest picture at least twice as large, or else from the largest; shared by reference.
+//! Of a picture on a device, the device makes what it can (`device`), and the rest is made here.
 //!
 //! Pictures of one signal (depth and range) are a cascade of their own. Its first step makes the source's colours, depth, shape and chroma what the rungs are:
 //! 4:2:0, limited range, square pixels, BT.709 or BT.2100. An SDR picture is made of an HDR one at one place alone, the tone mapping ([`tone`]) for the largest SDR size. All steps are

@@ -66,8 +66,8 @@ impl Made {
             Picture::Device(surface) => surface,
         };
         let made = self.sizes.scale(surface, &mut self.chain).and_then(|made| {
-            let wanted = made.iter().zip(&self.copied).filter(|(_, copied)| **copied).map(|(picture, _)| picture);
-            wanted.map(|picture| picture.host().map(drop).map_err(DownscaleError::Device)).collect::<Result<(), _>>()?;
+            let mut wanted = made.iter().zip(&self.copied).filter(|(_, copied)| **copied).map(|(picture, _)| picture);
+            wanted.try_for_each(|picture| picture.host().map(drop).map_err(DownscaleError::Device))?;
             Ok(made)
         });
         match made {

@@ -38,13 +38,25 @@ pub struct DeviceReport {
     pub in_words: String,
 }
 
-/// Codecs that some device decodes, and an encoder of libav that makes something to try it with.
-const TRIED: [(&str, Id, &str, &[(&str, &str)]); 5] = [
-    ("h264", Id::H264, "libx264", &[("preset", "ultrafast")]),
-    ("hevc", Id::HEVC, "libx265", &[("preset", "ultrafast"), ("x265-params", "log-level=none:pools=none:frame-threads=1")]),
-    ("mpeg2video", Id::MPEG2VIDEO, "mpeg2video", &[]),
-    ("av1", Id::AV1, "libsvtav1", &[("preset", "12")]),
-    ("vp9", Id::VP9, "libvpx-vp9", &[("deadline", "realtime")]),
+/// A codec that some device decodes, and an encoder of libav that makes something to try it with.
+struct Trial {
+    codec: &'static str,
+    id: Id,
+    encoder: &'static str,
+    settings: &'static [(&'static str, &'static str)],
+}
+
+const TRIALS: [Trial; 5] = [
+    Trial { codec: "h264", id: Id::H264, encoder: "libx264", settings: &[("preset", "ultrafast")] },
+    Trial {
+        codec: "hevc",
+        id: Id::HEVC,
+        encoder: "libx265",
+        settings: &[("preset", "ultrafast"), ("x265-params", "log-level=none:pools=none:frame-threads=1")],
+    },
+    Trial { codec: "mpeg2video", id: Id::MPEG2VIDEO, encoder: "mpeg2video", settings: &[] },
+    Trial { codec: "av1", id: Id::AV1, encoder: "libsvtav1", settings: &[("preset", "12")] },
+    Trial { codec: "vp9", id: Id::VP9, encoder: "libvpx-vp9", settings: &[("deadline", "realtime")] },
 ];
 /// What is tried: small, and no smaller than any device's least.
 const SIZE: (u32, u32) = (320, 240);
@@ -80,8 +92,7 @@ fn apart(name: &Name) -> Result<Tried, String> {
     let device = opened(name)?;
     let (tell, told) = bounded(1);
     let work = move || {
-        let decodes = TRIED.iter().filter(|(_, id, encoder, settings)| decodes(&device, *id, encoder, settings).unwrap_or(false)).map(|(name, ..)| *name);
-        let decodes = decodes.collect();
+        let decodes = TRIALS.iter().filter(|trial| decodes(&device, trial).unwrap_or(false)).map(|trial| trial.codec).collect();
         drop(tell.send((decodes, scales(&device))));
     };
     std::thread::Builder::new().name("probe device".to_owned()).spawn(work).map_err(|error| format!("{name}: {error}"))?;
@@ -89,9 +100,9 @@ fn apart(name: &Name) -> Result<Tried, String> {
 }
 
 /// Whether pictures of the codec come out on the device.
-fn decodes(device: &Arc<Device>, id: Id, encoder: &str, settings: &[(&str, &str)]) -> Result<bool, Error> {
-    let Some(codec) = decoder_for(id, device.name()) else { return Ok(false) };
-    let (headers, packets) = coded(encoder, settings)?;
+fn decodes(device: &Arc<Device>, trial: &Trial) -> Result<bool, Error> {
+    let Some(codec) = decoder_for(trial.id, device.name()) else { return Ok(false) };
+    let (headers, packets) = trial.coded()?;
     let mut context = Context::new_with_codec(codec);
     set_extradata(&mut context, &headers).ok_or(Error::Bug)?;
     attach(&mut context, device, 0)?;
@@ -110,32 +121,34 @@ fn decodes(device: &Arc<Device>, id: Id, encoder: &str, settings: &[(&str, &str)
     Ok(here)
 }
 
-/// A few grey pictures, coded; with the headers.
-fn coded(encoder: &str, settings: &[(&str, &str)]) -> Result<(Vec<u8>, Vec<Packet>), Error> {
-    let codec = ffmpeg::encoder::find_by_name(encoder).ok_or(Error::EncoderNotFound)?;
-    let mut video = Context::new_with_codec(codec).encoder().video()?;
-    video.set_width(SIZE.0);
-    video.set_height(SIZE.1);
-    video.set_format(Pixel::YUV420P);
-    video.set_time_base((1, 25));
-    video.set_frame_rate(Some((25, 1)));
-    let mut encoder = video.open_with(settings.iter().copied().collect())?;
-    let headers = extradata(&encoder);
-    let mut packets = Vec::new();
-    for number in 0..=PICTURES {
-        if number < PICTURES {
-            let mut picture = grey();
-            picture.set_pts(Some(number));
-            encoder.send_frame(&picture)?;
-        } else {
-            encoder.send_eof()?;
+impl Trial {
+    /// A few grey pictures, coded; with the headers.
+    fn coded(&self) -> Result<(Vec<u8>, Vec<Packet>), Error> {
+        let codec = ffmpeg::encoder::find_by_name(self.encoder).ok_or(Error::EncoderNotFound)?;
+        let mut video = Context::new_with_codec(codec).encoder().video()?;
+        video.set_width(SIZE.0);
+        video.set_height(SIZE.1);
+        video.set_format(Pixel::YUV420P);
+        video.set_time_base((1, 25));
+        video.set_frame_rate(Some((25, 1)));
+        let mut encoder = video.open_with(self.settings.iter().copied().collect())?;
+        let headers = extradata(&encoder);
+        let mut packets = Vec::new();
+        for number in 0..=PICTURES {
+            if number < PICTURES {
+                let mut picture = grey();
+                picture.set_pts(Some(number));
+                encoder.send_frame(&picture)?;
+            } else {
+                encoder.send_eof()?;
+            }
+            let mut packet = Packet::empty();
+            while encoder.receive_packet(&mut packet).is_ok() {
+                packets.push(std::mem::replace(&mut packet, Packet::empty()));
+            }
         }
-        let mut packet = Packet::empty();
-        while encoder.receive_packet(&mut packet).is_ok() {
-            packets.push(std::mem::replace(&mut packet, Packet::empty()));
-        }
+        Ok((headers, packets))
     }
-    Ok((headers, packets))
 }
 
 fn grey() -> Video {
@@ -166,19 +179,24 @@ mod tests {
     #[test]
     fn there_is_something_to_try_each_codec_with() {
         crate::ffmpeg::quiet_codecs();
-        for (name, id, encoder, settings) in TRIED {
-            if ffmpeg::encoder::find_by_name(encoder).is_none() {
-                eprintln!("skipped: this libav has no {encoder}");
+        for trial in TRIALS {
+            let name = trial.codec;
+            if ffmpeg::encoder::find_by_name(trial.encoder).is_none() {
+                eprintln!("skipped: this libav has no {}", trial.encoder);
                 continue;
             }
-            let (headers, packets) = coded(encoder, settings).unwrap_or_else(|error| panic!("{name}: {error}"));
-            let codec = ffmpeg::decoder::find(id).expect("libav decodes it");
+            let (headers, packets) = trial.coded().unwrap_or_else(|error| panic!("{name}: {error}"));
+            let codec = ffmpeg::decoder::find(trial.id).expect("libav decodes it");
             let mut context = Context::new_with_codec(codec);
             set_extradata(&mut context, &headers).expect("memory");
             let mut decoder = context.decoder().open_as(codec).expect("it opens");
             let mut seen = 0;
             for packet in packets.iter().map(Some).chain([None]) {
-                packet.map_or_else(|| decoder.send_eof(), |packet| decoder.send_packet(packet)).unwrap_or_else(|error| panic!("{name}: {error}"));
+                let sent = match packet {
+                    Some(packet) => decoder.send_packet(packet),
+                    None => decoder.send_eof(),
+                };
+                assert_eq!(sent, Ok(()), "{name}");
                 let mut picture = Video::empty();
                 while decoder.receive_frame(&mut picture).is_ok() {
                     seen += 1;

@@ -112,14 +112,14 @@ impl VideoDecoder {
         if self.decoder.send_eof().is_ok() {
             self.receive(out);
         }
-        self.to_host();
+        self.go_to_host();
     }
 
     /// After a packet: where the device does not even begin, all is decoded on the host from the first packet on. Whether that is so.
     pub(super) fn after(&mut self, out: &mut Vec<super::SourcePicture>) -> bool {
         let Some(kept) = self.device.as_mut().filter(|device| device.leaving.is_some()).and_then(|device| device.untried.take()) else { return false };
         let threads = self.device.as_ref().map_or(1, |device| device.threads);
-        self.to_host();
+        self.go_to_host();
         self.damage = Damage::new(threads);
         self.sent.clear();
         self.keys.clear();
@@ -133,7 +133,7 @@ impl VideoDecoder {
     }
 
     /// From here on a decoder on the host, which begins at the next random-access point.
-    fn to_host(&mut self) {
+    fn go_to_host(&mut self) {
         let Some(OnDevice { device, parameters, threads, leaving, .. }) = self.device.take() else { return };
         let why = leaving.unwrap_or_default();
         self.counters.left_device += 1;
