@@ -108,6 +108,17 @@ pub fn programs(input: &Input) -> Vec<Program> {
 /// Opens a decoder for `parameters` with at most `threads` threads: frame threads where the codec has them, else slice threads.
 pub fn open_decoder(parameters: &Parameters, time_base: (i32, i32), threads: usize) -> Result<Opened, Error> {
     let codec = ffmpeg::decoder::find(parameters.id()).ok_or(Error::DecoderNotFound)?;
+    open_decoder_as(codec, parameters, time_base, threads, |_| Ok(()))
+}
+
+/// As [`open_decoder`], by `codec`, with what `prepare` sets before.
+pub fn open_decoder_as(
+    codec: ffmpeg::Codec,
+    parameters: &Parameters,
+    time_base: (i32, i32),
+    threads: usize,
+    prepare: impl FnOnce(&mut ffmpeg::codec::Context) -> Result<(), Error>,
+) -> Result<Opened, Error> {
     let mut decoder = ffmpeg::codec::Context::from_parameters(parameters.clone())?.decoder();
     decoder.set_packet_time_base(Rational(time_base.0, time_base.1));
     // SAFETY: the context is ours and not opened yet, which is when these fields may be set.
@@ -116,7 +127,14 @@ pub fn open_decoder(parameters: &Parameters, time_base: (i32, i32), threads: usi
         context.thread_count = i32::try_from(threads.clamp(1, 16)).unwrap_or(1);
         context.thread_type = ffi::FF_THREAD_FRAME | ffi::FF_THREAD_SLICE;
     }
+    prepare(&mut decoder)?;
     decoder.open_as(codec)
+}
+
+/// Whether a picture's first columns or rows are not to be shown, as far as libav left that to who shows it: only of pictures on devices.
+pub fn cropped(picture: &frame::Video) -> bool {
+    // SAFETY: a valid frame; plain fields are read.
+    unsafe { (*picture.as_ptr()).crop_left > 0 || (*picture.as_ptr()).crop_top > 0 }
 }
 
 /// A second reference to the packet's data, with stamps of its own. `None` when memory is short.

@@ -1,6 +1,7 @@
 //! The job: everything that was asked for, checked, before anything is opened.
 
 pub mod check;
+mod decode;
 #[cfg(test)]
 mod job_tests;
 mod place;
@@ -9,6 +10,7 @@ pub mod wishes;
 
 use crate::ladder::Ladder;
 use crate::time::{Rate, Seconds};
+pub use decode::DecodeOn;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -44,6 +46,8 @@ pub struct Job {
     pub select: Select,
     /// Rate of the grid; the source's own, snapped to a standard one, where absent.
     pub rate: Option<Rate>,
+    /// Where the source is decoded.
+    pub decode: DecodeOn,
 }
 
 /// How inputs are consumed (`--pace`).

@@ -131,13 +131,18 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let (input, source) = opened?;
     let resolution = kept.unwrap_or_else(|| Resolution::new(job, source.facts.clone(), language(&source), None, String::new()));
     let plan = plan::resolve(job, &resolution.source, resolution.language.as_deref()).map_err(wrong)?;
-    let (plan, rungs) = served::open_all(plan, job).map_err(wrong)?;
+    let (mut plan, rungs) = served::open_all(plan, job).map_err(wrong)?;
+    let device = decode::device::settle(&mut plan, job, Some(&source.video));
     let resolution = Resolution { class: plan.class.clone(), ..resolution };
     plan.left_out_line().iter().for_each(|line| tracing::info!("{line}"));
     plan.warnings.iter().for_each(|line| tracing::warn!("{line}"));
     let schedule = Arc::new(Schedule::new());
     let (video_tracks, audio_tracks) = (video_tracks(&rungs), audio_tracks(&plan)?);
     let decoder = VideoDecoder::open(&source.video, &resolution.source, DECODER_THREADS).map_err(wrong)?;
+    let decoder = match &device {
+        Some(device) => decoder.on(device, &source.video, DECODER_THREADS),
+        None => decoder,
+    };
     let status = Arc::new(Status::new(&plan, job.pace == Pace::Live));
     let audio = match (&source.audio, plan.audio.first()) {
         (Some(stream), Some(first)) => {

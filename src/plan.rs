@@ -117,6 +117,9 @@ pub struct Plan {
     pub class: String,
     /// What was resolved against.
     pub source: SourceFacts,
+    /// The device that decodes and scales the source, where one does: "cuda:0", "/dev/dri/renderD128".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decode: Option<String>,
     /// The video grid, shared by all rungs.
     pub grid: Grid,
     /// Video renditions, largest first.

@@ -42,7 +42,7 @@ pub(crate) fn plan() -> Plan {
         grid: AudioGrid { video: grid, sample_rate: 48_000, frame: 1024 },
         language: "und".into(),
     };
-    Plan { class: "c1a55".into(), source, grid, video: vec![video], audio: vec![audio], left_out: vec![], warnings: vec![] }
+    Plan { class: "c1a55".into(), source, decode: None, grid, video: vec![video], audio: vec![audio], left_out: vec![], warnings: vec![] }
 }
 
 #[test]

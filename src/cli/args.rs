@@ -5,7 +5,7 @@ use super::{Failure, check, completions, feed, plan, probe, run};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 use mezzo::config::ConfigError;
 use mezzo::job::wishes::{LadderWish, PaceWish, SelectWishes, TimelineWishes};
-use mezzo::job::{Anchor, ClockKind, Job, Listen, Span, Text, Window, Wishes};
+use mezzo::job::{Anchor, ClockKind, DecodeOn, Job, Listen, Span, Text, Window, Wishes};
 use mezzo::time::Rate;
 use std::path::PathBuf;
 
@@ -92,6 +92,9 @@ pub struct JobArgs {
     /// End the event after this long (30s, 2m) [default: with the feed]
     #[arg(long, env = "MEZZO_DURATION", value_name = "TIME", allow_hyphen_values = true, help_heading = "Job")]
     duration: Option<Span>,
+    /// Where the source is decoded and scaled: auto (on a device where all rungs are encoded on devices), software, or a device: cuda:0, /dev/dri/renderD128 [default: auto]
+    #[arg(long, env = "MEZZO_DECODE", value_name = "auto|software|DEVICE", help_heading = "Job")]
+    decode: Option<DecodeOn>,
 
     /// How long a segment lasts, to the nearest whole number of pictures [default: 2s]
     #[arg(long, env = "MEZZO_SEGMENT", value_name = "TIME", allow_hyphen_values = true, help_heading = "Segments")]
@@ -173,6 +176,7 @@ impl JobArgs {
             window: self.window.map(Text),
             publish_delay: self.publish_delay.map(Text),
             rate: self.rate.map(Text),
+            decode: self.decode.clone().map(Text),
             timeline: TimelineWishes {
                 clock: self.clock,
                 anchor: self.anchor.map(Text),

@@ -4,8 +4,10 @@ use super::args::JobArgs;
 use super::columns::columns;
 use super::{Failure, print};
 use clap::Args;
+use mezzo::capture::StreamInfo;
 use mezzo::capture::stamped::{self, Stamps};
 use mezzo::clock::Lock;
+use mezzo::decode::device::settle;
 use mezzo::encode::served::open_all;
 use mezzo::job::Job;
 use mezzo::ladder::{Bitrate, Ladder};
@@ -36,12 +38,13 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     let job = args.job.planned()?;
     let kept = Resolution::load(&job)?;
     let class = kept.as_ref().map(|kept| kept.class.clone());
-    let Facts { source, language, clock } = match kept {
-        Some(kept) => Facts { clock: kept.anchor.map(|_| PlannedClock::new(KEPT, Lock::Own)), source: kept.source, language: kept.language },
+    let Facts { source, language, clock, video } = match kept {
+        Some(kept) => Facts { clock: kept.anchor.map(|_| PlannedClock::new(KEPT, Lock::Own)), source: kept.source, language: kept.language, video: None },
         None => facts(&job)?,
     };
     let plan = resolve(&job, &source, language.as_deref())?;
     let (mut plan, _) = open_all(plan, &job)?;
+    settle(&mut plan, &job, video.as_ref());
     if let Some(class) = class.filter(|class| *class != plan.class) {
         plan.warnings.push(format!("what is in the output was made by a worker of class {class}; new segments will not be interchangeable with it"));
     }
@@ -61,6 +64,8 @@ struct Facts {
     source: SourceFacts,
     language: Option<String>,
     clock: Option<PlannedClock>,
+    /// Absent where an earlier run has resolved the source.
+    video: Option<StreamInfo>,
 }
 
 /// The plan for programs.
@@ -93,12 +98,13 @@ impl PlannedClock {
     }
 }
 
-/// Opens the input, and says what it is, the language of its sound, and what will place it.
+/// Opens the input, and says what it is, the language of its sound, what will place it, and its video stream.
 fn facts(job: &Job) -> Result<Facts, Failure> {
     let (source, input) = mezzo::pipeline::open(job, &Stop::new())?;
     let (stamps, _) = stamped::look(input)?;
     let (reference, lock) = timeline::expected(&job.timeline, source.origin, stamps == Stamps::Present);
-    Ok(Facts { clock: Some(PlannedClock::new(reference, lock)), source: source.facts, language: source.audio.and_then(|audio| audio.language) })
+    let clock = Some(PlannedClock::new(reference, lock));
+    Ok(Facts { clock, source: source.facts, language: source.audio.and_then(|audio| audio.language), video: Some(source.video) })
 }
 
 /// The plan for people.
@@ -118,9 +124,12 @@ fn table(plan: &Plan, clock: Option<&PlannedClock>, ladder: &Ladder) -> String {
         plan.grid.gop_slots,
         plan.segment_duration(),
     );
+    // Above the empty line.
     if let Some(clock) = clock {
-        let at = text.len() - 1;
-        text.insert_str(at, &clock.line());
+        text.insert_str(text.len() - 1, &clock.line());
+    }
+    if let Some(device) = &plan.decode {
+        text.insert_str(text.len() - 1, &format!("decoded  and scaled on {device}\n"));
     }
     let head = ["rung", "codec", "picture", "signal", "at most", "quality", "point", "backends", "lanes"].map(str::to_owned);
     let video = plan.video.iter().map(|r| {

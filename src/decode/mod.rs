@@ -7,6 +7,7 @@ pub mod audio_store;
 mod convert;
 mod damage;
 pub mod deinterlace;
+pub mod device;
 pub mod filler;
 pub mod framesync;
 mod offsets;
@@ -136,6 +137,7 @@ pub fn run(
         counted: Counts::default(),
         failed: 0,
         told: false,
+        left_device: 0,
     };
     loop {
         let end = match stage.next()? {
@@ -185,6 +187,7 @@ struct Stage {
     failed: u64,
     /// That a phase would help has been said.
     told: bool,
+    left_device: u64,
 }
 
 impl Stage {
@@ -258,6 +261,8 @@ impl Stage {
         status.source.pictures.add(self.pictures.len() as u64);
         self.pictures.clear();
         let counters = self.decoder.counters();
+        status.source.left_device.add(counters.left_device - self.left_device);
+        self.left_device = counters.left_device;
         let failed = counters.errors + counters.lost + counters.damaged;
         status.source.errors.add(failed - self.failed);
         self.failed = failed;
@@ -281,7 +286,7 @@ impl Stage {
 
 fn timed(from: &SourcePicture, stamp_offset: Seconds) -> Timed {
     let tick = Tick { pts: from.pts, key: from.key, stamp: from.stamp.map(|stamp| stamp + stamp_offset), arrival: from.arrival };
-    Timed { tick, picture: Picture::Cpu(from.picture.clone()), damaged: from.damaged }
+    Timed { tick, picture: Picture::of(from.picture.clone()), damaged: from.damaged }
 }
 
 /// Adds what changed since `before` to the job's counters.

@@ -1,5 +1,7 @@
 //! The video decoder: access units in, upright progressive pictures out, in presentation order.
 
+mod device;
+
 use super::convert::Planar;
 use super::damage::Damage;
 use super::deinterlace::{Filter, Work};
@@ -8,6 +10,7 @@ use crate::ffmpeg::{open_decoder, share_packet, unregistered_sei};
 use crate::plan::SourceFacts;
 use crate::sei::parse_st0604;
 use crate::time::Seconds;
+use device::OnDevice;
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::codec::decoder::Opened;
 use ffmpeg_next::frame::Video;
@@ -22,10 +25,13 @@ const BLIND_AFTER: u64 = 600;
 /// Errors of one call after which the decoder is left alone until the next packet.
 const ERRORS_AT_ONCE: u32 = 64;
 
+/// What a decoder that does not open says.
+const OPEN: &str = "no decoder opens";
+
 /// A decoded picture of the source.
 #[derive(Clone)]
 pub struct SourcePicture {
-    /// The samples: planar, progressive (or declared so), upright.
+    /// The samples: planar in host memory, or on a device; progressive (or declared so), upright.
     pub picture: Arc<Video>,
     /// When it is shown, in the source's clock; exact, also for a second field.
     pub pts: Seconds,
@@ -68,11 +74,13 @@ pub struct VideoCounters {
     pub damaged: u64,
     /// Pictures lost because they had no usable time, or a filter refused them.
     pub lost: u64,
+    /// Times that it left a device for the host.
+    pub left_device: u64,
 }
 
 /// Why a decoder does not open.
 #[derive(Debug, thiserror::Error)]
-#[error("video stream {index} ({codec}): no decoder opens: {why}")]
+#[error("video stream {index} ({codec}): {OPEN}: {why}")]
 pub struct VideoError {
     /// Index in the container.
     pub index: usize,
@@ -85,6 +93,8 @@ pub struct VideoError {
 /// Decodes one stream. Owned by the decode thread.
 pub struct VideoDecoder {
     decoder: Opened,
+    /// Where it is at work on one.
+    device: Option<OnDevice>,
     time_base: (i32, i32),
     period: Seconds,
     planar: Planar,
@@ -135,6 +145,7 @@ impl VideoDecoder {
         let period = if facts.interlaced { field.times(2) } else { field };
         Ok(VideoDecoder {
             decoder,
+            device: None,
             time_base: info.time_base,
             period,
             planar: Planar::default(),
@@ -163,6 +174,12 @@ impl VideoDecoder {
 
     /// One access unit in; pictures that are ready are appended to `out`, in presentation order. Errors of the decoder are counted, never fatal.
     pub fn push(&mut self, unit: &Unit, out: &mut Vec<SourcePicture>) {
+        self.before(unit, out);
+        self.decode(unit, out);
+        self.after(out);
+    }
+
+    fn decode(&mut self, unit: &Unit, out: &mut Vec<SourcePicture>) {
         self.counters.packets += 1;
         if !self.admits(&unit.packet) {
             self.counters.before_key += 1;
@@ -180,8 +197,8 @@ impl VideoDecoder {
             self.receive(out);
             sent = self.decoder.send_packet(&packet);
         }
-        if sent.is_err() {
-            self.counters.errors += 1;
+        if let Err(error) = sent {
+            self.failed(&error);
             self.damage.near(number);
         }
         self.receive(out);
@@ -190,6 +207,9 @@ impl VideoDecoder {
     /// The end: everything still held is appended to `out`. No use after.
     pub fn flush(&mut self, out: &mut Vec<SourcePicture>) {
         if self.decoder.send_eof().is_ok() {
+            self.receive(out);
+        }
+        if self.after(out) && self.decoder.send_eof().is_ok() {
             self.receive(out);
         }
         if let Some(filter) = &mut self.filter {
@@ -246,9 +266,9 @@ impl VideoDecoder {
             match self.decoder.receive_frame(&mut picture) {
                 Ok(()) => self.decoded(picture),
                 Err(Error::Eof | Error::Other { errno: ffmpeg::error::EAGAIN }) => break,
-                Err(_) => {
+                Err(error) => {
                     errors += 1;
-                    self.counters.errors += 1;
+                    self.failed(&error);
                     self.damage.near(self.next - 1);
                 }
             }
@@ -256,8 +276,18 @@ impl VideoDecoder {
         self.hand_out(out);
     }
 
+    fn failed(&mut self, error: &Error) {
+        self.counters.errors += 1;
+        if let Some(device) = &mut self.device {
+            device.failed(error);
+        }
+    }
+
     /// Gives a picture its facts and sends it through the filters.
     fn decoded(&mut self, picture: Video) {
+        if self.device.as_mut().is_some_and(|device| !device.takes(&picture)) {
+            return;
+        }
         let number = picture.pts().or(picture.timestamp());
         let sent = number.and_then(|n| self.sent.iter().rev().find(|s| s.number == n)).copied();
         let Some(sent) = sent else {

@@ -31,17 +31,14 @@ pub struct Hardware {
     pub options: fn(&Rendition, &Recipe, Option<&Name>) -> Options,
     /// Options that are tried, one after the other, where it does not open without them.
     pub also: &'static [(&'static str, &'static str)],
-    /// Where its pictures are.
-    pub input: Input,
+    /// The device where none was given to the rung.
+    pub first: fn() -> Name,
 }
 
-/// What a hardware encoder takes pictures from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Input {
-    /// Host memory, which the driver copies.
-    Host,
-    /// The device's memory.
-    Surfaces,
+/// The device that the backend which the plan puts first for `rendition` encodes on; `None` where that is software, or no device was given.
+pub fn first_device(rendition: &Rendition) -> Option<Name> {
+    let first = rendition.backends.first()?;
+    spread::FAMILIES.iter().find(|family| family.name == first)?.device(rendition)
 }
 
 impl Hardware {

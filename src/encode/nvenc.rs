@@ -1,10 +1,10 @@
-//! AVC, HEVC and AV1 by NVENC through libav. Pictures go in from host memory, which the driver copies.
+//! AVC, HEVC and AV1 by NVENC through libav. Pictures are taken from the device where they are there already, else uploaded.
 //!
 //! Capped quality: a target quality (`cq`) under `maxrate`. libav hands no bucket over with it, so a GOP may exceed its cap; the runner checks each, and has those that
 //! do encoded again. No lookahead, which presets p6 and p7 would bring with them, and no B pictures: they are not in every generation, and would be held across a
 //! GOP's end.
 
-use super::hardware::{Hardware, Input, Options, constant, speed};
+use super::hardware::{Hardware, Options, constant, speed};
 use super::{EncodeError, Opened, Recipe};
 use crate::colour::VideoRange;
 use crate::ladder::VideoCodec;
@@ -18,7 +18,7 @@ pub const NVENC: Hardware = Hardware {
     encoders: &[(VideoCodec::Avc, "h264_nvenc"), (VideoCodec::Hevc, "hevc_nvenc"), (VideoCodec::Av1, "av1_nvenc")],
     options,
     also: &[],
-    input: Input::Host,
+    first: || Name::Cuda(0),
 };
 
 /// Preset and passes of each operating point, fastest first.

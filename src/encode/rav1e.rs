@@ -13,7 +13,7 @@ mod stats;
 mod tests;
 
 use super::{EncodeError, Encoder, Opened, Packet, Recipe, container_bytes, obu};
-use crate::frame::{Frame, Picture};
+use crate::frame::Frame;
 use crate::plan::Rendition;
 use crate::time::GopId;
 use ::rav1e::prelude::{ChromaSampling, EncoderConfig, Frame as Pixels, Pixel};
@@ -116,7 +116,7 @@ impl<T: Pixel> Rav1e<T> {
     }
 
     fn take(&mut self, frame: &Frame) -> Result<(), String> {
-        let Picture::Cpu(picture) = &frame.picture;
+        let picture = frame.picture.host()?;
         let key = frame.opens_gop || frame.force_idr || self.frames.is_empty();
         let small = Arc::new(pictures::picture(picture, (self.config.width, self.config.height), self.divisor)?);
         let scout = match &mut self.scout {

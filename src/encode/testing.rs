@@ -210,7 +210,7 @@ pub fn hash(packets: &[Packet]) -> String {
 /// A hash over the visible samples of 4:2:0 pictures of 8 or 10 bits.
 pub fn hash_pictures(pictures: &[Picture]) -> String {
     let mut hash = Sha256::new();
-    for Picture::Cpu(picture) in pictures {
+    for picture in pictures.iter().map(|picture| picture.host().expect("a host copy")) {
         let bytes = if raw::layout(picture).is_some_and(|layout| layout.depth > 8) { 2 } else { 1 };
         for (plane, half) in [(0, 0), (1, 1), (2, 1)] {
             let (width, height) = ((picture.width() >> half) as usize * bytes, (picture.height() >> half) as usize);
@@ -297,7 +297,7 @@ pub fn publish_and_count(of: &Rendition, pictures: &[Arc<Video>]) -> (Vec<Made>,
 /// Pictures in another size.
 pub fn scaled(pictures: &[Arc<Video>], size: (u32, u32)) -> Vec<Arc<Video>> {
     let mut chain = crate::downscale::Chain::new(&[sdr(size)], &HdrMetadata::default()).expect("a chain");
-    pictures.iter().map(|p| chain.scale(p).expect("it scales").remove(0)).map(|Picture::Cpu(p)| p).collect()
+    pictures.iter().map(|p| chain.scale(p).expect("it scales").remove(0)).map(|p| Arc::clone(p.host().expect("it is in host memory"))).collect()
 }
 
 /// Noise of 8 bits, from a linear congruential generator.

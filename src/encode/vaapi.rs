@@ -1,8 +1,8 @@
-//! AVC, HEVC and AV1 by VA-API through libav. Pictures are uploaded to surfaces of the device.
+//! AVC, HEVC and AV1 by VA-API through libav. Pictures are taken from the device where they are there already, else uploaded.
 //!
 //! Constant quantizer: the one mode that every driver has; a rung of constant bitrate needs one that has that, too. The runner checks each GOP against its cap, and has those that exceed it encoded again.
 
-use super::hardware::{Hardware, Input, Options, constant, speed};
+use super::hardware::{Hardware, Options, constant, speed};
 use super::{EncodeError, Opened, Recipe};
 use crate::colour::VideoRange;
 use crate::ladder::VideoCodec;
@@ -17,7 +17,7 @@ pub const VAAPI: Hardware = Hardware {
     options,
     // Newer devices of Intel encode by their fixed function only.
     also: &[("low_power", "1")],
-    input: Input::Surfaces,
+    first: || Name::Node("/dev/dri/renderD128".to_owned()),
 };
 
 /// Level of each operating point, fastest first: 1 is best, 7 is fastest with Intel's drivers; others take the nearest that they have.

@@ -70,8 +70,9 @@ impl Wishes {
             max_gap: check.span("timeline.max_gap", span(wished.max_gap).unwrap_or(Seconds::whole(60)), Seconds::ZERO, days(1))?,
         };
         check.timeline(&timeline)?;
+        let decode = self.decode.map(|text| text.0).unwrap_or_default();
         let listen = self.listen.map(|text| text.0.0);
-        Ok(Job { inputs, ladder, outputs, listen, pace, duration, timeline, segment, chunk, window, publish_delay, select, rate })
+        Ok(Job { inputs, ladder, outputs, listen, pace, duration, timeline, segment, chunk, window, publish_delay, select, rate, decode })
     }
 }
 

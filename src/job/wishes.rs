@@ -1,7 +1,7 @@
 //! What was asked for: a job file, or flags, or flags over a file. Nothing is decided yet.
 
 use super::value::{Listen, Span, Text};
-use super::{Anchor, ClockKind, Window};
+use super::{Anchor, ClockKind, DecodeOn, Window};
 use crate::config::{self, ConfigError};
 use crate::ladder::Ladder;
 use crate::time::Rate;
@@ -35,6 +35,8 @@ pub struct Wishes {
     pub publish_delay: Option<Text<Span>>,
     /// Rate of the grid.
     pub rate: Option<Text<Rate>>,
+    /// "auto", "software", or a device.
+    pub decode: Option<Text<DecodeOn>>,
     /// How source time becomes UTC.
     #[serde(default)]
     pub timeline: TimelineWishes,
@@ -138,6 +140,7 @@ impl Wishes {
             window: self.window.or(below.window),
             publish_delay: self.publish_delay.or(below.publish_delay),
             rate: self.rate.or(below.rate),
+            decode: self.decode.or(below.decode),
             timeline: self.timeline.over(below.timeline),
             select: self.select.over(below.select),
         }

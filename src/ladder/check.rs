@@ -3,7 +3,7 @@
 use super::bitrate::Bitrate;
 use super::{AudioRung, BackendWish, Ladder, VideoRung};
 use crate::config::{ConfigError, listed};
-use hwaccel::device::Name;
+use hwaccel::device::{Kind, Name};
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
@@ -90,8 +90,8 @@ fn video_wrong(rung: &VideoRung, points: &[&str]) -> Option<Wrong> {
     if rung.backend == BackendWish::These(Vec::new()) {
         return wrong("backend", "[]".into(), "\"auto\", or at least one backend".into());
     }
-    if let Some(device) = rung.device.as_ref().filter(|device| Name::parse(device).is_none()) {
-        return wrong("device", quoted(device), hwaccel::device::ACCEPTED.into());
+    if let Some(device) = rung.device.as_ref().filter(|device| Name::parse(device).is_none_or(|name| name.kind() == Kind::Vulkan)) {
+        return wrong("device", quoted(device), hwaccel::device::ENCODING.into());
     }
     if !points.contains(&rung.point.as_str()) {
         return wrong("point", quoted(&rung.point), listed(points.iter().copied()));

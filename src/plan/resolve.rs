@@ -52,8 +52,16 @@ pub fn resolve(job: &Job, source: &SourceFacts, language: Option<&str>) -> Resul
         return Err(PlanError::Size { width: source.width, height: source.height });
     }
     let grid = Grid::new(job.rate.unwrap_or_else(|| grid_rate(source.rate)), job.segment);
-    let mut plan =
-        Plan { class: String::new(), source: source.clone(), grid, video: Vec::new(), audio: Vec::new(), left_out: Vec::new(), warnings: Vec::new() };
+    let mut plan = Plan {
+        class: String::new(),
+        source: source.clone(),
+        decode: None,
+        grid,
+        video: Vec::new(),
+        audio: Vec::new(),
+        left_out: Vec::new(),
+        warnings: Vec::new(),
+    };
     add_video(&mut plan, job, shape)?;
     add_audio(&mut plan, job, language);
     plan.warnings.extend(warnings(job, source));

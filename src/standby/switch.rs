@@ -2,7 +2,7 @@
 
 use super::health::{Conditions, Health, Seen, Trouble};
 use super::look::Look;
-use crate::frame::{Frame, Origin, Picture};
+use crate::frame::{Frame, Origin};
 use crate::time::{GopId, Grid, Seconds, Slot};
 use std::collections::VecDeque;
 
@@ -114,10 +114,8 @@ impl Switch {
 
     fn look(&self, frame: &Frame) -> Option<Look> {
         let wanted = (self.conditions.black.is_some() || self.conditions.frozen.is_some()) && frame.origin == Origin::Input;
-        match &frame.picture {
-            Picture::Cpu(picture) if wanted => Some(Look::of(picture)),
-            _ => None,
-        }
+        // One that a device does not give is the encoders' to tell of.
+        wanted.then(|| frame.picture.host().ok().map(|picture| Look::of(picture))).flatten()
     }
 
     fn decide(&mut self, out: &mut Vec<Out>) {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::frame::{Length, SideData};
+use crate::frame::{Length, Picture, SideData};
 use crate::time::Rate;
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame::Video;

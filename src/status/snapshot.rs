@@ -77,6 +77,8 @@ pub struct SourceSnapshot {
     pub silent_samples: u64,
     /// See [`SourceCounts::anchors`].
     pub anchors: u64,
+    /// See [`SourceCounts::left_device`].
+    pub left_device: u64,
 }
 
 /// The muxer's counts at one moment, all tracks together: [`mux::Counts`].
@@ -158,6 +160,7 @@ impl SourceCounts {
             dropped: self.dropped.get(),
             silent_samples: sound(&|c| &c.silent_samples),
             anchors: self.anchors.get(),
+            left_device: self.left_device.get(),
         }
     }
 }

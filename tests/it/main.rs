@@ -9,6 +9,7 @@ mod common;
 mod day;
 mod determinism;
 mod determinism_audio;
+mod devices;
 mod inputs;
 mod isa;
 mod lipsync;

@@ -109,6 +109,7 @@ pub fn plan() -> Plan {
             hdr: Default::default(),
             sample_rate: Some(48_000),
         },
+        decode: None,
         grid,
         video: vec![video(TRACKS[0], 640, 360, 1_500_000), video(TRACKS[1], 320, 180, 400_000)],
         audio: vec![audio],
