@@ -17,7 +17,7 @@ const NAME: &str = "x265";
 /// What an operating point sets in x265. The rest (rate, structure, threads, colour) is the same for all.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct X265Point {
-    /// Name in ladders and plans: that of the x265 preset of version 3.5 whose values these are; `swift` and `brisk` are ours.
+    /// Name in ladders and plans: that of the x265 preset of version 3.5 whose values these are; `swift` and `brisk` are ours, found as docs/encoders.md says.
     pub name: &'static str,
     /// Rate at which the VBV bucket fills, in percent of the cap, and how full it starts, in percent of its size, which is half of what the cap allows in a GOP.
     pub fill_percent: u64,
@@ -38,8 +38,8 @@ pub(super) const POINTS: [X265Point; 8] = [
         start_percent: 70,
         settings: settings! {
             "ctu" = "32", "min-cu-size" = "16", "bframes" = "3", "b-adapt" = "0", "rc-lookahead" = "5", "ref" = "1", "limit-refs" = "0", "me" = "dia", "subme" = "0",
-            "max-merge" = "2", "early-skip" = "1", "fast-intra" = "1", "b-intra" = "0", "temporal-mvp" = "1", "sao" = "0", "selective-sao" = "0", "deblock" = "0,0",
-            "signhide" = "0", "weightp" = "0", "aq-mode" = "0", "rd" = "2",
+            "max-merge" = "2", "early-skip" = "1", "fast-intra" = "1", "b-intra" = "0", "sao" = "0", "selective-sao" = "0", "signhide" = "0", "weightp" = "0",
+            "aq-mode" = "0", "rd" = "2",
         },
     },
     X265Point {
@@ -48,8 +48,8 @@ pub(super) const POINTS: [X265Point; 8] = [
         start_percent: 70,
         settings: settings! {
             "ctu" = "32", "min-cu-size" = "8", "bframes" = "3", "b-adapt" = "0", "rc-lookahead" = "10", "ref" = "1", "limit-refs" = "0", "me" = "hex", "subme" = "1",
-            "max-merge" = "2", "early-skip" = "1", "fast-intra" = "1", "b-intra" = "0", "temporal-mvp" = "1", "sao" = "0", "selective-sao" = "0", "deblock" = "0,0",
-            "signhide" = "1", "weightp" = "0", "aq-mode" = "0", "rd" = "2",
+            "max-merge" = "2", "early-skip" = "1", "fast-intra" = "1", "b-intra" = "0", "sao" = "0", "selective-sao" = "0", "signhide" = "1", "weightp" = "0",
+            "aq-mode" = "0", "rd" = "2",
         },
     },
     X265Point {
@@ -57,9 +57,9 @@ pub(super) const POINTS: [X265Point; 8] = [
         fill_percent: 90,
         start_percent: 70,
         settings: settings! {
-            "ctu" = "32", "min-cu-size" = "8", "bframes" = "3", "b-adapt" = "0", "rc-lookahead" = "15", "ref" = "1", "limit-refs" = "0", "me" = "dia", "subme" = "1",
-            "max-merge" = "2", "early-skip" = "1", "fast-intra" = "1", "b-intra" = "0", "temporal-mvp" = "0", "sao" = "0", "selective-sao" = "0", "deblock" = "-1,-1",
-            "signhide" = "1", "weightp" = "1", "aq-mode" = "0", "rd" = "2",
+            "ctu" = "32", "min-cu-size" = "8", "bframes" = "3", "b-adapt" = "0", "rc-lookahead" = "5", "ref" = "2", "limit-refs" = "3", "me" = "dia", "subme" = "1",
+            "max-merge" = "2", "early-skip" = "1", "fast-intra" = "1", "b-intra" = "0", "sao" = "0", "selective-sao" = "0", "signhide" = "1", "weightp" = "1",
+            "aq-mode" = "0", "rd" = "2",
         },
     },
     X265Point {
@@ -67,9 +67,9 @@ pub(super) const POINTS: [X265Point; 8] = [
         fill_percent: 90,
         start_percent: 70,
         settings: settings! {
-            "ctu" = "32", "min-cu-size" = "8", "bframes" = "3", "b-adapt" = "0", "rc-lookahead" = "15", "ref" = "2", "limit-refs" = "3", "me" = "dia", "subme" = "1",
-            "max-merge" = "2", "early-skip" = "1", "fast-intra" = "1", "b-intra" = "0", "temporal-mvp" = "0", "sao" = "0", "selective-sao" = "0", "deblock" = "-1,-1",
-            "signhide" = "1", "weightp" = "1", "aq-mode" = "0", "rd" = "2",
+            "ctu" = "32", "min-cu-size" = "8", "bframes" = "3", "b-adapt" = "0", "rc-lookahead" = "10", "ref" = "2", "limit-refs" = "3", "me" = "dia", "subme" = "1",
+            "max-merge" = "2", "early-skip" = "1", "fast-intra" = "1", "b-intra" = "0", "sao" = "0", "selective-sao" = "0", "signhide" = "1", "weightp" = "1",
+            "aq-mode" = "0", "rd" = "2",
         },
     },
     X265Point {
@@ -78,8 +78,8 @@ pub(super) const POINTS: [X265Point; 8] = [
         start_percent: 70,
         settings: settings! {
             "ctu" = "64", "min-cu-size" = "8", "bframes" = "4", "b-adapt" = "0", "rc-lookahead" = "15", "ref" = "2", "limit-refs" = "3", "me" = "hex", "subme" = "1",
-            "max-merge" = "2", "early-skip" = "1", "fast-intra" = "1", "b-intra" = "0", "temporal-mvp" = "1", "sao" = "1", "selective-sao" = "4", "deblock" = "0,0",
-            "signhide" = "1", "weightp" = "1", "aq-mode" = "2", "rd" = "2",
+            "max-merge" = "2", "early-skip" = "1", "fast-intra" = "1", "b-intra" = "0", "sao" = "1", "selective-sao" = "4", "signhide" = "1", "weightp" = "1",
+            "aq-mode" = "2", "rd" = "2",
         },
     },
     X265Point {
@@ -88,8 +88,8 @@ pub(super) const POINTS: [X265Point; 8] = [
         start_percent: 70,
         settings: settings! {
             "ctu" = "64", "min-cu-size" = "8", "bframes" = "4", "b-adapt" = "0", "rc-lookahead" = "15", "ref" = "2", "limit-refs" = "3", "me" = "hex", "subme" = "2",
-            "max-merge" = "2", "early-skip" = "1", "fast-intra" = "1", "b-intra" = "0", "temporal-mvp" = "1", "sao" = "1", "selective-sao" = "4", "deblock" = "0,0",
-            "signhide" = "1", "weightp" = "1", "aq-mode" = "2", "rd" = "2",
+            "max-merge" = "2", "early-skip" = "1", "fast-intra" = "1", "b-intra" = "0", "sao" = "1", "selective-sao" = "4", "signhide" = "1", "weightp" = "1",
+            "aq-mode" = "2", "rd" = "2",
         },
     },
     X265Point {
@@ -98,8 +98,8 @@ pub(super) const POINTS: [X265Point; 8] = [
         start_percent: 70,
         settings: settings! {
             "ctu" = "64", "min-cu-size" = "8", "bframes" = "4", "b-adapt" = "0", "rc-lookahead" = "15", "ref" = "3", "limit-refs" = "3", "me" = "hex", "subme" = "2",
-            "max-merge" = "2", "early-skip" = "0", "fast-intra" = "1", "b-intra" = "0", "temporal-mvp" = "1", "sao" = "1", "selective-sao" = "4", "deblock" = "0,0",
-            "signhide" = "1", "weightp" = "1", "aq-mode" = "2", "rd" = "2",
+            "max-merge" = "2", "early-skip" = "0", "fast-intra" = "1", "b-intra" = "0", "sao" = "1", "selective-sao" = "4", "signhide" = "1", "weightp" = "1",
+            "aq-mode" = "2", "rd" = "2",
         },
     },
     X265Point {
@@ -108,8 +108,8 @@ pub(super) const POINTS: [X265Point; 8] = [
         start_percent: 70,
         settings: settings! {
             "ctu" = "64", "min-cu-size" = "8", "bframes" = "4", "b-adapt" = "2", "rc-lookahead" = "20", "ref" = "3", "limit-refs" = "1", "me" = "hex", "subme" = "2",
-            "max-merge" = "3", "early-skip" = "1", "fast-intra" = "0", "b-intra" = "1", "temporal-mvp" = "1", "sao" = "1", "selective-sao" = "4", "deblock" = "0,0",
-            "signhide" = "1", "weightp" = "1", "aq-mode" = "2", "rd" = "3",
+            "max-merge" = "3", "early-skip" = "1", "fast-intra" = "0", "b-intra" = "1", "sao" = "1", "selective-sao" = "4", "signhide" = "1", "weightp" = "1",
+            "aq-mode" = "2", "rd" = "3",
         },
     },
 ];
@@ -122,10 +122,10 @@ pub(super) const COMMON: &[(&str, &str)] = settings! {
     "opt-qp-pps" = "0", "opt-ref-list-length-pps" = "0", "multi-pass-opt-rps" = "0", "uhd-bd" = "0", "allow-non-conformance" = "0", "interlace" = "0", "field" = "0",
     "keyint" = "-1", "scenecut" = "0", "hist-scenecut" = "0", "open-gop" = "0", "radl" = "0", "intra-refresh" = "0", "gop-lookahead" = "0", "b-pyramid" = "1",
     "bframe-bias" = "0", "frame-dup" = "0", "max-tu-size" = "32", "tu-inter-depth" = "1", "tu-intra-depth" = "1", "limit-tu" = "0", "rect" = "0", "amp" = "0",
-    "limit-modes" = "0", "merange" = "57", "hme" = "0", "weightb" = "0", "analyze-src-pics" = "0", "strong-intra-smoothing" = "1",
+    "limit-modes" = "0", "merange" = "57", "temporal-mvp" = "1", "hme" = "0", "weightb" = "0", "analyze-src-pics" = "0", "strong-intra-smoothing" = "1",
     "constrained-intra" = "0", "rskip" = "1", "tskip" = "0", "tskip-fast" = "0", "cu-lossless" = "0", "lossless" = "0", "splitrd-skip" = "0", "rdpenalty" = "0",
     "rdoq-level" = "0", "psy-rd" = "2.0", "psy-rdoq" = "0.0", "dynamic-rd" = "0", "ssim-rd" = "0", "rd-refine" = "0", "limit-sao" = "0", "sao-non-deblock" = "0",
-    "nr-intra" = "0", "nr-inter" = "0", "cbqpoffs" = "0", "crqpoffs" = "0", "aq-strength" = "1.0", "aq-motion" = "0",
+    "deblock" = "0,0", "nr-intra" = "0", "nr-inter" = "0", "cbqpoffs" = "0", "crqpoffs" = "0", "aq-strength" = "1.0", "aq-motion" = "0",
     "hevc-aq" = "0", "qg-size" = "32", "cutree" = "1", "rc-grain" = "0", "strict-cbr" = "0", "const-vbv" = "0", "qcomp" = "0.6", "qpstep" = "4", "qpmin" = "0",
     "qpmax" = "69", "ipratio" = "1.4", "pbratio" = "1.3", "hdr10-opt" = "0", "videoformat" = "5",
 };
