@@ -1,9 +1,9 @@
-//! x265 and SVT-AV1 choose their code by the processor: held to each level that this one has, they write the same bytes. (`tests/it/isa.rs` has other processors.)
+//! SVT-AV1 chooses its code by the processor: held to each level that this one has, it writes the same bytes. (x265 settles it once in a process: `x265_tests.rs`. `tests/it/isa.rs` has other processors.)
 #![cfg(target_arch = "x86_64")]
 
 use super::libav::{Gop, Pictures};
 use super::testing::{frames, pattern, pattern10, rendition};
-use super::{Recipe, svt_av1, x265};
+use super::{Recipe, svt_av1};
 use crate::ladder::VideoCodec;
 use crate::plan::Rendition;
 use crate::time::Rate;
@@ -59,15 +59,6 @@ fn the_same_at_every_level(of: &Rendition, codec: &'static str, pinned: &str, na
         let options: Vec<_> = options.iter().map(|(name, value)| (name.clone(), at(value))).collect();
         assert!(options.iter().any(|(_, value)| value.contains(&format!("asm={level}"))), "it is set");
         assert!(written(of, codec, options) == own, "{codec}, {} bits: other bytes at {level} than at {pinned}", of.depth);
-    }
-}
-
-#[test]
-fn x265_writes_the_same_at_every_level() {
-    for depth in [8, 10] {
-        let of = rung(VideoCodec::Hevc, depth, "x265");
-        let options = x265::options(&of, &Recipe::of(&of), x265::settings(&of.point).expect("a point")).expect("possible");
-        the_same_at_every_level(&of, "libx265", Isa::pinned().x265(), ["0", "sse2", "ssse3", "sse4.1", "avx", "avx2", "avx512"], &options);
     }
 }
 

@@ -47,6 +47,8 @@ mod runner_tests;
 pub(crate) mod testing;
 #[cfg(test)]
 mod x264_tests;
+#[cfg(test)]
+mod x265_tests;
 
 use crate::frame::{End, Frame};
 use crate::ladder::VideoCodec;
