@@ -7,6 +7,7 @@ mod counts;
 mod snapshot;
 
 use crate::capture::CaptureCounters;
+use crate::capture::paths::counts as paths;
 use crate::decode::audio;
 use crate::encode::TrackId;
 use crate::encode::queue::Counters;
@@ -16,7 +17,7 @@ use crate::plan::{Plan, SourceFacts};
 use crate::time::{GopId, Rate, Seconds};
 pub use counts::{Counter, SourceCounts, State};
 use serde::Serialize;
-pub use snapshot::{PublishedSnapshot, Snapshot, SourceSnapshot, TrackSnapshot};
+pub use snapshot::{InputsSnapshot, PublishedSnapshot, Snapshot, SourceSnapshot, TrackSnapshot};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -33,6 +34,7 @@ struct Track {
 #[derive(Debug, Default)]
 struct Watched {
     capture: OnceLock<Arc<CaptureCounters>>,
+    paths: OnceLock<Arc<paths::Counts>>,
     sound: OnceLock<Arc<audio::Counts>>,
     mux: OnceLock<Arc<mux::Counts>>,
 }
@@ -161,6 +163,11 @@ impl Status {
         let _ = self.watched.capture.set(counters);
     }
 
+    /// Shows what is counted of the paths of the input.
+    pub fn watch_paths(&self, counts: Arc<paths::Counts>) {
+        let _ = self.watched.paths.set(counts);
+    }
+
     /// Shows what the audio stage counts.
     pub fn watch_sound(&self, counts: Arc<audio::Counts>) {
         let _ = self.watched.sound.set(counts);
@@ -237,6 +244,7 @@ impl Status {
             age_ms: tracks.iter().filter_map(|t| t.age_ms).max(),
             feed: self.feed.clone(),
             source: self.source.snapshot(&self.watched),
+            inputs: self.watched.paths.get().map(|counts| InputsSnapshot::of(counts)),
             published: self.watched.mux.get().map(|counts| PublishedSnapshot::of(counts)).unwrap_or_default(),
             conflicts: self.conflicts.get(),
             tracks,
