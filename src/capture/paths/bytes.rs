@@ -18,6 +18,9 @@ const AT_ONCE: usize = 64;
 /// Where the clock of the paths says that something is due, but a path has not been looked into since: how long until it is looked at again.
 const AGAIN: Duration = Duration::from_millis(2);
 
+/// How long one file is waited for: until it has its end.
+const FILES: Duration = Duration::from_secs(1 << 20);
+
 /// One path's end of the queue.
 pub struct Tap {
     /// What came.
@@ -42,23 +45,33 @@ pub struct Bytes {
     ready: Vec<u8>,
     from: usize,
     finished: bool,
+    /// Files have no time of arrival: both are read alike, and the one waits for the other.
+    files: bool,
     /// Whatever ends when this is dropped.
     _threads: Box<dyn Send>,
 }
 
 impl Bytes {
-    /// For the paths of `counts`; `clock` began when the time of all paths did; `threads` is dropped with it.
-    pub fn new(taps: Vec<Tap>, window: Duration, ledger: &Arc<Mutex<Ledger>>, counts: &Arc<Counts>, clock: Instant, threads: impl Send + 'static) -> Bytes {
+    /// For the paths of `counts`; `clock` began when the time of all paths did; `threads` is dropped with it. No `window`: these are files.
+    pub fn new(
+        taps: Vec<Tap>,
+        window: Option<Duration>,
+        ledger: &Arc<Mutex<Ledger>>,
+        counts: &Arc<Counts>,
+        clock: Instant,
+        threads: impl Send + 'static,
+    ) -> Bytes {
         let lines = taps.into_iter().enumerate().map(|(path, tap)| Line { path, tap, head: None }).collect();
         Bytes {
             lines,
-            merge: Merge::new(window, counts),
+            merge: Merge::new(window.unwrap_or(FILES), counts),
             ledger: Arc::clone(ledger),
             counts: Arc::clone(counts),
             clock,
             ready: Vec::new(),
             from: 0,
             finished: false,
+            files: window.is_none(),
             _threads: Box::new(threads),
         }
     }
@@ -71,6 +84,7 @@ impl Bytes {
         let horizon = drained.max(now.saturating_sub(BEHIND));
         let mut taken = 0;
         let emptied = loop {
+            let merge = &mut self.merge;
             self.lines.retain_mut(|line| {
                 if line.head.is_some() {
                     return true;
@@ -78,10 +92,16 @@ impl Bytes {
                 match line.tap.queue.try_recv() {
                     Ok(block) => line.head = Some(block),
                     Err(TryRecvError::Empty) => {}
-                    Err(TryRecvError::Disconnected) => return false,
+                    Err(TryRecvError::Disconnected) => {
+                        merge.ended(line.path);
+                        return false;
+                    }
                 }
                 true
             });
+            if self.files && self.lines.iter().any(|line| line.head.is_none()) {
+                break true;
+            }
             let earliest = self.lines.iter_mut().filter(|line| line.head.is_some()).min_by_key(|line| line.head.as_ref().map(|block| block.at));
             let Some((path, block)) = earliest.and_then(|line| Some((line.path, line.head.take()?))) else { break true };
             self.merge.push(path, block);
@@ -120,7 +140,10 @@ impl Bytes {
                 "inputs {one} and {other}: their packets never match, so they are different encodes or were multiplexed apart; the first is used, the other one where that brings nothing"
             ),
             Event::Apart(by) => {
-                tracing::warn!("inputs {one} and {other}: {} ms apart, more than is waited for; what the earlier one loses is missing (path_window)", by.as_millis());
+                tracing::warn!(
+                    "inputs {one} and {other}: {} ms apart, more than is waited for; what the earlier one loses is missing (path_window)",
+                    by.as_millis()
+                );
             }
             Event::Switched(path) => tracing::warn!("input {} brings nothing; {} is used", name(1 - path.min(1)), name(path)),
         }

@@ -41,6 +41,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use stream::Stream;
 
+/// Pieces of a pipe or a file that may wait. Full: it is not read on.
+const PIECES: usize = 256;
+
 /// Whether a URL is one of datagrams that are received here.
 pub fn takes(url: &str) -> bool {
     url.starts_with("udp://") || url.starts_with("rtp://")
@@ -118,16 +121,17 @@ impl Call {
             sources.push(Source::open(input, &counts.input, stop).map_err(|why| CaptureError::Open { url: counts.input.clone(), why })?);
         }
         let ends = sources.iter().all(|source| matches!(source, Source::Stream(stream) if stream.ends()));
+        let files = sources.iter().all(|source| matches!(source, Source::Stream(Stream::File(_))));
         let nature = if ends { Nature::Pipe } else { Nature::Datagrams };
         let ledger = Arc::new(Mutex::new(Ledger::new()));
         let clock = Instant::now();
         let mut receivers = Receivers { quit: Stop::new(), threads: Vec::new() };
         let mut taps = Vec::new();
         for (source, counts) in sources.into_iter().zip(&self.counts.paths) {
-            let (send, queue) = bounded(QUEUE);
+            let (send, queue) = bounded(if matches!(&source, Source::Stream(stream) if stream.ends()) { PIECES } else { QUEUE });
             let drained = Arc::new(Drained::default());
             taps.push(Tap { queue, drained: Arc::clone(&drained) });
-            let (intake, quit, counts) = (Intake::new(counts, send), receivers.quit.clone(), Arc::clone(counts));
+            let (intake, quit, counts) = (Intake::new(counts, send, matches!(source, Source::Stream(_))), receivers.quit.clone(), Arc::clone(counts));
             let body = move || match source {
                 Source::Socket(socket, address) => receive::datagrams(&socket, |from| address.hears(from), intake, &drained, clock, &quit),
                 Source::Stream(stream) => stream::run(stream, intake, &counts.input, &counts.reconnects, &drained, clock, &quit),
@@ -135,7 +139,7 @@ impl Call {
             let thread = std::thread::Builder::new().name(format!("path-{}", taps.len())).spawn(body);
             receivers.threads.push(thread.map_err(|e| fail(format!("no thread for it: {e}")))?);
         }
-        let bytes = Bytes::new(taps, self.window, &ledger, &self.counts, clock, receivers);
+        let bytes = Bytes::new(taps, (!files).then_some(self.window), &ledger, &self.counts, clock, receivers);
         let watch = Watch::new(stop);
         let io = StreamIo::from_read(bytes).map_err(|e| fail(e.to_string()))?;
         let own = options(&[("protocol_whitelist", "pipe"), ("format_whitelist", "mpegts")]);

@@ -83,12 +83,19 @@ impl Counters {
 pub struct Framer {
     /// The beginning of a packet whose end is still to come.
     rest: Vec<u8>,
+    /// Packets are cut: a piece may be the beginning of one.
+    cut: bool,
 }
 
 /// Packets in a row that must begin with the sync byte where a cut stream is joined.
 const SURE: usize = 3;
 
 impl Framer {
+    /// For a stream, whose pieces end anywhere from the first on.
+    pub fn of_stream() -> Framer {
+        Framer { rest: Vec::new(), cut: true }
+    }
+
     /// Whole packets out of one piece, and whether any of it could not be used. Of a stream, what does not fit is left out up to the next packet.
     pub fn take(&mut self, piece: &[u8]) -> (Vec<u8>, bool) {
         if piece.len() >= SIZE && piece.len() % SIZE == 0 && in_step(piece, 0) {
@@ -96,13 +103,14 @@ impl Framer {
             self.rest.clear();
             return (piece.to_vec(), lost);
         }
-        let lead = if self.rest.is_empty() { None } else { Some(SIZE - self.rest.len()) };
+        let lead = if self.rest.is_empty() { self.cut.then_some(0) } else { Some(SIZE - self.rest.len()) };
         let (from, lost) = match lead {
             // It goes on where the last one stopped.
             Some(lead) if in_step(piece, lead) => (0, false),
             _ => {
                 let torn = !self.rest.is_empty();
                 self.rest.clear();
+                self.cut = false;
                 let least = SURE * SIZE;
                 match (0..SIZE).find(|from| piece.len() >= from + least && in_step(piece, *from)) {
                     Some(from) => (from, torn || from > 0),
@@ -114,6 +122,7 @@ impl Framer {
         whole.extend_from_slice(piece.get(from..).unwrap_or_default());
         let end = whole.len() / SIZE * SIZE;
         self.rest = whole.split_off(end);
+        self.cut |= !self.rest.is_empty();
         (whole, lost)
     }
 }
@@ -142,7 +151,7 @@ mod tests {
         #[test]
         fn pieces_of_any_size(cuts in prop::collection::vec(1usize..4000, 1..60)) {
             let all = stream(200);
-            let (mut framer, mut rest, mut out, mut begun) = (Framer::default(), &all[..], Vec::new(), false);
+            let (mut framer, mut rest, mut out, mut begun) = (Framer::of_stream(), &all[..], Vec::new(), false);
             let mut from = 0;
             for cut in cuts {
                 let (piece, behind) = rest.split_at(cut.min(rest.len()));

@@ -64,12 +64,12 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// For a path that is counted in `counts`.
-    pub fn new(counts: &Arc<PathCounts>, queue: Sender<Block>) -> Intake {
+    /// For a path of streams, or of datagrams, that is counted in `counts`.
+    pub fn new(counts: &Arc<PathCounts>, queue: Sender<Block>, stream: bool) -> Intake {
         Intake {
             counts: Arc::clone(counts),
             queue,
-            framer: Framer::default(),
+            framer: if stream { Framer::of_stream() } else { Framer::default() },
             numbers: rtp::Watch::default(),
             counters: Counters::new(),
             numbered: None,
@@ -92,8 +92,7 @@ impl Intake {
             self.framer = Framer::default();
         }
         if !numbered {
-            let handed = self.piece(datagram, at, false);
-            return handed;
+            return self.piece(datagram, at, false);
         }
         let Some(rtp) = rtp::parse(datagram) else { return self.garbage(datagram) };
         let (whole, _) = Framer::default().take(rtp.payload);

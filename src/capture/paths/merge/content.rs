@@ -3,10 +3,10 @@
 //! A packet waits until the other path has passed its place, and no longer than the window; where the other path is gone, unlike, or later than the window, not at all.
 //! So what both paths bring passes when the later one has it, and whatever either lost is known by then. Null packets are left out.
 
-use super::lane::Lane;
+use super::lane::{Lane, is_telling};
 use super::zip::{Next, Single, zip};
 use super::{Event, Mode, Out};
-use crate::capture::paths::counts::{Counts, one};
+use crate::capture::paths::counts::{Counts, less, one};
 use crate::capture::paths::packets::{Counters, Head, NULL, Packet, packets};
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hasher};
@@ -24,6 +24,9 @@ const SURE: u32 = 8;
 pub const UNLIKE: Duration = Duration::from_secs(5);
 /// How long after the last packet that both had the other path is still waited for, beyond the window.
 const SLACK: Duration = Duration::from_millis(100);
+
+/// How long the path that passes is silent at least before the other takes its place.
+const QUIET: Duration = Duration::from_millis(30);
 
 /// A number for a content; the same content gives the same number, and equal numbers are followed by a comparison.
 pub fn digest(bytes: &[u8]) -> u64 {
@@ -58,6 +61,8 @@ pub struct Content {
     /// How much later the second path is, microseconds.
     delay: i64,
     told_apart: bool,
+    /// Which paths are at their end.
+    ended: [bool; 2],
     now: Duration,
     counts: Arc<Counts>,
 }
@@ -77,9 +82,16 @@ impl Content {
             unlike_since: None,
             delay: 0,
             told_apart: false,
+            ended: [false; 2],
             now: Duration::ZERO,
             counts: Arc::clone(counts),
         }
+    }
+
+    /// Until `at`, this path has passed.
+    pub fn follow(&mut self, path: usize, at: Duration) {
+        self.main = path.min(1);
+        self.lanes[self.main].last = Some(at);
     }
 
     /// Whole packets that a path brought at `at`.
@@ -91,6 +103,9 @@ impl Content {
         if silent(&self.lanes[0]) && silent(&self.lanes[1]) {
             self.main = path;
         }
+        if self.lanes[path].again(bytes, digest(bytes)) {
+            return one(&self.counts.paths[path].duplicate);
+        }
         for packet in packets(bytes).filter(|packet| Head::of(packet).pid != NULL) {
             self.packet(path, packet, at);
         }
@@ -98,20 +113,25 @@ impl Content {
 
     fn packet(&mut self, path: usize, packet: &Packet, at: Duration) {
         let digest = digest(packet);
-        let Some((mut place, follows)) = self.lanes[path].append(packet, digest, at) else {
-            return one(&self.counts.paths[path].duplicate);
-        };
+        let (place, follows) = self.lanes[path].append(packet, digest, at);
         let other = 1 - path;
-        let Some((found, ahead)) = self.lanes[other].find(packet, digest) else { return };
+        let own_step = self.matched.is_some() && self.lanes[path].passed == place;
+        let Some((found, ahead)) = self.lanes[other].find(packet, digest, own_step) else { return };
         let mut partner = found;
         if ahead {
             let in_step = found == self.lanes[other].passed;
-            self.streak = if in_step { self.streak + 1 } else { 0 };
-            if follows {
+            self.streak = if in_step { self.streak + u32::from(is_telling(packet)) } else { 0 };
+            if follows && own_step {
                 partner = self.lanes[other].order(found);
             }
             self.lanes[other].passed = self.lanes[other].passed.max(partner + 1);
             self.lanes[path].passed = self.lanes[path].passed.max(place + 1);
+            if self.matched.is_none() {
+                // What lies before the first packet that both have is between nothing, and fills nothing.
+                let help = 1 - self.main;
+                let first = if path == help { place } else { partner };
+                self.lanes[help].next = self.lanes[help].next.max(first);
+            }
             self.matched(path, partner, at);
         } else {
             one(&self.counts.paths[path].reordered);
@@ -127,8 +147,7 @@ impl Content {
         }
         if partner_used && ahead {
             // What this path has before it comes too late, whatever it is.
-            place += 1;
-            self.lanes[path].next = self.lanes[path].next.max(place);
+            self.lanes[path].next = self.lanes[path].next.max(place + 1);
         }
     }
 
@@ -152,7 +171,7 @@ impl Content {
     /// Whether the other path may still bring what is missing.
     fn waits(&self) -> bool {
         let recent = self.matched.is_some_and(|at| at + self.window + SLACK > self.now);
-        self.likeness == Likeness::Alike && recent && self.lag() <= self.window
+        self.likeness == Likeness::Alike && recent && self.lag() <= self.window && !self.ended[1 - self.main]
     }
 
     /// Passes what need not wait any more; everything that came until `now` has been pushed.
@@ -165,7 +184,9 @@ impl Content {
             self.pass(&mut bundle, true);
             self.skip_what_was_shown();
             self.main = 1 - self.main;
-            events.push_back(Event::Switched(self.main));
+            if self.likeness != Likeness::Alike {
+                events.push_back(Event::Switched(self.main));
+            }
             self.pass(&mut bundle, false);
         }
         let since = self.now.saturating_sub(MEMORY.max(self.window * 2));
@@ -177,11 +198,24 @@ impl Content {
         self.lanes.iter_mut().for_each(|lane| lane.forget_before(since));
     }
 
+    /// Nothing more comes on a path.
+    pub fn ended(&mut self, path: usize) {
+        if let Some(ended) = self.ended.get_mut(path) {
+            *ended = true;
+        }
+    }
+
     /// Whether the path that passes brings nothing, and the other one does.
     fn is_gone(&self) -> bool {
         let (main, help) = (&self.lanes[self.main], &self.lanes[1 - self.main]);
-        let silent = main.last.is_none_or(|last| last + self.window.max(SLACK) < self.now);
-        silent && help.last > main.last && help.next < help.end()
+        let Some(front) = help.get(help.next).filter(|_| self.ended[self.main] || help.last > main.last) else { return false };
+        self.ended[self.main] || self.gone_at(front.at) < self.now
+    }
+
+    /// When the path that passes counts as gone, where the other has had something since `front` that nobody has asked for.
+    fn gone_at(&self, front: Duration) -> Duration {
+        let last = self.lanes[self.main].last.unwrap_or_default();
+        if self.likeness == Likeness::Alike { (last + QUIET).max(front + self.window) } else { last + self.window.max(SLACK) }
     }
 
     /// Of another encode, what came while this one still did shows what has been shown.
@@ -276,7 +310,8 @@ impl Content {
                     one(&counts.paths[main].filled);
                     bundle.add(&single.packet, came(help, single.place));
                 }
-                Next::Drop(_) => one(&counts.paths[help].late),
+                // Both had it, and it could not be told from others that are alike.
+                Next::Drop => less(&counts.paths[help].filled),
             });
         }
         if !used {
@@ -297,8 +332,8 @@ impl Content {
     /// When something passes next, if nothing comes.
     pub fn due(&self) -> Option<Duration> {
         let main = &self.lanes[self.main];
-        let silent = main.last.map(|last| last + self.window.max(SLACK));
-        let gone = silent.filter(|_| self.lanes[1 - self.main].next < self.lanes[1 - self.main].end());
+        let help = &self.lanes[1 - self.main];
+        let gone = help.get(help.next).filter(|_| help.last > main.last).map(|front| self.gone_at(front.at));
         main.get(main.next).map(|front| front.at + self.window).into_iter().chain(gone).min()
     }
 

@@ -108,9 +108,12 @@ impl Merge {
                 self.push(path, block);
             }
             Engine::Plain(_) | Engine::Sequence(_) => {
+                let before = if let Engine::Sequence(sequence) = &self.engine { sequence.newest_path() } else { None };
                 self.drain();
                 let ports = (0..self.paths).map(|_| None).collect();
-                self.engine = Engine::Content(Box::new(Content::new(self.window, &self.counts)), ports);
+                let mut content = Box::new(Content::new(self.window, &self.counts));
+                before.into_iter().for_each(|(path, at)| content.follow(path, at));
+                self.engine = Engine::Content(content, ports);
                 self.push(path, block);
             }
             Engine::Content(content, ports) => match (&mut ports[path], block.number) {
@@ -152,6 +155,13 @@ impl Merge {
                 }
                 content.release(now, &mut self.out, &mut self.events);
             }
+        }
+    }
+
+    /// Nothing more comes on one path: it is not waited for.
+    pub fn ended(&mut self, path: usize) {
+        if let Engine::Content(content, _) = &mut self.engine {
+            content.ended(path);
         }
     }
 

@@ -108,6 +108,11 @@ impl Sequence {
         self.common
     }
 
+    /// The path that brought something last, and when. Of one that numbers apart, what it brought was left out.
+    pub fn newest_path(&self) -> Option<(usize, Duration)> {
+        self.paths.iter().enumerate().filter_map(|(path, p)| Some((path, p.last?))).max_by_key(|(_, last)| *last)
+    }
+
     /// A numbered block of a path.
     pub fn push(&mut self, path: usize, block: Block) {
         let Some(number) = block.number else { return };

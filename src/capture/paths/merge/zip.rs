@@ -1,5 +1,6 @@
 //! Between two packets that both paths have lie what only the one has and what only the other has: put in order by continuity counters.
 
+use super::lane::is_telling;
 use crate::capture::paths::packets::{Counters, Head, Packet};
 use std::collections::VecDeque;
 
@@ -21,6 +22,9 @@ impl Single {
     }
 }
 
+/// Half of what a counter counts.
+const MANY: usize = 8;
+
 /// What comes next.
 pub enum Next {
     /// One of the path that passes.
@@ -28,7 +32,7 @@ pub enum Next {
     /// One of the other, which this one lost.
     Fill(Single),
     /// One of the other, which has no place here.
-    Drop(Single),
+    Drop,
 }
 
 /// Puts them in order. `own`: of the path that passes; `other`: of the other one; `then`: what follows and both have; `counters`: of what has passed.
@@ -39,12 +43,12 @@ pub fn zip(own: Vec<Single>, other: Vec<Single>, then: Head, counters: &mut Coun
         let pid = fill.head.pid;
         let distance = counters.distance(fill.head);
         let successor = own.iter().map(|single| single.head).chain([then]).find(|head| head.pid == pid).map(|head| counters.distance(head));
+        // Of so many in a row, counters, which come round after sixteen, say nothing but that this path has none.
+        let many = own.iter().all(|single| single.head.pid != pid) && other.iter().filter(|single| single.head.pid == pid).count() >= MANY;
         let fits = match (distance, successor) {
-            // It follows, and so does what this path has itself: a hole of a multiple of 16, or another content.
-            (1, Some(1)) => {
-                let missing = other.iter().filter(|single| single.head.pid == pid && single.head.payload).count();
-                missing > 0 && missing % 16 == 0 && own.iter().all(|single| single.head.pid != pid)
-            }
+            _ if many => true,
+            // It follows, and so does what this path has itself: one of many that are alike gives way.
+            (1, Some(1)) => is_telling(&fill.packet) && own.iter().find(|single| single.head.pid == pid).is_some_and(|single| !is_telling(&single.packet)),
             (1, _) => true,
             // Both lost something before it.
             _ if !own.is_empty() => {
@@ -55,14 +59,15 @@ pub fn zip(own: Vec<Single>, other: Vec<Single>, then: Head, counters: &mut Coun
                 continue;
             }
             (distance, Some(successor)) => distance > 0 && distance < successor,
-            (distance, None) => distance <= 8 && distance > 0,
+            // Nobody can tell a late one that is alike from a new one.
+            (distance, None) => distance > 0 && distance as usize <= MANY && is_telling(&fill.packet),
         };
         other.pop_front();
         if fits {
             counters.note(fill.head);
             emit(Next::Fill(fill));
         } else {
-            emit(Next::Drop(fill));
+            emit(Next::Drop);
         }
     }
     for single in own {
