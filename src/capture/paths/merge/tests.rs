@@ -219,13 +219,15 @@ proptest! {
         let (got, wanted_told) = (told(&ran.packets), told(&wanted));
         // What one path alone has at the very beginning may come too late.
         let missing = wanted_told.len().saturating_sub(got.len());
-        prop_assert!(missing <= offset, "{} of {}", got.len(), wanted_told.len());
-        let (mut sorted, mut all) = (got.clone(), wanted_told[missing..].to_vec());
+        prop_assert!(missing <= offset + wanted.len() / 1000, "{} of {}", got.len(), wanted_told.len());
+        let (mut sorted, mut all) = (got.clone(), wanted_told.clone());
         sorted.sort_unstable();
         all.sort_unstable();
-        prop_assert!(sorted == all, "something is there twice, or is missing");
-        let differ = got.iter().zip(&wanted_told[missing..]).filter(|(a, b)| a != b).count();
-        prop_assert!(differ * 50 <= wanted.len(), "{differ} packets of {} are out of place", wanted.len());
+        prop_assert!(sorted.windows(2).all(|pair| pair[0] != pair[1]), "something is there twice");
+        prop_assert!(sorted.iter().all(|packet| all.binary_search(packet).is_ok()), "something is there that nobody brought");
+        let last = |packet: &Packet| u64::from_be_bytes(packet[4..12].try_into().expect("eight bytes")) ^ seed << 32;
+        let turned = got.windows(2).filter(|pair| last(&pair[1]) < last(&pair[0])).count();
+        prop_assert!(turned * 200 <= wanted.len(), "{turned} packets of {} are out of place", wanted.len());
         prop_assert!(breaks(&ran.packets) <= breaks(&wanted) + 2 + wanted.len() / 1000, "{} and {} breaks", breaks(&ran.packets), breaks(&wanted));
         prop_assert!(ran.longest <= WINDOW + Duration::from_millis(20), "{:?}", ran.longest);
         prop_assert!(ran.events.contains(&Event::Merged(Mode::Content)));
