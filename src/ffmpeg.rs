@@ -17,6 +17,7 @@ mod light;
 #[cfg(feature = "gstreamer")]
 mod parameters;
 mod sound;
+mod url;
 mod wire;
 
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use light::Light;
 pub use parameters::{Fields, VideoParameters, audio_parameters, video_parameters};
 pub use sound::{Resampler, is_discarded, joinable_audio_parameters};
 pub use wire::Wire;
+pub use url::UrlReader;
 
 /// What the codec parameters say of a stream.
 #[derive(Clone, Copy, Debug)]

@@ -20,8 +20,10 @@ pub use wishes::Wishes;
 /// A checked job: legal in itself, not yet resolved against a source.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// Where the feed comes from: a path, `-`, `udp://…`, `testsrc:…`. One, for now.
+    /// Where the feed comes from: a path, `-`, `udp://…`, `testsrc:…`; or two paths of one feed.
     pub inputs: Vec<String>,
+    /// How long one path is waited for where the other one lost something.
+    pub path_window: Seconds,
     /// What to make of it.
     pub ladder: Ladder,
     /// Directories to publish into.

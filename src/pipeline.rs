@@ -175,6 +175,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let sound_tx = audio.is_some().then_some(sound_tx);
     let (watch, counters) = (stop.clone(), Arc::new(CaptureCounters::default()));
     status.watch_capture(Arc::clone(&counters));
+    source.paths.iter().for_each(|paths| status.watch_paths(Arc::clone(paths)));
     threads.spawn("capture", move || capture::run(feed, units_tx, sound_tx, &watch, &counters).map(|_| ()))?;
 
     let make_sync = make_sync(job, &source, &plan, resolution, &status);
@@ -267,12 +268,12 @@ fn say_what_came_of_it(status: &Status) {
     }
 }
 
-/// Opens the input of a job.
+/// Opens the inputs of a job.
 ///
 /// # Errors
-/// As [`capture::open`].
+/// As [`capture::open_all`].
 pub fn open(job: &Job, stop: &Stop) -> Result<(Source, Box<dyn Input>), CaptureError> {
-    capture::open(job.inputs.first().map_or("", String::as_str), job.pace, &job.select, stop)
+    capture::open_all(&job.inputs, job.path_window, job.pace, &job.select, stop)
 }
 
 /// Where the job insists on UTC stamps, refuses a feed whose first picture has none, before anything is written.

@@ -36,7 +36,8 @@ pub fn without_secrets(input: &str) -> String {
     let authority = place.split('/').next().unwrap_or_default();
     // A slash in a password: what follows the last @ is the host. An @ that begins the address is how UDP and RIST listen.
     let place = match authority.rfind('@').and_then(|_| place.rfind('@')) {
-        Some(at) if at > 0 => format!("…@{}", &place[at + 1..]),
+        // The source of a group is no secret.
+        Some(at) if at > 0 && scheme != "udp" && scheme != "rtp" => format!("…@{}", &place[at + 1..]),
         _ => place.to_owned(),
     };
     let place = match place.rsplit_once('/') {

@@ -8,6 +8,7 @@ mod counts;
 mod snapshot;
 
 use crate::capture::CaptureCounters;
+use crate::capture::paths::counts as paths;
 use crate::decode::audio;
 use crate::encode::TrackId;
 use crate::encode::queue::Counters;
@@ -18,7 +19,7 @@ use crate::time::{GopId, Rate, Seconds};
 pub use clock::{ClockSnapshot, ClockStatus};
 pub use counts::{Counter, SourceCounts, State};
 use serde::Serialize;
-pub use snapshot::{PublishedSnapshot, Snapshot, SourceSnapshot, TrackSnapshot};
+pub use snapshot::{InputsSnapshot, PublishedSnapshot, Snapshot, SourceSnapshot, TrackSnapshot};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -35,6 +36,7 @@ struct Track {
 #[derive(Debug, Default)]
 struct Watched {
     capture: OnceLock<Arc<CaptureCounters>>,
+    paths: OnceLock<Arc<paths::Counts>>,
     sound: OnceLock<Arc<audio::Counts>>,
     mux: OnceLock<Arc<mux::Counts>>,
 }
@@ -166,6 +168,11 @@ impl Status {
         let _ = self.watched.capture.set(counters);
     }
 
+    /// Shows what is counted of the paths of the input.
+    pub fn watch_paths(&self, counts: Arc<paths::Counts>) {
+        let _ = self.watched.paths.set(counts);
+    }
+
     /// Shows what the audio stage counts.
     pub fn watch_sound(&self, counts: Arc<audio::Counts>) {
         let _ = self.watched.sound.set(counts);
@@ -243,6 +250,7 @@ impl Status {
             feed: self.feed.clone(),
             clock: self.clock.snapshot(),
             source: self.source.snapshot(&self.watched),
+            inputs: self.watched.paths.get().map(|counts| InputsSnapshot::of(counts)),
             published: self.watched.mux.get().map(|counts| PublishedSnapshot::of(counts)).unwrap_or_default(),
             conflicts: self.conflicts.get(),
             tracks,

@@ -148,7 +148,7 @@ pub fn describe(url: &str, mut context: context::Input, select: &Select, watch: 
     };
     let duration =
         (nature == Nature::File).then(|| Seconds::from_ticks(context.duration(), 1, ffmpeg::ffi::AV_TIME_BASE)).flatten().filter(|d| *d > Seconds::ZERO);
-    let source = Source { facts, video: info, audio: audio_info, origin, duration };
+    let source = Source { facts, video: info, audio: audio_info, origin, duration, paths: None };
     let follow = Follow::new(&context, video, audio);
     let (url, stop) = (url.to_owned(), watch.stop.clone());
     let input = LibavInput { url, context, follow, until_key: false, peeked, came: None, stamper, nature, stop, failures: 0, ended: false, told: false };
@@ -372,7 +372,7 @@ impl Input for LibavInput {
                 return Ok(Read::Lost(Lost::Stamp));
             }
             let arrival = self.came.as_ref().filter(|_| ahead > 0).and_then(|came| came.when(stamp)).unwrap_or_else(Seconds::host_now);
-            return Ok(Read::Unit(Unit { kind, packet, arrival }));
+            return Ok(Read::Unit(Unit { kind, packet, arrival, hurt: false }));
         }
     }
 

@@ -15,6 +15,7 @@ mod leading;
 mod libav;
 mod network;
 pub mod pace;
+pub mod paths;
 mod pipe;
 pub mod run;
 pub mod stamped;
@@ -36,6 +37,7 @@ use crate::plan::SourceFacts;
 use crate::stop::Stop;
 use crate::time::Seconds;
 use ffmpeg_next as ffmpeg;
+use std::sync::Arc;
 
 /// A way to open an input.
 struct Opener {
@@ -53,6 +55,7 @@ const INPUTS: &[Opener] = &[
     Opener { takes: |url| url.starts_with(testsrc::SCHEME), open: testsrc::open },
     Opener { takes: |url| url.starts_with(gst::SCHEME), open: gst::open },
     Opener { takes: |url| url == "-", open: stored::open_stdin },
+    Opener { takes: paths::takes, open: paths::open },
     Opener { takes: |url| url.contains("://") && !url.starts_with("file:"), open: network::open },
     Opener { takes: |_| true, open: stored::open_path },
 ];
@@ -65,6 +68,18 @@ pub fn open(url: &str, pace: Pace, select: &Select, stop: &Stop) -> Opened {
     let opener = INPUTS.iter().find(|i| (i.takes)(url));
     let open = opener.map(|i| i.open).ok_or_else(|| CaptureError::Open { url: url.to_owned(), why: "no input takes this URL".to_owned() })?;
     open(url, pace, select, stop)
+}
+
+/// Opens the inputs of a job: one, or two paths of one feed, neither of which is waited for longer than `window` where the other has what is missing.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_all(inputs: &[String], window: Seconds, pace: Pace, select: &Select, stop: &Stop) -> Opened {
+    match inputs {
+        [] => open("", pace, select, stop),
+        [input] => open(input, pace, select, stop),
+        [..] => paths::open_paths(inputs, window.to_duration(), select, stop),
+    }
 }
 
 /// Which of the two chosen streams.
@@ -84,6 +99,8 @@ pub struct Unit {
     pub packet: ffmpeg::Packet,
     /// The host's clock when it came in. Used by the `arrival` clock and for lag only.
     pub arrival: Seconds,
+    /// Parts of it are known to be missing.
+    pub hurt: bool,
 }
 
 /// A stream as a decoder needs it.
@@ -128,6 +145,8 @@ pub struct Source {
     pub origin: Origin,
     /// How long it is, where a container says; a hint that may be wrong.
     pub duration: Option<Seconds>,
+    /// What is counted of its paths, where it has such.
+    pub paths: Option<Arc<paths::counts::Counts>>,
 }
 
 /// What a read brings.

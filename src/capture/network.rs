@@ -1,4 +1,4 @@
-//! Inputs that come over the network, through libav's protocols. A protocol is one line in `PROTOCOLS`.
+//! Inputs that come over the network, through libav's protocols. A protocol is one line in `PROTOCOLS`. (UDP and RTP are received by `paths`.)
 
 use super::libav::{self, Nature, options, start_libav};
 use super::watch::Watch;
@@ -41,27 +41,6 @@ const SOCKET_SILENCE: (&str, &str) = ("rw_timeout", "20000000");
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 const PROTOCOLS: &[Protocol] = &[
-    Protocol {
-        schemes: &["udp"],
-        nature: Nature::Datagrams,
-        protocols: "udp",
-        formats: "mpegts",
-        // fifo_size counts packets of 188 bytes: 20 MB, 8 s of 20 Mb/s.
-        options: &[("fifo_size", "106496"), ("overrun_nonfatal", "1"), ("buffer_size", "4194304")],
-        port: true,
-        silence: None,
-        accepted: "udp://ADDRESS:PORT is accepted, with MPEG-TS, an address of this machine or of a multicast group, and a port that is free, from 1 to 65535 (udp://239.1.1.1:5000)",
-    },
-    Protocol {
-        schemes: &["rtp"],
-        nature: Nature::Datagrams,
-        protocols: "rtp,udp",
-        formats: "rtp,mpegts",
-        options: &[("buffer_size", "4194304")],
-        port: true,
-        silence: None,
-        accepted: "rtp://ADDRESS:PORT is accepted, with MPEG-TS, an address of this machine or of a multicast group, and a port that is free, from 1 to 65535",
-    },
     Protocol {
         schemes: &["srt"],
         nature: Nature::Connection,
@@ -122,7 +101,7 @@ pub fn open(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened {
     let (scheme, rest) = url.split_once("://").unwrap_or((url, ""));
     let Some(protocol) = PROTOCOLS.iter().find(|p| p.schemes.contains(&scheme)) else {
         let known: Vec<String> = PROTOCOLS.iter().flat_map(|p| p.schemes).map(|s| format!("{s}://")).collect();
-        return Err(fail(format!("there is no such protocol; a file, -, {}, gst: and testsrc: are accepted", known.join(", "))));
+        return Err(fail(format!("there is no such protocol; a file, -, udp://, rtp://, {}, gst: and testsrc: are accepted", known.join(", "))));
     };
     if url.contains('\0') {
         return Err(fail("this is not a URL".to_owned()));

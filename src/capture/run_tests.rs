@@ -48,7 +48,7 @@ impl Input for Scripted {
         if n % GOP == 0 {
             packet.set_flags(ffmpeg::packet::Flags::KEY);
         }
-        Ok(Read::Unit(Unit { kind: Kind::Video, packet, arrival: Seconds::ZERO }))
+        Ok(Read::Unit(Unit { kind: Kind::Video, packet, arrival: Seconds::ZERO, hurt: false }))
     }
 
     fn delivery(&self) -> Delivery {
@@ -60,7 +60,7 @@ fn source(origin: Origin) -> Source {
     let rate = Rate::new(25, 1).expect("a rate");
     let facts = SourceFacts { width: 16, height: 16, sar: (1, 1), rate, interlaced: false, range: VideoRange::Sdr, hdr: Default::default(), sample_rate: None };
     let video = StreamInfo { index: 0, parameters: ffmpeg::codec::Parameters::new(), time_base: (1, 25), language: None, turn: Turn::None };
-    Source { facts, video, audio: None, origin, duration: None }
+    Source { facts, video, audio: None, origin, duration: None, paths: None }
 }
 
 /// (DTS, PTS) of each packet.

@@ -137,7 +137,7 @@ fn describe(options: &Options) -> Result<Source, ffmpeg::Error> {
         hdr: HdrMetadata::default(),
         sample_rate: options.audio.then_some(SAMPLE_RATE),
     };
-    Ok(Source { facts, video, audio, origin: Origin::Utc, duration: options.duration })
+    Ok(Source { facts, video, audio, origin: Origin::Utc, duration: options.duration, paths: None })
 }
 
 struct TestSource {
@@ -249,7 +249,7 @@ impl Input for TestSource {
             }
         }
         let packet = if kind == Kind::Video { self.picture()? } else { self.sound()? };
-        Ok(Read::Unit(Unit { kind, packet, arrival: Seconds::host_now() }))
+        Ok(Read::Unit(Unit { kind, packet, arrival: Seconds::host_now(), hurt: false }))
     }
 
     /// Live, `read` waits for each unit's time: paced once more from its first, it would stay as late as it began.

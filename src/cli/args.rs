@@ -74,9 +74,12 @@ pub struct JobArgs {
     /// A job file; flags override what it says
     #[arg(value_name = "JOB.toml", env = "MEZZO_JOB", value_hint = ValueHint::FilePath)]
     job: Option<PathBuf>,
-    /// Where the feed comes from: a file, - (stdin), udp:// rtp:// srt:// rtmp:// http:// https://, gst:PIPELINE, testsrc: (or testsrc:size=1920x1080,rate=50,audio=off)
+    /// Where the feed comes from: a file, - (stdin), udp:// rtp:// srt:// rtmp:// http:// https://, gst:PIPELINE, testsrc: (or testsrc:size=1920x1080,rate=50,audio=off); twice for two paths of one feed
     #[arg(long, short, env = "MEZZO_INPUT", value_name = "URL", value_hint = ValueHint::FilePath, help_heading = "Job")]
     input: Vec<String>,
+    /// How long one of two paths is waited for, where the other one lost something [default: 80ms]
+    #[arg(long, env = "MEZZO_PATH_WINDOW", value_name = "TIME", allow_hyphen_values = true, help_heading = "Job")]
+    path_window: Option<Span>,
     /// The ladder: the name of a built-in one (avc-1080p-6, demo, hevc-1080p-6, sd-to-4k, three-codecs, tiny) or a TOML file [default: avc-1080p-6]
     #[arg(long, short, env = "MEZZO_LADDER", value_name = "NAME|FILE", value_hint = ValueHint::FilePath, help_heading = "Job")]
     ladder: Option<String>,
@@ -166,6 +169,7 @@ impl JobArgs {
     fn wishes(&self) -> Wishes {
         Wishes {
             inputs: some(&self.input),
+            path_window: self.path_window.map(Text),
             ladder: self.ladder.clone().map(|wish| LadderWish::Named(wish, PathBuf::new())),
             outputs: some(&self.output),
             listen: self.listen.map(Text),

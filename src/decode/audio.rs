@@ -80,6 +80,8 @@ pub struct Audio {
     waiting: VecDeque<AudioCue>,
     /// A segment with its whole run-up was made: we are no joiner any more.
     joined: bool,
+    /// Packets say for sure whether parts of them are missing, and not only by the demuxer's flag.
+    exact: bool,
     /// The event is over, and the rest of its sound did not come in time.
     gave_up: bool,
     counts: Arc<Counts>,
@@ -109,6 +111,7 @@ impl Audio {
             store,
             waiting: VecDeque::new(),
             joined: false,
+            exact: false,
             gave_up: false,
             counts,
         })
@@ -185,6 +188,7 @@ impl Audio {
         };
         self.counts.packets.fetch_add(1, Relaxed);
         self.samples.learn(&unit.packet);
+        self.exact |= unit.hurt;
         let (pushed, dropped) = self.store.push(unit.packet);
         self.counts.unstamped.fetch_add(u64::from(pushed == Pushed::Unstamped), Relaxed);
         self.counts.overlapping.fetch_add(u64::from(matches!(pushed, Pushed::Overlap | Pushed::Stray)), Relaxed);
@@ -253,7 +257,7 @@ impl Audio {
         self.joined |= clean || cue.whole;
         // Where half of them are flagged, the multiplexer is meant (see `damage.rs`).
         let corrupt = packets.iter().filter(|packet| packet.is_corrupt()).count();
-        let corrupt = if corrupt * 2 < packets.len() { corrupt as u64 } else { 0 };
+        let corrupt = if self.exact || corrupt * 2 < packets.len() { corrupt as u64 } else { 0 };
         let rendered = self.samples.render(&packets, &span.window, &channels);
         if let Some(ticks) = &span.ticks {
             self.store.free_before(ticks.start, ticks.end, run_up + KEEP);

@@ -238,7 +238,7 @@ impl VideoDecoder {
             Join::Leading(leading) => leading.has(packet),
             Join::Waiting | Join::Joined => false,
         };
-        let (damaged, key) = (self.damage.flagged(packet.is_corrupt()), packet.is_key());
+        let (damaged, key) = (self.damage.flagged(packet.is_corrupt()) || unit.hurt, packet.is_key());
         let sent = Sent { number, pts: packet.pts(), duration: packet.duration(), arrival: unit.arrival, damaged, key, leads };
         if let (None, Some(dts)) = (packet.pts(), packet.dts()) {
             self.unstamped.insert((dts, number));

@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 pub struct Wishes {
     /// Where the feed comes from: a path, `-`, `udp://…`, `testsrc:…`.
     pub inputs: Option<Vec<String>>,
+    /// How long one path is waited for where the other one lost something.
+    pub path_window: Option<Text<Span>>,
     /// The name of a built-in ladder, a path relative to the job file, or the ladder itself as a table.
     pub ladder: Option<LadderWish>,
     /// Directories to publish into.
@@ -130,6 +132,7 @@ impl Wishes {
     pub fn over(self, below: Wishes) -> Wishes {
         Wishes {
             inputs: self.inputs.or(below.inputs),
+            path_window: self.path_window.or(below.path_window),
             ladder: self.ladder.or(below.ladder),
             outputs: self.outputs.or(below.outputs),
             listen: self.listen.or(below.listen),

@@ -4,6 +4,7 @@ use super::clock::ClockSnapshot;
 use super::counts::{SourceCounts, State};
 use super::{TrackFacts, Watched};
 use crate::capture::CaptureCounters;
+use crate::capture::paths::counts as paths;
 use crate::decode::audio;
 use crate::mux;
 use crate::plan::SourceFacts;
@@ -43,6 +44,8 @@ pub struct Snapshot {
     pub clock: Option<ClockSnapshot>,
     /// The source.
     pub source: SourceSnapshot,
+    /// The paths that it comes on, where they are received here (UDP, RTP, two paths).
+    pub inputs: Option<InputsSnapshot>,
     /// What became of it.
     pub published: PublishedSnapshot,
     /// See [`super::Status::conflicts`].
@@ -79,6 +82,21 @@ pub struct SourceSnapshot {
     pub anchors: u64,
     /// See [`SourceCounts::left_device`].
     pub left_device: u64,
+}
+
+/// The paths of the input at one moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct InputsSnapshot {
+    /// In the order of the job.
+    pub paths: Vec<paths::PathSnapshot>,
+    /// What came of them.
+    pub merge: paths::MergeSnapshot,
+}
+
+impl InputsSnapshot {
+    pub(super) fn of(counts: &paths::Counts) -> InputsSnapshot {
+        InputsSnapshot { paths: counts.paths.iter().map(|path| path.snapshot()).collect(), merge: counts.merge.snapshot() }
+    }
 }
 
 /// The muxer's counts at one moment, all tracks together: [`mux::Counts`].

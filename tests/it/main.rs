@@ -16,6 +16,7 @@ mod lipsync;
 mod media;
 mod origin;
 mod page;
+mod paths;
 mod recovery;
 mod samples;
 mod soak;

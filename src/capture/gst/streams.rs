@@ -88,6 +88,7 @@ pub fn open(url: &str, pipeline: Pipeline, firsts: &[gst::Sample], early: Early,
         audio: audio.zip(audio_taken.as_ref()).map(|(audio, taken)| info(taken.sink, audio.parameters)),
         origin: if pipeline.is_live() { Origin::Session } else { Origin::Live { wrap: None } },
         duration: None,
+        paths: None,
     };
     let stamper = Stamper::new(SCALE, audio_taken.is_some().then_some(SCALE), picture_rate);
     let input = GstInput { url: url.to_owned(), pipeline, early, video: taken, audio: audio_taken, stamper, told: 0, stop: stop.clone() };
@@ -120,7 +121,7 @@ impl GstInput {
         if !self.stamper.stamp(kind, &mut packet) {
             return Ok(Some(Read::Lost(Lost::Stamp)));
         }
-        Ok(Some(Read::Unit(Unit { kind, packet, arrival: Seconds::host_now() })))
+        Ok(Some(Read::Unit(Unit { kind, packet, arrival: Seconds::host_now(), hurt: false })))
     }
 }
 

@@ -79,7 +79,7 @@ pub fn segments(track: &Track, joined: usize, offset: Seconds, channels: u32, or
                 cue(gop);
             }
         }
-        packet_tx.send(Flow::Item(Unit { kind: Kind::Audio, packet: packet.clone(), arrival: Seconds::ZERO })).expect("listens");
+        packet_tx.send(Flow::Item(Unit { kind: Kind::Audio, packet: packet.clone(), arrival: Seconds::ZERO, hurt: false })).expect("listens");
     }
     packet_tx.send(Flow::End(End::Ended)).expect("listens");
     gops.for_each(cue);
