@@ -1,7 +1,7 @@
 //! Inputs as they may be shown and kept: without what opens them.
 
 /// Options of a query that say how to connect, and no secret.
-const PLAIN: [&str; 18] = [
+const PLAIN: [&str; 19] = [
     "mode",
     "listen",
     "latency",
@@ -18,6 +18,7 @@ const PLAIN: [&str; 18] = [
     "block",
     "buffer_size",
     "fifo_size",
+    "transport",
     "transtype",
     "reuse",
 ];

@@ -92,6 +92,9 @@ pub struct JobArgs {
     /// End the event after this long (30s, 2m) [default: with the feed]
     #[arg(long, env = "MEZZO_DURATION", value_name = "TIME", allow_hyphen_values = true, help_heading = "Job")]
     duration: Option<Span>,
+    /// End with exit code 1 where the feed shows nothing for this long, at its beginning or in mid-event; until then it is called again and again [default: never, once it was there]
+    #[arg(long, env = "MEZZO_INPUT_TIMEOUT", value_name = "TIME", allow_hyphen_values = true, help_heading = "Job")]
+    input_timeout: Option<Span>,
 
     /// How long a segment lasts, to the nearest whole number of pictures [default: 2s]
     #[arg(long, env = "MEZZO_SEGMENT", value_name = "TIME", allow_hyphen_values = true, help_heading = "Segments")]
@@ -168,6 +171,7 @@ impl JobArgs {
             listen: self.listen.map(Text),
             pace: self.pace,
             duration: self.duration.map(Text),
+            input_timeout: self.input_timeout.map(Text),
             segment: self.segment.map(Text),
             chunk: self.chunk.map(Text),
             window: self.window.map(Text),

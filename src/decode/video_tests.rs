@@ -242,7 +242,7 @@ fn turned_pictures_are_what_ffmpeg_makes_of_them() {
 fn a_new_size_in_mid_stream_rebuilds_the_graph() {
     let Some(path) = clip("d_ts_h264_reschange_848x464_424x232.ts") else { return };
     let (mut source, units) = opened(&path);
-    source.video.turn = Turn::Right;
+    Arc::get_mut(&mut source.video).expect("nobody else has it").turn = Turn::Right;
     source.facts.interlaced = true;
     let pictures = decode(&source, &units, 2);
     let sizes: Vec<(u32, u32)> = pictures.iter().map(|p| (p.picture.width(), p.picture.height())).collect();

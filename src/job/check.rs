@@ -44,6 +44,7 @@ impl Wishes {
         if pace == Pace::Fast && duration.is_none() && inputs.iter().any(|input| input.starts_with("testsrc:") && !input.contains("duration=")) {
             return Err(check.wrong("duration", "none", "a span (30s, 2m): testsrc: at pace fast never ends by itself"));
         }
+        let input_timeout = span(self.input_timeout).map(|t| check.span("input_timeout", t, milliseconds(100), days(400))).transpose()?;
         let segment = check.span("segment", span(self.segment).unwrap_or(Seconds::whole(2)), milliseconds(200), Seconds::whole(30))?;
         let chunk = span(self.chunk).map(|c| check.span("chunk", c, milliseconds(20), segment)).transpose()?;
         let window = match (self.window.map(|text| text.0), pace) {
@@ -71,7 +72,7 @@ impl Wishes {
         };
         check.timeline(&timeline)?;
         let listen = self.listen.map(|text| text.0.0);
-        Ok(Job { inputs, ladder, outputs, listen, pace, duration, timeline, segment, chunk, window, publish_delay, select, rate })
+        Ok(Job { inputs, ladder, outputs, listen, pace, duration, input_timeout, timeline, segment, chunk, window, publish_delay, select, rate })
     }
 }
 
