@@ -256,7 +256,19 @@ fn say_what_came_of_it(status: &Status) {
     let segments: u64 = s.tracks.iter().map(|t| t.segments).sum();
     let (late, failed) = (s.tracks.iter().map(|t| t.late).sum::<u64>(), s.tracks.iter().map(|t| t.failed).sum::<u64>());
     let (pictures, repeats, fillers, dropped, errors) = (s.source.pictures, s.source.repeats, s.source.fillers, s.source.dropped, s.source.errors);
-    tracing::info!(segments, late, failed, pictures, repeats, fillers, dropped, errors, silent_samples = s.source.silent_samples, "done");
+    tracing::info!(
+        segments,
+        late,
+        failed,
+        pictures,
+        repeats,
+        fillers,
+        dropped,
+        errors,
+        silent_samples = s.source.silent_samples,
+        reconnects = s.source.reconnects,
+        "done"
+    );
     if segments == 0 {
         tracing::warn!("nothing was published: the feed ended before the first whole segment");
     }

@@ -20,6 +20,7 @@ mod pipe;
 mod playlist;
 mod psi;
 mod reconnect;
+mod rendezvous;
 mod renumber;
 pub mod run;
 pub mod stamped;
@@ -40,6 +41,7 @@ pub use turn::Turn;
 use crate::ffmpeg::SharedParameters;
 use crate::job::{Pace, Select};
 use crate::plan::SourceFacts;
+use crate::secrets::{hidden, scrub};
 use crate::stop::Stop;
 use crate::time::Seconds;
 use ffmpeg_next as ffmpeg;
@@ -63,6 +65,7 @@ const INPUTS: &[Opener] = &[
     Opener { takes: |url| url.starts_with(testsrc::SCHEME), open: testsrc::open },
     Opener { takes: |url| url.starts_with(gst::SCHEME), open: gst::open },
     Opener { takes: |url| url == "-", open: stored::open_stdin },
+    Opener { takes: rendezvous::takes, open: rendezvous::open },
     Opener { takes: |url| url.contains("://") && !url.starts_with("file:"), open: network::open },
     Opener { takes: |_| true, open: stored::open_path },
 ];
@@ -82,8 +85,8 @@ pub fn open(url: &str, pace: Pace, select: &Select, stop: &Stop) -> Opened {
 pub fn open_within(url: &str, pace: Pace, select: &Select, stop: &Stop, timeout: Option<Duration>) -> Opened {
     let opener = INPUTS.iter().find(|i| (i.takes)(url));
     let open = opener.map(|i| i.open).ok_or_else(|| CaptureError::Open { url: url.to_owned(), why: "no input takes this URL".to_owned() })?;
-    let (dialled, select) = (url.to_owned(), select.clone());
-    reconnect::open(url, move |stop| open(&dialled, pace, &select, stop), stop, timeout)
+    let (dialled, select, hidden) = (url.to_owned(), select.clone(), hidden(url));
+    reconnect::open(url, move |stop| open(&dialled, pace, &select, stop).map_err(|error| error.scrubbed(&hidden)), stop, timeout)
 }
 
 /// A number for a connection whose stamps begin anew.
@@ -263,6 +266,18 @@ pub enum CaptureError {
         /// Why.
         why: String,
     },
+}
+
+impl CaptureError {
+    /// The same without what may not be shown of the input.
+    fn scrubbed(self, hidden: &[String]) -> CaptureError {
+        match self {
+            CaptureError::Open { url, why } => CaptureError::Open { url, why: scrub(&why, hidden) },
+            CaptureError::Away { url, why } => CaptureError::Away { url, why: scrub(&why, hidden) },
+            CaptureError::Silent { url, after, why } => CaptureError::Silent { url, after, why: scrub(&why, hidden) },
+            CaptureError::Broken { url, why } => CaptureError::Broken { url, why: scrub(&why, hidden) },
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 
 use super::turns::Turns;
 use super::{CaptureError, Delivery, Input, Lost, Opened, Read};
-use crate::secrets::without_secrets;
+use crate::secrets::{hidden, without_secrets};
 use crate::stop::Stop;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ const TOLD_EVERY: Duration = Duration::from_secs(10);
 /// An input that outlives its connections.
 struct Reconnect<D> {
     shown: String,
+    hidden: Vec<String>,
     dial: D,
     stop: Stop,
     timeout: Option<Duration>,
@@ -46,7 +47,21 @@ pub fn open(url: &str, dial: impl Fn(&Stop) -> Opened + Send + 'static, stop: &S
                 let (delivery, now) = (input.delivery(), Instant::now());
                 let turns = Turns::new(&source);
                 let input = Some((input, now));
-                return Ok((source, Box::new(Reconnect { shown, dial, stop: stop.clone(), timeout, delivery, input, heard: now, pause: Pause::new(), turns })));
+                return Ok((
+                    source,
+                    Box::new(Reconnect {
+                        shown,
+                        hidden: hidden(url),
+                        dial,
+                        stop: stop.clone(),
+                        timeout,
+                        delivery,
+                        input,
+                        heard: now,
+                        pause: Pause::new(),
+                        turns,
+                    }),
+                ));
             }
             (Err(CaptureError::Away { url, why }), None) => return Err(CaptureError::Open { url, why }),
             (Err(CaptureError::Away { url, why }), Some(_)) if stop.is_raised() => return Err(CaptureError::Open { url, why }),
@@ -104,7 +119,7 @@ impl<D: Fn(&Stop) -> Opened + Send> Reconnect<D> {
 impl<D: Fn(&Stop) -> Opened + Send> Input for Reconnect<D> {
     fn read(&mut self) -> Result<Read, CaptureError> {
         let Some((input, since)) = &mut self.input else { return self.call() };
-        match input.read() {
+        match input.read().map_err(|error| error.scrubbed(&self.hidden)) {
             Ok(Read::Unit(mut unit)) => {
                 self.heard = Instant::now();
                 self.turns.shift(&mut unit.packet);

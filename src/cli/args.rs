@@ -74,7 +74,7 @@ pub struct JobArgs {
     /// A job file; flags override what it says
     #[arg(value_name = "JOB.toml", env = "MEZZO_JOB", value_hint = ValueHint::FilePath)]
     job: Option<PathBuf>,
-    /// Where the feed comes from: a file, - (stdin), udp:// rtp:// srt:// rtmp:// http:// https://, gst:PIPELINE, testsrc: (or testsrc:size=1920x1080,rate=50,audio=off)
+    /// Where the feed comes from: a file, - (stdin), udp:// rtp:// srt:// rist:// rtmp:// rtsp:// http:// https://, gst:PIPELINE, testsrc: (or testsrc:size=1920x1080,rate=50,audio=off)
     #[arg(long, short, env = "MEZZO_INPUT", value_name = "URL", value_hint = ValueHint::FilePath, help_heading = "Job")]
     input: Vec<String>,
     /// The ladder: the name of a built-in one (avc-1080p-6, demo, hevc-1080p-6, sd-to-4k, three-codecs, tiny) or a TOML file [default: avc-1080p-6]

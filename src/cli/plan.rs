@@ -52,7 +52,7 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
 /// Opens the input, and says what it is and the language of its sound.
 fn facts(job: &Job) -> Result<(SourceFacts, Option<String>), Failure> {
     let (source, _) = mezzo::pipeline::open(job, &Stop::new())?;
-    Ok((source.facts, source.audio.and_then(|audio| audio.language)))
+    Ok((source.facts, source.audio.and_then(|audio| audio.language.clone())))
 }
 
 /// The plan for people.

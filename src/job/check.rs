@@ -119,7 +119,7 @@ impl Check<'_> {
     }
 
     fn inputs(&self, inputs: Vec<String>) -> Result<Vec<String>, ConfigError> {
-        let accepted = "one: a file, - (stdin), a URL (udp://ADDRESS:PORT, rtp, srt, rtmp, http, https), gst:PIPELINE, or testsrc:OPTIONS (--input, or inputs in the job file)";
+        let accepted = "one: a file, - (stdin), a URL (udp://ADDRESS:PORT, rtp, srt, rist, tcp, rtmp, rtsp, http, https), gst:PIPELINE, or testsrc:OPTIONS (--input, or inputs in the job file)";
         match inputs.as_slice() {
             [] => Err(self.wrong("inputs", "none", accepted)),
             [input] if input.trim().is_empty() || input.contains('\0') => Err(self.wrong("inputs", format!("{input:?}"), accepted)),

@@ -74,6 +74,14 @@ pub struct SourceSnapshot {
     pub silent_samples: u64,
     /// See [`SourceCounts::anchors`].
     pub anchors: u64,
+    /// Connections lost, and opened again. Where the first is one more, there is none now.
+    pub disconnects: u64,
+    /// See `disconnects`.
+    pub reconnects: u64,
+    /// Callers of a listening input that brought no media.
+    pub callers_refused: u64,
+    /// Times that the video or the sound moved to another PID, or became something else.
+    pub changes: u64,
 }
 
 /// The muxer's counts at one moment, all tracks together: [`mux::Counts`].
@@ -155,6 +163,10 @@ impl SourceCounts {
             dropped: self.dropped.get(),
             silent_samples: sound(&|c| &c.silent_samples),
             anchors: self.anchors.get(),
+            disconnects: capture(&|c| &c.disconnects),
+            reconnects: capture(&|c| &c.reconnects),
+            callers_refused: capture(&|c| &c.callers),
+            changes: capture(&|c| &c.moves) + capture(&|c| &c.formats),
         }
     }
 }

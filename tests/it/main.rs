@@ -3,6 +3,7 @@
 mod audio_hostile;
 mod audio_joins;
 mod audio_quality;
+mod changes;
 mod chunks;
 mod cli;
 mod common;
@@ -15,6 +16,7 @@ mod lipsync;
 mod media;
 mod origin;
 mod page;
+mod reconnect;
 mod recovery;
 mod samples;
 mod soak;
