@@ -3,6 +3,7 @@
 use super::Kind;
 use crate::ffmpeg::{Program, programs};
 use ffmpeg_next::codec::Id;
+use ffmpeg_next::decoder;
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::media::Type;
 
@@ -89,7 +90,9 @@ impl Follow {
             return Newcomer::Other;
         }
         let Some(chosen) = chosen else {
-            let adopted = kind == Kind::Audio && self.sound && index >= self.known && (home.is_some() || programs.is_empty());
+            // Of a programme, whatever its map names now.
+            let ours = home.is_some() || (programs.is_empty() && index >= self.known);
+            let adopted = kind == Kind::Audio && self.sound && ours && decoder::find(parameters.id()).is_some();
             if !adopted {
                 return Newcomer::Other;
             }

@@ -178,7 +178,9 @@ fn kept(context: &context::Input, video: usize, audio: Option<usize>, sound: boo
 }
 
 fn scale(context: &context::Input, info: &StreamInfo) -> Scale {
-    Scale { time_base: info.time_base, bits: wrap_bits(context, info.index).unwrap_or(64) }
+    // What libav makes of RTP's stamps of 32 bits does not wrap, and may begin below zero.
+    let bits = wrap_bits(context, info.index).filter(|bits| *bits != 32 || context.format().name() != "rtsp");
+    Scale { time_base: info.time_base, bits: bits.unwrap_or(64) }
 }
 
 fn info(stream: &ffmpeg::Stream<'_>, session: u32) -> StreamInfo {

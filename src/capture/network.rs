@@ -304,6 +304,10 @@ mod connections;
 mod http;
 
 #[cfg(test)]
+#[path = "rtsp_tests.rs"]
+mod rtsp_over_loopback;
+
+#[cfg(test)]
 #[path = "loopback_tests.rs"]
 mod loopback;
 

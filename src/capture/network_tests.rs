@@ -178,3 +178,63 @@ fn what_cannot_be_connected_to_says_why_and_what_is_accepted() {
         assert!(error.contains(said) && !error.contains("short"), "{url}: {error}");
     }
 }
+
+/// Both sides call, each from a loopback address of its own.
+#[cfg(feature = "gstreamer")]
+#[test]
+fn srt_in_rendezvous_goes_through_gstreamer() {
+    let Some(path) = clip("ts_dvb_576p25_h264_aac_12s.ts") else { return };
+    let port = free_udp_port();
+    let place = |host: u8, local: u8| format!("srt://127.0.0.{host}:{port}?mode=rendezvous&localaddress=127.0.0.{local}&localport={port}");
+    let mut peer = std::process::Command::new("gst-launch-1.0")
+        .args(["-q", "filesrc", &format!("location={}", path.display()), "!", "tsparse", "set-timestamps=true", "!", "identity", "sync=true", "!"])
+        .args(["srtsink", &format!("uri={}", place(2, 1)), "passphrase=0123456789"])
+        .spawn()
+        .expect("gst-launch-1.0 runs");
+    let url = format!("srt://127.0.0.1:{port}?mode=rendezvous&localaddr=127.0.0.2&latency=200000&passphrase=0123456789");
+    let opened = try_open(&url, &Stop::new());
+    let (source, mut input) = opened.unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(source.facts.width, 1024);
+    read_pictures(input.as_mut(), 25);
+    peer.kill().expect("a child of ours");
+    peer.wait().expect("it ends");
+}
+
+/// libsrt refuses a caller with another passphrase by itself; the next one is taken.
+#[test]
+fn a_wrong_passphrase_does_not_discourage_an_srt_listener() {
+    let Some(path) = clip("ts_dvb_576p25_h264_aac_12s.ts") else { return };
+    let url = format!("srt://127.0.0.1:{}", free_udp_port());
+    let (listen, stop) = (format!("{url}?mode=listener&passphrase=right-passphrase"), Stop::new());
+    let quit = stop.clone();
+    let listener = std::thread::spawn(move || try_open(&listen, &quit));
+    for wrong in ["?passphrase=wrong-passphrase", ""] {
+        let mut sender = Sender::new(&path, &["-f", "mpegts", &format!("{url}{wrong}")]);
+        assert!(!sender.0.wait().expect("a child of ours").success(), "{wrong}");
+        assert!(!listener.is_finished(), "{wrong}");
+    }
+    // Datagrams that are none of SRT's.
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let place = url.trim_start_matches("srt://").to_owned();
+    for n in 0..200 {
+        socket.send_to(&[n; 100], &place).expect("sent");
+    }
+    let _sender = until_taken(&path, &["-f", "mpegts", &format!("{url}?passphrase=right-passphrase&streamid=one&latency=150000&connect_timeout=15000")], &listener);
+    let (_, mut input) = listener.join().expect("no panic").unwrap_or_else(|e| panic!("{e}"));
+    read_pictures(input.as_mut(), 25);
+}
+
+#[test]
+fn rist_receives() {
+    let Some(path) = clip("ts_dvb_576p25_h264_aac_12s.ts") else { return };
+    // A port of an even number, and the one above it, which its feedback takes.
+    let port = (0..50).map(|_| free_udp_port()).find(|port| port % 2 == 0).expect("half of them are");
+    let stop = Stop::new();
+    let quit = stop.clone();
+    let listener = std::thread::spawn(move || try_open(&format!("rist://@127.0.0.1:{port}"), &quit));
+    let _sender = until_taken(&path, &["-f", "mpegts", &format!("rist://127.0.0.1:{port}")], &listener);
+    let (source, mut input) = listener.join().expect("no panic").unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(source.facts.width, 1024);
+    read_pictures(input.as_mut(), 25);
+    assert_reading_stops(input.as_mut(), &stop, 300);
+}

@@ -130,7 +130,7 @@ impl<D: Fn(&Stop) -> Opened + Send> Input for Reconnect<D> {
                     self.pause = Pause::new();
                 }
                 self.input = None;
-                tracing::warn!("{error}; its slots are filled, and it is called again");
+                tracing::warn!("{error}; its slots are filled until it is back");
                 self.pause.told = Some(Instant::now());
                 self.given_up(error)?;
                 Ok(Read::Lost(Lost::Connection))
@@ -164,7 +164,7 @@ impl Pause {
     fn tell(&mut self, shown: &str, why: &str) {
         if self.told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
             self.told = Some(Instant::now());
-            tracing::warn!("input {shown}: it is away, and called again and again: {why}");
+            tracing::warn!("input {shown}: it is away, and tried again and again: {why}");
         }
     }
 }

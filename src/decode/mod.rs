@@ -289,7 +289,7 @@ fn count(status: &Status, before: &mut Counts, now: Counts) {
         tracing::warn!("source time jumped and carries no UTC: carried on behind the last slot, no longer locked to a twin");
     }
     if now.jumps > before.jumps {
-        tracing::warn!("source time jumped; its UTC stamps keep the lock");
+        tracing::warn!("source time jumped; UTC (its stamps, or the host's clock where that is its clock) says where it goes on");
     }
     if now.skipped > before.skipped {
         tracing::warn!(slots = now.skipped - before.skipped, "the feed was away for longer than max_gap: whole segments are left out");
