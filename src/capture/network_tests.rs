@@ -219,7 +219,8 @@ fn a_wrong_passphrase_does_not_discourage_an_srt_listener() {
     for n in 0..200 {
         socket.send_to(&[n; 100], &place).expect("sent");
     }
-    let _sender = until_taken(&path, &["-f", "mpegts", &format!("{url}?passphrase=right-passphrase&streamid=one&latency=150000&connect_timeout=15000")], &listener);
+    let _sender =
+        until_taken(&path, &["-f", "mpegts", &format!("{url}?passphrase=right-passphrase&streamid=one&latency=150000&connect_timeout=15000")], &listener);
     let (_, mut input) = listener.join().expect("no panic").unwrap_or_else(|e| panic!("{e}"));
     read_pictures(input.as_mut(), 25);
 }
