@@ -94,13 +94,13 @@ fn after_a_change_the_pictures_are_those_of_a_worker_that_starts_behind_it() {
         let start = *whole.keys().next().expect("pictures");
         let old = whole.range(..start + Seconds::whole(6)).filter(|(_, (seen, ..))| *seen == (320, 180)).count();
         assert!(old >= 147, "{what}: {old} pictures before the change");
-        // From the middle of the second part on.
-        let cut = second.len() / 188 / 3 * 188;
+        // From early in the second part on.
+        let cut = second.len() / 188 / 8 * 188;
         std::fs::write(&path, &second[cut..]).expect("written");
         let (joined, _) = decode(&path, Some(&facts));
         let trusted = joined.iter().filter(|(_, (_, _, key, _))| *key).nth(1).map(|(pts, _)| *pts).expect("a second key picture");
         let common: Vec<_> = joined.range(trusted..).collect();
-        assert!(common.len() >= 70, "{what}: {} pictures", common.len());
+        assert!(common.len() >= 45, "{what}: {} pictures", common.len());
         for (pts, picture) in common {
             assert_eq!(whole.get(pts), Some(picture), "{what}: at {pts:?}");
             assert_eq!((picture.0, picture.1), (*size, false), "{what}: at {pts:?}");
