@@ -265,3 +265,24 @@ fn a_lock_is_lost_and_found() {
     place(&mut clock, &(125..150).map(|i| jumped(i, true)).collect::<Vec<_>>());
     assert!(!clock.is_lost());
 }
+
+/// A session whose stamps begin where the one before happened to be is placed by the host's clock all the same; one with stamps by them, however long it was away.
+#[test]
+fn another_connection_begins_anew() {
+    let feed = Feed { rate: Rate::new(25, 1).expect("a rate"), start: Seconds::whole(1_763_000_000), pts: 0, drift_ppm: 0, jitter_micros: 0, gop: 50 };
+    for reference in [Reference::Arrival, Reference::Stamps] {
+        for away in [20, 300] {
+            let mut clock = clock(&feed, reference.clone());
+            let before = place(&mut clock, &feed.joined(0, 200));
+            let last = before.last().expect("some").slot;
+            // The next picture's stamp is 0.2 s after the last one's, and it came so many seconds later.
+            let later = |i: usize| Tick { pts: feed.tick(205 + i).pts, key: i == 0, ..feed.tick(200 + i + 25 * away) };
+            clock.filled(Slot(last.0 + 25 * away as i64 - 30));
+            clock.renew();
+            let after: Vec<Placement> = (0..100).map(|i| clock.place(later(i))).collect();
+            let slots: Vec<i64> = after.iter().map(|p| p.slot.0 - last.0 - 25 * away as i64).collect();
+            assert!(slots.iter().zip(1..).all(|(slot, n)| *slot == n), "{reference:?}, away for {away} s: {slots:?}");
+            assert_eq!(after[0].event, Some(Event::Jumped));
+        }
+    }
+}

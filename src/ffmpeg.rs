@@ -16,6 +16,7 @@ mod host;
 mod light;
 #[cfg(feature = "gstreamer")]
 mod parameters;
+mod protocol;
 mod sound;
 mod url;
 mod wire;
@@ -27,9 +28,10 @@ pub use host::{Access, access, give_way, leave_at_once, no_real_time, pin_cpu, q
 pub use light::Light;
 #[cfg(feature = "gstreamer")]
 pub use parameters::{Fields, VideoParameters, audio_parameters, video_parameters};
-pub use sound::{Resampler, is_discarded, joinable_audio_parameters};
-pub use wire::Wire;
+pub use protocol::ProtocolBytes;
+pub use sound::{Resampler, is_discarded, joinable_audio_parameters, same_sound};
 pub use url::UrlReader;
+pub use wire::Wire;
 
 /// What the codec parameters say of a stream.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +48,26 @@ pub struct CodecFacts {
     pub range: VideoRange,
     /// Samples per second; zero for video.
     pub sample_rate: i32,
+}
+
+/// Codec parameters that several threads read.
+pub struct SharedParameters(Parameters);
+
+// SAFETY: what is borrowed of it is only read: `Parameters` changes nothing behind a shared borrow, and libav keeps nothing hidden in an AVCodecParameters.
+unsafe impl Sync for SharedParameters {}
+
+impl From<Parameters> for SharedParameters {
+    fn from(parameters: Parameters) -> SharedParameters {
+        SharedParameters(parameters)
+    }
+}
+
+impl std::ops::Deref for SharedParameters {
+    type Target = Parameters;
+
+    fn deref(&self) -> &Parameters {
+        &self.0
+    }
 }
 
 /// Reads the fields of codec parameters that `ffmpeg-next` does not show.

@@ -34,6 +34,8 @@ pub struct Job {
     pub pace: Pace,
     /// The event ends after this long.
     pub duration: Option<Seconds>,
+    /// The run ends where the feed shows nothing for this long: before its first picture, or after its last. Absent: 20 s for what is called, for ever for what listens and what was there before.
+    pub input_timeout: Option<Seconds>,
     /// How source time becomes UTC.
     pub timeline: Timeline,
     /// Nominal segment duration; the grid takes the nearest whole number of slots.

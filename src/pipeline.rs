@@ -12,9 +12,9 @@ use crate::capture::stamped::{self, Stamps};
 use crate::capture::{self, CaptureCounters, CaptureError, Input, Origin, Source};
 use crate::clock::{Clock, Tick};
 use crate::decode::audio::{Audio, Cut, Rung};
+use crate::decode::change::Decoding;
 use crate::decode::framesync::{FrameSync, Settings};
 use crate::decode::samples::AudioError;
-use crate::decode::video::VideoDecoder;
 use crate::decode::{self, DecodeError, MakeSync, Outputs, filler};
 use crate::downscale::{self, DownscaleError};
 use crate::encode::aac::{self, Aac};
@@ -123,7 +123,7 @@ fn wrong(error: impl std::error::Error + Send + Sync + 'static) -> RunError {
 pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>)) -> Result<(), RunError> {
     // Everything is resolved and opened once before anything is written.
     let kept = Resolution::load(job).map_err(wrong)?;
-    let opened = open(job, stop).map_err(wrong).and_then(|(source, input)| Ok((require_stamps(job, &source, input)?, source)));
+    let opened = open(job, stop).map_err(not_opened).and_then(|(source, input)| Ok((require_stamps(job, &source, input)?, source)));
     if stop.is_raised() {
         tracing::info!("asked to stop before the feed came: nothing was written");
         return Ok(());
@@ -138,9 +138,9 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     plan.warnings.iter().for_each(|line| tracing::warn!("{line}"));
     let schedule = Arc::new(Schedule::new());
     let (video_tracks, audio_tracks) = (video_tracks(&rungs), audio_tracks(&plan)?);
-    let decoder = VideoDecoder::open(&source.video, &resolution.source, DECODER_THREADS).map_err(wrong)?;
+    let decoder = Decoding::open(&source.video, &resolution.source, DECODER_THREADS).map_err(wrong)?;
     let decoder = match &device {
-        Some(device) => decoder.on(device, &source.video, DECODER_THREADS),
+        Some(device) => decoder.on(device),
         None => decoder,
     };
     let status = Arc::new(Status::new(&plan, job.pace == Pace::Live));
@@ -262,9 +262,29 @@ fn say_what_came_of_it(status: &Status) {
     let segments: u64 = s.tracks.iter().map(|t| t.segments).sum();
     let (late, failed) = (s.tracks.iter().map(|t| t.late).sum::<u64>(), s.tracks.iter().map(|t| t.failed).sum::<u64>());
     let (pictures, repeats, fillers, dropped, errors) = (s.source.pictures, s.source.repeats, s.source.fillers, s.source.dropped, s.source.errors);
-    tracing::info!(segments, late, failed, pictures, repeats, fillers, dropped, errors, silent_samples = s.source.silent_samples, "done");
+    tracing::info!(
+        segments,
+        late,
+        failed,
+        pictures,
+        repeats,
+        fillers,
+        dropped,
+        errors,
+        silent_samples = s.source.silent_samples,
+        reconnects = s.source.reconnects,
+        "done"
+    );
     if segments == 0 {
         tracing::warn!("nothing was published: the feed ended before the first whole segment");
+    }
+}
+
+/// A feed that never shows anything is not a wrong job.
+fn not_opened(error: CaptureError) -> RunError {
+    match error {
+        CaptureError::Silent { .. } => StageError { thread: "capture".to_owned(), why: Box::new(error), echo: false }.into(),
+        error => wrong(error),
     }
 }
 
@@ -273,7 +293,8 @@ fn say_what_came_of_it(status: &Status) {
 /// # Errors
 /// As [`capture::open_all`].
 pub fn open(job: &Job, stop: &Stop) -> Result<(Source, Box<dyn Input>), CaptureError> {
-    capture::open_all(&job.inputs, job.path_window, job.pace, &job.select, stop)
+    let timeout = job.input_timeout.map(Seconds::to_duration);
+    capture::open_all(&job.inputs, job.path_window, job.pace, &job.select, stop, timeout)
 }
 
 /// Where the job insists on UTC stamps, refuses a feed whose first picture has none, before anything is written.

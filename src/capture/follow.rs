@@ -3,6 +3,7 @@
 use super::Kind;
 use crate::ffmpeg::{Program, programs};
 use ffmpeg_next::codec::Id;
+use ffmpeg_next::decoder;
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::media::Type;
 
@@ -18,8 +19,8 @@ pub enum Newcomer {
     Waiting,
     /// It carries on what the chosen stream carried.
     Heir(Kind),
-    /// It stands in the chosen stream's place, with something else. What it was, and what it is.
-    Stranger(Kind, &'static str, &'static str),
+    /// It stands in the chosen stream's place, with something else, or where there was none.
+    Another(Kind),
 }
 
 /// What is known of a chosen stream.
@@ -41,17 +42,19 @@ pub struct Follow {
     home: Option<i32>,
     video: Option<Chosen>,
     audio: Option<Chosen>,
+    /// Sound is wanted, also where there was none.
+    sound: bool,
 }
 
 impl Follow {
-    /// For the chosen streams of an input that has just been opened.
-    pub fn new(input: &Input, video: usize, audio: Option<usize>) -> Follow {
+    /// For the chosen streams of an input that has just been opened. `sound`: where none was chosen, the first that comes is.
+    pub fn new(input: &Input, video: usize, audio: Option<usize>, sound: bool) -> Follow {
         let chosen = |index: usize| {
             let stream = input.stream(index)?;
             let base = stream.time_base();
             Some(Chosen { index, codec: stream.parameters().id(), time_base: (base.numerator(), base.denominator()), rank: None, starved: 0 })
         };
-        Follow { known: input.streams().len(), home: None, video: chosen(video), audio: audio.and_then(chosen) }
+        Follow { known: input.streams().len(), home: None, video: chosen(video), audio: audio.and_then(chosen), sound }
     }
 
     /// Which of the chosen streams this is; a packet of it has come.
@@ -81,12 +84,22 @@ impl Follow {
             Type::Audio => (Kind::Audio, &mut self.audio),
             _ => return Newcomer::Other,
         };
-        let Some(chosen) = chosen else { return Newcomer::Other };
         let programs = programs(input);
         let home = programs.iter().find(|p| Some(p.id) == self.home);
         if home.is_some_and(|home| !home.streams.contains(&index)) {
             return Newcomer::Other;
         }
+        let Some(chosen) = chosen else {
+            // Of a programme, whatever its map names now.
+            let ours = home.is_some() || (programs.is_empty() && index >= self.known);
+            let adopted = kind == Kind::Audio && self.sound && ours && decoder::find(parameters.id()).is_some();
+            if !adopted {
+                return Newcomer::Other;
+            }
+            tracing::warn!(stream = index, pid = stream.id(), "the feed has sound now ({}), which is taken", parameters.id().name());
+            self.audio = Some(Chosen { index, codec: parameters.id(), time_base: (base.numerator(), base.denominator()), rank: None, starved: 0 });
+            return Newcomer::Another(kind);
+        };
         match home.filter(|home| !home.streams.contains(&chosen.index)) {
             Some(home) => {
                 let peers = peers(input, home, kind);
@@ -103,11 +116,15 @@ impl Follow {
                 }
             }
         }
-        if (parameters.id(), (base.numerator(), base.denominator())) != (chosen.codec, chosen.time_base) {
-            return Newcomer::Stranger(kind, chosen.codec.name(), parameters.id().name());
+        let (was, is) = ((chosen.codec, chosen.time_base), (parameters.id(), (base.numerator(), base.denominator())));
+        let (from, pid) = (std::mem::replace(&mut chosen.index, index), stream.id());
+        (chosen.codec, chosen.time_base) = is;
+        chosen.starved = 0;
+        if is != was {
+            tracing::warn!(from, to = index, pid, "the feed's {kind:?} changed from {} to {}, and is followed", was.0.name(), is.0.name());
+            return Newcomer::Another(kind);
         }
-        tracing::warn!(from = chosen.index, to = index, pid = stream.id(), "the feed's {kind:?} moved to another stream of its programme, and is followed");
-        *chosen = Chosen { index, starved: 0, ..*chosen };
+        tracing::warn!(from, to = index, pid, "the feed's {kind:?} moved to another stream of its programme, and is followed");
         Newcomer::Heir(kind)
     }
 }

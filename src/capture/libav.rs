@@ -5,7 +5,7 @@ use super::facts::{field_rate, grid_rate, sane_sar};
 use super::follow::{Follow, Newcomer};
 use super::stamps::{Scale, Stamper};
 use super::watch::Watch;
-use super::{CaptureError, Delivery, Input, Kind, Lost, Opened, Origin, Read, Source, StreamInfo, Turn, Unit};
+use super::{CaptureError, Delivery, Input, Kind, Lost, Opened, Origin, Read, Source, StreamInfo, Turn, Unit, new_session};
 use crate::colour::{HdrMetadata, VideoRange};
 use crate::ffmpeg::{Light, codec_facts, keep_only, open_decoder, wrap_bits};
 use crate::job::Select;
@@ -17,6 +17,7 @@ use ffmpeg_next::format::context;
 use ffmpeg_next::media::Type;
 use ffmpeg_next::{Dictionary, Error, Packet};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Bytes that may be read to find out what the streams are.
@@ -41,11 +42,11 @@ pub enum Nature {
     Pipe,
     /// Datagrams: the next one may be good.
     Datagrams,
-    /// A connection: when it is lost, it is lost.
+    /// A connection: whoever closes it may come back.
     Connection,
-    /// A connection whose stamps begin anew each time (RTMP). It can be closed in good order, which ends the feed.
+    /// A connection whose stamps begin anew each time (RTMP).
     Session,
-    /// One answer over HTTP, perhaps of something stored. When it is complete, the feed is at its end.
+    /// One answer over HTTP, perhaps of something stored. When that is complete, the feed is at its end.
     Http,
 }
 
@@ -54,6 +55,9 @@ struct LibavInput {
     url: String,
     context: context::Input,
     follow: Follow,
+    /// What the chosen streams are.
+    video: Arc<StreamInfo>,
+    audio: Option<Arc<StreamInfo>>,
     /// The video moved: packets until the next key packet refer to what never came.
     until_key: bool,
     /// Read while the pictures were looked at, and not handed out yet.
@@ -65,8 +69,6 @@ struct LibavInput {
     stop: Stop,
     failures: u32,
     ended: bool,
-    /// The change of the sound has been told.
-    told: bool,
 }
 
 /// Before the first use: `ffmpeg-next` has no words for errors without it, and libav's network code wants its own.
@@ -104,13 +106,14 @@ pub fn words(error: &std::io::Error) -> String {
 /// Where there is no video that can be decoded, or a stream that was asked for is not there.
 pub fn describe(url: &str, mut context: context::Input, select: &Select, watch: &Watch, nature: Nature) -> Opened {
     let (video, audio) = choose(&context, select).map_err(|why| CaptureError::Open { url: url.to_owned(), why })?;
-    let kept = kept(&context, video, audio);
+    let kept = kept(&context, video, audio, !select.no_audio);
     keep_only(&mut context, &kept);
     let missing = || CaptureError::Open { url: url.to_owned(), why: "a chosen stream is gone".to_owned() };
     let stream = context.stream(video).ok_or_else(missing)?;
     let (average, base) = (stream.avg_frame_rate(), stream.rate());
-    let info = info(&stream);
-    let audio_info = audio.and_then(|a| context.stream(a)).map(|s| self::info(&s));
+    let session = if nature == Nature::Session { new_session() } else { 0 };
+    let info = Arc::new(info(&stream, session));
+    let audio_info = audio.and_then(|a| context.stream(a)).map(|s| Arc::new(self::info(&s, session)));
     let codec = codec_facts(&info.parameters);
 
     let said = Light::of_stream(&stream);
@@ -138,9 +141,8 @@ pub fn describe(url: &str, mut context: context::Input, select: &Select, watch: 
         hdr: if codec.range == VideoRange::Sdr { HdrMetadata::default() } else { light.fixed.believed() },
         sample_rate: audio_info.as_ref().and_then(|a| u32::try_from(codec_facts(&a.parameters).sample_rate).ok()),
     };
-    let scale = |info: &StreamInfo| Scale { time_base: info.time_base, bits: wrap_bits(&context, info.index).unwrap_or(64) };
-    let video_scale = scale(&info);
-    let stamper = Stamper::new(video_scale, audio_info.as_ref().map(scale), picture_rate);
+    let video_scale = scale(&context, &info);
+    let stamper = Stamper::new(video_scale, audio_info.as_deref().map(|info| scale(&context, info)), picture_rate);
     let origin = match nature {
         Nature::File => Origin::File,
         Nature::Session => Origin::Session,
@@ -148,30 +150,49 @@ pub fn describe(url: &str, mut context: context::Input, select: &Select, watch: 
     };
     let duration =
         (nature == Nature::File).then(|| Seconds::from_ticks(context.duration(), 1, ffmpeg::ffi::AV_TIME_BASE)).flatten().filter(|d| *d > Seconds::ZERO);
-    let source = Source { facts, video: info, audio: audio_info, origin, duration, paths: None };
-    let follow = Follow::new(&context, video, audio);
-    let (url, stop) = (url.to_owned(), watch.stop.clone());
-    let input = LibavInput { url, context, follow, until_key: false, peeked, came: None, stamper, nature, stop, failures: 0, ended: false, told: false };
-    Ok((source, Box::new(input)))
+    let follow = Follow::new(&context, video, audio, !select.no_audio);
+    let input = LibavInput {
+        url: url.to_owned(),
+        context,
+        follow,
+        video: Arc::clone(&info),
+        audio: audio_info.clone(),
+        until_key: false,
+        peeked,
+        came: None,
+        stamper,
+        nature,
+        stop: watch.stop.clone(),
+        failures: 0,
+        ended: false,
+    };
+    Ok((Source { facts, video: info, audio: audio_info, origin, duration, paths: None }, Box::new(input)))
 }
 
 /// The streams that are demuxed: the chosen ones. Of a transport stream all video and audio, since its streams may move, and libav already has those that come later in a file.
-fn kept(context: &context::Input, video: usize, audio: Option<usize>) -> Vec<usize> {
+fn kept(context: &context::Input, video: usize, audio: Option<usize>, sound: bool) -> Vec<usize> {
     let transport = context.format().name() == "mpegts";
-    let moving = |medium: Type| transport && (medium == Type::Video || (medium == Type::Audio && audio.is_some()));
+    let moving = |medium: Type| transport && (medium == Type::Video || (medium == Type::Audio && sound));
     let kept = |stream: &ffmpeg::Stream<'_>| stream.index() == video || Some(stream.index()) == audio || moving(stream.parameters().medium());
     context.streams().filter(kept).map(|stream| stream.index()).collect()
 }
 
-fn info(stream: &ffmpeg::Stream<'_>) -> StreamInfo {
+fn scale(context: &context::Input, info: &StreamInfo) -> Scale {
+    // What libav makes of RTP's stamps of 32 bits does not wrap, and may begin below zero.
+    let bits = wrap_bits(context, info.index).filter(|bits| *bits != 32 || context.format().name() != "rtsp");
+    Scale { time_base: info.time_base, bits: bits.unwrap_or(64) }
+}
+
+fn info(stream: &ffmpeg::Stream<'_>, session: u32) -> StreamInfo {
     let time_base = stream.time_base();
     let matrix = stream.side_data().find(|s| s.kind() == ffmpeg::codec::packet::side_data::Type::DisplayMatrix);
     StreamInfo {
         index: stream.index(),
-        parameters: stream.parameters().clone(),
+        parameters: stream.parameters().clone().into(),
         time_base: (time_base.numerator(), time_base.denominator()),
         language: stream.metadata().get("language").map(str::to_owned),
         turn: matrix.map_or(Turn::None, |m| Turn::from_matrix(m.data())),
+        session,
     }
 }
 
@@ -220,12 +241,13 @@ impl LibavInput {
         if self.stop.is_raised() {
             return Ok(Read::Stopped);
         }
-        let broken = |why: String| CaptureError::Broken { url: self.url.clone(), why };
+        let away = |why: String| CaptureError::Away { url: self.url.clone(), why };
+        // Only an answer that said how long it is can be known to be complete.
+        let sized = self.nature == Nature::Http && self.context.format().name() != "hls" && self.context.io_size().is_some();
         match (error, self.nature) {
             (Error::Eof, Nature::Datagrams) => {}
-            (Error::Eof, Nature::Connection) => return Err(broken(LOST.to_owned())),
-            // Only an answer that said how long it is can be known to be complete.
-            (Error::Eof, Nature::Http) if self.context.format().name() != "hls" && self.context.io_size().is_none() => return Err(broken(LOST.to_owned())),
+            (Error::Eof, Nature::Connection | Nature::Session) => return Err(away(LOST.to_owned())),
+            (Error::Eof, Nature::Http) if self.context.format().name() != "hls" && !sized => return Err(away(LOST.to_owned())),
             (Error::Eof, _) => return Ok(Read::End),
             _ => {}
         }
@@ -244,7 +266,9 @@ impl LibavInput {
             self.ended = true;
             return Ok(Read::Lost(Lost::Read));
         }
-        Err(CaptureError::Broken { url: self.url.clone(), why: format!("{LOST} ({error})") })
+        let why = format!("{LOST} ({error})");
+        // What is stored would begin at its beginning.
+        Err(if sized { CaptureError::Broken { url: self.url.clone(), why } } else { away(why) })
     }
 
     /// Reads what came while the input was being opened, until a read has to wait: only then is it known when a packet came.
@@ -269,7 +293,7 @@ impl LibavInput {
     /// What a packet is of.
     fn whose(&mut self, packet: &Packet) -> Result<Whose, CaptureError> {
         let index = packet.stream();
-        let Some(kind) = self.follow.kind(&self.context, index) else { return self.newcomer(index) };
+        let Some(kind) = self.follow.kind(&self.context, index) else { return Ok(self.newcomer(index)) };
         if kind == Kind::Video && self.until_key {
             if !packet.is_key() {
                 return Ok(Whose::Lost(Lost::Stray));
@@ -280,25 +304,22 @@ impl LibavInput {
     }
 
     /// What a packet is of whose stream was none of ours.
-    fn newcomer(&mut self, index: usize) -> Result<Whose, CaptureError> {
-        Ok(match self.follow.judge(&self.context, index) {
-            Newcomer::Other => Whose::Nobodys,
-            Newcomer::Waiting => Whose::Lost(Lost::Stray),
-            Newcomer::Heir(kind) => {
-                self.until_key |= kind == Kind::Video;
-                Whose::Heir
-            }
-            Newcomer::Stranger(Kind::Audio, was, is) => {
-                if !std::mem::replace(&mut self.told, true) {
-                    tracing::warn!("input {}: its sound changed from {was} to {is}, and is silent from here on; a run that is started again follows", self.url);
-                }
-                Whose::Lost(Lost::Stray)
-            }
-            Newcomer::Stranger(Kind::Video, was, is) => {
-                let why = format!("its video changed from {was} to {is} in mid-feed, which is not followed; a run that is started again carries on");
-                return Err(CaptureError::Broken { url: self.url.clone(), why });
-            }
-        })
+    fn newcomer(&mut self, index: usize) -> Whose {
+        let (kind, lost) = match self.follow.judge(&self.context, index) {
+            Newcomer::Other => return Whose::Nobodys,
+            Newcomer::Waiting => return Whose::Lost(Lost::Stray),
+            Newcomer::Heir(kind) => (kind, Lost::Moved),
+            Newcomer::Another(kind) => (kind, Lost::Format),
+        };
+        let Some(stream) = self.context.stream(index) else { return Whose::Nobodys };
+        let info = Arc::new(info(&stream, self.video.session));
+        self.stamper.follow(kind, scale(&self.context, &info));
+        self.until_key |= kind == Kind::Video;
+        match kind {
+            Kind::Video => self.video = info,
+            Kind::Audio => self.audio = Some(info),
+        }
+        Whose::Heir(lost)
     }
 }
 
@@ -326,13 +347,13 @@ fn time_of(packet: &Packet, stream: &ffmpeg::Stream<'_>) -> Option<Seconds> {
 enum Whose {
     Ours(Kind),
     Nobodys,
-    /// Ours from here on.
-    Heir,
+    /// Ours from here on. What is counted for it.
+    Heir(Lost),
     Lost(Lost),
 }
 
 /// What the loss of a connection comes to.
-const LOST: &str = "the other side closed the connection, or it was lost; a run that is started again carries on";
+const LOST: &str = "the other side closed the connection, or it was lost";
 
 impl Input for LibavInput {
     fn read(&mut self) -> Result<Read, CaptureError> {
@@ -361,9 +382,9 @@ impl Input for LibavInput {
             let kind = match self.whose(&packet)? {
                 Whose::Ours(kind) => kind,
                 Whose::Nobodys => continue,
-                Whose::Heir => {
+                Whose::Heir(lost) => {
                     self.peeked.push_front(packet);
-                    return Ok(Read::Lost(Lost::Moved));
+                    return Ok(Read::Lost(lost));
                 }
                 Whose::Lost(lost) => return Ok(Read::Lost(lost)),
             };
@@ -372,7 +393,8 @@ impl Input for LibavInput {
                 return Ok(Read::Lost(Lost::Stamp));
             }
             let arrival = self.came.as_ref().filter(|_| ahead > 0).and_then(|came| came.when(stamp)).unwrap_or_else(Seconds::host_now);
-            return Ok(Read::Unit(Unit { kind, packet, arrival, hurt: false }));
+            let stream = Arc::clone(self.audio.as_ref().filter(|_| kind == Kind::Audio).unwrap_or(&self.video));
+            return Ok(Read::Unit(Unit { kind, stream, packet, arrival, hurt: false }));
         }
     }
 

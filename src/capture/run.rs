@@ -32,6 +32,14 @@ pub struct CaptureCounters {
     pub strays: AtomicU64,
     /// What did not fit an input's own queue.
     pub overruns: AtomicU64,
+    /// Connections lost.
+    pub disconnects: AtomicU64,
+    /// Connections opened again after a loss.
+    pub reconnects: AtomicU64,
+    /// Callers of a listening input that brought no media.
+    pub callers: AtomicU64,
+    /// Times that a chosen stream became something else: another codec, in the same place or on another PID.
+    pub formats: AtomicU64,
     /// GOPs left out, whole or from some packet on, because the decoder was outrun (`live` only).
     pub shed_gops: AtomicU64,
     /// The video packets of those.
@@ -41,14 +49,19 @@ pub struct CaptureCounters {
 }
 
 impl CaptureCounters {
-    fn of(&self, lost: Lost) -> &AtomicU64 {
-        match lost {
+    fn lose(&self, lost: Lost) {
+        let counter = match lost {
             Lost::Read => &self.failed_reads,
             Lost::Stamp => &self.bad_stamps,
             Lost::Moved => &self.moves,
             Lost::Stray => &self.strays,
             Lost::Overrun => &self.overruns,
-        }
+            Lost::Connection => &self.disconnects,
+            Lost::Outage => &self.reconnects,
+            Lost::Callers(_) => &self.callers,
+            Lost::Format => &self.formats,
+        };
+        counter.fetch_add(if let Lost::Callers(number) = lost { u64::from(number) } else { 1 }, Ordering::Relaxed);
     }
 }
 
@@ -63,7 +76,6 @@ pub struct Feed {
     pacer: Option<Pacer>,
     /// Whether lateness sheds.
     sheds: bool,
-    time_bases: [(i32, i32); 2],
 }
 
 impl Feed {
@@ -71,9 +83,7 @@ impl Feed {
     pub fn new(input: Box<dyn Input>, source: &Source, pace: Pace) -> Feed {
         let live = pace == Pace::Live;
         let pacer = if live { Pacer::new(source, input.delivery()) } else { None };
-        let video = source.video.time_base;
-        let time_bases = [video, source.audio.as_ref().map_or(video, |a| a.time_base)];
-        Feed { input, pacer, sheds: live, time_bases }
+        Feed { input, pacer, sheds: live }
     }
 }
 
@@ -95,14 +105,14 @@ const AUDIO_PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// [`CaptureError::Broken`] where nothing can follow.
 pub fn run(feed: Feed, video: Sender<Flow<Unit>>, audio: Option<Sender<Flow<Unit>>>, stop: &Stop, counters: &CaptureCounters) -> Result<End, CaptureError> {
-    let Feed { mut input, mut pacer, sheds, time_bases } = feed;
-    let mut queues = Queues { video, audio, backlog: VecDeque::new(), sheds, shed: Shed::No, time_base: time_bases[0], stop, counters };
-    let mut jumps = [Jump { last: None, time_base: time_bases[0] }, Jump { last: None, time_base: time_bases[1] }];
+    let Feed { mut input, mut pacer, sheds } = feed;
+    let mut queues = Queues { video, audio, backlog: VecDeque::new(), sheds, shed: Shed::No, stop, counters };
+    let mut jumps = [Jump::default(), Jump::default()];
     let end = loop {
         let unit = match input.read()? {
             Read::Unit(unit) => unit,
             Read::Lost(lost) => {
-                count(counters.of(lost));
+                counters.lose(lost);
                 continue;
             }
             Read::End => break End::Ended,
@@ -136,9 +146,9 @@ pub fn run(feed: Feed, video: Sender<Flow<Unit>>, audio: Option<Sender<Flow<Unit
 }
 
 /// Watches one stream's DTS.
+#[derive(Default)]
 struct Jump {
     last: Option<i64>,
-    time_base: (i32, i32),
 }
 
 impl Jump {
@@ -146,7 +156,8 @@ impl Jump {
         let Some(dts) = unit.packet.dts() else { return false };
         let Some(last) = self.last.replace(dts) else { return false };
         let step = i128::from(dts) - i128::from(last);
-        step < 0 || step * i128::from(self.time_base.0) > 2 * i128::from(self.time_base.1)
+        let (num, den) = unit.stream.time_base;
+        step < 0 || step * i128::from(num) > 2 * i128::from(den)
     }
 }
 
@@ -171,7 +182,6 @@ struct Queues<'a> {
     backlog: VecDeque<Unit>,
     sheds: bool,
     shed: Shed,
-    time_base: (i32, i32),
     stop: &'a Stop,
     counters: &'a CaptureCounters,
 }
@@ -224,7 +234,7 @@ impl Queues<'_> {
                 self.shed = Shed::Gop;
                 return true;
             }
-            self.shed = if matches!(self.shed, Shed::Gop) { Shed::Leading(Leading::of(&unit.packet, self.time_base)) } else { Shed::No };
+            self.shed = if matches!(self.shed, Shed::Gop) { Shed::Leading(Leading::of(&unit.packet, unit.stream.time_base)) } else { Shed::No };
             return false;
         }
         match &mut self.shed {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::capture::media_tests::{clip, open_path, raised_after, read_all};
-use crate::capture::{Delivery, Origin, StreamInfo, Turn};
+use crate::capture::{Delivery, Origin, StreamInfo};
 use crate::colour::VideoRange;
 use crate::plan::SourceFacts;
 use crate::time::{Rate, Seconds};
@@ -10,6 +10,7 @@ use crossbeam::channel::{Receiver, bounded, unbounded};
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::Packet;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// How scripted inputs deliver: by their own clock, unless they run for ever.
@@ -48,7 +49,7 @@ impl Input for Scripted {
         if n % GOP == 0 {
             packet.set_flags(ffmpeg::packet::Flags::KEY);
         }
-        Ok(Read::Unit(Unit { kind: Kind::Video, packet, arrival: Seconds::ZERO, hurt: false }))
+        Ok(Read::Unit(Unit { kind: Kind::Video, stream: stream(), packet, arrival: Seconds::ZERO, hurt: false }))
     }
 
     fn delivery(&self) -> Delivery {
@@ -56,10 +57,14 @@ impl Input for Scripted {
     }
 }
 
+fn stream() -> Arc<StreamInfo> {
+    Arc::new(StreamInfo::new(0, ffmpeg::codec::Parameters::new(), (1, 25)))
+}
+
 fn source(origin: Origin) -> Source {
     let rate = Rate::new(25, 1).expect("a rate");
     let facts = SourceFacts { width: 16, height: 16, sar: (1, 1), rate, interlaced: false, range: VideoRange::Sdr, hdr: Default::default(), sample_rate: None };
-    let video = StreamInfo { index: 0, parameters: ffmpeg::codec::Parameters::new(), time_base: (1, 25), language: None, turn: Turn::None };
+    let video = stream();
     Source { facts, video, audio: None, origin, duration: None, paths: None }
 }
 

@@ -45,6 +45,20 @@ impl Stamper {
         }
     }
 
+    /// A stream goes on as another one, whose stamps are written like this.
+    pub fn follow(&mut self, kind: Kind, scale: Scale) {
+        match (kind, &mut self.audio) {
+            (Kind::Video, _) => self.video.scale = scale,
+            (Kind::Audio, Some(track)) => track.scale = scale,
+            (Kind::Audio, none) => *none = Some(Track { scale, step: 0, next: 0 }),
+        }
+        let shared = self.audio.as_ref().is_some_and(|audio| audio.scale == self.video.scale);
+        if kind == Kind::Audio && !shared {
+            self.own_clock = Unwrap::new(scale.bits);
+        }
+        self.shared = shared;
+    }
+
     /// Rewrites the packet's stamps. False where they are beyond every sane range: drop it.
     ///
     /// A DTS is continued from the packet before (of either stream), the PTS lies beside it. Video without any stamp gets a DTS counted at its packets'

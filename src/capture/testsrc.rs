@@ -3,7 +3,7 @@
 //! Live, it starts a few seconds back, catches up, and then shows every picture when its time comes, never sooner.
 //! Fast, it is a finite file that begins at `start`.
 
-use super::{CaptureError, Delivery, Input, Kind, Origin, Read, Source, StreamInfo, Turn, Unit};
+use super::{CaptureError, Delivery, Input, Kind, Origin, Read, Source, StreamInfo, Unit};
 use crate::colour::{HdrMetadata, VideoRange};
 use crate::job::{Pace, Select};
 use crate::pace::wait_until;
@@ -15,6 +15,7 @@ use crate::stop::Stop;
 use crate::time::{Rate, Seconds, Slot};
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::{codec, color, format};
+use std::sync::Arc;
 
 /// The scheme, with its colon.
 pub const SCHEME: &str = "testsrc:";
@@ -52,7 +53,8 @@ pub fn open(url: &str, pace: Pace, _: &Select, stop: &Stop) -> Result<(Source, B
     }
     let start = if fast { options.start.unwrap_or(Seconds::ZERO) } else { live_start(Seconds::host_now()) };
     let source = describe(&options).map_err(|e| refuse(format!("its codec parameters cannot be made: {e}")))?;
-    Ok((source, Box::new(TestSource::new(url, &options, start, !fast, stop.clone()))))
+    let input = TestSource::new(url, &options, &source, start, !fast, stop.clone());
+    Ok((source, Box::new(input)))
 }
 
 fn live_start(now: Seconds) -> Seconds {
@@ -116,14 +118,15 @@ fn describe(options: &Options) -> Result<Source, ffmpeg::Error> {
     video.set_colorspace(color::Space::BT709);
     video.set_color_primaries(color::Primaries::BT709);
     video.set_color_transfer_characteristic(color::TransferCharacteristic::BT709);
-    let video = StreamInfo { index: 0, parameters: codec::Parameters::from(&video), time_base: (den, num), language: None, turn: Turn::None };
+    let info = |index, parameters: codec::Parameters, time_base| Arc::new(StreamInfo::new(index, parameters, time_base));
+    let video = info(0, codec::Parameters::from(&video), (den, num));
     let audio = if options.audio {
         let mut pcm = codec::Context::new_with_codec(coder(codec::Id::PCM_S16LE)?).encoder().audio()?;
         pcm.set_rate(SAMPLE_RATE as i32);
         pcm.set_format(format::Sample::I16(format::sample::Type::Packed));
         pcm.set_channels(CHANNELS as i32);
         pcm.set_channel_layout(ffmpeg::ChannelLayout::STEREO);
-        Some(StreamInfo { index: 1, parameters: codec::Parameters::from(&pcm), time_base: (1, SAMPLE_RATE as i32), language: None, turn: Turn::None })
+        Some(info(1, codec::Parameters::from(&pcm), (1, SAMPLE_RATE as i32)))
     } else {
         None
     };
@@ -151,6 +154,7 @@ struct TestSource {
     sample: i64,
     sample_end: i64,
     live: bool,
+    streams: [Arc<StreamInfo>; 2],
     start: Seconds,
     /// When the first unit was read.
     begun: Option<Seconds>,
@@ -158,7 +162,7 @@ struct TestSource {
 }
 
 impl TestSource {
-    fn new(url: &str, options: &Options, start: Seconds, live: bool, stop: Stop) -> TestSource {
+    fn new(url: &str, options: &Options, source: &Source, start: Seconds, live: bool, stop: Stop) -> TestSource {
         let slot_at = |time: Seconds| {
             let (num, den) = time.fraction();
             Seconds::new(num * i128::from(options.rate.num()), den * i128::from(options.rate.den())).ceil_ticks(1)
@@ -177,6 +181,7 @@ impl TestSource {
             sample: if options.audio { first } else { sample_end },
             sample_end,
             live,
+            streams: [Arc::clone(&source.video), Arc::clone(source.audio.as_ref().unwrap_or(&source.video))],
             start,
             begun: None,
             stop,
@@ -249,7 +254,8 @@ impl Input for TestSource {
             }
         }
         let packet = if kind == Kind::Video { self.picture()? } else { self.sound()? };
-        Ok(Read::Unit(Unit { kind, packet, arrival: Seconds::host_now(), hurt: false }))
+        let stream = Arc::clone(&self.streams[usize::from(kind == Kind::Audio)]);
+        Ok(Read::Unit(Unit { kind, stream, packet, arrival: Seconds::host_now(), hurt: false }))
     }
 
     /// Live, `read` waits for each unit's time: paced once more from its first, it would stay as late as it began.

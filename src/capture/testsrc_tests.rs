@@ -17,8 +17,8 @@ type Sound = Vec<(i64, Vec<i16>)>;
 /// Reads to the end, through libav's own decoders: every picture with its stamp, every packet of sound with its stamp and samples.
 fn decoded(url: &str) -> (Pictures, Sound) {
     let (source, mut input) = open(url, Pace::Fast, &Select::default(), &Stop::new()).expect("opens");
-    let mut video = codec::Context::from_parameters(source.video.parameters).expect("parameters").decoder().video().expect("a decoder");
-    let mut audio = source.audio.map(|a| codec::Context::from_parameters(a.parameters).expect("parameters").decoder().audio().expect("a decoder"));
+    let mut video = codec::Context::from_parameters((*source.video.parameters).clone()).expect("parameters").decoder().video().expect("a decoder");
+    let mut audio = source.audio.map(|a| codec::Context::from_parameters((*a.parameters).clone()).expect("parameters").decoder().audio().expect("a decoder"));
     let (mut pictures, mut sound, mut last) = (Vec::new(), Vec::new(), Seconds::ZERO);
     loop {
         match input.read().expect("never breaks") {

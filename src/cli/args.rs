@@ -74,7 +74,7 @@ pub struct JobArgs {
     /// A job file; flags override what it says
     #[arg(value_name = "JOB.toml", env = "MEZZO_JOB", value_hint = ValueHint::FilePath)]
     job: Option<PathBuf>,
-    /// Where the feed comes from: a file, - (stdin), udp:// rtp:// srt:// rtmp:// http:// https://, gst:PIPELINE, testsrc: (or testsrc:size=1920x1080,rate=50,audio=off); twice for two paths of one feed
+    /// Where the feed comes from: a file, - (stdin), udp:// rtp:// srt:// rist:// rtmp:// rtsp:// http:// https://, gst:PIPELINE, testsrc: (or testsrc:size=1920x1080,rate=50,audio=off); twice for two paths of one feed
     #[arg(long, short, env = "MEZZO_INPUT", value_name = "URL", value_hint = ValueHint::FilePath, help_heading = "Job")]
     input: Vec<String>,
     /// How long one of two paths is waited for, where the other one lost something [default: 80ms]
@@ -98,6 +98,9 @@ pub struct JobArgs {
     /// Where the source is decoded and scaled: auto (on a device where all rungs are encoded on devices), software, or a device: cuda:0, /dev/dri/renderD128 [default: auto]
     #[arg(long, env = "MEZZO_DECODE", value_name = "auto|software|DEVICE", help_heading = "Job")]
     decode: Option<DecodeOn>,
+    /// End with exit code 1 where the feed shows nothing for this long, at its beginning or in mid-event; until then it is called again and again [default: never, once it was there]
+    #[arg(long, env = "MEZZO_INPUT_TIMEOUT", value_name = "TIME", allow_hyphen_values = true, help_heading = "Job")]
+    input_timeout: Option<Span>,
 
     /// How long a segment lasts, to the nearest whole number of pictures [default: 2s]
     #[arg(long, env = "MEZZO_SEGMENT", value_name = "TIME", allow_hyphen_values = true, help_heading = "Segments")]
@@ -175,6 +178,7 @@ impl JobArgs {
             listen: self.listen.map(Text),
             pace: self.pace,
             duration: self.duration.map(Text),
+            input_timeout: self.input_timeout.map(Text),
             segment: self.segment.map(Text),
             chunk: self.chunk.map(Text),
             window: self.window.map(Text),

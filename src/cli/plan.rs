@@ -17,6 +17,7 @@ use mezzo::stop::Stop;
 use mezzo::timeline;
 use serde::Serialize;
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// Arguments of `mezzo plan`.
 #[derive(Args, Clone, Debug)]
@@ -44,7 +45,7 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     };
     let plan = resolve(&job, &source, language.as_deref())?;
     let (mut plan, _) = open_all(plan, &job)?;
-    settle(&mut plan, &job, video.as_ref());
+    settle(&mut plan, &job, video.as_deref());
     if let Some(class) = class.filter(|class| *class != plan.class) {
         plan.warnings.push(format!("what is in the output was made by a worker of class {class}; new segments will not be interchangeable with it"));
     }
@@ -65,7 +66,7 @@ struct Facts {
     language: Option<String>,
     clock: Option<PlannedClock>,
     /// Absent where an earlier run has resolved the source.
-    video: Option<StreamInfo>,
+    video: Option<Arc<StreamInfo>>,
 }
 
 /// The plan for programs.
@@ -104,7 +105,7 @@ fn facts(job: &Job) -> Result<Facts, Failure> {
     let (stamps, _) = stamped::look(input)?;
     let (reference, lock) = timeline::expected(&job.timeline, source.origin, stamps == Stamps::Present);
     let clock = Some(PlannedClock::new(reference, lock));
-    Ok(Facts { clock, source: source.facts, language: source.audio.and_then(|audio| audio.language), video: Some(source.video) })
+    Ok(Facts { clock, source: source.facts, language: source.audio.and_then(|audio| audio.language.clone()), video: Some(source.video) })
 }
 
 /// The plan for people.

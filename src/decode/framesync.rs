@@ -162,6 +162,11 @@ impl FrameSync {
         self.ended
     }
 
+    /// The next picture's source time says nothing of those before: it is of another connection, whose stamps begin anew.
+    pub fn renew(&mut self) {
+        self.clock.renew();
+    }
+
     /// Takes the next picture in presentation order and appends every slot that is decided now.
     pub fn push(&mut self, timed: Timed, out: &mut Vec<Emit>) {
         if !self.ended {
@@ -261,6 +266,8 @@ impl FrameSync {
             _ => self.counts.joining += 1,
         }
         self.shown = Some((slot, timed));
+        // The next filler is made like this picture, whatever the feed was before it.
+        self.filler = None;
     }
 
     /// Decides where the event starts: at the first GOP whose first slot is this one or later, once pictures can be trusted.

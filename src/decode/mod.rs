@@ -4,6 +4,7 @@ mod absence;
 mod ahead;
 pub mod audio;
 pub mod audio_store;
+pub mod change;
 mod convert;
 mod damage;
 pub mod deinterlace;
@@ -23,11 +24,12 @@ use crate::status::Status;
 use crate::stop::Stop;
 use crate::time::{Grid, Seconds};
 use ahead::Ahead;
+use change::Decoding;
 use crossbeam::channel::{Receiver, SendError, Sender};
 use framesync::{Counts, Emit, FrameSync, Timed};
 use std::sync::Arc;
 use std::time::Instant;
-use video::{SourcePicture, VideoDecoder};
+use video::SourcePicture;
 
 /// A queue behind this stage closed: whoever read it failed, and has said so.
 #[derive(Debug, thiserror::Error)]
@@ -115,7 +117,7 @@ pub enum DecodeError {
 /// # Errors
 /// The feed's clock cannot be used, the stage behind is gone, or the queue closed without an end.
 pub fn run(
-    decoder: VideoDecoder,
+    decoder: Decoding,
     make_sync: MakeSync,
     settings: Settings,
     units: Receiver<Flow<Unit>>,
@@ -124,7 +126,7 @@ pub fn run(
     status: &Arc<Status>,
 ) -> Result<(), DecodeError> {
     let mut stage = Stage {
-        units: Ahead::new(units, decoder.time_base(), settings.ahead),
+        units: Ahead::new(units, settings.ahead),
         decoder,
         make_sync: Some(make_sync),
         sync: None,
@@ -172,7 +174,7 @@ pub fn run(
 /// The state of the decoding thread.
 struct Stage {
     units: Ahead,
-    decoder: VideoDecoder,
+    decoder: Decoding,
     make_sync: Option<MakeSync>,
     sync: Option<FrameSync>,
     settings: Settings,
@@ -244,6 +246,9 @@ impl Stage {
             }
             if let Some(sync) = &mut self.sync {
                 sync.look_ahead(self.units.sight());
+                if picture.renewed {
+                    sync.renew();
+                }
             }
             match &mut self.sync {
                 Some(sync) if self.settings.live => sync.push_live(timed, self.started.elapsed(), &mut self.emitted),
@@ -300,7 +305,7 @@ fn count(status: &Status, before: &mut Counts, now: Counts) {
         tracing::warn!("source time jumped and carries no UTC: carried on behind the last slot, no longer locked to a twin");
     }
     if now.jumps > before.jumps {
-        tracing::warn!("source time jumped; its UTC stamps keep the lock");
+        tracing::warn!("source time jumped; UTC (its stamps, or the host's clock where that is its clock) says where it goes on");
     }
     if now.skipped > before.skipped {
         tracing::warn!(slots = now.skipped - before.skipped, "the feed was away for longer than max_gap: whole segments are left out");
@@ -321,7 +326,7 @@ mod tests {
     fn a_stop_leaves_out_what_is_not_decoded_yet() {
         let opened = capture::open("testsrc:size=256x144,duration=1,audio=off", Pace::Fast, &Select::default(), &Stop::new());
         let (source, mut input) = opened.expect("opens");
-        let decoder = VideoDecoder::open(&source.video, &source.facts, 1).expect("a decoder");
+        let decoder = Decoding::open(&source.video, &source.facts, 1).expect("a decoder");
         let (units_tx, units) = unbounded();
         while let Read::Unit(unit) = input.read().expect("reads") {
             units_tx.send(Flow::Item(unit)).expect("open");

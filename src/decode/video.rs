@@ -16,6 +16,7 @@ use ffmpeg_next::codec::decoder::Opened;
 use ffmpeg_next::frame::Video;
 use ffmpeg_next::{Error, Packet};
 use std::collections::{BTreeSet, VecDeque};
+use std::ops::Add;
 use std::sync::Arc;
 
 /// Packets whose facts are kept while their pictures are inside the decoder. Its own delay is at most 16 pictures and a few threads.
@@ -45,6 +46,8 @@ pub struct SourcePicture {
     pub duration: Option<Seconds>,
     /// Its packet was damaged, the decoder concealed errors in it, or that is so of one it may refer to: of any before it, back to the last clean key picture.
     pub damaged: bool,
+    /// It is the first of a connection whose stamps say nothing of those before.
+    pub renewed: bool,
 }
 
 /// What is known of a picture beside its samples, on its way through the filters.
@@ -78,6 +81,22 @@ pub struct VideoCounters {
     pub left_device: u64,
 }
 
+impl Add for VideoCounters {
+    type Output = VideoCounters;
+
+    fn add(self, other: VideoCounters) -> VideoCounters {
+        VideoCounters {
+            packets: self.packets + other.packets,
+            before_key: self.before_key + other.before_key,
+            errors: self.errors + other.errors,
+            pictures: self.pictures + other.pictures,
+            damaged: self.damaged + other.damaged,
+            lost: self.lost + other.lost,
+            left_device: self.left_device + other.left_device,
+        }
+    }
+}
+
 /// Why a decoder does not open.
 #[derive(Debug, thiserror::Error)]
 #[error("video stream {index} ({codec}): {OPEN}: {why}")]
@@ -98,7 +117,7 @@ pub struct VideoDecoder {
     time_base: (i32, i32),
     period: Seconds,
     planar: Planar,
-    filter: Option<Filter>,
+    filter: Filter,
     join: Join,
     sent: VecDeque<Sent>,
     next: i64,
@@ -162,11 +181,6 @@ impl VideoDecoder {
         })
     }
 
-    /// What the stream's stamps count in: (numerator, denominator) seconds.
-    pub fn time_base(&self) -> (i32, i32) {
-        self.time_base
-    }
-
     /// What was counted so far.
     pub fn counters(&self) -> VideoCounters {
         self.counters
@@ -212,9 +226,7 @@ impl VideoDecoder {
         if self.after(out) && self.decoder.send_eof().is_ok() {
             self.receive(out);
         }
-        if let Some(filter) = &mut self.filter {
-            filter.flush(&mut self.filtered);
-        }
+        self.filter.flush(&mut self.filtered);
         self.hand_out(out);
     }
 
@@ -320,13 +332,8 @@ impl VideoDecoder {
             self.counters.lost += 1;
             return;
         };
-        match &mut self.filter {
-            None => self.filtered.push((picture, facts)),
-            Some(filter) => {
-                if filter.push(picture, facts, &mut self.filtered).is_err() {
-                    self.counters.lost += 1;
-                }
-            }
+        if self.filter.push(picture, facts, &mut self.filtered).is_err() {
+            self.counters.lost += 1;
         }
     }
 
@@ -360,7 +367,16 @@ impl VideoDecoder {
         for (picture, f) in self.filtered.drain(..) {
             self.counters.pictures += 1;
             let picture = Arc::new(picture);
-            out.push(SourcePicture { picture, pts: f.pts, key: f.key, stamp: f.stamp, arrival: f.arrival, duration: f.duration, damaged: f.damaged });
+            out.push(SourcePicture {
+                picture,
+                pts: f.pts,
+                key: f.key,
+                stamp: f.stamp,
+                arrival: f.arrival,
+                duration: f.duration,
+                damaged: f.damaged,
+                renewed: false,
+            });
         }
     }
 }

@@ -33,7 +33,13 @@ fn rung(depth: u32, point: &str) -> Rendition {
 fn film() -> Option<Vec<Arc<Video>>> {
     let sources = decode("tos_1080p2997_aac_8s_ctawave_fmp4.mp4", 60, 30)?;
     let mut chain = Chain::new(&[super::testing::sdr(SIZE)], &crate::colour::HdrMetadata::default()).expect("a chain");
-    Some(sources.iter().map(|source| chain.scale(source).expect("it scales").remove(0)).map(|picture| Arc::clone(picture.host().expect("it is in host memory"))).collect())
+    Some(
+        sources
+            .iter()
+            .map(|source| chain.scale(source).expect("it scales").remove(0))
+            .map(|picture| Arc::clone(picture.host().expect("it is in host memory")))
+            .collect(),
+    )
 }
 
 /// A hash for each point at both depths, film at 8 bits where it is there.

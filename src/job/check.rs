@@ -45,6 +45,7 @@ impl Wishes {
         if pace == Pace::Fast && duration.is_none() && inputs.iter().any(|input| input.starts_with("testsrc:") && !input.contains("duration=")) {
             return Err(check.wrong("duration", "none", "a span (30s, 2m): testsrc: at pace fast never ends by itself"));
         }
+        let input_timeout = span(self.input_timeout).map(|t| check.span("input_timeout", t, milliseconds(100), days(400))).transpose()?;
         let segment = check.span("segment", span(self.segment).unwrap_or(Seconds::whole(2)), milliseconds(200), Seconds::whole(30))?;
         let chunk = span(self.chunk).map(|c| check.span("chunk", c, milliseconds(20), segment)).transpose()?;
         let window = match (self.window.map(|text| text.0), pace) {
@@ -74,7 +75,24 @@ impl Wishes {
         let path_window = check.span("path_window", span(self.path_window).unwrap_or(milliseconds(80)), Seconds::ZERO, Seconds::whole(2))?;
         let decode = self.decode.map(|text| text.0).unwrap_or_default();
         let listen = self.listen.map(|text| text.0.0);
-        Ok(Job { inputs, path_window, ladder, outputs, listen, pace, duration, timeline, segment, chunk, window, publish_delay, select, rate, decode })
+        Ok(Job {
+            inputs,
+            path_window,
+            ladder,
+            outputs,
+            listen,
+            pace,
+            duration,
+            input_timeout,
+            timeline,
+            segment,
+            chunk,
+            window,
+            publish_delay,
+            select,
+            rate,
+            decode,
+        })
     }
 }
 
@@ -126,7 +144,7 @@ impl Check<'_> {
     }
 
     fn inputs(&self, inputs: Vec<String>) -> Result<Vec<String>, ConfigError> {
-        let accepted = "one: a file, - (stdin), a URL (udp://ADDRESS:PORT, rtp, srt, rtmp, http, https), gst:PIPELINE, or testsrc:OPTIONS (--input, or inputs in the job file); \
+        let accepted = "one: a file, - (stdin), a URL (udp://ADDRESS:PORT, rtp, srt, rist, tcp, rtmp, rtsp, http, https), gst:PIPELINE, or testsrc:OPTIONS (--input, or inputs in the job file); \
                         or two paths of one feed, each of them udp, rtp, srt, rist, tcp, -, a pipe or a file, with MPEG-TS";
         if let Some(input) = inputs.iter().find(|input| input.trim().is_empty() || input.contains('\0')) {
             return Err(self.wrong("inputs", format!("{input:?}"), accepted));

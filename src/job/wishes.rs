@@ -27,6 +27,8 @@ pub struct Wishes {
     pub pace: Option<PaceWish>,
     /// The event ends after this long.
     pub duration: Option<Text<Span>>,
+    /// How long the feed may show nothing.
+    pub input_timeout: Option<Text<Span>>,
     /// Nominal segment duration.
     pub segment: Option<Text<Span>>,
     /// Split segments into chunks of this length.
@@ -138,6 +140,7 @@ impl Wishes {
             listen: self.listen.or(below.listen),
             pace: self.pace.or(below.pace),
             duration: self.duration.or(below.duration),
+            input_timeout: self.input_timeout.or(below.input_timeout),
             segment: self.segment.or(below.segment),
             chunk: self.chunk.or(below.chunk),
             window: self.window.or(below.window),

@@ -82,6 +82,14 @@ pub struct SourceSnapshot {
     pub anchors: u64,
     /// See [`SourceCounts::left_device`].
     pub left_device: u64,
+    /// Connections lost, and opened again. Where the first is one more, there is none now.
+    pub disconnects: u64,
+    /// See `disconnects`.
+    pub reconnects: u64,
+    /// Callers of a listening input that brought no media.
+    pub callers_refused: u64,
+    /// Times that the video or the sound moved to another PID, or became something else.
+    pub changes: u64,
 }
 
 /// The paths of the input at one moment.
@@ -179,6 +187,10 @@ impl SourceCounts {
             silent_samples: sound(&|c| &c.silent_samples),
             anchors: self.anchors.get(),
             left_device: self.left_device.get(),
+            disconnects: capture(&|c| &c.disconnects),
+            reconnects: capture(&|c| &c.reconnects),
+            callers_refused: capture(&|c| &c.callers),
+            changes: capture(&|c| &c.moves) + capture(&|c| &c.formats),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod audio_hostile;
 mod audio_joins;
 mod audio_quality;
+mod changes;
 mod chunks;
 mod cli;
 mod common;
@@ -17,6 +18,7 @@ mod media;
 mod origin;
 mod page;
 mod paths;
+mod reconnect;
 mod recovery;
 mod samples;
 mod soak;

@@ -5,7 +5,7 @@ use super::pipeline::{Event, Pipeline};
 use super::{Early, raw::Raw};
 use crate::capture::facts::{field_rate, grid_rate, sane_sar};
 use crate::capture::stamps::{Scale, Stamper};
-use crate::capture::{CaptureError, Delivery, Input, Kind, Lost, Opened, Origin, Read, Source, StreamInfo, Turn, Unit};
+use crate::capture::{CaptureError, Delivery, Input, Kind, Lost, Opened, Origin, Read, Source, StreamInfo, Unit, new_session};
 use crate::colour::{HdrMetadata, VideoRange};
 use crate::ffmpeg::codec_facts;
 use crate::job::Select;
@@ -13,9 +13,12 @@ use crate::plan::SourceFacts;
 use crate::stop::Stop;
 use crate::time::Seconds;
 use ffmpeg_next::Packet;
+use ffmpeg_next::codec::Parameters;
+use ffmpeg_next::media::Type;
 use ffmpeg_next::packet::Flags;
 use gstreamer as gst;
 use gstreamer::prelude::*;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Stamps are nanoseconds of the pipeline's running time.
@@ -26,6 +29,7 @@ const LONG: Duration = Duration::from_secs(3600);
 /// One chosen appsink.
 struct Taken {
     sink: usize,
+    stream: Arc<StreamInfo>,
     caps: gst::Caps,
     raw: Option<Raw>,
 }
@@ -44,6 +48,7 @@ struct GstInput {
 /// Makes a source of what the appsinks get: the first video and the first audio, or the ones that are asked for, counted from 0 in the order of the description.
 pub fn open(url: &str, pipeline: Pipeline, firsts: &[gst::Sample], early: Early, select: &Select, stop: &Stop) -> Opened {
     let fail = |why: String| CaptureError::Open { url: url.to_owned(), why };
+    let session = if pipeline.is_live() { new_session() } else { 0 };
     let (mut video, mut audio) = (None::<(Taken, Video)>, None::<(Taken, Audio)>);
     for (sink, sample) in firsts.iter().enumerate() {
         let name = &pipeline.names()[sink];
@@ -51,10 +56,11 @@ pub fn open(url: &str, pipeline: Pipeline, firsts: &[gst::Sample], early: Early,
         let stream = caps::describe(&caps).map_err(|why| fail(format!("{name} gets {why}")))?;
         match stream {
             Stream::Video(mut v) if video.is_none() && select.video.is_none_or(|n| n == sink) => {
-                video = Some((Taken { sink, caps, raw: v.raw.take() }, *v));
+                let stream = info(sink, v.parameters.clone(), session);
+                video = Some((Taken { sink, stream, caps, raw: v.raw.take() }, *v));
             }
             Stream::Audio(a) if audio.is_none() && !select.no_audio && select.audio.is_none_or(|n| n == sink) => {
-                audio = Some((Taken { sink, caps, raw: None }, a));
+                audio = Some((Taken { sink, stream: info(sink, a.parameters.clone(), session), caps, raw: None }, a));
             }
             Stream::Video(_) | Stream::Audio(_) => {}
         }
@@ -81,11 +87,10 @@ pub fn open(url: &str, pipeline: Pipeline, firsts: &[gst::Sample], early: Early,
         hdr: if range == VideoRange::Sdr { HdrMetadata::default() } else { caps::light(&taken.caps).believed() },
         sample_rate: audio.as_ref().map(|a| a.sample_rate),
     };
-    let info = |index, parameters| StreamInfo { index, parameters, time_base: SCALE.time_base, language: None, turn: Turn::None };
     let source = Source {
         facts,
-        video: info(taken.sink, video.parameters),
-        audio: audio.zip(audio_taken.as_ref()).map(|(audio, taken)| info(taken.sink, audio.parameters)),
+        video: Arc::clone(&taken.stream),
+        audio: audio_taken.as_ref().map(|taken| Arc::clone(&taken.stream)),
         origin: if pipeline.is_live() { Origin::Session } else { Origin::Live { wrap: None } },
         duration: None,
         paths: None,
@@ -93,6 +98,10 @@ pub fn open(url: &str, pipeline: Pipeline, firsts: &[gst::Sample], early: Early,
     let stamper = Stamper::new(SCALE, audio_taken.is_some().then_some(SCALE), picture_rate);
     let input = GstInput { url: url.to_owned(), pipeline, early, video: taken, audio: audio_taken, stamper, told: 0, stop: stop.clone() };
     Ok((source, Box::new(input)))
+}
+
+fn info(sink: usize, parameters: Parameters, session: u32) -> Arc<StreamInfo> {
+    Arc::new(StreamInfo { session, ..StreamInfo::new(sink, parameters, SCALE.time_base) })
 }
 
 impl GstInput {
@@ -106,7 +115,15 @@ impl GstInput {
             _ => return Ok(None),
         };
         if let Some(caps) = sample.caps_owned().filter(|caps| *caps != taken.caps) {
-            taken.accept(caps).map_err(|why| CaptureError::Broken { url: self.url.clone(), why })?;
+            match taken.accept(caps) {
+                Ok(Accepted::Same) => {}
+                Ok(Accepted::Other) => {
+                    tracing::warn!("input {}: what appsink {sink} gets is {} from here on, and is followed", self.url, taken.caps);
+                    self.early.push_front((sink, sample.clone()));
+                    return Ok(Some(Read::Lost(Lost::Format)));
+                }
+                Err(why) => return Err(CaptureError::Broken { url: self.url.clone(), why }),
+            }
         }
         let Some(mut packet) = sample.buffer().and_then(|buffer| taken.packet(buffer)) else { return Ok(Some(Read::Lost(Lost::Read))) };
         let (pts, dts, duration) = times(sample);
@@ -121,27 +138,46 @@ impl GstInput {
         if !self.stamper.stamp(kind, &mut packet) {
             return Ok(Some(Read::Lost(Lost::Stamp)));
         }
-        Ok(Some(Read::Unit(Unit { kind, packet, arrival: Seconds::host_now(), hurt: false })))
+        let stream = Arc::clone(if kind == Kind::Video { &self.video.stream } else { self.audio.as_ref().map_or(&self.video.stream, |a| &a.stream) });
+        Ok(Some(Read::Unit(Unit { kind, stream, packet, arrival: Seconds::host_now(), hurt: false })))
     }
 }
 
+/// What new caps mean.
+enum Accepted {
+    /// The same to a decoder.
+    Same,
+    /// Something else, of the same kind.
+    Other,
+}
+
 impl Taken {
-    /// New caps in mid-feed are fine as long as they mean the same to a decoder.
-    fn accept(&mut self, caps: gst::Caps) -> Result<(), String> {
+    /// New caps in mid-feed, which may mean the same to a decoder, or another one.
+    fn accept(&mut self, caps: gst::Caps) -> Result<Accepted, String> {
         let same = |field: &str| {
             let value = |caps: &gst::CapsRef| caps.structure(0).and_then(|s| s.value(field).ok().and_then(|v| v.serialize().ok()));
             value(&self.caps) == value(&caps)
         };
         let name = |caps: &gst::CapsRef| caps.structure(0).map(|s| s.name().to_owned());
         let fixed: &[&str] = if self.raw.is_some() { &["format", "width", "height"] } else { &["stream-format", "rate", "channels", "format"] };
-        if name(&self.caps) != name(&caps) || !fixed.iter().all(|field| same(field)) {
-            return Err(format!(
-                "what the pipeline delivers changed from {} to {caps} in mid-feed, which is not followed; a run that is started again is",
-                self.caps
-            ));
+        if name(&self.caps) == name(&caps) && fixed.iter().all(|field| same(field)) {
+            self.caps = caps;
+            return Ok(Accepted::Same);
+        }
+        let session = self.stream.session;
+        match (self.stream.parameters.medium(), caps::describe(&caps)) {
+            (Type::Video, Ok(Stream::Video(mut video))) => {
+                self.raw = video.raw.take();
+                self.stream = info(self.sink, video.parameters, session);
+            }
+            (Type::Audio, Ok(Stream::Audio(audio))) => self.stream = info(self.sink, audio.parameters, session),
+            (_, described) => {
+                let why = described.err().unwrap_or_else(|| "that is not of its kind".to_owned());
+                return Err(format!("what the pipeline delivers changed from {} to {caps}, which cannot be followed: {why}", self.caps));
+            }
         }
         self.caps = caps;
-        Ok(())
+        Ok(Accepted::Other)
     }
 
     fn packet(&self, buffer: &gst::BufferRef) -> Option<Packet> {
@@ -188,6 +224,8 @@ impl Input for GstInput {
                     }
                 }
                 Event::Ended => return Ok(Read::End),
+                // A live one is built again; another would begin at its beginning.
+                Event::Failed(why) if self.pipeline.is_live() => return Err(CaptureError::Away { url: self.url.clone(), why }),
                 Event::Failed(why) => return Err(CaptureError::Broken { url: self.url.clone(), why }),
                 Event::Stopped => return Ok(Read::Stopped),
                 Event::Nothing => {}

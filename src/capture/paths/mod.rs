@@ -20,6 +20,7 @@ mod stream;
 mod tests;
 
 use super::libav::{self, Nature, options, start_libav};
+use super::renumber::Renumbered;
 use super::watch::Watch;
 use super::{CaptureError, Delivery, Input, Opened, Read, apart};
 use crate::job::{Pace, Select};
@@ -115,6 +116,7 @@ struct Call {
 impl Call {
     fn open(self, inputs: &[String], select: &Select, stop: &Stop) -> Opened {
         let fail = |why: String| CaptureError::Open { url: self.shown.clone(), why };
+        let away = |why: String| CaptureError::Away { url: self.shown.clone(), why };
         start_libav();
         let mut sources = Vec::new();
         for (input, counts) in inputs.iter().zip(&self.counts.paths) {
@@ -141,10 +143,10 @@ impl Call {
         }
         let bytes = Bytes::new(taps, (!files).then_some(self.window), &ledger, &self.counts, clock, receivers);
         let watch = Watch::new(stop);
-        let io = StreamIo::from_read(bytes).map_err(|e| fail(e.to_string()))?;
+        let io = StreamIo::from_read(Renumbered::new(bytes)).map_err(|e| fail(e.to_string()))?;
         let own = options(&[("protocol_whitelist", "pipe"), ("format_whitelist", "mpegts")]);
         let context = ffmpeg::format::input_from_stream_with_interrupt(io, None, Some(own), watch.closure())
-            .map_err(|e| fail(format!("{}{}", watch.explain(e, "what comes is not MPEG-TS that libav can read"), self.came())))?;
+            .map_err(|e| away(format!("{}{}", watch.explain(e, "what comes is not MPEG-TS that libav can read"), self.came())))?;
         let (source, input) = libav::describe(&self.shown, context, select, &watch, nature)?;
         Ok((source, Box::new(PathInput { input, ledger })))
     }

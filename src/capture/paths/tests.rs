@@ -213,7 +213,7 @@ impl Drop for Looped {
 
 fn try_two(inputs: &[String], stop: &Stop) -> Opened {
     ffmpeg::util::log::set_level(ffmpeg::util::log::Level::Quiet);
-    open_all(inputs, Seconds::new(80, 1000), Pace::Live, &Select::default(), stop)
+    open_all(inputs, Seconds::new(80, 1000), Pace::Live, &Select::default(), stop, None)
 }
 
 #[test]

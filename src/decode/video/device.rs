@@ -69,7 +69,7 @@ impl OnDevice {
     fn keep(&mut self, unit: &Unit) {
         let Some(kept) = &mut self.untried else { return };
         match share_packet(&unit.packet).filter(|_| kept.len() < KEPT) {
-            Some(packet) => kept.push(Unit { kind: unit.kind, packet, arrival: unit.arrival, hurt: unit.hurt }),
+            Some(packet) => kept.push(Unit { kind: unit.kind, stream: unit.stream.clone(), packet, arrival: unit.arrival, hurt: unit.hurt }),
             None => self.untried = None,
         }
     }

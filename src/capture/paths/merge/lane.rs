@@ -15,8 +15,6 @@ const BLOCKS: usize = 8;
 pub struct Entry {
     /// Its bytes.
     pub packet: Packet,
-    /// What its head says.
-    pub head: Head,
     /// [`super::content::digest`] of it.
     pub digest: u64,
     /// When it came.
@@ -109,7 +107,7 @@ impl Lane {
             self.forget();
         }
         *self.present.entry(digest).or_default() += 1;
-        self.log.push_back(Entry { packet: *packet, head, digest, at, follows, twin: None, used: false });
+        self.log.push_back(Entry { packet: *packet, digest, at, follows, twin: None, used: false });
         (self.end() - 1, follows)
     }
 
