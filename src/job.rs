@@ -1,9 +1,11 @@
 //! The job: everything that was asked for, checked, before anything is opened.
 
+pub mod audio;
 pub mod check;
 #[cfg(test)]
 mod job_tests;
 mod place;
+pub mod select;
 pub mod value;
 pub mod wishes;
 
@@ -12,6 +14,7 @@ use crate::time::{Rate, Seconds};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+pub use select::{AudioPick, Pick, ProgramPick, Select, StreamRef};
 pub use value::{Listen, Span, Text};
 pub use wishes::Wishes;
 
@@ -102,17 +105,6 @@ pub enum Window {
     Whole,
     /// The last so many seconds, at least three segments.
     Last(Seconds),
-}
-
-/// Which streams of the input are used.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Select {
-    /// Index of the video stream among all streams; chosen where absent.
-    pub video: Option<usize>,
-    /// Index of the audio stream among all streams; chosen where absent.
-    pub audio: Option<usize>,
-    /// No sound at all.
-    pub no_audio: bool,
 }
 
 /// Whether `input` is the path of a file: no scheme, not stdin, not `testsrc:` or `gst:`.

@@ -30,7 +30,7 @@ fn a_programme_that_moves_to_other_pids_is_followed() {
     let (mut kinds, mut moves, mut strays) = ([0, 0], 0, 0);
     loop {
         match input.read().expect("a file") {
-            Read::Unit(unit) => kinds[usize::from(unit.kind == Kind::Audio)] += 1,
+            Read::Unit(unit) => kinds[usize::from(unit.kind != Kind::Video)] += 1,
             Read::Lost(Lost::Moved) => moves += 1,
             Read::Lost(_) => strays += 1,
             Read::End => break,

@@ -1,14 +1,15 @@
 //! An input that libav demuxes: what all of them have in common.
 
-use super::choose::choose;
+use super::choose::{self, Chosen};
 use super::facts::{field_rate, grid_rate, sane_sar};
 use super::follow::{Follow, Newcomer};
+use super::offer::{Offer, said_language};
 use super::stamps::{Scale, Stamper};
 use super::watch::Watch;
 use super::{CaptureError, Delivery, Input, Kind, Lost, Opened, Origin, Read, Source, StreamInfo, Turn, Unit};
 use crate::colour::{HdrMetadata, VideoRange};
 use crate::ffmpeg::{Light, codec_facts, keep_only, open_decoder, wrap_bits};
-use crate::job::Select;
+use crate::job::{ProgramPick, Select};
 use crate::plan::SourceFacts;
 use crate::stop::Stop;
 use crate::time::{MAX_SECONDS, Seconds};
@@ -27,6 +28,8 @@ const PROBE_MICROS: &str = "5000000";
 const PEEK_PACKETS: usize = 600;
 const PEEK_BYTES: usize = 64 << 20;
 const PEEK_PICTURES: usize = 4;
+/// The same for the name of a programme.
+const NAME_PACKETS: usize = 4000;
 /// A read that took longer had to wait for its packet.
 const WAITED: Duration = Duration::from_millis(8);
 /// Failing reads in a row before an input counts as broken.
@@ -65,8 +68,10 @@ struct LibavInput {
     stop: Stop,
     failures: u32,
     ended: bool,
-    /// The change of the sound has been told.
+    /// The change of a sound has been told.
     told: bool,
+    /// What a decoder needs of sounds that came later, until their first unit is handed out.
+    news: Vec<Option<Box<StreamInfo>>>,
 }
 
 /// Before the first use: `ffmpeg-next` has no words for errors without it, and libav's network code wants its own.
@@ -103,14 +108,18 @@ pub fn words(error: &std::io::Error) -> String {
 /// # Errors
 /// Where there is no video that can be decoded, or a stream that was asked for is not there.
 pub fn describe(url: &str, mut context: context::Input, select: &Select, watch: &Watch, nature: Nature) -> Opened {
-    let (video, audio) = choose(&context, select).map_err(|why| CaptureError::Open { url: url.to_owned(), why })?;
-    let kept = kept(&context, video, audio);
+    let mut named = wait_for_name(&mut context, select);
+    let offer = Offer::of(&context);
+    let Chosen { video, sounds } = choose::choose(&offer, select).map_err(|why| CaptureError::Open { url: url.to_owned(), why })?;
+    // One of which nothing has come yet is waited for, too: only then is it known what a decoder needs.
+    let present: Vec<Option<usize>> = sounds.iter().map(|s| s.stream.filter(|&index| offer.stream(index).is_some_and(|s| s.decodable()))).collect();
+    let kept = kept(&context, video, &present);
     keep_only(&mut context, &kept);
     let missing = || CaptureError::Open { url: url.to_owned(), why: "a chosen stream is gone".to_owned() };
     let stream = context.stream(video).ok_or_else(missing)?;
     let (average, base) = (stream.avg_frame_rate(), stream.rate());
     let info = info(&stream);
-    let audio_info = audio.and_then(|a| context.stream(a)).map(|s| self::info(&s));
+    let audio: Vec<Option<StreamInfo>> = present.iter().map(|index| index.and_then(|a| context.stream(a)).map(|s| self::info(&s))).collect();
     let codec = codec_facts(&info.parameters);
 
     let said = Light::of_stream(&stream);
@@ -118,6 +127,8 @@ pub fn describe(url: &str, mut context: context::Input, select: &Select, watch: 
         Some(interlaced) if codec.range == VideoRange::Sdr => Peek { interlaced, light: Light::default(), kept: VecDeque::new() },
         known => peek(&mut context, &info, known),
     };
+    named.extend(peeked);
+    let peeked = named;
     let light = said.or(light);
     for kind in light.dynamic.iter().filter(|_| codec.range != VideoRange::Sdr) {
         tracing::info!("the source has {kind} metadata, which is left out: only what holds for the whole of it is passed on");
@@ -136,11 +147,12 @@ pub fn describe(url: &str, mut context: context::Input, select: &Select, watch: 
         interlaced,
         range: codec.range,
         hdr: if codec.range == VideoRange::Sdr { HdrMetadata::default() } else { light.fixed.believed() },
-        sample_rate: audio_info.as_ref().and_then(|a| u32::try_from(codec_facts(&a.parameters).sample_rate).ok()),
+        video: offer.stream(video).map(|s| s.reference()),
+        sounds: sounds.iter().map(|s| s.facts.clone()).collect(),
     };
     let scale = |info: &StreamInfo| Scale { time_base: info.time_base, bits: wrap_bits(&context, info.index).unwrap_or(64) };
     let video_scale = scale(&info);
-    let stamper = Stamper::new(video_scale, audio_info.as_ref().map(scale), picture_rate);
+    let stamper = Stamper::new(video_scale, audio.iter().map(|sound| sound.as_ref().map_or(video_scale, scale)).collect(), picture_rate);
     let origin = match nature {
         Nature::File => Origin::File,
         Nature::Session => Origin::Session,
@@ -148,18 +160,41 @@ pub fn describe(url: &str, mut context: context::Input, select: &Select, watch: 
     };
     let duration =
         (nature == Nature::File).then(|| Seconds::from_ticks(context.duration(), 1, ffmpeg::ffi::AV_TIME_BASE)).flatten().filter(|d| *d > Seconds::ZERO);
-    let source = Source { facts, video: info, audio: audio_info, origin, duration };
-    let follow = Follow::new(&context, video, audio);
+    let base = info.time_base;
+    let followed = present.iter().zip(&sounds).zip(&audio).map(|((index, sound), info)| (*index, sound.pick.clone(), info.as_ref().map_or(base, |i| i.time_base)));
+    let follow = Follow::new(&context, video, followed.collect());
+    let news = audio.iter().map(|_| None).collect();
+    let source = Source { facts, video: info, audio, offer, origin, duration };
     let (url, stop) = (url.to_owned(), watch.stop.clone());
-    let input = LibavInput { url, context, follow, until_key: false, peeked, came: None, stamper, nature, stop, failures: 0, ended: false, told: false };
+    let input = LibavInput { url, context, follow, until_key: false, peeked, came: None, stamper, nature, stop, failures: 0, ended: false, told: false, news };
     Ok((source, Box::new(input)))
 }
 
+/// Where a programme is asked for by a name that has not come yet (a service description table comes every two seconds), reads on until it has; the packets that were read.
+fn wait_for_name(context: &mut context::Input, select: &Select) -> VecDeque<Packet> {
+    let (mut read, mut bytes) = (VecDeque::new(), 0);
+    let Some(pick @ ProgramPick::Name(_)) = &select.program else { return read };
+    while read.len() < NAME_PACKETS && bytes < PEEK_BYTES {
+        let offer = Offer::of(context);
+        if choose::program(&offer, pick).is_ok() || offer.programs.iter().all(|p| p.name.is_some()) {
+            break;
+        }
+        let mut packet = Packet::empty();
+        if packet.read(context).is_err() {
+            context.clear_interrupt();
+            break;
+        }
+        bytes += packet.size();
+        read.push_back(packet);
+    }
+    read
+}
+
 /// The streams that are demuxed: the chosen ones. Of a transport stream all video and audio, since its streams may move, and libav already has those that come later in a file.
-fn kept(context: &context::Input, video: usize, audio: Option<usize>) -> Vec<usize> {
+fn kept(context: &context::Input, video: usize, sounds: &[Option<usize>]) -> Vec<usize> {
     let transport = context.format().name() == "mpegts";
-    let moving = |medium: Type| transport && (medium == Type::Video || (medium == Type::Audio && audio.is_some()));
-    let kept = |stream: &ffmpeg::Stream<'_>| stream.index() == video || Some(stream.index()) == audio || moving(stream.parameters().medium());
+    let moving = |medium: Type| transport && (medium == Type::Video || (medium == Type::Audio && !sounds.is_empty()));
+    let kept = |stream: &ffmpeg::Stream<'_>| stream.index() == video || sounds.contains(&Some(stream.index())) || moving(stream.parameters().medium());
     context.streams().filter(kept).map(|stream| stream.index()).collect()
 }
 
@@ -170,7 +205,7 @@ fn info(stream: &ffmpeg::Stream<'_>) -> StreamInfo {
         index: stream.index(),
         parameters: stream.parameters().clone(),
         time_base: (time_base.numerator(), time_base.denominator()),
-        language: stream.metadata().get("language").map(str::to_owned),
+        language: said_language(stream.metadata().get("language")),
         turn: matrix.map_or(Turn::None, |m| Turn::from_matrix(m.data())),
     }
 }
@@ -288,7 +323,15 @@ impl LibavInput {
                 self.until_key |= kind == Kind::Video;
                 Whose::Heir
             }
-            Newcomer::Stranger(Kind::Audio, was, is) => {
+            Newcomer::Awaited(kind) => {
+                if let (Kind::Audio(n), Some(stream)) = (kind, self.context.stream(index))
+                    && let Some(news) = self.news.get_mut(n)
+                {
+                    *news = Some(Box::new(info(&stream)));
+                }
+                Whose::Heir
+            }
+            Newcomer::Stranger(Kind::Audio(_), was, is) => {
                 if !std::mem::replace(&mut self.told, true) {
                     tracing::warn!("input {}: its sound changed from {was} to {is}, and is silent from here on; a run that is started again follows", self.url);
                 }
@@ -372,7 +415,8 @@ impl Input for LibavInput {
                 return Ok(Read::Lost(Lost::Stamp));
             }
             let arrival = self.came.as_ref().filter(|_| ahead > 0).and_then(|came| came.when(stamp)).unwrap_or_else(Seconds::host_now);
-            return Ok(Read::Unit(Unit { kind, packet, arrival }));
+            let news = if let Kind::Audio(n) = kind { self.news.get_mut(n).and_then(Option::take) } else { None };
+            return Ok(Read::Unit(Unit { kind, packet, news, arrival }));
         }
     }
 

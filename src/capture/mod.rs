@@ -3,7 +3,7 @@
 //! Only this stage watches for a stop; everything behind it drains.
 
 mod apart;
-mod choose;
+pub mod choose;
 pub mod facts;
 mod follow;
 #[cfg(feature = "gstreamer")]
@@ -14,6 +14,7 @@ mod gst;
 mod leading;
 mod libav;
 mod network;
+pub mod offer;
 pub mod pace;
 mod pipe;
 pub mod run;
@@ -67,21 +68,23 @@ pub fn open(url: &str, pace: Pace, select: &Select, stop: &Stop) -> Opened {
     open(url, pace, select, stop)
 }
 
-/// Which of the two chosen streams.
+/// Which of the chosen streams.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// The video stream.
     Video,
-    /// The audio stream.
-    Audio,
+    /// A sound, by its place in [`Source::audio`].
+    Audio(usize),
 }
 
 /// One access unit of a chosen stream, in the order of the container.
 pub struct Unit {
     /// Which stream.
     pub kind: Kind,
-    /// The packet. Its PTS and DTS are unwrapped: the container's 33-bit stamps, masked, then continued across every wrap (the same for both streams).
+    /// The packet. Its PTS and DTS are unwrapped: the container's 33-bit stamps, masked, then continued across every wrap (the same for all streams).
     pub packet: ffmpeg::Packet,
+    /// What a decoder needs, with the first unit of a stream that was not there at the start.
+    pub news: Option<Box<StreamInfo>>,
     /// The host's clock when it came in. Used by the `arrival` clock and for lag only.
     pub arrival: Seconds,
 }
@@ -122,8 +125,10 @@ pub struct Source {
     pub facts: SourceFacts,
     /// The chosen video stream.
     pub video: StreamInfo,
-    /// The chosen audio stream.
-    pub audio: Option<StreamInfo>,
+    /// The chosen sounds, in the order of [`SourceFacts::sounds`]; one is absent while it is waited for.
+    pub audio: Vec<Option<StreamInfo>>,
+    /// Everything that the input has.
+    pub offer: offer::Offer,
     /// What stamps mean.
     pub origin: Origin,
     /// How long it is, where a container says; a hint that may be wrong.
@@ -149,7 +154,7 @@ pub enum Lost {
     Read,
     /// A packet whose stamps are beyond every sane range.
     Stamp,
-    /// A chosen stream went on in another one, which is followed from here on.
+    /// A chosen stream went on in another one, which is followed from here on; or a sound that was waited for came.
     Moved,
     /// A packet of a stream that came in a chosen one's place, and cannot be used, or not yet.
     Stray,

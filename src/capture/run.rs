@@ -63,7 +63,8 @@ pub struct Feed {
     pacer: Option<Pacer>,
     /// Whether lateness sheds.
     sheds: bool,
-    time_bases: [(i32, i32); 2],
+    /// Of the video, then of each sound.
+    time_bases: Vec<(i32, i32)>,
 }
 
 impl Feed {
@@ -72,7 +73,7 @@ impl Feed {
         let live = pace == Pace::Live;
         let pacer = if live { Pacer::new(source, input.delivery()) } else { None };
         let video = source.video.time_base;
-        let time_bases = [video, source.audio.as_ref().map_or(video, |a| a.time_base)];
+        let time_bases = std::iter::once(video).chain(source.audio.iter().map(|sound| sound.as_ref().map_or(video, |a| a.time_base))).collect();
         Feed { input, pacer, sheds: live, time_bases }
     }
 }
@@ -87,17 +88,19 @@ const AUDIO_TURN: Duration = Duration::from_millis(20);
 /// How long a file whose audio lies that far ahead of its video holds up: then audio is dropped, since its reader may be waiting for the video behind it.
 const AUDIO_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Reads until the end, a stop or a fatal error, and says which. [`Flow::End`] then lies in both queues, except after an error or where a queue's reader has gone.
+/// Reads until the end, a stop or a fatal error, and says which. [`Flow::End`] then lies in all queues, except after an error or where a queue's reader has gone.
 ///
 /// In `fast` a full queue holds up the reading. In `live` whole GOPs of the source are left out: one that starts while the video queue is more than half full is not
 /// sent at all; one during which the queue stays full for half a second loses its tail. The pictures that lead the next key picture go with it, since they refer to what is gone.
 ///
 /// # Errors
 /// [`CaptureError::Broken`] where nothing can follow.
-pub fn run(feed: Feed, video: Sender<Flow<Unit>>, audio: Option<Sender<Flow<Unit>>>, stop: &Stop, counters: &CaptureCounters) -> Result<End, CaptureError> {
+pub fn run(feed: Feed, video: Sender<Flow<Unit>>, audio: Vec<Sender<Flow<Unit>>>, stop: &Stop, counters: &CaptureCounters) -> Result<End, CaptureError> {
     let Feed { mut input, mut pacer, sheds, time_bases } = feed;
-    let mut queues = Queues { video, audio, backlog: VecDeque::new(), sheds, shed: Shed::No, time_base: time_bases[0], stop, counters };
-    let mut jumps = [Jump { last: None, time_base: time_bases[0] }, Jump { last: None, time_base: time_bases[1] }];
+    let sounds = audio.into_iter().map(|sender| Sound { sender: Some(sender), backlog: VecDeque::new() }).collect();
+    let time_base = time_bases.first().copied().unwrap_or((1, 1));
+    let mut queues = Queues { video, sounds, sheds, shed: Shed::No, time_base, stop, counters };
+    let mut jumps: Vec<Jump> = time_bases.into_iter().map(|time_base| Jump { last: None, time_base }).collect();
     let end = loop {
         let unit = match input.read()? {
             Read::Unit(unit) => unit,
@@ -113,7 +116,8 @@ pub fn run(feed: Feed, video: Sender<Flow<Unit>>, audio: Option<Sender<Flow<Unit
         if unit.packet.is_corrupt() {
             count(&counters.corrupt);
         }
-        if jumps[(unit.kind == Kind::Audio) as usize].seen(&unit) {
+        let place = if let Kind::Audio(n) = unit.kind { n + 1 } else { 0 };
+        if jumps.get_mut(place).is_some_and(|jump| jump.seen(&unit)) {
             count(&counters.jumps);
         }
         let unit = match &mut pacer {
@@ -165,10 +169,16 @@ enum Sent {
     NobodyThere,
 }
 
+/// The queue of one sound.
+struct Sound {
+    /// Absent once its reader has gone.
+    sender: Option<Sender<Flow<Unit>>>,
+    backlog: VecDeque<Unit>,
+}
+
 struct Queues<'a> {
     video: Sender<Flow<Unit>>,
-    audio: Option<Sender<Flow<Unit>>>,
-    backlog: VecDeque<Unit>,
+    sounds: Vec<Sound>,
     sheds: bool,
     shed: Shed,
     time_base: (i32, i32),
@@ -179,7 +189,7 @@ struct Queues<'a> {
 impl Queues<'_> {
     fn put(&mut self, unit: Unit) -> Sent {
         match unit.kind {
-            Kind::Audio => self.put_audio(unit),
+            Kind::Audio(n) => self.put_audio(n, unit),
             Kind::Video => self.put_video(unit),
         }
     }
@@ -201,7 +211,7 @@ impl Queues<'_> {
     fn wait_video(&mut self, item: Flow<Unit>) -> Sent {
         let patience = if self.sheds { after(PATIENCE) } else { never() };
         loop {
-            let audio_turn = if self.backlog.is_empty() { never() } else { after(AUDIO_TURN) };
+            let audio_turn = if self.sounds.iter().all(|sound| sound.backlog.is_empty()) { never() } else { after(AUDIO_TURN) };
             select! {
                 send(self.video, item) -> sent => return if sent.is_ok() { Sent::Yes } else { Sent::NobodyThere },
                 recv(self.stop.bell()) -> _ => return Sent::Stopped,
@@ -234,58 +244,68 @@ impl Queues<'_> {
         }
     }
 
-    fn put_audio(&mut self, unit: Unit) -> Sent {
-        if self.audio.is_none() {
+    fn put_audio(&mut self, n: usize, unit: Unit) -> Sent {
+        let Some(sound) = self.sounds.get_mut(n).filter(|sound| sound.sender.is_some()) else { return Sent::Yes };
+        sound.backlog.push_back(unit);
+        sound.flush();
+        if sound.backlog.len() <= AUDIO_BACKLOG {
             return Sent::Yes;
         }
-        self.backlog.push_back(unit);
-        self.flush_audio();
-        if self.backlog.len() <= AUDIO_BACKLOG {
-            return Sent::Yes;
-        }
-        let (Some(sender), Some(unit)) = (&self.audio, self.backlog.pop_front()) else { return Sent::Yes };
+        let (Some(sender), Some(unit)) = (&sound.sender, sound.backlog.pop_front()) else { return Sent::Yes };
         let patience = if self.sheds { Duration::ZERO } else { AUDIO_PATIENCE };
         select! {
-            send(sender, Flow::Item(unit)) -> sent => if sent.is_err() { self.audio = None },
+            send(sender, Flow::Item(unit)) -> sent => if sent.is_err() { sound.sender = None },
             recv(self.stop.bell()) -> _ => return Sent::Stopped,
             recv(after(patience)) -> _ => count(&self.counters.shed_audio),
         }
         Sent::Yes
     }
 
-    /// Hands on as much of the backlog as fits. A reader that has gone is forgotten: the video goes on.
     fn flush_audio(&mut self) {
-        while let (Some(sender), Some(unit)) = (&self.audio, self.backlog.pop_front()) {
+        self.sounds.iter_mut().for_each(Sound::flush);
+    }
+
+    /// Ends all flows. Waits for the readers, who drain whatever comes; video first, since audio may wait for it.
+    fn close(self, mut end: End) -> End {
+        if self.video.send(Flow::End(end)).is_err() {
+            end = End::Leaving;
+        }
+        for sound in self.sounds {
+            sound.close(end, self.stop);
+        }
+        end
+    }
+}
+
+impl Sound {
+    /// Hands on as much of the backlog as fits. A reader that has gone is forgotten: the rest goes on.
+    fn flush(&mut self) {
+        while let (Some(sender), Some(unit)) = (&self.sender, self.backlog.pop_front()) {
             match sender.try_send(Flow::Item(unit)) {
                 Ok(()) => {}
                 Err(TrySendError::Full(Flow::Item(unit))) => return self.backlog.push_front(unit),
                 Err(_) => {
-                    self.audio = None;
+                    self.sender = None;
                     self.backlog.clear();
                 }
             }
         }
     }
 
-    /// Ends both flows. Waits for the readers, who drain whatever comes; video first, since audio may wait for it.
-    fn close(mut self, mut end: End) -> End {
-        let backlog = std::mem::take(&mut self.backlog);
-        if self.video.send(Flow::End(end)).is_err() {
-            end = End::Leaving;
-        }
-        let Some(sender) = &self.audio else { return end };
-        for unit in backlog {
+    /// Every sound has a reader of its own, who waits for no other.
+    fn close(self, end: End, stop: &Stop) {
+        let Some(sender) = &self.sender else { return };
+        for unit in self.backlog {
             if end == End::Leaving {
                 break;
             }
             select! {
-                send(sender, Flow::Item(unit)) -> sent => if sent.is_err() { return end },
-                recv(self.stop.bell()) -> _ => break,
+                send(sender, Flow::Item(unit)) -> sent => if sent.is_err() { return },
+                recv(stop.bell()) -> _ => break,
             }
         }
         // A reader that has gone needs no end.
         let _ = sender.send(Flow::End(end));
-        end
     }
 }
 

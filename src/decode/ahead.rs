@@ -114,7 +114,7 @@ mod tests {
     fn unit(pts: i64) -> Flow<Unit> {
         let mut packet = Packet::copy(&[0; 8]);
         packet.set_pts(Some(pts));
-        Flow::Item(Unit { kind: Kind::Video, packet, arrival: Seconds::ZERO })
+        Flow::Item(Unit { kind: Kind::Video, packet, news: None, arrival: Seconds::ZERO })
     }
 
     #[test]

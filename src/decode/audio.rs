@@ -5,7 +5,7 @@
 use crate::capture::{StreamInfo, Unit};
 use crate::decode::audio_store::{Limits, Pushed, Selection, Store};
 use crate::decode::place::offset_ticks;
-use crate::decode::samples::{AudioError, Samples, Window};
+use crate::decode::samples::{AudioError, Rendered, Samples, Window};
 use crate::frame::{AudioCue, End, Flow, PcmSegment};
 use crate::plan::SAMPLE_RATE;
 use crate::stop::Stop;
@@ -14,7 +14,7 @@ use crossbeam::channel::{Receiver, Sender, after, never, select};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Video may be this many seconds of media ahead of the sound before what is missing counts as silence.
@@ -39,9 +39,30 @@ pub struct Cut {
     pub tail: u32,
 }
 
+/// Raises the stop flag once no sound needs the source any more. Clones share it.
+#[derive(Clone)]
+pub struct Over {
+    left: Arc<AtomicUsize>,
+    stop: Stop,
+}
+
+impl Over {
+    /// For so many sounds.
+    pub fn new(sounds: usize, stop: &Stop) -> Over {
+        Over { left: Arc::new(AtomicUsize::new(sounds)), stop: stop.clone() }
+    }
+
+    /// One of them has all that it needs. To be said once by each.
+    fn done(&self) {
+        if self.left.fetch_sub(1, Relaxed) <= 1 {
+            self.stop.raise();
+        }
+    }
+}
+
 /// The queue of one audio rung.
 pub struct Rung {
-    /// Channels that it wants, 1 or 2.
+    /// Channels that it wants: 1, 2 or 6.
     pub channels: u32,
     /// Bounded. When full the audio thread waits, and with it, in the end, capture: nothing is lost here.
     pub tx: Sender<Flow<PcmSegment>>,
@@ -72,7 +93,8 @@ pub struct Counts {
 
 /// The audio stage of one stream.
 pub struct Audio {
-    samples: Samples,
+    /// Absent until its stream has come.
+    samples: Option<Samples>,
     cut: Cut,
     patience: Seconds,
     time_base: (i32, i32),
@@ -97,33 +119,37 @@ struct Span {
 impl Audio {
     /// Opens a decoder once, to see that it works. Call it before the thread starts.
     pub fn open(stream: &StreamInfo, cut: Cut, counts: Arc<Counts>) -> Result<Audio, AudioError> {
-        let samples = Samples::open(stream)?;
+        Ok(Audio { samples: Some(Samples::open(stream)?), ..Audio::awaiting(stream.time_base, cut, counts) })
+    }
+
+    /// For a sound whose stream is not there yet: silence until it comes, with stamps in `time_base` and the news of what it is.
+    pub fn awaiting(time_base: (i32, i32), cut: Cut, counts: Arc<Counts>) -> Audio {
         let limits = Limits::default();
         let gops = cut.grid.video.gop_duration().times(2).ceil_ticks(1);
-        let store = Store::new(stream.time_base, Limits { seconds: limits.seconds.saturating_add(gops), ..limits });
-        Ok(Audio {
-            samples,
+        let store = Store::new(time_base, Limits { seconds: limits.seconds.saturating_add(gops), ..limits });
+        Audio {
+            samples: None,
             cut,
             patience: Seconds::whole(PATIENCE),
-            time_base: stream.time_base,
+            time_base,
             store,
             waiting: VecDeque::new(),
             joined: false,
             gave_up: false,
             counts,
-        })
+        }
     }
 
     /// Runs until both flows have ended. Sends every rung one segment a cue, in order, and the end that the cues came to; a rung that is gone is left out.
     ///
-    /// Where the event ends before its source does (`--duration`), this stage is the last to need the source: it raises `stop` when it has what it needs,
+    /// Where the event ends before its source does (`--duration`), this stage is the last to need the source: it says so to `over` when it has what it needs,
     /// or `grace` after the event was over, which a live feed has, and which makes it less patient with missing sound.
     pub fn run(
         mut self,
         packets: Receiver<Flow<Unit>>,
         cues: Receiver<Flow<AudioCue>>,
         mut rungs: Vec<Rung>,
-        stop: &Stop,
+        over: &Over,
         grace: Option<Duration>,
     ) -> Result<(), AudioError> {
         if grace.is_some() {
@@ -133,6 +159,7 @@ impl Audio {
         // When what is still missing will not be waited for any more.
         let mut patience = never();
         let (idle_packets, idle_cues) = (never(), never());
+        let mut told = false;
         loop {
             while let Some(cue) = self.ready(if self.gave_up { Some(End::Ended) } else { packets_end }) {
                 let segments = self.serve(&cue, &rungs, packets_end == Some(End::Ended));
@@ -143,7 +170,9 @@ impl Audio {
             {
                 rungs.retain(|rung| rung.tx.send(Flow::End(end)).is_ok());
                 rungs.clear();
-                stop.raise();
+                if !std::mem::replace(&mut told, true) {
+                    over.done();
+                }
                 if packets_end.is_some() {
                     return Ok(());
                 }
@@ -184,7 +213,15 @@ impl Audio {
             None => return Err(AudioError::Upstream("audio packets")),
         };
         self.counts.packets.fetch_add(1, Relaxed);
-        self.samples.learn(&unit.packet);
+        if let Some(stream) = &unit.news {
+            match Samples::open(stream) {
+                Ok(samples) => self.samples = Some(samples),
+                Err(error) => tracing::warn!("{error}: its track stays silent"),
+            }
+        }
+        if let Some(samples) = &mut self.samples {
+            samples.learn(&unit.packet);
+        }
         let (pushed, dropped) = self.store.push(unit.packet);
         self.counts.unstamped.fetch_add(u64::from(pushed == Pushed::Unstamped), Relaxed);
         self.counts.overlapping.fetch_add(u64::from(matches!(pushed, Pushed::Overlap | Pushed::Stray)), Relaxed);
@@ -245,7 +282,9 @@ impl Audio {
         let mut channels: Vec<u32> = rungs.iter().map(|rung| rung.channels).collect();
         channels.sort_unstable();
         channels.dedup();
-        let run_up = self.samples.run_up();
+        let run_up = self.samples.as_ref().map_or(0, Samples::run_up);
+        // This worker has listened for longer than the skew of a container (the run-up of frame sync, and the patience before this): what has not come is not in the feed.
+        self.joined |= span.ticks.is_some() && self.store.listen();
         let Selection { packets, clean } = match &span.ticks {
             Some(ticks) => self.store.select(ticks.start, ticks.end, run_up),
             None => Selection::default(),
@@ -254,7 +293,10 @@ impl Audio {
         // Where half of them are flagged, the multiplexer is meant (see `damage.rs`).
         let corrupt = packets.iter().filter(|packet| packet.is_corrupt()).count();
         let corrupt = if corrupt * 2 < packets.len() { corrupt as u64 } else { 0 };
-        let rendered = self.samples.render(&packets, &span.window, &channels);
+        let rendered = match &self.samples {
+            Some(samples) => samples.render(&packets, &span.window, &channels),
+            None => Rendered::silent(&span.window, &channels, packets.len() as u64),
+        };
         if let Some(ticks) = &span.ticks {
             self.store.free_before(ticks.start, ticks.end, run_up + KEEP);
         }

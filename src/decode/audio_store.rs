@@ -6,6 +6,9 @@ use std::collections::VecDeque;
 /// A backward step of the stamps by more than this many seconds is a jump of the feed, not a packet out of order.
 const JUMP_SECONDS: i64 = 1;
 
+/// What lies before a hole of more than this many seconds is no run-up of what lies behind it: a worker that joined meanwhile does not have it.
+const HOLE_SECONDS: i64 = 1;
+
 /// How much the store holds; what is beyond is dropped, oldest first.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -45,6 +48,8 @@ pub struct Store {
     stretches: VecDeque<Stretch>,
     bytes: usize,
     packets: usize,
+    /// Nothing came before the first packet: it is known that the feed had none.
+    listened: bool,
 }
 
 struct Stretch {
@@ -71,7 +76,13 @@ impl Store {
     /// An empty store for stamps in `time_base` (numerator, denominator) seconds.
     pub fn new(time_base: (i32, i32), limits: Limits) -> Store {
         let time_base = (i64::from(time_base.0.max(1)), i64::from(time_base.1.max(1)));
-        Store { limits, time_base, stretches: VecDeque::new(), bytes: 0, packets: 0 }
+        Store { limits, time_base, stretches: VecDeque::new(), bytes: 0, packets: 0, listened: false }
+    }
+
+    /// Whether nothing has come yet. From now on it is known that the feed had nothing before what comes first.
+    pub fn listen(&mut self) -> bool {
+        self.listened |= self.stretches.is_empty();
+        self.stretches.is_empty()
     }
 
     /// Takes a packet in. Also says how many old ones were dropped for it.
@@ -87,7 +98,7 @@ impl Store {
                 self.forget_newest();
                 pushed = Pushed::Stray;
             }
-            _ => self.stretches.push_back(Stretch { packets: VecDeque::new(), whole: last.is_some() }),
+            _ => self.stretches.push_back(Stretch { packets: VecDeque::new(), whole: last.is_some() || self.listened }),
         }
         self.bytes = self.bytes.saturating_add(packet.size());
         self.packets += 1;
@@ -155,14 +166,19 @@ impl Store {
     pub fn select(&self, start: i64, end: i64, run_up: usize) -> Selection<'_> {
         let Some(stretch) = self.find(start, end).and_then(|i| self.stretches.get(i)) else {
             // A hole of the feed, where we were listening before it.
-            let listening = self.stretches.iter().any(|s| s.packets.front().is_some_and(|p| p.pts < start));
+            let listening = self.listened || self.stretches.iter().any(|s| s.packets.front().is_some_and(|p| p.pts < start));
             return Selection { packets: Vec::new(), clean: listening };
         };
         let after = stretch.packets.partition_point(|p| p.pts <= start);
         let stop = stretch.packets.partition_point(|p| p.pts < end);
         let first = after.checked_sub(1 + run_up);
-        let packets = stretch.packets.range(first.unwrap_or(0)..stop).map(|p| &p.packet).collect();
-        Selection { packets, clean: first.is_some() || stretch.whole }
+        let begin = first.unwrap_or(0);
+        let hole = self.ticks(HOLE_SECONDS);
+        // At most up to `start`: what reaches into the segment is no run-up.
+        let stamp = |at: usize| stretch.packets.get(at).map_or(start, |p| p.pts.min(start));
+        let behind_hole = (begin + 1..=after.min(stop)).rev().find(|&at| stamp(at).saturating_sub(stamp(at - 1)) > hole);
+        let packets = stretch.packets.range(behind_hole.unwrap_or(begin)..stop).map(|p| &p.packet).collect();
+        Selection { packets, clean: first.is_some() || behind_hole.is_some() || stretch.whole }
     }
 
     /// Frees what no later segment can need, once the one whose first sample is at `start` (ticks) is made: all but `keep` packets before it.
@@ -252,6 +268,25 @@ mod tests {
         let found = [(0, 900), (2000, 4000)]
             .map(|(start, end)| (store.complete(start, end), store.select(start, end, 1).packets.len(), store.select(start, end, 1).clean));
         assert_eq!(found, [(true, 0, false), (true, 0, true)]);
+    }
+
+    #[test]
+    fn what_lies_before_a_hole_is_no_run_up_of_what_lies_behind_it() {
+        let (mut stayed, mut joined) = (Store::new((1, 1000), Limits::default()), Store::new((1, 1000), Limits::default()));
+        assert!(joined.listen());
+        for n in 0..10 {
+            stayed.push(packet(n * 20));
+        }
+        for n in 300..330 {
+            stayed.push(packet(n * 20));
+            joined.push(packet(n * 20));
+        }
+        assert!(!joined.listen() && !stayed.listen());
+        for (start, end) in [(5900, 6100), (6000, 6100), (6010, 6100), (6100, 6200), (2000, 2100)] {
+            let (a, b) = (stayed.select(start, end, 4), joined.select(start, end, 4));
+            assert_eq!((stamps(&a), a.clean), (stamps(&b), b.clean), "{start}");
+            assert!(a.clean && a.packets.iter().all(|p| p.pts() >= Some(6000)), "{start}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Samples: decodes and resamples one segment's packets with a fresh decoder and fresh resamplers, so that nothing of the past is in them.
 
 use crate::capture::StreamInfo;
+use crate::decode::mixdown::limit;
 use crate::decode::pce::begins_with_layout;
 use crate::decode::place::{Piece, Run, place};
 use crate::ffmpeg::{Resampler, is_discarded, joinable_audio_parameters, share_packet};
@@ -69,6 +70,14 @@ pub struct Rendered {
     pub faults: u64,
 }
 
+impl Rendered {
+    /// Silence; `faults` packets could not be used.
+    pub fn silent(window: &Window, channels: &[u32], faults: u64) -> Rendered {
+        let mixes = channels.iter().map(|&n| vec![vec![0.0; window.samples]; n as usize]).collect();
+        Rendered { mixes, covered: Vec::new(), faults }
+    }
+}
+
 impl Samples {
     /// Opens a decoder once, to see that it works.
     pub fn open(stream: &StreamInfo) -> Result<Samples, AudioError> {
@@ -105,13 +114,12 @@ impl Samples {
         decoder.open_as_with(self.codec, options)?.audio()
     }
 
-    /// Decodes `packets` from the first on and puts what falls into `window` at its place, once for each entry of `channels` (1 or 2).
+    /// Decodes `packets` from the first on and puts what falls into `window` at its place, once for each entry of `channels` (1, 2 or 6).
     pub fn render(&self, packets: &[&ffmpeg::Packet], window: &Window, channels: &[u32]) -> Rendered {
-        let mut mixes: Vec<Vec<Vec<f32>>> = channels.iter().map(|&n| vec![vec![0.0; window.samples]; n as usize]).collect();
-        let (frames, mut faults) = self.decode(packets);
+        let (frames, faults) = self.decode(packets);
+        let Rendered { mut mixes, mut covered, mut faults } = Rendered::silent(window, channels, faults);
         let pieces: Vec<Piece> = frames.iter().map(|f| f.piece).collect();
         let wanted = window.first..window.first.saturating_add(window.samples as i64);
-        let mut covered: Vec<Range<i64>> = Vec::new();
         for run in place(&pieces, self.time_base, window.offset, SAMPLE_RATE) {
             let begin = run.meeting.at_or_after(run.first, SAMPLE_RATE).max(covered.last().map_or(i64::MIN, |last| last.end));
             let end = run.meeting.at_or_after(run.end(), SAMPLE_RATE);
@@ -244,6 +252,9 @@ fn resample(run: &Run, frames: &[Decoded], channels: u32) -> Result<(i64, Vec<Ve
         resampler.feed(frame, piece.from as usize, piece.to as usize, &mut made)?;
     }
     resampler.flush(&mut made)?;
+    if usize::from(first.channels()) > made.len() {
+        limit(&mut made);
+    }
     Ok((at, made))
 }
 

@@ -76,7 +76,7 @@ fn tracks(grid: Grid) -> [TrackSpec; 2] {
     let recipe = mezzo::encode::Recipe::of(&rendition);
     let config = served::open(&rendition, &recipe).expect("opens").config;
     let sound = AudioGrid { video: grid, sample_rate: 48_000, frame: 1024 };
-    let audio = AudioRendition { name: "a".to_owned(), codec: AudioCodec::Aac, bitrate: 64_000, channels: 2, grid: sound, language: "und".to_owned() };
+    let audio = AudioRendition::main("a", 64_000, 2, sound, "und");
     [
         TrackSpec { id: TrackId(0), name: "v".to_owned(), kind: TrackKind::Video { rendition, config } },
         TrackSpec { id: TrackId(1), name: "a".to_owned(), kind: TrackKind::Audio { rendition: audio, config: AAC.to_vec() } },

@@ -74,7 +74,7 @@ fn appsinks_bring_coded_pictures_and_sound() {
     let of = |kind| units.iter().filter(move |u| u.kind == kind);
     assert_eq!(of(Kind::Video).count(), 50);
     assert_eq!(of(Kind::Video).filter(|u| u.packet.is_key()).count(), 2);
-    assert!(of(Kind::Audio).count() >= 90);
+    assert!(of(Kind::Audio(0)).count() >= 90);
     let mut decoder = VideoDecoder::open(&source.video, &source.facts, 1).expect("it opens");
     let mut pictures = Vec::new();
     of(Kind::Video).for_each(|unit| decoder.push(unit, &mut pictures));

@@ -88,14 +88,7 @@ pub fn plan() -> Plan {
         lanes: 2,
         devices: Vec::new(),
     };
-    let audio = AudioRendition {
-        name: TRACKS[2].into(),
-        codec: AudioCodec::Aac,
-        bitrate: 96_000,
-        channels: 2,
-        grid: AudioGrid { video: grid, sample_rate: 48_000, frame: 1024 },
-        language: "und".into(),
-    };
+    let audio = AudioRendition::main(TRACKS[2], 96_000, 2, AudioGrid { video: grid, sample_rate: 48_000, frame: 1024 }, "und");
     Plan {
         class: "c1a55".into(),
         source: SourceFacts {
@@ -106,7 +99,8 @@ pub fn plan() -> Plan {
             interlaced: false,
             range: Default::default(),
             hdr: Default::default(),
-            sample_rate: Some(48_000),
+            video: None,
+            sounds: vec![Default::default()],
         },
         grid,
         video: vec![video(TRACKS[0], 640, 360, 1_500_000), video(TRACKS[1], 320, 180, 400_000)],
