@@ -11,10 +11,10 @@ pub mod wishes;
 
 use crate::ladder::Ladder;
 use crate::time::{Rate, Seconds};
+pub use select::{AudioPick, Pick, ProgramPick, Select, StreamRef};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-pub use select::{AudioPick, Pick, ProgramPick, Select, StreamRef};
 pub use value::{Listen, Span, Text};
 pub use wishes::Wishes;
 

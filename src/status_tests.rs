@@ -16,7 +16,7 @@ pub(crate) fn plan() -> Plan {
         range: VideoRange::Sdr,
         hdr: Default::default(),
         video: None,
-            sounds: vec![Default::default()],
+        sounds: vec![Default::default()],
     };
     let video = Rendition {
         name: "v".into(),

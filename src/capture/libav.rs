@@ -161,7 +161,8 @@ pub fn describe(url: &str, mut context: context::Input, select: &Select, watch: 
     let duration =
         (nature == Nature::File).then(|| Seconds::from_ticks(context.duration(), 1, ffmpeg::ffi::AV_TIME_BASE)).flatten().filter(|d| *d > Seconds::ZERO);
     let base = info.time_base;
-    let followed = present.iter().zip(&sounds).zip(&audio).map(|((index, sound), info)| (*index, sound.pick.clone(), info.as_ref().map_or(base, |i| i.time_base)));
+    let followed =
+        present.iter().zip(&sounds).zip(&audio).map(|((index, sound), info)| (*index, sound.pick.clone(), info.as_ref().map_or(base, |i| i.time_base)));
     let follow = Follow::new(&context, video, followed.collect());
     let news = audio.iter().map(|_| None).collect();
     let source = Source { facts, video: info, audio, offer, origin, duration };

@@ -255,7 +255,8 @@ fn errors_say_what_is_wrong_and_what_is_accepted() {
     let eight = eight.to_str().expect("UTF-8");
     let words = why(eight, &Select { audio: vec!["77".parse().expect("a pick")], ..Select::default() });
     assert!(words.contains("audio 77") && words.contains("0 video h264 1280x720") && words.contains("aac 48000 Hz"), "{words}");
-    let (source, _) = open(eight, crate::job::Pace::Live, &Select { audio: vec!["5".parse().expect("a pick")], ..Select::default() }, &Stop::new()).unwrap_or_else(|e| panic!("{e}"));
+    let (source, _) = open(eight, crate::job::Pace::Live, &Select { audio: vec!["5".parse().expect("a pick")], ..Select::default() }, &Stop::new())
+        .unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(source.audio.iter().flatten().map(|a| a.index).collect::<Vec<_>>(), [5]);
     let (source, _) = open(eight, crate::job::Pace::Live, &Select { no_audio: true, ..Select::default() }, &Stop::new()).unwrap_or_else(|e| panic!("{e}"));
     assert!(source.audio.is_empty() && source.facts.sounds.is_empty());

@@ -58,7 +58,17 @@ impl Input for Scripted {
 
 fn source(origin: Origin) -> Source {
     let rate = Rate::new(25, 1).expect("a rate");
-    let facts = SourceFacts { width: 16, height: 16, sar: (1, 1), rate, interlaced: false, range: VideoRange::Sdr, hdr: Default::default(), video: None, sounds: Vec::new() };
+    let facts = SourceFacts {
+        width: 16,
+        height: 16,
+        sar: (1, 1),
+        rate,
+        interlaced: false,
+        range: VideoRange::Sdr,
+        hdr: Default::default(),
+        video: None,
+        sounds: Vec::new(),
+    };
     let video = StreamInfo { index: 0, parameters: ffmpeg::codec::Parameters::new(), time_base: (1, 25), language: None, turn: Turn::None };
     Source { facts, video, audio: Vec::new(), offer: Default::default(), origin, duration: None }
 }
@@ -256,7 +266,7 @@ fn udp_is_read_and_can_be_stopped_while_it_is_silent() {
     let stop = Stop::new();
     let opened = crate::capture::open(&url, crate::job::Pace::Live, &crate::job::Select::default(), &stop);
     let (source, mut input) = opened.unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!((source.facts.width, source.facts.height, source.facts.sample_rate), (1024, 576, Some(48_000)));
+    assert_eq!((source.facts.width, source.facts.height, source.facts.sounds[0].sample_rate), (1024, 576, Some(48_000)));
     assert_eq!(source.origin, Origin::Live { wrap: Some(Seconds::new(1 << 33, 90_000)) });
     let mut kinds = [0, 0];
     while kinds[0] < 50 {

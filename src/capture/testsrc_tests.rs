@@ -18,7 +18,12 @@ type Sound = Vec<(i64, Vec<i16>)>;
 fn decoded(url: &str) -> (Pictures, Sound) {
     let (source, mut input) = open(url, Pace::Fast, &Select::default(), &Stop::new()).expect("opens");
     let mut video = codec::Context::from_parameters(source.video.parameters).expect("parameters").decoder().video().expect("a decoder");
-    let mut audio = source.audio.into_iter().next().flatten().map(|a| codec::Context::from_parameters(a.parameters).expect("parameters").decoder().audio().expect("a decoder"));
+    let mut audio = source
+        .audio
+        .into_iter()
+        .next()
+        .flatten()
+        .map(|a| codec::Context::from_parameters(a.parameters).expect("parameters").decoder().audio().expect("a decoder"));
     let (mut pictures, mut sound, mut last) = (Vec::new(), Vec::new(), Seconds::ZERO);
     loop {
         match input.read().expect("never breaks") {

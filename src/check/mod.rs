@@ -22,6 +22,7 @@ mod locate;
 mod media;
 mod playlist;
 mod report;
+mod sound;
 #[cfg(test)]
 mod test_kit;
 #[cfg(test)]

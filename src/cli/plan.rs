@@ -4,13 +4,18 @@ use super::args::JobArgs;
 use super::columns::columns;
 use super::{Failure, print};
 use clap::Args;
+use mezzo::capture::offer::{Medium, Offer, Offered};
 use mezzo::encode::served::open_all;
 use mezzo::job::Job;
 use mezzo::ladder::{Bitrate, Ladder};
-use mezzo::plan::{LeftOut, Plan, SourceFacts, resolve};
+use mezzo::plan::{LeftOut, Plan, SoundFacts, SourceFacts, resolve};
 use mezzo::resolution::Resolution;
 use mezzo::stop::Stop;
+use serde::Serialize;
 use std::fmt::Write;
+
+/// Streams of a feed that are shown.
+const MOST_STREAMS: usize = 100;
 
 /// Arguments of `mezzo plan`.
 #[derive(Args, Clone, Debug)]
@@ -32,33 +37,74 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     let job = args.job.planned()?;
     let kept = Resolution::load(&job)?;
     let class = kept.as_ref().map(|kept| kept.class.clone());
-    let (source, language) = match kept {
-        Some(kept) => (kept.source, kept.language),
+    let (source, offer) = match kept {
+        Some(kept) => (kept.source, None),
         None => facts(&job)?,
     };
-    let plan = resolve(&job, &source, language.as_deref())?;
+    let plan = resolve(&job, &source)?;
     let (mut plan, _) = open_all(plan, &job)?;
     if let Some(class) = class.filter(|class| *class != plan.class) {
         plan.warnings.push(format!("what is in the output was made by a worker of class {class}; new segments will not be interchangeable with it"));
     }
     if !args.json {
-        return print(&table(&plan, &job.ladder));
+        return print(&(feed(offer.as_ref(), &plan) + &table(&plan, &job.ladder)));
     }
-    let mut text = serde_json::to_string_pretty(&plan).map_err(Failure::failed)?;
+    let mut text = serde_json::to_string_pretty(&Told { plan: &plan, offer }).map_err(Failure::failed)?;
     text.push('\n');
     print(&text)
 }
 
-/// Opens the input, and says what it is and the language of its sound.
-fn facts(job: &Job) -> Result<(SourceFacts, Option<String>), Failure> {
+/// A plan as JSON.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    plan: &'a Plan,
+    /// Everything that the input has; absent where a plan that was kept beside the output is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offer: Option<Offer>,
+}
+
+/// Opens the input, and says what it is and what it has.
+fn facts(job: &Job) -> Result<(SourceFacts, Option<Offer>), Failure> {
     let (source, _) = mezzo::pipeline::open(job, &Stop::new())?;
-    Ok((source.facts, source.audio.and_then(|audio| audio.language)))
+    Ok((source.facts, Some(source.offer)))
+}
+
+/// The programmes and streams of the feed, and what is used of them.
+fn feed(offer: Option<&Offer>, plan: &Plan) -> String {
+    let Some(offer) = offer else { return String::new() };
+    let used = |stream: &Offered| {
+        let own = Some(stream.reference());
+        let sound = plan.source.sounds.iter().position(|s| s.stream == own).and_then(|n| plan.audio.iter().find(|a| a.sound == n));
+        match sound {
+            Some(sound) => format!("sound \"{}\", {}", sound.label, sound.role),
+            None if plan.source.video == own => "video".to_owned(),
+            None => String::new(),
+        }
+    };
+    let row = |stream: &Offered| {
+        let kind = ["video", "audio", "other"][stream.kind as usize].to_owned();
+        let program = offer.program_of(stream.index).map_or(String::new(), ToString::to_string);
+        let size = stream.size.filter(|_| stream.kind == Medium::Video).map(|(w, h)| format!("{w}x{h}"));
+        let sound = stream.channels.map(|channels| format!("{channels} ch, {} Hz", stream.sample_rate.unwrap_or(0)));
+        let says = [stream.language.clone(), stream.role.map(|role| role.to_string())].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let pid = stream.pid.map_or(String::new(), |pid| format!("{pid:#x}"));
+        [program, stream.index.to_string(), pid, kind, stream.codec.clone(), size.or(sound).unwrap_or_default(), says, used(stream)]
+    };
+    let head = ["programme", "stream", "pid", "kind", "codec", "shape", "says", "used as"].map(str::to_owned);
+    let mut streams: Vec<&Offered> = offer.streams.iter().collect();
+    streams.sort_by_key(|s| (offer.program_of(s.index).map_or(i32::MAX, |p| p.number), s.index));
+    columns(std::iter::once(head).chain(streams.into_iter().take(MOST_STREAMS).map(row))) + "\n"
 }
 
 /// The plan for people.
 fn table(plan: &Plan, ladder: &Ladder) -> String {
     let source = &plan.source;
-    let sound = source.sample_rate.map_or("no sound".to_owned(), |rate| format!("sound at {rate} Hz"));
+    let heard = |sound: &SoundFacts| match (sound.sample_rate, sound.channels) {
+        (Some(rate), Some(channels)) => format!("sound at {rate} Hz, {channels} ch"),
+        _ => "sound that has not come yet".to_owned(),
+    };
+    let sound = if source.sounds.is_empty() { "no sound".to_owned() } else { source.sounds.iter().map(heard).collect::<Vec<_>>().join(", ") };
     let scan = if source.interlaced { "interlaced" } else { "progressive" };
     let (x, y) = source.sar;
     let mut text = format!(
@@ -80,7 +126,7 @@ fn table(plan: &Plan, ladder: &Ladder) -> String {
         [r.name.clone(), r.codec.name().into(), size, signal, most, quality, r.point.clone(), r.backends.join(", "), r.lanes.to_string()]
     });
     let audio = plan.audio.iter().map(|r| {
-        let shape = format!("{} ch, {}", r.channels, r.language);
+        let shape = format!("{} ch, {}", r.channels, r.tag.as_ref().unwrap_or(&r.language));
         [
             r.name.clone(),
             r.codec.name().into(),

@@ -127,17 +127,7 @@ impl Audio {
         let limits = Limits::default();
         let gops = cut.grid.video.gop_duration().times(2).ceil_ticks(1);
         let store = Store::new(time_base, Limits { seconds: limits.seconds.saturating_add(gops), ..limits });
-        Audio {
-            samples: None,
-            cut,
-            patience: Seconds::whole(PATIENCE),
-            time_base,
-            store,
-            waiting: VecDeque::new(),
-            joined: false,
-            gave_up: false,
-            counts,
-        }
+        Audio { samples: None, cut, patience: Seconds::whole(PATIENCE), time_base, store, waiting: VecDeque::new(), joined: false, gave_up: false, counts }
     }
 
     /// Runs until both flows have ended. Sends every rung one segment a cue, in order, and the end that the cues came to; a rung that is gone is left out.

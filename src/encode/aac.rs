@@ -174,7 +174,6 @@ fn drain(encoder: &mut ffmpeg::encoder::audio::Encoder, start: i64, packets: &mu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ladder::AudioCodec;
     use crate::time::{AudioGrid, GopId, Grid, Rate, Seconds};
     use std::sync::Arc;
 

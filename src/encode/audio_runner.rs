@@ -48,7 +48,6 @@ fn messages(encoder: &Aac, track: TrackId, segment: &PcmSegment) -> Vec<ToMux> {
 mod tests {
     use super::*;
     use crate::frame::End;
-    use crate::ladder::AudioCodec;
     use crate::plan::AudioRendition;
     use crate::time::{AudioGrid, GopId, Grid, Rate, Seconds};
     use crossbeam::channel::{bounded, unbounded};

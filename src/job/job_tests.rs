@@ -45,7 +45,7 @@ fn every_field_is_read_exactly() {
         max_gap: Seconds::whole(60),
     };
     assert_eq!(job.timeline, expected);
-    assert_eq!(job.select, Select { video: Some(0), audio: Some(3), no_audio: false });
+    assert_eq!(job.select, Select { video: Some(Pick::Index(0)), audio: vec![AudioPick::of(Pick::Index(3))], ..Select::default() });
 }
 
 #[test]

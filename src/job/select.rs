@@ -75,7 +75,8 @@ const PIDS: std::ops::RangeInclusive<i32> = 0x10..=0x1FFE;
 pub const MAX_LABEL: usize = 64;
 
 /// What a pick of sound may be.
-pub const AUDIO_ACCEPTED: &str = "auto, INDEX, pid:PID or a language (eng, pt-BR), with a ? behind it where it may come later, then perhaps ,label=…,role=…,language=…";
+pub const AUDIO_ACCEPTED: &str =
+    "auto, INDEX, pid:PID or a language (eng, pt-BR), with a ? behind it where it may come later, then perhaps ,label=…,role=…,language=…";
 
 impl AudioPick {
     /// A pick and nothing else.
@@ -166,7 +167,11 @@ impl FromStr for VideoPick {
 /// A label that can stand in a playlist, a manifest and a terminal.
 pub fn label(text: &str) -> Result<String, String> {
     let legal = !text.trim().is_empty() && text.chars().count() <= MAX_LABEL && !text.chars().any(|c| c.is_control() || c == '"');
-    if legal { Ok(text.trim().to_owned()) } else { Err(format!("\"{}\" is not a label; accepted: 1 to {MAX_LABEL} characters, no quotes", text.escape_debug())) }
+    if legal {
+        Ok(text.trim().to_owned())
+    } else {
+        Err(format!("\"{}\" is not a label; accepted: 1 to {MAX_LABEL} characters, no quotes", text.escape_debug()))
+    }
 }
 
 /// A language to publish.

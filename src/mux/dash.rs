@@ -1,14 +1,14 @@
 //! The DASH manifest (ISO/IEC 23009-1), as text: a template in wall-clock time. Number k is due at the end of its slot plus `publish_delay`.
 
-use super::describe::Described;
 use super::TrackKind;
+use super::describe::Described;
 use crate::colour::VideoRange;
 use crate::plan::Rendition;
 use crate::role::{self, Role as Purpose};
 use crate::time::{GopId, Grid, Seconds};
 use dash_mpd_core::{
-    Accessibility, AdaptationSet, AudioChannelConfiguration, EssentialProperty, Label, Latency, MPD, Period, ProducerReferenceTime, Representation, Role, SegmentTemplate,
-    ServiceDescription, SupplementalProperty, UTCTiming, XsDatetime,
+    Accessibility, AdaptationSet, AudioChannelConfiguration, EssentialProperty, Label, Latency, MPD, Period, ProducerReferenceTime, Representation, Role,
+    SegmentTemplate, ServiceDescription, SupplementalProperty, UTCTiming, XsDatetime,
 };
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use super::{TrackKind, TrackSpec};
 use crate::colour::{HdrMetadata, VideoRange};
 use crate::encode::{Packet, TrackId};
-use crate::ladder::{AudioCodec, VideoCodec};
+use crate::ladder::VideoCodec;
 use crate::plan::{AudioRendition, Rendition};
 use crate::time::{AudioGrid, GopId, Grid, Rate};
 use std::path::Path;
@@ -82,6 +82,7 @@ pub fn plain(track: &TrackSpec, id: GopId) -> Vec<Packet> {
 }
 
 /// A coded clip, split into access units.
+#[derive(Clone)]
 pub struct Clip {
     pub config: Vec<u8>,
     /// (PTS, key, data) in decoding order.

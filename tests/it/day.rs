@@ -11,7 +11,7 @@ use mezzo::encode::queue::RungQueue;
 use mezzo::encode::{Packet, Stats, ToMux, TrackId, served};
 use mezzo::frame::{AudioCue, End, Origin, Picture};
 use mezzo::job::{Anchor, Pace, Window};
-use mezzo::ladder::{AudioCodec, VideoCodec};
+use mezzo::ladder::VideoCodec;
 use mezzo::mux::{self, TrackKind, TrackSpec};
 use mezzo::plan::{AudioRendition, Rendition};
 use mezzo::sink::Publish;

@@ -3,8 +3,8 @@
 use super::caps::{self, Audio, Stream, Video};
 use super::pipeline::{Event, Pipeline};
 use super::{Early, raw::Raw};
-use crate::capture::facts::{field_rate, grid_rate, sane_sar};
 use crate::capture::choose::choose;
+use crate::capture::facts::{field_rate, grid_rate, sane_sar};
 use crate::capture::offer::{Medium, Offer, Offered};
 use crate::capture::stamps::{Scale, Stamper};
 use crate::capture::{CaptureError, Delivery, Input, Kind, Lost, Opened, Origin, Read, Source, StreamInfo, Turn, Unit};

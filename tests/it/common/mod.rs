@@ -1,7 +1,7 @@
 //! What the tests of the server share: a small real stream made by the FFmpeg CLI, and an HTTP client that shows what is on the wire.
 
 use bytes::Bytes;
-use mezzo::ladder::{AudioCodec, VideoCodec};
+use mezzo::ladder::VideoCodec;
 use mezzo::plan::{AudioRendition, Plan, Rendition, SourceFacts};
 use mezzo::sink::Publish;
 use mezzo::time::{AudioGrid, GopId, Grid, Rate, Seconds};

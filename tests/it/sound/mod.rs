@@ -7,7 +7,6 @@ use mezzo::capture::{Kind, StreamInfo, Unit};
 use mezzo::decode::audio::{Audio, Counts, Cut, Over, Rung};
 use mezzo::encode::aac::{Aac, FRAME, LEAD, TAIL};
 use mezzo::frame::{AudioCue, End, Flow, PcmSegment};
-use mezzo::ladder::AudioCodec;
 use mezzo::plan::AudioRendition;
 use mezzo::time::{AudioGrid, GopId, Grid, Rate, Seconds};
 use std::path::PathBuf;
