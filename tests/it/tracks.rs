@@ -237,11 +237,15 @@ fn sections(dir: &Path, all: &[&[(&str, u32, u32)]]) -> PathBuf {
     path
 }
 
-/// Runs over such a feed from its byte `from` on, as a live worker's past would be; the folder.
-fn run_sections(dir: &Path, feed: &Path, name: &str, sounds: &[&str]) -> PathBuf {
+/// Where source time 0 is.
+const ANCHOR: [&str; 2] = ["--anchor", "0=1000000000"];
+
+/// Runs over such a feed; the folder.
+fn run_sections(dir: &Path, feed: &Path, name: &str, sounds: &[&str], more: &[&str]) -> PathBuf {
     let out = dir.join(name);
     let ladder = ladder(dir);
-    let mut args = vec!["run", "-i", text(feed), "-o", text(&out), "-l", text(&ladder), "--anchor", "0=1000000000"];
+    let mut args = vec!["run", "-i", text(feed), "-o", text(&out), "-l", text(&ladder)];
+    args.extend(more);
     sounds.iter().for_each(|sound| args.extend(["--audio", sound]));
     succeed(mezzo(&args), 120);
     assert_eq!(faults(&out), Vec::<String>::new());
@@ -253,13 +257,13 @@ fn a_track_keeps_its_output_while_its_sound_comes_and_goes() {
     let dir = tempfile::tempdir().expect("a folder");
     // English all along; French from 6 s to 12 s only; Spanish from 12 s on, at a PID that is new.
     let feed = sections(dir.path(), &[&[("eng", 440, 257)], &[("eng", 440, 257), ("fra", 880, 258)], &[("eng", 440, 257), ("spa", 1760, 300)]]);
-    let out = run_sections(dir.path(), &feed, "out", &["eng", "fra?", "spa?,role=dub"]);
+    let out = run_sections(dir.path(), &feed, "out", &["eng", "fra?", "spa?,role=dub"], &[]);
     let sounds = [("aac", 440.0, [true, true, true]), ("aac-fra", 880.0, [false, true, false]), ("aac-spa-dub", 1760.0, [false, false, true])];
     let count = |track: &str| std::fs::read_dir(out.join(track)).expect("there").flatten().filter(|e| e.path().extension().is_some_and(|x| x == "m4s")).count();
     for (track, hertz, heard) in sounds {
         assert_eq!(count(track), count("v"), "{track} has a hole");
         let samples = decoded(&out, track, 2);
-        // The first picture is at 10 s of source time, segment numbers count from even seconds.
+        // A file begins with its first picture.
         for (n, heard) in heard.into_iter().enumerate() {
             let middle = 6.0 * n as f64;
             let (start, end) = (middle + 1.0, middle + 5.0);
@@ -275,14 +279,16 @@ fn a_track_keeps_its_output_while_its_sound_comes_and_goes() {
 fn a_worker_that_joins_while_a_sound_is_away_makes_the_same_segments() {
     let dir = tempfile::tempdir().expect("a folder");
     let (eng, fra) = (("eng", 440, 257), ("fra", 880, 258));
-    let feed = sections(dir.path(), &[&[eng, fra], &[eng], &[eng], &[eng, fra]]);
+    // It is away for long enough that a worker at full speed no longer waits for it (10 s).
+    let feed = sections(dir.path(), &[&[eng, fra], &[eng], &[eng], &[eng], &[eng], &[eng, fra]]);
     let whole = std::fs::read(&feed).expect("there");
     let first = std::fs::metadata(dir.path().join("0.ts")).expect("there").len() as usize;
     let second = std::fs::metadata(dir.path().join("1.ts")).expect("there").len() as usize;
     let late = dir.path().join("late.ts");
     let from = (first + second / 3).next_multiple_of(188);
     std::fs::write(&late, &whole[from..]).expect("written");
-    let (stayed, joined) = (run_sections(dir.path(), &feed, "stayed", &["eng", "fra?"]), run_sections(dir.path(), &late, "joined", &["eng", "fra?"]));
+    let run = |feed: &Path, name: &str| run_sections(dir.path(), feed, name, &["eng", "fra?"], &ANCHOR);
+    let (stayed, joined) = (run(&feed, "stayed"), run(&late, "joined"));
     let mut same = 0;
     for track in ["aac", "aac-fra", "v"] {
         let mut numbers: Vec<String> = std::fs::read_dir(joined.join(track))
@@ -311,12 +317,12 @@ fn a_restart_keeps_the_tracks_though_a_sound_is_gone() {
     let feed = dir.path().join("feed.ts");
     std::fs::write(&feed, &both).expect("written");
     let sounds = ["eng", "fra"];
-    let out = run_sections(dir.path(), &feed, "out", &sounds);
+    let out = run_sections(dir.path(), &feed, "out", &sounds, &ANCHOR);
     let init = std::fs::read(out.join("aac-fra/init.mp4")).expect("there");
     let without = sections(dir.path(), &[&[("eng", 440, 257)]]);
     std::fs::copy(&without, &feed).expect("copied");
     let ladder = ladder(dir.path());
-    let anchored = ["run", "-i", text(&feed), "-o", text(&out), "-l", text(&ladder), "--anchor", "0=1000000000", "--audio", "eng", "--audio", "fra"];
+    let anchored = ["run", "-i", text(&feed), "-o", text(&out), "-l", text(&ladder), ANCHOR[0], ANCHOR[1], "--audio", "eng", "--audio", "fra"];
     let said = succeed(mezzo(&anchored), 60);
     assert!(String::from_utf8_lossy(&said.stderr).contains("audio fra is not there"), "{}", String::from_utf8_lossy(&said.stderr));
     assert_eq!(std::fs::read(out.join("aac-fra/init.mp4")).expect("there"), init);
