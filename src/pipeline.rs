@@ -290,7 +290,7 @@ fn sounds(source: &Source, plan: &Plan, status: &Status) -> Result<Vec<Audio>, R
         Some(Some(stream)) => Audio::open(stream, cut, Arc::clone(&counts)).map_err(wrong),
         _ => Ok(Audio::awaiting(source.video.time_base, cut, Arc::clone(&counts))),
     };
-    (0..plan.source.sounds.len()).map(open).collect()
+    (0..plan.source.sounds.len()).map(|n| open(n).map(Audio::behind_run_up)).collect()
 }
 
 /// The track of every rung, with the parameter sets of the encoders that were opened for it.

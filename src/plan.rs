@@ -49,6 +49,9 @@ pub struct SoundFacts {
     pub stream: Option<StreamRef>,
     /// Its codec, as libav calls it.
     pub codec: Option<String>,
+    /// The job does without it: nothing that the feed says of it decides about its tracks, so that a worker that starts while it is away makes the same.
+    #[serde(default)]
+    pub optional: bool,
     /// Its channels.
     pub channels: Option<u32>,
     /// Its samples per second.

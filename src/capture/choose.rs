@@ -176,7 +176,9 @@ impl<'a> Choice<'a> {
 }
 
 fn sound(stream: Option<&Offered>, pick: &AudioPick) -> ChosenSound {
-    let said = stream.and_then(|s| s.language.clone());
+    // Of a sound that may be away only the job speaks.
+    let speaks = stream.filter(|_| !pick.optional);
+    let said = speaks.and_then(|s| s.language.clone());
     let asked = if let Pick::Language(language) = &pick.pick { Some(language.clone()) } else { None };
     // A tag says more than a container can.
     let exact = asked.clone().filter(|tag| tag.contains('-'));
@@ -187,7 +189,8 @@ fn sound(stream: Option<&Offered>, pick: &AudioPick) -> ChosenSound {
         sample_rate: stream.and_then(|s| s.sample_rate),
         language: pick.language.clone().or(exact).or(said).or(asked),
         label: pick.label.clone(),
-        role: pick.role.or(stream.and_then(|s| s.role)),
+        role: pick.role.or(speaks.and_then(|s| s.role)),
+        optional: pick.optional,
     };
     ChosenSound { stream: stream.map(|s| s.index), pick: pick.pick.clone(), facts }
 }

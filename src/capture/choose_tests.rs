@@ -93,6 +93,9 @@ fn what_is_known_goes_with_it() {
     assert_eq!(facts[1], (Some("en-GB"), None, Some(Role::Description), Some(StreamRef::Pid(0x101))));
     assert_eq!(facts[2], (Some("fra-CA"), None, None, Some(StreamRef::Pid(0x103))));
     assert_eq!(facts[3], (Some("swe"), None, None, None));
+    let there = choose(&two(), &select("", "", &["pid:0x101?,language=en"])).expect("chosen").sounds.remove(0).facts;
+    let away = choose(&two(), &select("", "", &["pid:0x300?,language=en"])).expect("chosen").sounds.remove(0).facts;
+    assert_eq!((there.language, there.role), (away.language, away.role), "whether it is there does not matter");
 }
 
 #[test]

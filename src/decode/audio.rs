@@ -100,6 +100,8 @@ pub struct Audio {
     time_base: (i32, i32),
     store: Store,
     waiting: VecDeque<AudioCue>,
+    /// The first cue comes long enough after the first packet of the feed that all sound of its segment was heard, if there is any.
+    hears: bool,
     /// A segment with its whole run-up was made: we are no joiner any more.
     joined: bool,
     /// The event is over, and the rest of its sound did not come in time.
@@ -128,6 +130,12 @@ impl Audio {
         let gops = cut.grid.video.gop_duration().times(2).ceil_ticks(1);
         let store = Store::new(time_base, Limits { seconds: limits.seconds.saturating_add(gops), ..limits });
         Audio { samples: None, cut, patience: Seconds::whole(PATIENCE), time_base, store, waiting: VecDeque::new(), joined: false, gave_up: false, counts }
+    }
+
+    /// The first cue is at least a run-up after the first picture: what has not come by then, and is not stamped later, the feed does not have. A sound that is away then is
+    /// silence from the first segment on, as it is in a worker that was there before; without this, its track would begin where it comes back.
+    pub fn behind_run_up(self) -> Audio {
+        Audio { hears: true, ..self }
     }
 
     /// Runs until both flows have ended. Sends every rung one segment a cue, in order, and the end that the cues came to; a rung that is gone is left out.
@@ -273,8 +281,9 @@ impl Audio {
         channels.sort_unstable();
         channels.dedup();
         let run_up = self.samples.as_ref().map_or(0, Samples::run_up);
-        // This worker has listened for longer than the skew of a container (the run-up of frame sync, and the patience before this): what has not come is not in the feed.
-        self.joined |= span.ticks.is_some() && self.store.listen();
+        if let Some(ticks) = span.ticks.as_ref().filter(|_| self.hears && !cue.whole) {
+            self.store.heard_from(ticks.start);
+        }
         let Selection { packets, clean } = match &span.ticks {
             Some(ticks) => self.store.select(ticks.start, ticks.end, run_up),
             None => Selection::default(),

@@ -56,9 +56,9 @@ pub(super) fn add(plan: &mut Plan, job: &Job) -> Result<(), PlanError> {
     Ok(())
 }
 
-/// How many channels a rung has for a sound. A rung of 5.1 is left out where the sound has fewer, unless there is no other: then the smallest of them is made with two.
+/// How many channels a rung has for a sound. Of one that may come later it has all: 5.1 has silent channels where that has fewer. A rung of 5.1 is left out where the sound has fewer, unless there is no other: then the smallest of them is made with two.
 fn channels(rung: &AudioRung, sound: &SoundFacts, rungs: &[AudioRung]) -> Option<u32> {
-    let fits = |rung: &AudioRung| rung.channels <= 2 || sound.channels.is_none_or(|have| have >= rung.channels);
+    let fits = |rung: &AudioRung| rung.channels <= 2 || sound.optional || sound.channels.is_none_or(|have| have >= rung.channels);
     let smallest = rungs.iter().min_by_key(|rung| rung.bitrate.0).is_some_and(|smallest| smallest.name == rung.name);
     match () {
         () if fits(rung) => Some(rung.channels),

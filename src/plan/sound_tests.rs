@@ -57,6 +57,9 @@ fn surround_is_made_where_the_sound_has_it() {
     assert_eq!((alone.audio[0].channels, alone.warnings.len()), (2, 1), "{:?}", alone.warnings);
     let unknown = planned("surround", vec![SoundFacts::default()]).expect("resolves");
     assert_eq!(unknown.audio[0].channels, 6, "it has not come yet");
+    let away = |channels| SoundFacts { optional: true, ..sound(Some("fra"), channels) };
+    let made = |channels| planned("aac surround", vec![sound(Some("eng"), 6), away(channels)]).expect("resolves").audio;
+    assert_eq!(made(2), made(6), "whether it is there does not matter");
 }
 
 #[test]
