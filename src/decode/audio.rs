@@ -129,7 +129,18 @@ impl Audio {
         let limits = Limits::default();
         let gops = cut.grid.video.gop_duration().times(2).ceil_ticks(1);
         let store = Store::new(time_base, Limits { seconds: limits.seconds.saturating_add(gops), ..limits });
-        Audio { samples: None, cut, patience: Seconds::whole(PATIENCE), time_base, store, waiting: VecDeque::new(), joined: false, gave_up: false, counts }
+        Audio {
+            samples: None,
+            cut,
+            patience: Seconds::whole(PATIENCE),
+            time_base,
+            store,
+            waiting: VecDeque::new(),
+            hears: false,
+            joined: false,
+            gave_up: false,
+            counts,
+        }
     }
 
     /// The first cue is at least a run-up after the first picture: what has not come by then, and is not stamped later, the feed does not have. A sound that is away then is
