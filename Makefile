@@ -11,11 +11,11 @@ PACKAGES := libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev libavde
             libzimg-dev libclang-dev clang gcc libc6-dev make nasm pkg-config ffmpeg
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo check test bench versus testdata fuzz
+.PHONY: help deps build demo check test bench versus encoders faults testdata fuzz
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: deps, build, check (format, lints, documentation), bench, versus FEED=file (beside FFmpeg 9), testdata, fuzz TARGET=name"
+	@echo "also: deps, build, check (format, lints, documentation), bench, versus FEED=file (beside FFmpeg 9), encoders (docs/encoders.md), faults (the drill of docs/faults.md), testdata, fuzz TARGET=name"
 	@echo "settings: INPUT=$(INPUT) LADDER=$(LADDER) PORT=$(PORT)"
 
 # Installs only what is missing; without anything missing it needs no network and no rights.
@@ -35,8 +35,8 @@ check: deps
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check; \
 	else echo "check: cargo-deny is not installed, so licences and advisories were not checked (cargo install cargo-deny --locked)"; fi
 
-# What only the tests want: other processors, and GStreamer's coders and parsers.
-test: PACKAGES += qemu-user gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
+# What only the tests want: other processors, GStreamer's coders and parsers, and a device that needs no graphics processor.
+test: PACKAGES += qemu-user gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav mesa-vulkan-drivers
 test: deps
 	@command -v chromium >/dev/null || echo "test: there is no chromium, so the page is not played in a browser"
 	@test -d ../shared/media || echo "test: there are no clips in ../shared/media, so what needs real feeds is skipped"
@@ -49,10 +49,21 @@ bench: deps
 
 # FFmpeg 9 with libvmaf, static, from PyPI; target/versus is the environment that it is installed in.
 FEED ?= testdata/pattern-1080p25.ts
-versus: build
+versus: build ffmpeg-9
+	target/versus/bin/python benches/versus $(ARGS) '$(FEED)'
+
+# Every backend and point on a few contents; writes the tables of docs/encoders.md. Takes about 25 minutes of two cores.
+encoders: build ffmpeg-9
+	target/versus/bin/python benches/encoders $(ARGS)
+
+.PHONY: ffmpeg-9
+ffmpeg-9:
 	@test -x target/versus/bin/python || python3 -m venv target/versus
 	@target/versus/bin/python -c 'import imageio_ffmpeg' 2>/dev/null || target/versus/bin/pip install -q imageio-ffmpeg
-	target/versus/bin/python benches/versus $(ARGS) '$(FEED)'
+
+# Every fault by every clock, live; the table goes into docs/faults.md.
+faults: build
+	python3 benches/faults $(ARGS)
 
 # Makes the committed sample feeds again; needed only where testdata/make was changed.
 testdata: build

@@ -11,6 +11,7 @@ use crate::job::Job;
 use crate::plan::{Plan, Rendition, SourceFacts};
 use crate::time::Seconds;
 use ffmpeg_next as ffmpeg;
+use hwaccel::device::Name;
 use hwaccel::isa::Isa;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -75,7 +76,7 @@ impl Build {
 
 /// The class: 12 hex digits. Of the streams of the source only what is made of them counts: where they lie, and whether one has come yet, alters no byte. `plan.class`, `plan.left_out` and `plan.warnings` do not count; of the job count chunks and what moves a picture to another slot.
 pub fn of(plan: &Plan, job: &Job, build: &Build) -> String {
-    let facts = json!({
+    let mut facts = json!({
         "build": build,
         "reciprocals": plan.video.iter().any(uses_reciprocals).then_some(&build.reciprocals),
         "source": SourceFacts { video: None, sounds: Vec::new(), ..plan.source.clone() },
@@ -89,6 +90,10 @@ pub fn of(plan: &Plan, job: &Job, build: &Build) -> String {
         "hold": fraction(job.timeline.hold),
         "max_gap": fraction(job.timeline.max_gap),
     });
+    if let Some(name) = plan.decode.as_deref().and_then(Name::parse) {
+        // Which of several devices does not count, as it does not for encoders; that it is one does: pictures that a device scales differ from the host's.
+        facts["decode"] = json!(name.kind().name());
+    }
     short_hash(&facts)
 }
 
@@ -148,6 +153,9 @@ mod tests {
         assert!(change_plan(|p| p.audio[0].role = crate::role::Role::Dub));
         assert!(change_plan(|p| p.source.interlaced = true));
         assert!(!change_plan(|p| p.source.sounds[0].stream = Some(crate::job::StreamRef::Pid(300))));
+        assert!(change_plan(|p| p.decode = Some("cuda:0".into())));
+        let on = |device: &str| of(&Plan { decode: Some(device.into()), ..plan.clone() }, &job, &Build::here());
+        assert!(on("cuda:0") == on("cuda:1") && on("cuda:0") != on("/dev/dri/renderD128"));
         assert!(!change_plan(|p| p.class = "x".into()));
         assert!(!change_plan(|p| p.left_out.push(crate::plan::LeftOut { rung: "x".into(), why: "y".into() })));
         assert!(!change_plan(|p| p.warnings.push("x".into())));

@@ -81,7 +81,7 @@ impl From<CaptureError> for Failure {
     fn from(error: CaptureError) -> Failure {
         match error {
             CaptureError::Open { .. } => Failure::wrong(error),
-            CaptureError::Broken { .. } => Failure::failed(error),
+            CaptureError::Away { .. } | CaptureError::Silent { .. } | CaptureError::Broken { .. } => Failure::failed(error),
         }
     }
 }

@@ -18,6 +18,9 @@ const STAMP_OUTLIER: Seconds = Seconds::TENTH;
 /// How far the `arrival` clock lets the host's clock and the source drift apart before it moves the feed on the grid.
 const ARRIVAL_TOLERANCE: Seconds = Seconds::HALF;
 
+/// How far the stamp of a new connection and the host's clock may differ in how long the feed was away: what encoders and networks hold.
+const RENEWAL_TOLERANCE: Seconds = Seconds::TEN;
+
 /// How many stamps of a period are looked at, at most.
 const STAMPS: usize = 1024;
 
@@ -77,6 +80,18 @@ pub enum Event {
     Moved,
 }
 
+/// Whether another worker on the same feed puts it where this one does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lock {
+    /// It does: by stamps, by an anchor that both were given, or by the beginning of a file.
+    Locked,
+    /// It need not: the anchor is this worker's own, or its host's clock. Segments are continuous, after a restart too.
+    Own,
+    /// It did, until source time jumped.
+    Lost,
+}
+
 /// Where a picture belongs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Placement {
@@ -110,6 +125,10 @@ pub struct Clock {
     last: Option<(Tick, Slot)>,
     /// The last slot that was filled because the feed was away.
     filled: Option<Slot>,
+    /// Nothing has said where source time is since it jumped last.
+    lost: bool,
+    /// The next picture's source time has nothing to do with the one before.
+    renewed: bool,
 }
 
 /// A random-access period under way.
@@ -128,7 +147,7 @@ struct Period {
 impl Clock {
     /// A clock that has seen nothing. `whole`: the first picture is the beginning of the feed, not a join.
     pub fn new(grid: Grid, reference: Reference, wrap: Option<Seconds>, phase: Seconds, max_gap: Seconds, whole: bool) -> Clock {
-        Clock { grid, phase, max_gap, reference, wrap, whole, period: None, complete: 0, closed: 0, last: None, filled: None }
+        Clock { grid, phase, max_gap, reference, wrap, whole, period: None, complete: 0, closed: 0, last: None, filled: None, lost: false, renewed: false }
     }
 
     /// What it goes by.
@@ -136,14 +155,41 @@ impl Clock {
         &self.reference
     }
 
+    /// Whether source time jumped, and nothing has said since where it is.
+    pub fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// How much later the slots of the period under way are than its pictures; half a slot at most, either way.
+    pub fn away(&self) -> Option<Seconds> {
+        self.period.as_ref().map(|period| self.grid.time(period.slot) - period.pts - period.offset)
+    }
+
+    /// How far its pictures are from where the next slot, or the one before, would have them instead; half a slot at most.
+    pub fn margin(&self) -> Option<Seconds> {
+        self.away().map(|away| self.grid.rate.period().over(2) - away.abs())
+    }
+
+    /// The job's phase with which its pictures would stand in the middle of their slots, where they are within a tenth of a slot of the next one.
+    pub fn better_phase(&self) -> Option<Seconds> {
+        let near = self.reference == Reference::Stamps && self.complete > 0 && self.margin()? < self.grid.rate.period().over(10);
+        near.then(|| self.away()).flatten().map(|away| self.phase + away)
+    }
+
     /// The feed is away, and slots up to `slot` have been filled: nothing goes before them any more.
     pub fn filled(&mut self, slot: Slot) {
         self.filled = Some(slot);
     }
 
+    /// Source time begins anew with the next picture, whatever it says: the connection is another one.
+    pub fn renew(&mut self) {
+        self.renewed = true;
+    }
+
     /// Places the next picture.
     pub fn place(&mut self, tick: Tick) -> Placement {
-        let jump = self.last.is_some_and(|(last, _)| self.jumped(last, tick));
+        let renewed = std::mem::take(&mut self.renewed);
+        let jump = self.last.is_some_and(|(last, _)| renewed || self.jumped(last, tick));
         let mut event = None;
         let mut period = match self.period.take() {
             Some(period) if !jump && !self.starts_period(&period, tick) => Period { merged: period.merged || tick.key, ..period },
@@ -154,8 +200,9 @@ impl Clock {
                     self.complete += u64::from(self.closed > 0 || !closed.merged || self.reference != Reference::Stamps);
                     self.closed += 1;
                 }
-                let (period, what) = self.open_period(tick, before, jump, settled);
+                let (period, what) = self.open_period(tick, before, jump, renewed, settled);
                 event = what;
+                self.lost = event == Some(Event::LockLost) || self.lost && !(self.reference == Reference::Stamps && tick.stamp.is_some());
                 period
             }
         };
@@ -196,13 +243,17 @@ impl Clock {
     }
 
     /// `settled`: the slots so far were decided by a whole period. Before that nothing is published, and one wrong stamp may have decided them.
-    fn open_period(&self, tick: Tick, before: Option<Period>, jump: bool, settled: bool) -> (Period, Option<Event>) {
+    fn open_period(&self, tick: Tick, before: Option<Period>, jump: bool, renewed: bool, settled: bool) -> (Period, Option<Event>) {
         let known = before.as_ref().map(|period| period.offset);
         let (offset, event) = self.offset(tick, before, jump);
         let slot = self.grid.nearest(tick.pts + offset);
         let behind = |last: Slot| self.grid.time(last) - self.grid.time(slot) > self.max_gap;
         // One stamp that does not go with the source's own time moves nothing far: where it is right, the next period, which goes by the mean of this one's, says so too.
-        let odd = jump && self.reference == Reference::Stamps && known.is_some_and(|known| (offset - known).abs() > Seconds::ONE);
+        // A connection that begins anew goes by no other time, and its stamp is believed where the host's clock says alike.
+        let elapsed =
+            |(before, last): (Tick, Slot)| ((self.grid.time(slot) - self.grid.time(last)) - (tick.arrival - before.arrival)).abs() <= RENEWAL_TOLERANCE;
+        let believed = renewed && self.last.is_some_and(elapsed);
+        let odd = jump && !believed && self.reference == Reference::Stamps && known.is_some_and(|known| (offset - known).abs() > Seconds::ONE);
         let far = |last: Slot| odd && (self.grid.time(slot) - self.grid.time(last)).abs() > self.max_gap;
         let lost = settled && (event == Some(Event::LockLost) || self.last.is_some_and(|(_, last)| behind(last) || far(last)));
         let period = |slot: Slot, offset: Seconds| Period { pts: tick.pts, slot, offset, stamps: Vec::new(), merged: false };

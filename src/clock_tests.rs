@@ -229,3 +229,60 @@ fn intra_only_joiners_agree() {
     assert!(trusted < 60, "{trusted}");
     assert!(early[333 + trusted..].iter().zip(&late[trusted..]).all(|(e, l)| e.slot == l.slot));
 }
+
+/// The margin says how near the next slot is, and the phase that it proposes takes a feed between two slots to the middle of one.
+#[test]
+fn a_feed_between_two_slots_is_told_the_phase_that_helps() {
+    let rate = Rate::new(25, 1).expect("25");
+    let feed = Feed { rate, start: Seconds::new(1_763_000_000_019, 1000), pts: 0, drift_ppm: 0, jitter_micros: 500, gop: 50 };
+    let run = |phase: Seconds| {
+        let mut clock = Clock::new(Grid::new(rate, Seconds::whole(2)), Reference::Stamps, None, phase, Seconds::whole(60), false);
+        assert_eq!(clock.margin(), None);
+        place(&mut clock, &feed.joined(0, 200));
+        clock
+    };
+    let micros = |span: Seconds| span.nearest_ticks(1_000_000);
+    let near = run(Seconds::ZERO);
+    assert!((1000 - micros(near.margin().expect("a period"))).abs() < 200, "{:?}", near.margin());
+    let phase = near.better_phase().expect("it would help");
+    assert!((micros(phase) + 19_000).abs() < 200, "{phase}");
+    let centred = run(phase);
+    assert!(micros(centred.margin().expect("a period")) > 19_500);
+    assert_eq!(centred.better_phase(), None);
+}
+
+/// A jump that nothing dates loses the lock; the next stamps bring it back.
+#[test]
+fn a_lock_is_lost_and_found() {
+    let rate = Rate::new(25, 1).expect("25");
+    let feed = Feed { rate, start: Seconds::whole(1_763_000_000), pts: 0, drift_ppm: 0, jitter_micros: 0, gop: 25 };
+    let mut clock = clock(&feed, Reference::Stamps);
+    place(&mut clock, &feed.joined(0, 100));
+    assert!(!clock.is_lost());
+    let jumped = |i: usize, stamp: bool| Tick { pts: feed.tick(i).pts + Seconds::whole(1000), stamp: feed.tick(i).stamp.filter(|_| stamp), ..feed.tick(i) };
+    place(&mut clock, &(100..125).map(|i| jumped(i, false)).collect::<Vec<_>>());
+    assert!(clock.is_lost());
+    place(&mut clock, &(125..150).map(|i| jumped(i, true)).collect::<Vec<_>>());
+    assert!(!clock.is_lost());
+}
+
+/// A session whose stamps begin where the one before happened to be is placed by the host's clock all the same; one with stamps by them, however long it was away.
+#[test]
+fn another_connection_begins_anew() {
+    let feed = Feed { rate: Rate::new(25, 1).expect("a rate"), start: Seconds::whole(1_763_000_000), pts: 0, drift_ppm: 0, jitter_micros: 0, gop: 50 };
+    for reference in [Reference::Arrival, Reference::Stamps] {
+        for away in [20, 300] {
+            let mut clock = clock(&feed, reference.clone());
+            let before = place(&mut clock, &feed.joined(0, 200));
+            let last = before.last().expect("some").slot;
+            // The next picture's stamp is 0.2 s after the last one's, and it came so many seconds later.
+            let later = |i: usize| Tick { pts: feed.tick(205 + i).pts, key: i == 0, ..feed.tick(200 + i + 25 * away) };
+            clock.filled(Slot(last.0 + 25 * away as i64 - 30));
+            clock.renew();
+            let after: Vec<Placement> = (0..100).map(|i| clock.place(later(i))).collect();
+            let slots: Vec<i64> = after.iter().map(|p| p.slot.0 - last.0 - 25 * away as i64).collect();
+            assert!(slots.iter().zip(1..).all(|(slot, n)| *slot == n), "{reference:?}, away for {away} s: {slots:?}");
+            assert_eq!(after[0].event, Some(Event::Jumped));
+        }
+    }
+}

@@ -16,7 +16,10 @@ mod host;
 mod light;
 #[cfg(feature = "gstreamer")]
 mod parameters;
+mod protocol;
 mod sound;
+mod url;
+mod wire;
 
 #[cfg(test)]
 pub(crate) use frames::testing;
@@ -25,7 +28,10 @@ pub use host::{Access, access, give_way, leave_at_once, no_real_time, pin_cpu, q
 pub use light::Light;
 #[cfg(feature = "gstreamer")]
 pub use parameters::{Fields, VideoParameters, audio_parameters, video_parameters};
-pub use sound::{Resampler, is_discarded, joinable_audio_parameters, layout_of};
+pub use protocol::ProtocolBytes;
+pub use sound::{Resampler, is_discarded, joinable_audio_parameters, layout_of, same_sound};
+pub use url::UrlReader;
+pub use wire::Wire;
 
 /// What the codec parameters say of a stream.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +50,26 @@ pub struct CodecFacts {
     pub sample_rate: i32,
     /// Channels; zero for video.
     pub channels: i32,
+}
+
+/// Codec parameters that several threads read.
+pub struct SharedParameters(Parameters);
+
+// SAFETY: what is borrowed of it is only read: `Parameters` changes nothing behind a shared borrow, and libav keeps nothing hidden in an AVCodecParameters.
+unsafe impl Sync for SharedParameters {}
+
+impl From<Parameters> for SharedParameters {
+    fn from(parameters: Parameters) -> SharedParameters {
+        SharedParameters(parameters)
+    }
+}
+
+impl std::ops::Deref for SharedParameters {
+    type Target = Parameters;
+
+    fn deref(&self) -> &Parameters {
+        &self.0
+    }
 }
 
 /// Reads the fields of codec parameters that `ffmpeg-next` does not show.
@@ -113,6 +139,17 @@ pub fn programs(input: &Input) -> Vec<Program> {
 /// Opens a decoder for `parameters` with at most `threads` threads: frame threads where the codec has them, else slice threads.
 pub fn open_decoder(parameters: &Parameters, time_base: (i32, i32), threads: usize) -> Result<Opened, Error> {
     let codec = ffmpeg::decoder::find(parameters.id()).ok_or(Error::DecoderNotFound)?;
+    open_decoder_as(codec, parameters, time_base, threads, |_| Ok(()))
+}
+
+/// As [`open_decoder`], by `codec`, with what `prepare` sets before.
+pub fn open_decoder_as(
+    codec: ffmpeg::Codec,
+    parameters: &Parameters,
+    time_base: (i32, i32),
+    threads: usize,
+    prepare: impl FnOnce(&mut ffmpeg::codec::Context) -> Result<(), Error>,
+) -> Result<Opened, Error> {
     let mut decoder = ffmpeg::codec::Context::from_parameters(parameters.clone())?.decoder();
     decoder.set_packet_time_base(Rational(time_base.0, time_base.1));
     // SAFETY: the context is ours and not opened yet, which is when these fields may be set.
@@ -121,7 +158,14 @@ pub fn open_decoder(parameters: &Parameters, time_base: (i32, i32), threads: usi
         context.thread_count = i32::try_from(threads.clamp(1, 16)).unwrap_or(1);
         context.thread_type = ffi::FF_THREAD_FRAME | ffi::FF_THREAD_SLICE;
     }
+    prepare(&mut decoder)?;
     decoder.open_as(codec)
+}
+
+/// Whether a picture's first columns or rows are not to be shown, as far as libav left that to who shows it: only of pictures on devices.
+pub fn cropped(picture: &frame::Video) -> bool {
+    // SAFETY: a valid frame; plain fields are read.
+    unsafe { (*picture.as_ptr()).crop_left > 0 || (*picture.as_ptr()).crop_top > 0 }
 }
 
 /// A second reference to the packet's data, with stamps of its own. `None` when memory is short.

@@ -2,6 +2,7 @@
 
 use crate::time::{GopId, Seconds, Slot};
 use ffmpeg_next as ffmpeg;
+use hwaccel::surface::Surface;
 use std::sync::Arc;
 
 /// How a flow stops. It travels forward through every queue as an item; a queue that closes without it means that upstream broke.
@@ -27,6 +28,29 @@ pub enum Flow<T> {
 pub enum Picture {
     /// In host memory. Shared: nobody writes to it once it is in a [`Frame`].
     Cpu(Arc<ffmpeg::frame::Video>),
+    /// In a device's memory, shared likewise.
+    Device(Arc<Surface>),
+}
+
+impl Picture {
+    /// A picture where it lies.
+    pub fn of(picture: Arc<ffmpeg::frame::Video>) -> Picture {
+        match Surface::of(picture) {
+            Ok(surface) => Picture::Device(Arc::new(surface)),
+            Err(picture) => Picture::Cpu(picture),
+        }
+    }
+
+    /// Its samples in host memory, planar: itself, or the one copy that a surface gives to all who ask.
+    ///
+    /// # Errors
+    /// The device does not give it, in words.
+    pub fn host(&self) -> Result<&Arc<ffmpeg::frame::Video>, String> {
+        match self {
+            Picture::Cpu(picture) => Ok(picture),
+            Picture::Device(surface) => surface.host().map_err(|error| format!("the device does not give the picture: {error}")),
+        }
+    }
 }
 
 /// Why a slot shows what it shows.
@@ -72,6 +96,10 @@ pub struct Frame {
     pub origin: Origin,
     /// The picture shows damage of the feed: its own, or what it inherits from the pictures it refers to.
     pub damaged: bool,
+    /// No picture came for it in time, by the host's clock: it repeats, or is filler.
+    pub missed: bool,
+    /// Which of a job's feeds it is from, where there are two that are not the same bytes.
+    pub path: u8,
     /// What the source said beside the picture.
     pub side: Arc<SideData>,
 }

@@ -5,13 +5,16 @@
 
 mod boxes;
 mod init;
+mod record;
 mod rules;
 mod segment;
 #[cfg(test)]
 mod tests;
+mod units;
 
 pub use boxes::Kind;
 pub use init::{Colour, InitFacts, Media, init};
+pub use record::{av1_codecs, hevc_codecs};
 pub use segment::{Chunk, Prft, Sample, SegmentFacts, segment};
 
 /// Why bytes cannot be read as what they should be.
@@ -82,6 +85,8 @@ pub enum Code {
     NotIdrFirst,
     /// 1: an IDR inside the segment (right where a splice asked for one).
     IdrInside,
+    /// 1: a picture of the segment leans, or may lean, on one before it.
+    OpenGop,
     /// 1: a sync flag and the NAL units disagree.
     SyncFlag,
     /// 1: NAL unit lengths do not add up to the sample.
@@ -110,7 +115,7 @@ pub enum Code {
     Brands,
     /// 8: `colr`, `pasp`, `btrt` or the picture size.
     SampleEntry,
-    /// 9: parameter sets in band where the entry says that they are not.
+    /// 9: parameter sets in band where the entry says that they are not, or nowhere; units that no sample may have.
     InBand,
     /// 10: `prft` is missing, or its time is not that of the grid.
     Prft,

@@ -2,6 +2,7 @@
 
 pub mod audio;
 pub mod check;
+mod decode;
 #[cfg(test)]
 mod job_tests;
 mod place;
@@ -11,6 +12,7 @@ pub mod wishes;
 
 use crate::ladder::Ladder;
 use crate::time::{Rate, Seconds};
+pub use decode::DecodeOn;
 pub use select::{AudioPick, Pick, ProgramPick, Select, StreamRef};
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -21,8 +23,10 @@ pub use wishes::Wishes;
 /// A checked job: legal in itself, not yet resolved against a source.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// Where the feed comes from: a path, `-`, `udp://…`, `testsrc:…`. One, for now.
+    /// Where the feed comes from: a path, `-`, `udp://…`, `testsrc:…`; or two paths of one feed.
     pub inputs: Vec<String>,
+    /// How long one path is waited for where the other one lost something.
+    pub path_window: Seconds,
     /// What to make of it.
     pub ladder: Ladder,
     /// Directories to publish into.
@@ -33,6 +37,8 @@ pub struct Job {
     pub pace: Pace,
     /// The event ends after this long.
     pub duration: Option<Seconds>,
+    /// The run ends where the feed shows nothing for this long: before its first picture, or after its last. Absent: 20 s for what is called, for ever for what listens and what was there before.
+    pub input_timeout: Option<Seconds>,
     /// How source time becomes UTC.
     pub timeline: Timeline,
     /// Nominal segment duration; the grid takes the nearest whole number of slots.
@@ -47,6 +53,8 @@ pub struct Job {
     pub select: Select,
     /// Rate of the grid; the source's own, snapped to a standard one, where absent.
     pub rate: Option<Rate>,
+    /// Where the source is decoded.
+    pub decode: DecodeOn,
 }
 
 /// How inputs are consumed (`--pace`).

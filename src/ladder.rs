@@ -110,8 +110,12 @@ pub struct VideoRung {
     /// Height of that box, even.
     #[serde(deserialize_with = "check::size")]
     pub height: u32,
-    /// The cap, in bits per second: no segment exceeds 1.10 x this x its duration. Written "6M", "730k" or as a number.
-    pub max_bitrate: Bitrate,
+    /// The cap, in bits per second: no segment exceeds 1.10 x this x its duration. Written "6M", "730k" or as a number. Absent: the constant bitrate.
+    #[serde(default)]
+    pub max_bitrate: Option<Bitrate>,
+    /// Constant bitrate, in place of a quality: every segment has this x its duration, to a tenth.
+    #[serde(default)]
+    pub bitrate: Option<Bitrate>,
     /// Quality target of the codec's own scale (CRF and its kin); met unless the cap binds. Absent: [`VideoCodec::default_quality`].
     #[serde(default)]
     pub quality: Option<f32>,
@@ -133,6 +137,13 @@ pub struct VideoRung {
     /// The device of a hardware backend, "cuda:0" or a render node. Absent: spread by load over those that there are.
     #[serde(default)]
     pub device: Option<String>,
+}
+
+impl VideoRung {
+    /// The cap, which a legal rung has.
+    pub fn cap(&self) -> Bitrate {
+        self.max_bitrate.or(self.bitrate).unwrap_or(Bitrate(0))
+    }
 }
 
 fn default_point() -> String {

@@ -12,9 +12,9 @@ use crate::capture::stamped::{self, Stamps};
 use crate::capture::{self, CaptureCounters, CaptureError, Input, Origin, Source};
 use crate::clock::{Clock, Tick};
 use crate::decode::audio::{Audio, Cut, Over, Rung};
+use crate::decode::change::Decoding;
 use crate::decode::framesync::{FrameSync, Settings};
 use crate::decode::samples::AudioError;
-use crate::decode::video::VideoDecoder;
 use crate::decode::{self, DecodeError, MakeSync, Outputs, filler};
 use crate::downscale::{self, DownscaleError};
 use crate::encode::aac::{self, Aac};
@@ -125,7 +125,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let kept = Resolution::load(job).map_err(wrong)?;
     // A restart takes the streams that were chosen first.
     let asked = kept.as_ref().map_or_else(|| job.clone(), |kept| kept.reopened(job));
-    let opened = open(&asked, stop).map_err(wrong).and_then(|(source, input)| Ok((require_stamps(job, &source, input)?, source)));
+    let opened = open(&asked, stop).map_err(not_opened).and_then(|(source, input)| Ok((require_stamps(job, &source, input)?, source)));
     if stop.is_raised() {
         tracing::info!("asked to stop before the feed came: nothing was written");
         return Ok(());
@@ -133,13 +133,18 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let (input, source) = opened?;
     let resolution = kept.unwrap_or_else(|| Resolution::new(job, source.facts.clone(), None, String::new()));
     let plan = plan::resolve(job, &resolution.source).map_err(wrong)?;
-    let (plan, rungs) = served::open_all(plan, job).map_err(wrong)?;
+    let (mut plan, rungs) = served::open_all(plan, job).map_err(wrong)?;
+    let device = decode::device::settle(&mut plan, job, Some(&source.video));
     let resolution = Resolution { class: plan.class.clone(), ..resolution };
     plan.left_out_line().iter().for_each(|line| tracing::info!("{line}"));
     plan.warnings.iter().for_each(|line| tracing::warn!("{line}"));
     let schedule = Arc::new(Schedule::new());
     let (video_tracks, audio_tracks) = (video_tracks(&rungs), audio_tracks(&plan)?);
-    let decoder = VideoDecoder::open(&source.video, &resolution.source, DECODER_THREADS).map_err(wrong)?;
+    let decoder = Decoding::open(&source.video, &resolution.source, DECODER_THREADS).map_err(wrong)?;
+    let decoder = match &device {
+        Some(device) => decoder.on(device),
+        None => decoder,
+    };
     let status = Arc::new(Status::new(&plan, job.pace == Pace::Live));
     let sounds = sounds(&source, &plan, &status)?;
     let tracks: Vec<TrackSpec> = video_tracks.iter().chain(audio_tracks.iter().map(|(track, _)| track)).cloned().collect();
@@ -165,9 +170,10 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let (cues_tx, cues): (Vec<_>, Vec<_>) = sounds.iter().map(|_| bounded(CUES)).unzip();
     let (watch, counters) = (stop.clone(), Arc::new(CaptureCounters::default()));
     status.watch_capture(Arc::clone(&counters));
+    source.paths.iter().for_each(|paths| status.watch_paths(Arc::clone(paths)));
     threads.spawn("capture", move || capture::run(feed, units_tx, sound_tx, &watch, &counters).map(|_| ()))?;
 
-    let make_sync = make_sync(job, &source, &plan, resolution);
+    let make_sync = make_sync(job, &source, &plan, resolution, &status);
     let (leaver, told) = (schedule.clone(), status.clone());
     let leaving = Box::new(move || {
         told.set_state(State::Leaving);
@@ -254,18 +260,39 @@ fn say_what_came_of_it(status: &Status) {
     let segments: u64 = s.tracks.iter().map(|t| t.segments).sum();
     let (late, failed) = (s.tracks.iter().map(|t| t.late).sum::<u64>(), s.tracks.iter().map(|t| t.failed).sum::<u64>());
     let (pictures, repeats, fillers, dropped, errors) = (s.source.pictures, s.source.repeats, s.source.fillers, s.source.dropped, s.source.errors);
-    tracing::info!(segments, late, failed, pictures, repeats, fillers, dropped, errors, silent_samples = s.source.silent_samples, "done");
+    tracing::info!(
+        segments,
+        late,
+        failed,
+        pictures,
+        repeats,
+        fillers,
+        dropped,
+        errors,
+        silent_samples = s.source.silent_samples,
+        reconnects = s.source.reconnects,
+        "done"
+    );
     if segments == 0 {
         tracing::warn!("nothing was published: the feed ended before the first whole segment");
     }
 }
 
-/// Opens the input of a job.
+/// A feed that never shows anything is not a wrong job.
+fn not_opened(error: CaptureError) -> RunError {
+    match error {
+        CaptureError::Silent { .. } => StageError { thread: "capture".to_owned(), why: Box::new(error), echo: false }.into(),
+        error => wrong(error),
+    }
+}
+
+/// Opens the inputs of a job.
 ///
 /// # Errors
-/// As [`capture::open`].
+/// As [`capture::open_all`].
 pub fn open(job: &Job, stop: &Stop) -> Result<(Source, Box<dyn Input>), CaptureError> {
-    capture::open(job.inputs.first().map_or("", String::as_str), job.pace, &job.select, stop)
+    let timeout = job.input_timeout.map(Seconds::to_duration);
+    capture::open_all(&job.inputs, job.path_window, job.pace, &job.select, stop, timeout)
 }
 
 /// Where the job insists on UTC stamps, refuses a feed whose first picture has none, before anything is written.
@@ -330,13 +357,15 @@ fn outputs(job: &Job, plan: &Plan, resolution: &Resolution, store: &Store, statu
 }
 
 /// What makes the frame sync once the first picture is there. An anchor taken then is kept beside the outputs before anything is published.
-fn make_sync(job: &Job, source: &Source, plan: &Plan, resolution: Resolution) -> MakeSync {
+fn make_sync(job: &Job, source: &Source, plan: &Plan, resolution: Resolution, status: &Arc<Status>) -> MakeSync {
+    let status = Arc::clone(status);
     let (job, origin, grid, expected) = (job.clone(), source.origin, plan.grid, source.duration);
     let run_up = if plan.audio.is_empty() { Seconds::ZERO } else { RUN_UP };
     Box::new(move |first: &Tick| {
         let kept = resolution.anchor.as_ref().and_then(|taken| taken.anchor());
         let choice = timeline::choose(&job.timeline, origin, first, kept)?;
         tracing::info!("the feed is placed by {}", choice.reference);
+        status.clock.choose(choice.reference.to_string(), choice.lock, grid.rate.period());
         if let Some(taken) = choice.taken {
             Resolution { anchor: Some(taken.into()), ..resolution }.store(&job)?;
         }

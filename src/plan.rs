@@ -85,8 +85,11 @@ pub struct Rendition {
     pub hdr: HdrMetadata,
     /// Cap in bits per second.
     pub max_bitrate: u64,
-    /// CRF or its kin.
+    /// CRF or its kin. With a constant bitrate: where the search for it starts.
     pub quality: f32,
+    /// Constant rate in bits per second, boxes included; absent: quality under the cap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bitrate: Option<u64>,
     /// Operating point.
     pub point: String,
     /// Backends that can serve it here, in order of preference (names in `encode::BACKENDS`).
@@ -178,6 +181,9 @@ pub struct Plan {
     pub class: String,
     /// What was resolved against.
     pub source: SourceFacts,
+    /// The device that decodes and scales the source, where one does: "cuda:0", "/dev/dri/renderD128".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decode: Option<String>,
     /// The video grid, shared by all rungs.
     pub grid: Grid,
     /// Video renditions, largest first.

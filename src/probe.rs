@@ -5,6 +5,7 @@ mod decoders;
 mod devices;
 mod hardware;
 mod host;
+mod on_devices;
 
 use crate::class::Build;
 pub use backends::{BackendReport, State};
@@ -12,6 +13,7 @@ pub use decoders::DecoderReport;
 pub use devices::{Card, Devices, Node};
 pub use hardware::{DeviceUse, Largest};
 pub use host::HostReport;
+pub use on_devices::DeviceReport;
 use serde::Serialize;
 use std::path::Path;
 
@@ -35,6 +37,8 @@ pub struct Report {
     pub decoders: Vec<DecoderReport>,
     /// Devices that could encode, decode or scale.
     pub devices: Devices,
+    /// What each of those that open does.
+    pub on_devices: Vec<DeviceReport>,
 }
 
 /// What goes into every class.
@@ -52,11 +56,13 @@ impl Report {
     pub fn here() -> Report {
         let build = Build::here();
         let devices = Devices::here();
+        let backends = backends::look(&build, &devices);
         Report {
             schema: SCHEMA,
             host: host::look(Path::new("/")),
             libav_licence: ffmpeg_next::codec::license().to_owned(),
-            backends: backends::look(&build, &devices),
+            on_devices: on_devices::look(&devices, &backends),
+            backends,
             decoders: decoders::look(),
             devices,
             class: ClassReport { reciprocals: build.reciprocals.clone(), build },

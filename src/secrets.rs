@@ -1,7 +1,7 @@
 //! Inputs as they may be shown and kept: without what opens them.
 
 /// Options of a query that say how to connect, and no secret.
-const PLAIN: [&str; 18] = [
+const PLAIN: [&str; 19] = [
     "mode",
     "listen",
     "latency",
@@ -18,12 +18,16 @@ const PLAIN: [&str; 18] = [
     "block",
     "buffer_size",
     "fifo_size",
+    "transport",
     "transtype",
     "reuse",
 ];
 
 /// Parts of the names of GStreamer properties whose values are secrets.
 const SECRET: [&str; 7] = ["pass", "pw", "key", "token", "secret", "auth", "user"];
+
+/// A secret shorter than this is not looked for in texts.
+const SHORT: usize = 4;
 
 /// The input without user and password, without the values of options that are not known to be plain, without the stream key of RTMP,
 /// and without the values of what a GStreamer description calls a password or the like. Anything but a URL or `gst:` is left as it is.
@@ -36,7 +40,8 @@ pub fn without_secrets(input: &str) -> String {
     let authority = place.split('/').next().unwrap_or_default();
     // A slash in a password: what follows the last @ is the host. An @ that begins the address is how UDP and RIST listen.
     let place = match authority.rfind('@').and_then(|_| place.rfind('@')) {
-        Some(at) if at > 0 => format!("…@{}", &place[at + 1..]),
+        // The source of a group is no secret.
+        Some(at) if at > 0 && scheme != "udp" && scheme != "rtp" => format!("…@{}", &place[at + 1..]),
         _ => place.to_owned(),
     };
     let place = match place.rsplit_once('/') {
@@ -47,6 +52,37 @@ pub fn without_secrets(input: &str) -> String {
         Some(query) => format!("{scheme}://{place}?{}", query.split('&').map(option).collect::<Vec<_>>().join("&")),
         None => format!("{scheme}://{place}"),
     }
+}
+
+/// What of an input may not be shown, for [`scrub`]: what others make of it, such as errors of libraries, may have it in them. Short ones are left out, for they are in every word.
+pub fn hidden(input: &str) -> Vec<String> {
+    let words: Vec<&str> = input.strip_prefix("gst:").map_or_else(|| vec![input], |description| description.split(' ').collect());
+    let mut found: Vec<String> = words.into_iter().flat_map(hidden_in).filter(|secret| secret.len() >= SHORT).map(str::to_owned).collect();
+    // One may be a part of another.
+    found.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    found
+}
+
+/// The text without what is [`hidden`].
+pub fn scrub(text: &str, hidden: &[String]) -> String {
+    hidden.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "…"))
+}
+
+fn hidden_in(word: &str) -> Vec<&str> {
+    let quotes = ['"', '\''];
+    if let Some((name, value)) = word.split_once('=').filter(|(name, _)| !name.contains("://")) {
+        let lower = name.to_ascii_lowercase();
+        let value = value.trim_matches(quotes);
+        return if SECRET.iter().any(|secret| lower.contains(secret)) { vec![value] } else { hidden_in(value) };
+    }
+    let Some((scheme, rest)) = word.split_once("://") else { return Vec::new() };
+    let (place, query) = rest.split_once(['?', '#']).unwrap_or((rest, ""));
+    let mut found: Vec<&str> =
+        query.split('&').filter_map(|option| option.split_once('=')).filter(|(key, _)| !PLAIN.contains(key)).map(|(_, value)| value).collect();
+    let user = place.rfind('@').filter(|at| *at > 0).map(|at| &place[..at]);
+    found.extend(user.into_iter().chain(user.into_iter().flat_map(|user| user.split(':').skip(1))));
+    found.extend(place.rsplit_once('/').map(|(_, key)| key).filter(|_| scheme.starts_with("rtmp")));
+    found
 }
 
 fn option(option: &str) -> String {
@@ -69,6 +105,19 @@ fn property(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_libraries_say_of_an_input_is_scrubbed() {
+        for (input, said, shown) in [
+            ("gst:srtsrc passphrase=hid! uri=srt://h:1?streamid=hidden ! tsparse", "no hid! in srt://h:1?streamid=hidden", "no … in srt://h:1?streamid=…"),
+            ("gst:rtspsrc user-pw=\"hidden\" ! fakesink", "could not set \"user-pw\" to \"hidden\"", "could not set \"user-pw\" to \"…\""),
+            ("rtsp://me:hidden@h/1?transport=udp", "rtsp://me:hidden@h/1 is not there", "rtsp://…@h/1 is not there"),
+            ("rtmp://h/live/hidden", "no stream live/hidden", "no stream live/…"),
+            ("gst:videotestsrc pattern=ball", "pattern=ball", "pattern=ball"),
+        ] {
+            assert_eq!(scrub(said, &hidden(input)), shown);
+        }
+    }
 
     #[test]
     fn nothing_that_opens_an_input_is_shown() {

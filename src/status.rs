@@ -3,10 +3,12 @@
 //! Per picture nothing locks: counters are atomics. What belongs together (a segment's number, size and end) is behind one lock a track, taken once a segment.
 //! Nothing here is ever read back by a stage: published bytes do not depend on it.
 
+mod clock;
 mod counts;
 mod snapshot;
 
 use crate::capture::CaptureCounters;
+use crate::capture::paths::counts as paths;
 use crate::decode::audio;
 use crate::encode::TrackId;
 use crate::encode::queue::Counters;
@@ -14,9 +16,10 @@ use crate::ladder::{AudioCodec, VideoCodec};
 use crate::mux;
 use crate::plan::{Plan, SourceFacts};
 use crate::time::{GopId, Rate, Seconds};
+pub use clock::{ClockSnapshot, ClockStatus};
 pub use counts::{Counter, SourceCounts, State};
 use serde::Serialize;
-pub use snapshot::{PublishedSnapshot, Snapshot, SourceSnapshot, TrackSnapshot};
+pub use snapshot::{InputsSnapshot, PublishedSnapshot, Snapshot, SourceSnapshot, TrackSnapshot};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -33,6 +36,7 @@ struct Track {
 #[derive(Debug, Default)]
 struct Watched {
     capture: OnceLock<Arc<CaptureCounters>>,
+    paths: OnceLock<Arc<paths::Counts>>,
     sound: OnceLock<Arc<audio::Counts>>,
     mux: OnceLock<Arc<mux::Counts>>,
 }
@@ -110,6 +114,8 @@ pub struct Status {
     watched: Watched,
     /// The source's counts.
     pub source: SourceCounts,
+    /// What places the source on the grid.
+    pub clock: ClockStatus,
     /// Segments that a destination already had with other bytes; it kept its own.
     pub conflicts: Counter,
 }
@@ -140,6 +146,7 @@ impl Status {
             tracks: video.chain(audio).map(Track::new).collect(),
             watched: Watched::default(),
             source: SourceCounts::default(),
+            clock: ClockStatus::default(),
             conflicts: Counter::default(),
         }
     }
@@ -163,6 +170,11 @@ impl Status {
     pub fn watch_capture(&self, counters: Arc<CaptureCounters>) {
         // A job has one of each stage: nothing is ever replaced.
         let _ = self.watched.capture.set(counters);
+    }
+
+    /// Shows what is counted of the paths of the input.
+    pub fn watch_paths(&self, counts: Arc<paths::Counts>) {
+        let _ = self.watched.paths.set(counts);
     }
 
     /// Shows what the audio stage counts.
@@ -240,7 +252,9 @@ impl Status {
             lag_ms: tracks.iter().filter_map(|t| t.lag_ms).max(),
             age_ms: tracks.iter().filter_map(|t| t.age_ms).max(),
             feed: self.feed.clone(),
+            clock: self.clock.snapshot(),
             source: self.source.snapshot(&self.watched),
+            inputs: self.watched.paths.get().map(|counts| InputsSnapshot::of(counts)),
             published: self.watched.mux.get().map(|counts| PublishedSnapshot::of(counts)).unwrap_or_default(),
             conflicts: self.conflicts.get(),
             tracks,

@@ -29,13 +29,14 @@ pub(crate) fn plan() -> Plan {
         hdr: Default::default(),
         max_bitrate: 1_000_000,
         quality: 23.0,
+        bitrate: None,
         point: "veryfast".into(),
         backends: vec!["x264".into()],
         lanes: 2,
         devices: Vec::new(),
     };
     let audio = AudioRendition::main("a", 128_000, 2, AudioGrid { video: grid, sample_rate: 48_000, frame: 1024 }, "und");
-    Plan { class: "c1a55".into(), source, grid, video: vec![video], audio: vec![audio], left_out: vec![], warnings: vec![] }
+    Plan { class: "c1a55".into(), source, decode: None, grid, video: vec![video], audio: vec![audio], left_out: vec![], warnings: vec![] }
 }
 
 #[test]

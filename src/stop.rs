@@ -13,13 +13,24 @@ pub struct Stop {
     /// Dropped when the flag is raised, which disconnects every `bell`.
     rope: Arc<Mutex<Option<Sender<Infallible>>>>,
     bell: Receiver<Infallible>,
+    limit: Option<Duration>,
 }
 
 impl Stop {
     /// A flag that is not raised.
     pub fn new() -> Stop {
         let (rope, bell) = bounded(0);
-        Stop { raised: Arc::default(), rope: Arc::new(Mutex::new(Some(rope))), bell }
+        Stop { raised: Arc::default(), rope: Arc::new(Mutex::new(Some(rope))), bell, limit: None }
+    }
+
+    /// The same flag, for somebody who may take no longer than `limit` to open an input.
+    pub fn within(&self, limit: Duration) -> Stop {
+        Stop { limit: Some(limit), ..self.clone() }
+    }
+
+    /// How long opening an input may take, where that was said.
+    pub fn limit(&self) -> Option<Duration> {
+        self.limit
     }
 
     /// Raises the flag and wakes everyone who waits. Not for a signal handler (it takes a lock), but for the thread behind one.

@@ -1,7 +1,7 @@
 //! Which clock a feed is placed by: the job's wish, what the source is, and what its first picture carries.
 
 use crate::capture::Origin;
-use crate::clock::{Reference, Tick};
+use crate::clock::{Lock, Reference, Tick};
 use crate::job::{Anchor, ClockKind, Timeline};
 use crate::time::Seconds;
 
@@ -30,6 +30,8 @@ pub struct Choice {
     pub whole: bool,
     /// An anchor that was taken now and has to be kept for a restart.
     pub taken: Option<Anchor>,
+    /// Whether another worker on this feed chooses alike.
+    pub lock: Lock,
 }
 
 /// Chooses the reference. `kept` is the anchor that an earlier run of this job took.
@@ -37,7 +39,8 @@ pub struct Choice {
 /// # Errors
 /// Where the job insists on stamps and the first picture has none.
 pub fn choose(timeline: &Timeline, origin: Origin, first: &Tick, kept: Option<Anchor>) -> Result<Choice, TimelineError> {
-    let by = |reference: Reference| Choice { reference, whole: false, taken: None };
+    let by = |reference: Reference| Choice { reference, whole: false, taken: None, lock: Lock::Locked };
+    let own = |reference: Reference| Choice { lock: Lock::Own, ..by(reference) };
     // Every picture stands by itself, and the sound of `testsrc:` begins before its pictures.
     let live = match origin {
         Origin::Utc => return Ok(Choice { whole: true, ..by(Reference::Utc) }),
@@ -45,23 +48,38 @@ pub fn choose(timeline: &Timeline, origin: Origin, first: &Tick, kept: Option<An
         Origin::Live { .. } | Origin::Session => true,
     };
     let about = live.then_some(first.arrival);
-    let anchored = |anchor: Anchor| by(Reference::Anchor { anchor, about });
+    let anchored = |anchor: Anchor| Reference::Anchor { anchor, about };
     match (timeline.clock, timeline.anchor) {
         (ClockKind::Sei, _) if first.stamp.is_none() => Err(TimelineError::NoStamp { pts: first.pts }),
         (ClockKind::Sei, _) => Ok(by(Reference::Stamps)),
-        (ClockKind::Arrival, _) => Ok(by(Reference::Arrival)),
-        (_, Some(anchor)) => Ok(anchored(anchor)),
+        (ClockKind::Arrival, _) => Ok(own(Reference::Arrival)),
+        (_, Some(anchor)) => Ok(by(anchored(anchor))),
         (ClockKind::Auto | ClockKind::Pts, None) if !live => Ok(Choice { whole: true, ..by(Reference::First) }),
         (ClockKind::Auto, None) if first.stamp.is_some() => Ok(by(Reference::Stamps)),
         // Its own clock is as good as the connection: the next one knows nothing of it.
-        (ClockKind::Auto, None) if origin == Origin::Session => Ok(by(Reference::Arrival)),
+        (ClockKind::Auto, None) if origin == Origin::Session => Ok(own(Reference::Arrival)),
         (ClockKind::Auto | ClockKind::Pts, None) => match kept.filter(|kept| fits(*kept, origin, first)) {
-            Some(kept) => Ok(anchored(kept)),
+            Some(kept) => Ok(own(anchored(kept))),
             None => {
                 let taken = Anchor { source: first.pts, utc: Seconds::new(i128::from(first.arrival.nearest_ticks(1000)), 1000) };
-                Ok(Choice { taken: Some(taken), ..anchored(taken) })
+                Ok(Choice { taken: Some(taken), ..own(anchored(taken)) })
             }
         },
+    }
+}
+
+/// What a feed is going to be placed by, as far as that is known before its pictures are placed: for `mezzo plan`. `stamped`: its pictures carry UTC.
+pub fn expected(timeline: &Timeline, origin: Origin, stamped: bool) -> (&'static str, Lock) {
+    let live = matches!(origin, Origin::Live { .. } | Origin::Session);
+    match (timeline.clock, timeline.anchor) {
+        _ if origin == Origin::Utc => ("its own clock, which is UTC", Lock::Locked),
+        (ClockKind::Sei, _) => ("the UTC stamps in its pictures", Lock::Locked),
+        (ClockKind::Arrival, _) => ("the host's clock as it arrives", Lock::Own),
+        (_, Some(_)) => ("its own clock, against the anchor of the job", Lock::Locked),
+        (ClockKind::Auto | ClockKind::Pts, None) if !live => ("its first picture, which opens segment 0", Lock::Locked),
+        (ClockKind::Auto, None) if stamped => ("the UTC stamps in its pictures", Lock::Locked),
+        (ClockKind::Auto, None) if origin == Origin::Session => ("the host's clock as it arrives", Lock::Own),
+        (ClockKind::Auto | ClockKind::Pts, None) => ("its own clock, against an anchor that is taken at the start and kept beside the output", Lock::Own),
     }
 }
 
@@ -107,12 +125,29 @@ mod tests {
     #[test]
     fn a_file_begins_at_slot_zero_unless_anchored() {
         let choose = |clock, anchor, stamp| choose(&timeline(clock, anchor), Origin::File, &tick(7, stamp), None);
-        let first = Choice { reference: Reference::First, whole: true, taken: None };
+        let first = Choice { reference: Reference::First, whole: true, taken: None, lock: Lock::Locked };
         assert_eq!(choose(ClockKind::Auto, None, Some(1_763_000_000)), Ok(first), "a file's stamps count only where they are asked for");
-        let given = Choice { reference: Reference::Anchor { anchor: anchor(7, 9), about: None }, whole: false, taken: None };
+        let given = Choice { reference: Reference::Anchor { anchor: anchor(7, 9), about: None }, whole: false, taken: None, lock: Lock::Locked };
         assert_eq!(choose(ClockKind::Auto, Some(anchor(7, 9)), None), Ok(given));
         assert_eq!(choose(ClockKind::Sei, None, Some(1)).map(|c| c.reference), Ok(Reference::Stamps));
         assert_eq!(choose(ClockKind::Sei, None, None), Err(TimelineError::NoStamp { pts: Seconds::whole(7) }));
+    }
+
+    /// What the plan says beforehand is what is chosen then.
+    #[test]
+    fn what_is_expected_is_what_is_chosen() {
+        for (clock, given, origin, stamp) in [ClockKind::Auto, ClockKind::Pts, ClockKind::Arrival, ClockKind::Sei].into_iter().flat_map(|clock| {
+            let origins = [Origin::File, Origin::Session, Origin::Utc, LIVE];
+            let anchors = [None, Some(anchor(1, 2))];
+            origins.into_iter().flat_map(move |o| anchors.into_iter().flat_map(move |a| [None, Some(5)].map(|s| (clock, a, o, s))))
+        }) {
+            let timeline = timeline(clock, given);
+            let Ok(choice) = choose(&timeline, origin, &tick(7, stamp), None) else { continue };
+            let (words, lock) = expected(&timeline, origin, stamp.is_some());
+            assert_eq!(lock, choice.lock, "{clock:?} {given:?} {origin:?} {stamp:?}");
+            let said = choice.reference.to_string();
+            assert_eq!(words.split_once(',').map_or(words, |w| w.0), said.split_once(',').map_or(said.as_str(), |w| w.0));
+        }
     }
 
     #[test]
@@ -129,7 +164,7 @@ mod tests {
     #[test]
     fn a_session_goes_by_the_hosts_clock_unless_its_pictures_know_better() {
         let choose = |clock, stamp| choose(&timeline(clock, None), Origin::Session, &tick(7, stamp), None).expect("a clock");
-        assert_eq!(choose(ClockKind::Auto, None), Choice { reference: Reference::Arrival, whole: false, taken: None });
+        assert_eq!(choose(ClockKind::Auto, None), Choice { reference: Reference::Arrival, whole: false, taken: None, lock: Lock::Own });
         assert_eq!(choose(ClockKind::Auto, Some(5)).reference, Reference::Stamps);
         assert_eq!(choose(ClockKind::Pts, None).taken, Some(anchor(7, 1_763_000_000)));
     }

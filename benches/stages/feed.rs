@@ -77,6 +77,8 @@ pub fn gop(grid: Grid, id: GopId, pictures: &[Picture]) -> Vec<Frame> {
             picture: picture.clone(),
             origin: Origin::Input,
             damaged: false,
+            missed: false,
+            path: 0,
             side: Arc::new(SideData::default()),
         };
         slot.0 += 1;

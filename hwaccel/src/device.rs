@@ -1,4 +1,4 @@
-//! A graphics processor that libav opened, through CUDA or VA-API.
+//! A graphics processor that libav opened, through CUDA, VA-API or Vulkan.
 
 use crate::words;
 use ffmpeg_next::ffi;
@@ -6,6 +6,7 @@ use std::ffi::CString;
 use std::fmt;
 use std::path::Path;
 use std::ptr;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// By what a device is driven.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -14,27 +15,53 @@ pub enum Kind {
     Cuda,
     /// VA-API on a render node.
     Vaapi,
+    /// Vulkan: it scales, decodes with libav 6.1 and newer, and encodes nothing. Mesa has one that needs no graphics processor, which tests use.
+    Vulkan,
 }
 
-/// Which device: `cuda:0`, `/dev/dri/renderD128`.
+impl Kind {
+    /// In a word, as names of devices begin and classes say it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Cuda => "cuda",
+            Kind::Vaapi => "vaapi",
+            Kind::Vulkan => "vulkan",
+        }
+    }
+
+    pub(crate) fn in_libav(self) -> ffi::AVHWDeviceType {
+        match self {
+            Kind::Cuda => ffi::AVHWDeviceType::AV_HWDEVICE_TYPE_CUDA,
+            Kind::Vaapi => ffi::AVHWDeviceType::AV_HWDEVICE_TYPE_VAAPI,
+            Kind::Vulkan => ffi::AVHWDeviceType::AV_HWDEVICE_TYPE_VULKAN,
+        }
+    }
+}
+
+/// Which device: `cuda:0`, `/dev/dri/renderD128`, `vulkan:0`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Name {
     /// The device with this number, as CUDA counts.
     Cuda(u32),
     /// A render node.
     Node(String),
+    /// The device with this number, as Vulkan counts.
+    Vulkan(u32),
 }
 
 /// What [`Name::parse`] accepts, in words.
-pub const ACCEPTED: &str = "\"cuda:N\" or \"/dev/dri/renderDN\"";
+pub const ACCEPTED: &str = "\"cuda:N\", \"/dev/dri/renderDN\" or \"vulkan:N\"";
+/// Those of it that encode.
+pub const ENCODING: &str = "\"cuda:N\" or \"/dev/dri/renderDN\"";
 
 impl Name {
     /// Reads a name; `None` where it is none ([`ACCEPTED`]).
     pub fn parse(text: &str) -> Option<Name> {
         let number = |digits: &str| (digits.len() <= 4 && !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())).then(|| digits.parse().ok())?;
-        match text.strip_prefix("cuda:") {
-            Some(rest) => number(rest).map(Name::Cuda),
-            None => text.strip_prefix("/dev/dri/renderD").and_then(number).map(|_: u32| Name::Node(text.to_owned())),
+        match (text.strip_prefix("cuda:"), text.strip_prefix("vulkan:")) {
+            (Some(rest), _) => number(rest).map(Name::Cuda),
+            (_, Some(rest)) => number(rest).map(Name::Vulkan),
+            (None, None) => text.strip_prefix("/dev/dri/renderD").and_then(number).map(|_: u32| Name::Node(text.to_owned())),
         }
     }
 
@@ -43,6 +70,7 @@ impl Name {
         match self {
             Name::Cuda(_) => Kind::Cuda,
             Name::Node(_) => Kind::Vaapi,
+            Name::Vulkan(_) => Kind::Vulkan,
         }
     }
 }
@@ -52,6 +80,7 @@ impl fmt::Display for Name {
         match self {
             Name::Cuda(number) => write!(f, "cuda:{number}"),
             Name::Node(path) => f.write_str(path),
+            Name::Vulkan(number) => write!(f, "vulkan:{number}"),
         }
     }
 }
@@ -64,7 +93,7 @@ pub enum DeviceError {
     NotInLibav {
         /// The device.
         device: Name,
-        /// "CUDA" or "VA-API".
+        /// "CUDA", "VA-API" or "Vulkan".
         with: &'static str,
     },
     /// There is no such node, or it may not be opened.
@@ -96,17 +125,49 @@ pub struct Device {
 // SAFETY: the buffer is a counted reference, whose count is atomic; libav allows a device context to be used from any thread once it is initialised.
 unsafe impl Send for Device {}
 
+// SAFETY: through `&self` the reference is only read and counted, and the context behind it guards its own state.
+unsafe impl Sync for Device {}
+
+/// A device that some of this process have open, each kind of access in its turn.
+type Slot = Arc<Mutex<Weak<Device>>>;
+
+/// Every name that was ever asked for; as many as there are devices.
+static SHARED: Mutex<Vec<(Name, Slot)>> = Mutex::new(Vec::new());
+
 impl Device {
+    /// `name` as all of this process share it, opened where nobody has it: pictures of a decoder can be scaled and encoded in place only by who has the same device open.
+    ///
+    /// # Errors
+    /// As [`Device::open`].
+    pub fn shared(name: &Name) -> Result<Arc<Device>, DeviceError> {
+        let slot = slot(name);
+        // Held while it opens, so that two who ask at once get one; a driver that hangs holds up nobody who asks for another device.
+        let mut open = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(device) = open.upgrade() {
+            return Ok(device);
+        }
+        let device = Arc::new(Device::open(name)?);
+        *open = Arc::downgrade(&device);
+        Ok(device)
+    }
+
+    /// `name` where somebody of this process shares it now. Opens nothing, and waits for nobody.
+    pub fn open_now(name: &Name) -> Option<Arc<Device>> {
+        slot(name).try_lock().ok()?.upgrade()
+    }
+
     /// Opens `name`. May take seconds, or hang where a driver does.
     ///
     /// # Errors
     /// libav lacks the kind; the node is not there or not allowed; the driver is not there, too old or refuses.
     pub fn open(name: &Name) -> Result<Device, DeviceError> {
-        let (kind, with, device, options) = match name {
-            Name::Cuda(number) => (ffi::AVHWDeviceType::AV_HWDEVICE_TYPE_CUDA, "CUDA", number.to_string(), &[][..]),
+        let (with, device, options) = match name {
+            Name::Cuda(number) => ("CUDA", number.to_string(), &[][..]),
             // Else a display of X11 would be tried.
-            Name::Node(path) => (ffi::AVHWDeviceType::AV_HWDEVICE_TYPE_VAAPI, "VA-API", path.clone(), &[(c"connection_type", c"drm")][..]),
+            Name::Node(path) => ("VA-API", path.clone(), &[(c"connection_type", c"drm")][..]),
+            Name::Vulkan(number) => ("Vulkan", number.to_string(), &[][..]),
         };
+        let kind = name.kind().in_libav();
         if !built_in(kind) {
             return Err(DeviceError::NotInLibav { device: name.clone(), with });
         }
@@ -160,6 +221,16 @@ impl Drop for Device {
     }
 }
 
+fn slot(name: &Name) -> Slot {
+    let mut all = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, slot)) = all.iter().find(|(known, _)| known == name) {
+        return Arc::clone(slot);
+    }
+    let slot = Slot::default();
+    all.push((name.clone(), Arc::clone(&slot)));
+    slot
+}
+
 /// Whether this libav has a kind of device.
 fn built_in(kind: ffi::AVHWDeviceType) -> bool {
     let mut at = ffi::AVHWDeviceType::AV_HWDEVICE_TYPE_NONE;
@@ -178,10 +249,12 @@ mod tests {
 
     #[test]
     fn names_are_read_back_and_nothing_else_is_one() {
-        for text in ["cuda:0", "cuda:15", "/dev/dri/renderD128"] {
+        for text in ["cuda:0", "cuda:15", "/dev/dri/renderD128", "vulkan:0"] {
             assert_eq!(Name::parse(text).expect("a name").to_string(), text);
         }
-        for text in ["", "cuda", "cuda:", "cuda:x", "cuda:-1", "cuda:99999", "/dev/dri/card0", "/dev/dri/renderD", "/dev/dri/renderD1/../x", "/dev/null"] {
+        for text in
+            ["", "cuda", "cuda:", "cuda:x", "cuda:-1", "cuda:99999", "/dev/dri/card0", "/dev/dri/renderD", "/dev/dri/renderD1/../x", "/dev/null", "vulkan:"]
+        {
             assert_eq!(Name::parse(text), None, "{text}");
         }
     }

@@ -25,31 +25,39 @@ pub fn accepts(codec: &ffmpeg_next::Codec, name: &str, value: &str) -> Result<()
     let own = unsafe { (*codec.as_ptr()).priv_class };
     // SAFETY: returns a static class.
     let common = unsafe { ffi::avcodec_get_class() };
-    let (class, option) = [own, common]
-        .into_iter()
+    taken(&[own, common], codec.name(), name, value)
+}
+
+/// Whether one of `classes`, static ones or null, takes `value` for the option `name`; `of` is what they are classes of, for the error.
+pub(crate) fn taken(classes: &[*const ffi::AVClass], of: &str, name: &str, value: &str) -> Result<(), String> {
+    let (class, option) = classes
+        .iter()
         .filter(|class| !class.is_null())
-        .find_map(|class| find(class, name, None).map(|option| (class, option)))
-        .ok_or_else(|| format!("{}: there is no option \"{name}\"", codec.name()))?;
+        .find_map(|class| find(*class, name, None).map(|option| (*class, option)))
+        .ok_or_else(|| format!("{of}: there is no option \"{name}\""))?;
     // SAFETY: an option of a static class; its unit is null or a terminated string that lives as long.
     let unit = unsafe { (!option.unit.is_null()).then(|| std::ffi::CStr::from_ptr(option.unit)) };
     if unit.is_some_and(|unit| find(class, value, Some(unit)).is_some()) {
         return Ok(());
     }
-    let number: f64 = value.parse().map_err(|_| format!("{}: {name} = \"{value}\" is neither a number nor one of its words", codec.name()))?;
-    if !(option.min..=option.max).contains(&number) {
-        return Err(format!("{}: {name} = {value} is not from {} to {}", codec.name(), option.min, option.max));
+    let number: f64 = value.parse().map_err(|_| format!("{of}: {name} = \"{value}\" is neither a number nor one of its words"))?;
+    let text = option.type_ == ffi::AVOptionType::AV_OPT_TYPE_STRING;
+    if !text && !(option.min..=option.max).contains(&number) {
+        return Err(format!("{of}: {name} = {value} is not from {} to {}", option.min, option.max));
     }
     Ok(())
 }
 
-/// The option `name` of `class`, or, with a unit, its word `name`, as far as encoders take it.
+/// The option `name` of `class`, or, with a unit, its word `name`, as far as encoders and filters of pictures take it.
 fn find(class: *const ffi::AVClass, name: &str, unit: Option<&std::ffi::CStr>) -> Option<&'static ffi::AVOption> {
     let name = CString::new(name).ok()?;
     let mut class = class;
     let unit = unit.map_or(ptr::null(), std::ffi::CStr::as_ptr);
-    let flags = ffi::AV_OPT_FLAG_ENCODING_PARAM | ffi::AV_OPT_FLAG_VIDEO_PARAM;
+    // An option of an encoder has both of the first two flags, one of a filter both of the others; those of one kind are in no class of the other.
+    let kinds = [ffi::AV_OPT_FLAG_ENCODING_PARAM, ffi::AV_OPT_FLAG_FILTERING_PARAM].map(|flag| flag | ffi::AV_OPT_FLAG_VIDEO_PARAM);
     // SAFETY: with AV_OPT_SEARCH_FAKE_OBJ the object is a pointer to a pointer to a class, which is only read; the strings are terminated; what is returned is static.
-    let option = unsafe { ffi::av_opt_find(ptr::from_mut(&mut class).cast(), name.as_ptr(), unit, flags, ffi::AV_OPT_SEARCH_FAKE_OBJ).as_ref() }?;
+    let look = |flags: i32| unsafe { ffi::av_opt_find(ptr::from_mut(&mut class).cast(), name.as_ptr(), unit, flags, ffi::AV_OPT_SEARCH_FAKE_OBJ).as_ref() };
+    let option = kinds.into_iter().find_map(look)?;
     let is_word = option.type_ == ffi::AVOptionType::AV_OPT_TYPE_CONST;
     (is_word != unit.is_null()).then_some(option)
 }

@@ -46,7 +46,7 @@ struct Reader {
 type Announce = Sender<Result<(Source, Delivery), CaptureError>>;
 
 /// Opens and reads an input on a thread of its own; `open` gets the flag that interrupts it. `url` is shown to people.
-/// Nothing for `silence` while something is waited for breaks the input; none: silence is only told.
+/// Nothing for `silence` while something is waited for means that the input is away; none: silence is only told.
 ///
 /// # Errors
 /// As `open` has them, and where `stop` is raised meanwhile, which is noticed at once.
@@ -54,9 +54,10 @@ pub fn open(url: &str, silence: Option<Duration>, stop: &Stop, open: impl FnOnce
     let fail = |why: String| CaptureError::Open { url: url.to_owned(), why };
     let (announce, opened) = bounded(1);
     let (tell, heard) = bounded(READY);
-    let mut reader = Reader::spawn(url, move |quit| read_all(open, &quit, &announce, &tell)).map_err(|e| fail(format!("no thread for it: {e}")))?;
+    let mut reader =
+        Reader::spawn(url, stop.limit(), move |quit| read_all(open, &quit, &announce, &tell)).map_err(|e| fail(format!("no thread for it: {e}")))?;
     let began = Instant::now();
-    let reminder = tick(TOLD_EVERY);
+    let (reminder, limit) = (tick(TOLD_EVERY), stop.limit().map_or_else(never, crossbeam::channel::after));
     let (source, delivery) = loop {
         select! {
             recv(opened) -> said => break said.map_err(|_| fail("its thread broke down".to_owned()))??,
@@ -65,6 +66,10 @@ pub fn open(url: &str, silence: Option<Duration>, stop: &Stop, open: impl FnOnce
                 return Err(fail("stopped while it was being opened".to_owned()));
             }
             recv(reminder) -> _ => tracing::warn!("input {url}: nothing that can be decoded has come for {} s", began.elapsed().as_secs()),
+            recv(limit) -> _ => {
+                reader.end();
+                return Err(CaptureError::Away { url: url.to_owned(), why: "nothing that can be decoded came in time".to_owned() });
+            }
         }
     };
     let input = Apart { url: url.to_owned(), reader, heard, delivery, silence, stop: stop.clone() };
@@ -92,8 +97,8 @@ fn read_all(open: impl FnOnce(&Stop) -> Opened, quit: &Stop, announce: &Announce
 }
 
 impl Reader {
-    fn spawn(shown: &str, body: impl FnOnce(Stop) + Send + 'static) -> io::Result<Reader> {
-        let (quit, (alive, over)) = (Stop::new(), bounded(0));
+    fn spawn(shown: &str, limit: Option<Duration>, body: impl FnOnce(Stop) + Send + 'static) -> io::Result<Reader> {
+        let (quit, (alive, over)) = (limit.map_or_else(Stop::new, |limit| Stop::new().within(limit)), bounded(0));
         let inner = quit.clone();
         let thread = std::thread::Builder::new().name("input".to_owned()).spawn(move || {
             let _alive: Sender<()> = alive;
@@ -152,7 +157,7 @@ impl Input for Apart {
                 recv(reminder) -> _ => tracing::warn!("input {}: nothing has come for {} s", self.url, began.elapsed().as_secs()),
                 recv(limit) -> _ => {
                     self.reader.quit.raise();
-                    return Err(broken(format!("nothing came for {} s; a run that is started again carries on", began.elapsed().as_secs())));
+                    return Err(CaptureError::Away { url: self.url.clone(), why: format!("nothing came for {} s", began.elapsed().as_secs()) });
                 }
             }
         }
@@ -160,6 +165,10 @@ impl Input for Apart {
 
     fn delivery(&self) -> Delivery {
         self.delivery
+    }
+
+    fn limit_silence(&mut self, limit: Duration) {
+        self.silence = Some(self.silence.map_or(limit, |own| own.min(limit)));
     }
 }
 

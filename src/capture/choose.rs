@@ -199,7 +199,7 @@ fn sound(stream: Option<&Offered>, pick: &AudioPick) -> ChosenSound {
 pub fn again(select: &Select, video: Option<StreamRef>, sounds: &[SoundFacts]) -> Select {
     let pick = |(n, facts): (usize, &SoundFacts)| {
         let asked = select.audio.get(n).cloned().unwrap_or_else(|| AudioPick::of(Pick::Auto));
-        AudioPick { optional: true, kept: facts.stream, ..asked }
+        AudioPick { optional: true, kept: facts.stream.or(asked.kept), ..asked }
     };
     let audio: Vec<AudioPick> = sounds.iter().enumerate().map(pick).collect();
     Select { no_audio: audio.is_empty(), audio, kept_video: video, ..select.clone() }

@@ -7,6 +7,7 @@ use crate::job::Pick;
 use crate::language;
 use ffmpeg_next::Stream;
 use ffmpeg_next::codec::Id;
+use ffmpeg_next::decoder;
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::media::Type;
 
@@ -24,8 +25,8 @@ pub enum Newcomer {
     Heir(Kind),
     /// It is a sound that was waited for.
     Awaited(Kind),
-    /// It stands in the chosen stream's place, with something else. What it was, and what it is.
-    Stranger(Kind, &'static str, &'static str),
+    /// It stands in the chosen stream's place, with something else.
+    Another(Kind),
 }
 
 /// What is known of a chosen stream.
@@ -45,8 +46,6 @@ struct Sound {
     pick: Pick,
     /// Absent while it is waited for.
     chosen: Option<Chosen>,
-    /// Seconds per tick that its stamps have.
-    time_base: (i32, i32),
 }
 
 /// Watches for streams that were not there at the start.
@@ -60,10 +59,10 @@ pub struct Follow {
 }
 
 impl Follow {
-    /// For the chosen streams of an input that has just been opened. Of each sound its stream, where it is there already, how it was asked for, and the time base that it has.
-    pub fn new(input: &Input, video: usize, sounds: Vec<(Option<usize>, Pick, (i32, i32))>) -> Follow {
+    /// For the chosen streams of an input that has just been opened. Of each sound its stream, where it is there already, and how it was asked for.
+    pub fn new(input: &Input, video: usize, sounds: Vec<(Option<usize>, Pick)>) -> Follow {
         let chosen = |index: usize| input.stream(index).map(|stream| Chosen::new(&stream));
-        let sounds = sounds.into_iter().map(|(index, pick, time_base)| Sound { pick, chosen: index.and_then(chosen), time_base }).collect();
+        let sounds = sounds.into_iter().map(|(index, pick)| Sound { pick, chosen: index.and_then(chosen) }).collect();
         Follow { known: input.streams().len(), home: None, video: chosen(video), sounds }
     }
 
@@ -105,21 +104,24 @@ impl Follow {
                 }
                 None => Newcomer::Other,
             },
-            Type::Audio => self.judge_sound(input, &stream, home, stray),
+            Type::Audio => self.judge_sound(input, &stream, home, programs.is_empty()),
             _ => Newcomer::Other,
         }
     }
 
-    fn judge_sound(&mut self, input: &Input, stream: &Stream<'_>, home: Option<&Program>, stray: bool) -> Newcomer {
+    fn judge_sound(&mut self, input: &Input, stream: &Stream<'_>, home: Option<&Program>, alone: bool) -> Newcomer {
+        let stray = home.is_some_and(|home| !home.streams.contains(&stream.index()));
+        // Before the first picture nobody knows which programme is ours.
+        let ours = if alone { true } else { home.is_some() && !stray };
         let language = said_language(stream.metadata().get("language"));
         let awaited = |sound: &Sound| {
             let named = match &sound.pick {
                 Pick::Pid(pid) => stream.id() == *pid,
                 Pick::Index(wanted) => stream.index() == *wanted,
-                Pick::Language(wanted) => !stray && language.as_deref().is_some_and(|said| language::same(said, wanted)),
-                Pick::Auto => !stray,
+                Pick::Language(wanted) => ours && language.as_deref().is_some_and(|said| language::same(said, wanted)),
+                Pick::Auto => ours,
             };
-            sound.chosen.is_none() && named && base(stream) == sound.time_base
+            sound.chosen.is_none() && named && decoder::find(stream.parameters().id()).is_some()
         };
         if let Some(n) = self.sounds.iter().position(awaited) {
             tracing::info!(stream = stream.index(), pid = stream.id(), "audio {} has come", self.sounds[n].pick);
@@ -188,12 +190,15 @@ impl Chosen {
                 }
             }
         }
-        let codec = stream.parameters().id();
-        if (codec, base(stream)) != (self.codec, self.time_base) {
-            return Newcomer::Stranger(kind, self.codec.name(), codec.name());
+        let (was, is) = ((self.codec, self.time_base), (stream.parameters().id(), base(stream)));
+        let (from, pid) = (std::mem::replace(&mut self.index, index), stream.id());
+        (self.codec, self.time_base) = is;
+        self.starved = 0;
+        if is != was {
+            tracing::warn!(from, to = index, pid, "the feed's {kind:?} changed from {} to {}, and is followed", was.0.name(), is.0.name());
+            return Newcomer::Another(kind);
         }
-        tracing::warn!(from = self.index, to = index, pid = stream.id(), "the feed's {kind:?} moved to another stream of its programme, and is followed");
-        (self.index, self.starved) = (index, 0);
+        tracing::warn!(from, to = index, pid, "the feed's {kind:?} moved to another stream of its programme, and is followed");
         Newcomer::Heir(kind)
     }
 }

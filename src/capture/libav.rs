@@ -6,7 +6,7 @@ use super::follow::{Follow, Newcomer};
 use super::offer::{Offer, said_language};
 use super::stamps::{Scale, Stamper};
 use super::watch::Watch;
-use super::{CaptureError, Delivery, Input, Kind, Lost, Opened, Origin, Read, Source, StreamInfo, Turn, Unit};
+use super::{CaptureError, Delivery, Input, Kind, Lost, Opened, Origin, Read, Source, StreamInfo, Turn, Unit, new_session};
 use crate::colour::{HdrMetadata, VideoRange};
 use crate::ffmpeg::{Light, codec_facts, keep_only, open_decoder, wrap_bits};
 use crate::job::{ProgramPick, Select};
@@ -18,6 +18,7 @@ use ffmpeg_next::format::context;
 use ffmpeg_next::media::Type;
 use ffmpeg_next::{Dictionary, Error, Packet};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Bytes that may be read to find out what the streams are.
@@ -44,11 +45,11 @@ pub enum Nature {
     Pipe,
     /// Datagrams: the next one may be good.
     Datagrams,
-    /// A connection: when it is lost, it is lost.
+    /// A connection: whoever closes it may come back.
     Connection,
-    /// A connection whose stamps begin anew each time (RTMP). It can be closed in good order, which ends the feed.
+    /// A connection whose stamps begin anew each time (RTMP).
     Session,
-    /// One answer over HTTP, perhaps of something stored. When it is complete, the feed is at its end.
+    /// One answer over HTTP, perhaps of something stored. When that is complete, the feed is at its end.
     Http,
 }
 
@@ -57,6 +58,10 @@ struct LibavInput {
     url: String,
     context: context::Input,
     follow: Follow,
+    /// What the chosen streams are.
+    video: Arc<StreamInfo>,
+    /// One is absent while it is waited for.
+    sounds: Vec<Option<Arc<StreamInfo>>>,
     /// The video moved: packets until the next key packet refer to what never came.
     until_key: bool,
     /// Read while the pictures were looked at, and not handed out yet.
@@ -68,10 +73,6 @@ struct LibavInput {
     stop: Stop,
     failures: u32,
     ended: bool,
-    /// The change of a sound has been told.
-    told: bool,
-    /// What a decoder needs of sounds that came later, until their first unit is handed out.
-    news: Vec<Option<Box<StreamInfo>>>,
 }
 
 /// Before the first use: `ffmpeg-next` has no words for errors without it, and libav's network code wants its own.
@@ -110,16 +111,18 @@ pub fn words(error: &std::io::Error) -> String {
 pub fn describe(url: &str, mut context: context::Input, select: &Select, watch: &Watch, nature: Nature) -> Opened {
     let mut named = wait_for_name(&mut context, select);
     let offer = Offer::of(&context);
-    let Chosen { video, sounds } = choose::choose(&offer, select).map_err(|why| CaptureError::Open { url: url.to_owned(), why })?;
+    let Chosen { video, sounds: chosen } = choose::choose(&offer, select).map_err(|why| CaptureError::Open { url: url.to_owned(), why })?;
     // One of which nothing has come yet is waited for, too: only then is it known what a decoder needs.
-    let present: Vec<Option<usize>> = sounds.iter().map(|s| s.stream.filter(|&index| offer.stream(index).is_some_and(|s| s.decodable()))).collect();
+    let present: Vec<Option<usize>> = chosen.iter().map(|s| s.stream.filter(|&index| offer.stream(index).is_some_and(|s| s.decodable()))).collect();
     let kept = kept(&context, video, &present);
     keep_only(&mut context, &kept);
     let missing = || CaptureError::Open { url: url.to_owned(), why: "a chosen stream is gone".to_owned() };
     let stream = context.stream(video).ok_or_else(missing)?;
     let (average, base) = (stream.avg_frame_rate(), stream.rate());
-    let info = info(&stream);
-    let audio: Vec<Option<StreamInfo>> = present.iter().map(|index| index.and_then(|a| context.stream(a)).map(|s| self::info(&s))).collect();
+    let session = if nature == Nature::Session { new_session() } else { 0 };
+    let info = Arc::new(info(&stream, session));
+    let sounds: Vec<Option<Arc<StreamInfo>>> =
+        present.iter().map(|index| index.and_then(|a| context.stream(a)).map(|s| Arc::new(self::info(&s, session)))).collect();
     let codec = codec_facts(&info.parameters);
 
     let said = Light::of_stream(&stream);
@@ -148,11 +151,11 @@ pub fn describe(url: &str, mut context: context::Input, select: &Select, watch: 
         range: codec.range,
         hdr: if codec.range == VideoRange::Sdr { HdrMetadata::default() } else { light.fixed.believed() },
         video: offer.stream(video).map(|s| s.reference()),
-        sounds: sounds.iter().map(|s| s.facts.clone()).collect(),
+        sounds: chosen.iter().map(|s| s.facts.clone()).collect(),
     };
-    let scale = |info: &StreamInfo| Scale { time_base: info.time_base, bits: wrap_bits(&context, info.index).unwrap_or(64) };
-    let video_scale = scale(&info);
-    let stamper = Stamper::new(video_scale, audio.iter().map(|sound| sound.as_ref().map_or(video_scale, scale)).collect(), picture_rate);
+    let video_scale = scale(&context, &info);
+    let stamper =
+        Stamper::new(video_scale, sounds.iter().map(|sound| sound.as_deref().map_or(video_scale, |info| scale(&context, info))).collect(), picture_rate);
     let origin = match nature {
         Nature::File => Origin::File,
         Nature::Session => Origin::Session,
@@ -160,15 +163,23 @@ pub fn describe(url: &str, mut context: context::Input, select: &Select, watch: 
     };
     let duration =
         (nature == Nature::File).then(|| Seconds::from_ticks(context.duration(), 1, ffmpeg::ffi::AV_TIME_BASE)).flatten().filter(|d| *d > Seconds::ZERO);
-    let base = info.time_base;
-    let followed =
-        present.iter().zip(&sounds).zip(&audio).map(|((index, sound), info)| (*index, sound.pick.clone(), info.as_ref().map_or(base, |i| i.time_base)));
-    let follow = Follow::new(&context, video, followed.collect());
-    let news = audio.iter().map(|_| None).collect();
-    let source = Source { facts, video: info, audio, offer, origin, duration };
-    let (url, stop) = (url.to_owned(), watch.stop.clone());
-    let input = LibavInput { url, context, follow, until_key: false, peeked, came: None, stamper, nature, stop, failures: 0, ended: false, told: false, news };
-    Ok((source, Box::new(input)))
+    let follow = Follow::new(&context, video, present.iter().copied().zip(chosen.iter().map(|sound| sound.pick.clone())).collect());
+    let input = LibavInput {
+        url: url.to_owned(),
+        context,
+        follow,
+        video: Arc::clone(&info),
+        sounds: sounds.clone(),
+        until_key: false,
+        peeked,
+        came: None,
+        stamper,
+        nature,
+        stop: watch.stop.clone(),
+        failures: 0,
+        ended: false,
+    };
+    Ok((Source { facts, video: info, audio: sounds, offer, origin, duration, paths: None }, Box::new(input)))
 }
 
 /// Where a programme is asked for by a name that has not come yet (a service description table comes every two seconds), reads on until it has; the packets that were read.
@@ -199,15 +210,22 @@ fn kept(context: &context::Input, video: usize, sounds: &[Option<usize>]) -> Vec
     context.streams().filter(kept).map(|stream| stream.index()).collect()
 }
 
-fn info(stream: &ffmpeg::Stream<'_>) -> StreamInfo {
+fn scale(context: &context::Input, info: &StreamInfo) -> Scale {
+    // What libav makes of RTP's stamps of 32 bits does not wrap, and may begin below zero.
+    let bits = wrap_bits(context, info.index).filter(|bits| *bits != 32 || context.format().name() != "rtsp");
+    Scale { time_base: info.time_base, bits: bits.unwrap_or(64) }
+}
+
+fn info(stream: &ffmpeg::Stream<'_>, session: u32) -> StreamInfo {
     let time_base = stream.time_base();
     let matrix = stream.side_data().find(|s| s.kind() == ffmpeg::codec::packet::side_data::Type::DisplayMatrix);
     StreamInfo {
         index: stream.index(),
-        parameters: stream.parameters().clone(),
+        parameters: stream.parameters().clone().into(),
         time_base: (time_base.numerator(), time_base.denominator()),
         language: said_language(stream.metadata().get("language")),
         turn: matrix.map_or(Turn::None, |m| Turn::from_matrix(m.data())),
+        session,
     }
 }
 
@@ -256,12 +274,13 @@ impl LibavInput {
         if self.stop.is_raised() {
             return Ok(Read::Stopped);
         }
-        let broken = |why: String| CaptureError::Broken { url: self.url.clone(), why };
+        let away = |why: String| CaptureError::Away { url: self.url.clone(), why };
+        // Only an answer that said how long it is can be known to be complete.
+        let sized = self.nature == Nature::Http && self.context.format().name() != "hls" && self.context.io_size().is_some();
         match (error, self.nature) {
             (Error::Eof, Nature::Datagrams) => {}
-            (Error::Eof, Nature::Connection) => return Err(broken(LOST.to_owned())),
-            // Only an answer that said how long it is can be known to be complete.
-            (Error::Eof, Nature::Http) if self.context.format().name() != "hls" && self.context.io_size().is_none() => return Err(broken(LOST.to_owned())),
+            (Error::Eof, Nature::Connection | Nature::Session) => return Err(away(LOST.to_owned())),
+            (Error::Eof, Nature::Http) if self.context.format().name() != "hls" && !sized => return Err(away(LOST.to_owned())),
             (Error::Eof, _) => return Ok(Read::End),
             _ => {}
         }
@@ -280,7 +299,9 @@ impl LibavInput {
             self.ended = true;
             return Ok(Read::Lost(Lost::Read));
         }
-        Err(CaptureError::Broken { url: self.url.clone(), why: format!("{LOST} ({error})") })
+        let why = format!("{LOST} ({error})");
+        // What is stored would begin at its beginning.
+        Err(if sized { CaptureError::Broken { url: self.url.clone(), why } } else { away(why) })
     }
 
     /// Reads what came while the input was being opened, until a read has to wait: only then is it known when a packet came.
@@ -305,7 +326,7 @@ impl LibavInput {
     /// What a packet is of.
     fn whose(&mut self, packet: &Packet) -> Result<Whose, CaptureError> {
         let index = packet.stream();
-        let Some(kind) = self.follow.kind(&self.context, index) else { return self.newcomer(index) };
+        let Some(kind) = self.follow.kind(&self.context, index) else { return Ok(self.newcomer(index)) };
         if kind == Kind::Video && self.until_key {
             if !packet.is_key() {
                 return Ok(Whose::Lost(Lost::Stray));
@@ -316,33 +337,21 @@ impl LibavInput {
     }
 
     /// What a packet is of whose stream was none of ours.
-    fn newcomer(&mut self, index: usize) -> Result<Whose, CaptureError> {
-        Ok(match self.follow.judge(&self.context, index) {
-            Newcomer::Other => Whose::Nobodys,
-            Newcomer::Waiting => Whose::Lost(Lost::Stray),
-            Newcomer::Heir(kind) => {
-                self.until_key |= kind == Kind::Video;
-                Whose::Heir
-            }
-            Newcomer::Awaited(kind) => {
-                if let (Kind::Audio(n), Some(stream)) = (kind, self.context.stream(index))
-                    && let Some(news) = self.news.get_mut(n)
-                {
-                    *news = Some(Box::new(info(&stream)));
-                }
-                Whose::Heir
-            }
-            Newcomer::Stranger(Kind::Audio(_), was, is) => {
-                if !std::mem::replace(&mut self.told, true) {
-                    tracing::warn!("input {}: its sound changed from {was} to {is}, and is silent from here on; a run that is started again follows", self.url);
-                }
-                Whose::Lost(Lost::Stray)
-            }
-            Newcomer::Stranger(Kind::Video, was, is) => {
-                let why = format!("its video changed from {was} to {is} in mid-feed, which is not followed; a run that is started again carries on");
-                return Err(CaptureError::Broken { url: self.url.clone(), why });
-            }
-        })
+    fn newcomer(&mut self, index: usize) -> Whose {
+        let (kind, lost) = match self.follow.judge(&self.context, index) {
+            Newcomer::Other => return Whose::Nobodys,
+            Newcomer::Waiting => return Whose::Lost(Lost::Stray),
+            Newcomer::Heir(kind) | Newcomer::Awaited(kind) => (kind, Lost::Moved),
+            Newcomer::Another(kind) => (kind, Lost::Format),
+        };
+        let Some(stream) = self.context.stream(index) else { return Whose::Nobodys };
+        let info = Arc::new(info(&stream, self.video.session));
+        self.stamper.follow(kind, scale(&self.context, &info));
+        match kind {
+            Kind::Video => (self.video, self.until_key) = (info, true),
+            Kind::Audio(n) => self.sounds.iter_mut().skip(n).take(1).for_each(|sound| *sound = Some(Arc::clone(&info))),
+        }
+        Whose::Heir(lost)
     }
 }
 
@@ -370,13 +379,13 @@ fn time_of(packet: &Packet, stream: &ffmpeg::Stream<'_>) -> Option<Seconds> {
 enum Whose {
     Ours(Kind),
     Nobodys,
-    /// Ours from here on.
-    Heir,
+    /// Ours from here on. What is counted for it.
+    Heir(Lost),
     Lost(Lost),
 }
 
 /// What the loss of a connection comes to.
-const LOST: &str = "the other side closed the connection, or it was lost; a run that is started again carries on";
+const LOST: &str = "the other side closed the connection, or it was lost";
 
 impl Input for LibavInput {
     fn read(&mut self) -> Result<Read, CaptureError> {
@@ -405,9 +414,9 @@ impl Input for LibavInput {
             let kind = match self.whose(&packet)? {
                 Whose::Ours(kind) => kind,
                 Whose::Nobodys => continue,
-                Whose::Heir => {
+                Whose::Heir(lost) => {
                     self.peeked.push_front(packet);
-                    return Ok(Read::Lost(Lost::Moved));
+                    return Ok(Read::Lost(lost));
                 }
                 Whose::Lost(lost) => return Ok(Read::Lost(lost)),
             };
@@ -416,8 +425,9 @@ impl Input for LibavInput {
                 return Ok(Read::Lost(Lost::Stamp));
             }
             let arrival = self.came.as_ref().filter(|_| ahead > 0).and_then(|came| came.when(stamp)).unwrap_or_else(Seconds::host_now);
-            let news = if let Kind::Audio(n) = kind { self.news.get_mut(n).and_then(Option::take) } else { None };
-            return Ok(Read::Unit(Unit { kind, packet, news, arrival }));
+            let sound = if let Kind::Audio(n) = kind { self.sounds.get(n).and_then(Option::as_ref) } else { None };
+            let stream = Arc::clone(sound.unwrap_or(&self.video));
+            return Ok(Read::Unit(Unit { kind, stream, packet, arrival, hurt: false }));
         }
     }
 

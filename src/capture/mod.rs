@@ -13,16 +13,24 @@ mod gst;
 mod gst;
 mod leading;
 mod libav;
+mod listen;
 mod network;
 pub mod offer;
 pub mod pace;
+pub mod paths;
 mod pipe;
+mod playlist;
+mod psi;
+mod reconnect;
+mod rendezvous;
+mod renumber;
 pub mod run;
 pub mod stamped;
 pub mod stamps;
 mod stored;
 pub mod testsrc;
 mod turn;
+mod turns;
 pub mod unwrap;
 mod watch;
 
@@ -32,11 +40,16 @@ pub use pace::Pacer;
 pub use run::{CaptureCounters, Feed, run};
 pub use turn::Turn;
 
+use crate::ffmpeg::SharedParameters;
 use crate::job::{Pace, Select};
 use crate::plan::SourceFacts;
+use crate::secrets::{hidden, scrub};
 use crate::stop::Stop;
 use crate::time::Seconds;
 use ffmpeg_next as ffmpeg;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 /// A way to open an input.
 struct Opener {
@@ -54,6 +67,8 @@ const INPUTS: &[Opener] = &[
     Opener { takes: |url| url.starts_with(testsrc::SCHEME), open: testsrc::open },
     Opener { takes: |url| url.starts_with(gst::SCHEME), open: gst::open },
     Opener { takes: |url| url == "-", open: stored::open_stdin },
+    Opener { takes: paths::takes, open: paths::open },
+    Opener { takes: rendezvous::takes, open: rendezvous::open },
     Opener { takes: |url| url.contains("://") && !url.starts_with("file:"), open: network::open },
     Opener { takes: |_| true, open: stored::open_path },
 ];
@@ -63,9 +78,39 @@ const INPUTS: &[Opener] = &[
 /// # Errors
 /// [`CaptureError::Open`] where it is not there, is not media, has no picture that can be decoded, or lacks a stream that was asked for; also where `stop` is raised meanwhile.
 pub fn open(url: &str, pace: Pace, select: &Select, stop: &Stop) -> Opened {
+    open_within(url, pace, select, stop, None)
+}
+
+/// As [`open`], where a feed that shows nothing for `timeout` ends the run: before its first picture, and after its last. What cannot be reached yet is called until then.
+///
+/// # Errors
+/// As [`open`], and [`CaptureError::Silent`].
+pub fn open_within(url: &str, pace: Pace, select: &Select, stop: &Stop, timeout: Option<Duration>) -> Opened {
     let opener = INPUTS.iter().find(|i| (i.takes)(url));
     let open = opener.map(|i| i.open).ok_or_else(|| CaptureError::Open { url: url.to_owned(), why: "no input takes this URL".to_owned() })?;
-    open(url, pace, select, stop)
+    let (dialled, hidden) = (url.to_owned(), hidden(url));
+    reconnect::open(url, select, move |select, stop| open(&dialled, pace, select, stop).map_err(|error| error.scrubbed(&hidden)), stop, timeout)
+}
+
+/// A number for a connection whose stamps begin anew.
+fn new_session() -> u32 {
+    static SESSIONS: AtomicU32 = AtomicU32::new(1);
+    SESSIONS.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Opens the inputs of a job: one, or two paths of one feed, neither of which is waited for longer than `window` where the other has what is missing.
+///
+/// # Errors
+/// As [`open_within`].
+pub fn open_all(inputs: &[String], window: Seconds, pace: Pace, select: &Select, stop: &Stop, timeout: Option<Duration>) -> Opened {
+    match inputs {
+        [] => open_within("", pace, select, stop, timeout),
+        [input] => open_within(input, pace, select, stop, timeout),
+        [..] => {
+            let paths = inputs.to_vec();
+            reconnect::open(&inputs.join(" and "), select, move |select, stop| paths::open_paths(&paths, window.to_duration(), select, stop), stop, timeout)
+        }
+    }
 }
 
 /// Which of the chosen streams.
@@ -81,12 +126,14 @@ pub enum Kind {
 pub struct Unit {
     /// Which stream.
     pub kind: Kind,
+    /// What its stream is, as far as a decoder depends on it. Another one than that of the unit before of its kind: decoding begins anew, at the next random-access point.
+    pub stream: Arc<StreamInfo>,
     /// The packet. Its PTS and DTS are unwrapped: the container's 33-bit stamps, masked, then continued across every wrap (the same for all streams).
     pub packet: ffmpeg::Packet,
-    /// What a decoder needs, with the first unit of a stream that was not there at the start.
-    pub news: Option<Box<StreamInfo>>,
     /// The host's clock when it came in. Used by the `arrival` clock and for lag only.
     pub arrival: Seconds,
+    /// Parts of it are known to be missing.
+    pub hurt: bool,
 }
 
 /// A stream as a decoder needs it.
@@ -94,13 +141,22 @@ pub struct StreamInfo {
     /// Index in the container.
     pub index: usize,
     /// Codec parameters.
-    pub parameters: ffmpeg::codec::Parameters,
+    pub parameters: SharedParameters,
     /// Seconds per tick of the packets' stamps, (numerator, denominator).
     pub time_base: (i32, i32),
     /// ISO 639-2 language, where the container says.
     pub language: Option<String>,
     /// How its pictures must be turned.
     pub turn: Turn,
+    /// Number of the connection, where stamps begin anew with every one: those of another say nothing of these. 0 where they are the source's own.
+    pub session: u32,
+}
+
+impl StreamInfo {
+    /// A stream that says no more than a decoder must know.
+    pub fn new(index: usize, parameters: ffmpeg::codec::Parameters, time_base: (i32, i32)) -> StreamInfo {
+        StreamInfo { index, parameters: parameters.into(), time_base, language: None, turn: Turn::None, session: 0 }
+    }
 }
 
 /// What the source's stamps mean.
@@ -124,15 +180,17 @@ pub struct Source {
     /// What the plan needs to know.
     pub facts: SourceFacts,
     /// The chosen video stream.
-    pub video: StreamInfo,
+    pub video: Arc<StreamInfo>,
     /// The chosen sounds, in the order of [`SourceFacts::sounds`]; one is absent while it is waited for.
-    pub audio: Vec<Option<StreamInfo>>,
+    pub audio: Vec<Option<Arc<StreamInfo>>>,
     /// Everything that the input has.
     pub offer: offer::Offer,
     /// What stamps mean.
     pub origin: Origin,
     /// How long it is, where a container says; a hint that may be wrong.
     pub duration: Option<Seconds>,
+    /// What is counted of its paths, where it has such.
+    pub paths: Option<Arc<paths::counts::Counts>>,
 }
 
 /// What a read brings.
@@ -160,6 +218,14 @@ pub enum Lost {
     Stray,
     /// What came faster than it was taken, and did not fit the queue.
     Overrun,
+    /// The connection. It is opened again.
+    Connection,
+    /// What came between two connections: there is one again.
+    Outage,
+    /// So many callers that brought no media, before one did.
+    Callers(u32),
+    /// A stream that went on as something else, from which pictures or sound are made from here on.
+    Format,
 }
 
 /// How an input delivers.
@@ -182,6 +248,9 @@ pub trait Input: Send {
     fn delivery(&self) -> Delivery {
         Delivery::Stored
     }
+
+    /// From here on nothing may come for no longer than this; where it has a limit of its own, the shorter one counts.
+    fn limit_silence(&mut self, _: Duration) {}
 }
 
 /// Why an input does not open, or broke.
@@ -195,6 +264,24 @@ pub enum CaptureError {
         /// Why, and what would be accepted.
         why: String,
     },
+    /// It is not there, or not any more, and may be there again: it can be opened again.
+    #[error("input {url}: {why}")]
+    Away {
+        /// As given.
+        url: String,
+        /// Why.
+        why: String,
+    },
+    /// It showed nothing for as long as the job allows (exit code 1).
+    #[error("input {url}: nothing came for {} s (input_timeout); {why}", .after.as_secs())]
+    Silent {
+        /// As given.
+        url: String,
+        /// How long.
+        after: Duration,
+        /// What was known last.
+        why: String,
+    },
     /// It broke while running (exit code 1).
     #[error("input {url}: {why}")]
     Broken {
@@ -203,6 +290,18 @@ pub enum CaptureError {
         /// Why.
         why: String,
     },
+}
+
+impl CaptureError {
+    /// The same without what may not be shown of the input.
+    fn scrubbed(self, hidden: &[String]) -> CaptureError {
+        match self {
+            CaptureError::Open { url, why } => CaptureError::Open { url, why: scrub(&why, hidden) },
+            CaptureError::Away { url, why } => CaptureError::Away { url, why: scrub(&why, hidden) },
+            CaptureError::Silent { url, after, why } => CaptureError::Silent { url, after, why: scrub(&why, hidden) },
+            CaptureError::Broken { url, why } => CaptureError::Broken { url, why: scrub(&why, hidden) },
+        }
+    }
 }
 
 #[cfg(test)]

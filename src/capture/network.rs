@@ -1,13 +1,18 @@
-//! Inputs that come over the network, through libav's protocols. A protocol is one line in `PROTOCOLS`.
+//! Inputs that come over the network, through libav's protocols. A protocol is one line in `PROTOCOLS`. (UDP and RTP are received by `paths`.)
 
 use super::libav::{self, Nature, options, start_libav};
+use super::listen::{self, BETWEEN_CALLERS, Callers, listener};
+use super::playlist::Playlist;
+use super::renumber::Renumbered;
 use super::watch::Watch;
-use super::{CaptureError, Delivery, Input, Opened, Read, Source, apart};
+use super::{CaptureError, Input, Opened, Source, apart};
+use crate::ffmpeg::ProtocolBytes;
 use crate::job::{Pace, Select};
 use crate::secrets::without_secrets;
 use crate::stop::Stop;
 use ffmpeg_next as ffmpeg;
-use ffmpeg_next::Error;
+use ffmpeg_next::format::context::StreamIo;
+use ffmpeg_next::{Dictionary, Error};
 use std::net::ToSocketAddrs;
 use std::time::{Duration, Instant};
 
@@ -42,27 +47,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 const PROTOCOLS: &[Protocol] = &[
     Protocol {
-        schemes: &["udp"],
-        nature: Nature::Datagrams,
-        protocols: "udp",
-        formats: "mpegts",
-        // fifo_size counts packets of 188 bytes: 20 MB, 8 s of 20 Mb/s.
-        options: &[("fifo_size", "106496"), ("overrun_nonfatal", "1"), ("buffer_size", "4194304")],
-        port: true,
-        silence: None,
-        accepted: "udp://ADDRESS:PORT is accepted, with MPEG-TS, an address of this machine or of a multicast group, and a port that is free, from 1 to 65535 (udp://239.1.1.1:5000)",
-    },
-    Protocol {
-        schemes: &["rtp"],
-        nature: Nature::Datagrams,
-        protocols: "rtp,udp",
-        formats: "rtp,mpegts",
-        options: &[("buffer_size", "4194304")],
-        port: true,
-        silence: None,
-        accepted: "rtp://ADDRESS:PORT is accepted, with MPEG-TS, an address of this machine or of a multicast group, and a port that is free, from 1 to 65535",
-    },
-    Protocol {
         schemes: &["srt"],
         nature: Nature::Connection,
         protocols: "srt",
@@ -70,7 +54,7 @@ const PROTOCOLS: &[Protocol] = &[
         options: &[SOCKET_SILENCE],
         port: true,
         silence: SILENCE,
-        accepted: "srt://HOST:PORT (calls a listener) and srt://ADDRESS:PORT?mode=listener (waits for a caller) are accepted, with MPEG-TS, a port from 1 to 65535, \
+        accepted: "srt://HOST:PORT (calls a listener), srt://ADDRESS:PORT?mode=listener (waits for a caller) and srt://HOST:PORT?mode=rendezvous (both call) are accepted, with MPEG-TS, a port from 1 to 65535, \
                    and libav's options behind the ? (passphrase=10 to 79 characters, streamid=…, latency=MICROSECONDS)",
     },
     Protocol {
@@ -104,6 +88,16 @@ const PROTOCOLS: &[Protocol] = &[
         accepted: "rtmp://HOST[:PORT]/APP/STREAM (plays a stream of a server) and rtmp://ADDRESS[:PORT]/APP/STREAM?listen=1 (waits for a publisher) are accepted; the port is 1935 unless it is there",
     },
     Protocol {
+        schemes: &["rtsp", "rtsps"],
+        nature: Nature::Session,
+        protocols: "rtsp,rtsps,rtp,srtp,udp,tcp,tls",
+        formats: "rtsp",
+        options: &[],
+        port: false,
+        silence: SILENCE,
+        accepted: "rtsp://[NAME:PASSWORD@]HOST[:PORT]/PATH is accepted, over TCP, or with ?transport=udp behind it over UDP, and rtsp://ADDRESS:PORT/PATH?listen=1 (waits for a publisher)",
+    },
+    Protocol {
         schemes: &["http", "https"],
         nature: Nature::Http,
         protocols: "http,https,httpproxy,tcp,tls,crypto",
@@ -122,7 +116,7 @@ pub fn open(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened {
     let (scheme, rest) = url.split_once("://").unwrap_or((url, ""));
     let Some(protocol) = PROTOCOLS.iter().find(|p| p.schemes.contains(&scheme)) else {
         let known: Vec<String> = PROTOCOLS.iter().flat_map(|p| p.schemes).map(|s| format!("{s}://")).collect();
-        return Err(fail(format!("there is no such protocol; a file, -, {}, gst: and testsrc: are accepted", known.join(", "))));
+        return Err(fail(format!("there is no such protocol; a file, -, udp://, rtp://, {}, gst: and testsrc: are accepted", known.join(", "))));
     };
     if url.contains('\0') {
         return Err(fail("this is not a URL".to_owned()));
@@ -138,23 +132,23 @@ pub fn open(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened {
     if listens {
         tracing::info!("input {shown}: waiting for somebody to connect");
     }
-    let call = Call { place, shown: shown.clone(), protocol, listens, select: select.clone() };
+    let (place, datagrams) = if scheme.starts_with("rtsp") { rtsp(&place).map_err(fail)? } else { (place, false) };
+    let call = Call { place, shown: shown.clone(), protocol, listens, datagrams, select: select.clone() };
     apart::open(&shown, protocol.silence, stop, move |quit| call.open(quit))
 }
 
-/// A listener that fails this soon, and has not listened before, has nobody to blame but its port.
+/// A listener whose options are refused this soon has nobody else to blame.
 const AT_ONCE: Duration = Duration::from_millis(300);
-/// One that has listened may fail at once so often in a row, as where all ports are tried again and again.
-const SCANS: u32 = 32;
-/// How long it waits after each of those.
-const BETWEEN_SCANS: Duration = Duration::from_millis(100);
 
 /// What the thread needs to connect.
+#[derive(Clone)]
 struct Call {
     place: String,
     shown: String,
     protocol: &'static Protocol,
     listens: bool,
+    /// RTSP over UDP, not TCP.
+    datagrams: bool,
     select: Select,
 }
 
@@ -162,22 +156,25 @@ impl Call {
     /// Who listens is not discouraged by a caller that brings no media, such as a port scan or a health check.
     fn open(self, stop: &Stop) -> Opened {
         start_libav();
-        let mut at_once = SCANS;
+        if self.listens {
+            listen::try_port(&self.place).map_err(|why| CaptureError::Open { url: self.shown.clone(), why: format!("{why}; {}", self.protocol.accepted) })?;
+        }
+        let mut callers = Callers::default();
         loop {
-            let began = Instant::now();
             match self.once(stop) {
-                Err(error) if self.listens && !stop.is_raised() => {
-                    at_once = if began.elapsed() > AT_ONCE { 0 } else { at_once + 1 };
-                    if at_once > SCANS {
-                        return Err(error);
-                    }
-                    tracing::warn!("{error}; waiting for the next one");
-                    if at_once > 0 {
-                        stop.wait(BETWEEN_SCANS);
-                    }
+                Err(error @ CaptureError::Away { .. }) if self.listens && !stop.is_raised() => {
+                    callers.turned_away(&error);
+                    stop.wait(BETWEEN_CALLERS);
                 }
-                Ok((source, input, true)) => return Ok((source, Box::new(Playlist { input, call: self, stop: stop.clone() }))),
-                Ok((source, input, false)) => return Ok((source, input)),
+                Ok((source, input, true)) => {
+                    let (shown, stop, watched) = (self.shown.clone(), stop.clone(), stop.clone());
+                    let is_finished = Box::new(move || {
+                        let watch = Watch::with_limit(&watched, Some(LOOK_AGAIN));
+                        self.connect(&watch).is_ok_and(|context| context.duration() > 0)
+                    });
+                    return Ok((source, Box::new(Playlist { input, shown, is_finished, stop })));
+                }
+                Ok((source, input, false)) => return Ok((source, callers.before(input))),
                 Err(error) => return Err(error),
             }
         }
@@ -185,21 +182,42 @@ impl Call {
 
     /// Connects once; also says whether it is a playlist that goes on.
     fn once(&self, stop: &Stop) -> Result<(Source, Box<dyn Input>, bool), CaptureError> {
-        let fail = |why: String| CaptureError::Open { url: self.shown.clone(), why };
+        let began = Instant::now();
         // Who waits for a caller waits as long as it takes; the silence that follows a connection has its own limit.
-        let watch = if self.listens { Watch::with_limit(stop, None) } else { Watch::new(stop) };
-        let context = self.connect(&watch).map_err(|e| fail(format!("{}; {}", self.explain(e, &watch), self.protocol.accepted)))?;
+        let watch = if self.listens { Watch::with_limit(stop, stop.limit()) } else { Watch::new(stop) };
+        let context = self.connect(&watch).map_err(|error| {
+            let (url, why) = (self.shown.clone(), format!("{}; {}", self.explain(error, &watch), self.protocol.accepted));
+            // What no further call mends.
+            let wrong = matches!(error, Error::ProtocolNotFound | Error::Other { errno: ffmpeg::error::EINVAL });
+            if wrong && (!self.listens || began.elapsed() < AT_ONCE) { CaptureError::Open { url, why } } else { CaptureError::Away { url, why } }
+        })?;
         let live_playlist = context.format().name() == "hls" && context.duration() <= 0;
-        let (source, input) = libav::describe(&self.shown, context, &self.select, &watch, self.protocol.nature)?;
+        let described = libav::describe(&self.shown, context, &self.select, &watch, self.protocol.nature);
+        // It may bring other streams another time.
+        let (source, input) = described.map_err(|error| match error {
+            CaptureError::Open { url, why } => CaptureError::Away { url, why },
+            error => error,
+        })?;
         Ok((source, input, live_playlist))
     }
 
     fn connect(&self, watch: &Watch) -> Result<ffmpeg::format::context::Input, Error> {
         let p = self.protocol;
+        if p.formats == "mpegts" {
+            let mut connecting = Dictionary::new();
+            [("protocol_whitelist", p.protocols)].iter().chain(p.options).for_each(|(key, value)| connecting.set(key, value));
+            let bytes = ProtocolBytes::open(&self.place, connecting, watch.closure())?;
+            let io = StreamIo::from_read(Renumbered::new(bytes))?;
+            let demuxing = options(&[("protocol_whitelist", p.protocols), ("format_whitelist", p.formats)]);
+            return ffmpeg::format::input_from_stream_with_interrupt(io, None, Some(demuxing), watch.closure());
+        }
         let mut specific = vec![("protocol_whitelist", p.protocols), ("format_whitelist", p.formats)];
         specific.extend(p.options);
-        if self.listens && p.nature == Nature::Session {
-            specific.push(("listen", "1"));
+        match p.schemes {
+            ["rtsp", ..] if self.listens => specific.push(("rtsp_flags", "listen")),
+            ["rtsp", ..] => specific.push(("rtsp_transport", if self.datagrams { "udp" } else { "tcp" })),
+            ["rtmp", ..] if self.listens => specific.push(("listen", "1")),
+            _ => {}
         }
         ffmpeg::format::input_with_interrupt_and_dictionary(&self.place, watch.closure(), options(&specific))
     }
@@ -238,53 +256,16 @@ impl Call {
     }
 }
 
-/// HLS that had no end mark when it was opened. libav says the same where it has one now and where nobody answers any more, so it is looked up.
-struct Playlist {
-    input: Box<dyn Input>,
-    call: Call,
-    stop: Stop,
-}
-
-impl Input for Playlist {
-    fn read(&mut self) -> Result<Read, CaptureError> {
-        let read = self.input.read()?;
-        if !matches!(read, Read::End) || self.is_finished() {
-            return Ok(read);
-        }
-        if self.stop.is_raised() {
-            return Ok(Read::Stopped);
-        }
-        let why = "its playlist can no longer be read, and had no end mark (EXT-X-ENDLIST); a run that is started again carries on";
-        Err(CaptureError::Broken { url: self.call.shown.clone(), why: why.to_owned() })
-    }
-
-    fn delivery(&self) -> Delivery {
-        self.input.delivery()
-    }
-}
-
-impl Playlist {
-    /// Whether it has its end mark now. Where it cannot be read, it has none.
-    fn is_finished(&self) -> bool {
-        let watch = Watch::with_limit(&self.stop, Some(LOOK_AGAIN));
-        self.call.connect(&watch).is_ok_and(|context| context.duration() > 0)
-    }
-}
-
-/// The URL as libav takes it, and whether it waits for somebody to connect.
-fn listener(url: &str) -> (String, bool) {
+/// An RTSP URL without our own option, and whether it asks for UDP.
+fn rtsp(url: &str) -> Result<(String, bool), String> {
     let (place, query) = url.split_once('?').unwrap_or((url, ""));
-    let has = |wanted: &[&str]| query.split('&').any(|option| wanted.contains(&option));
-    match url.split_once("://").map_or("", |(scheme, _)| scheme) {
-        "srt" => (url.to_owned(), has(&["mode=listener"])),
-        "tcp" => (url.to_owned(), has(&["listen", "listen=1"])),
-        "rist" => (url.to_owned(), place.contains("://@")),
-        "rtmp" if has(&["listen", "listen=1"]) => {
-            let rest: Vec<&str> = query.split('&').filter(|option| !["listen", "listen=1"].contains(option)).collect();
-            (if rest.is_empty() { place.to_owned() } else { format!("{place}?{}", rest.join("&")) }, true)
-        }
-        _ => (url.to_owned(), false),
-    }
+    let (ours, rest): (Vec<&str>, Vec<&str>) = query.split('&').filter(|option| !option.is_empty()).partition(|option| option.starts_with("transport="));
+    let datagrams = match ours.last().and_then(|option| option.strip_prefix("transport=")) {
+        None | Some("tcp") => false,
+        Some("udp") => true,
+        Some(other) => return Err(format!("transport={other} is none of RTSP's; tcp and udp are accepted")),
+    };
+    Ok((if rest.is_empty() { place.to_owned() } else { format!("{place}?{}", rest.join("&")) }, datagrams))
 }
 
 /// Whether `[@][ADDRESS]:PORT[/…][?…]` has its port: libav waits for ever on a random one where there is none.
@@ -300,6 +281,10 @@ mod connections;
 #[cfg(test)]
 #[path = "http_tests.rs"]
 mod http;
+
+#[cfg(test)]
+#[path = "rtsp_tests.rs"]
+mod rtsp_over_loopback;
 
 #[cfg(test)]
 #[path = "loopback_tests.rs"]
@@ -320,10 +305,9 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_whom() {
-        assert_eq!(listener("rtmp://h/live/x?listen=1"), ("rtmp://h/live/x".to_owned(), true));
-        assert_eq!(listener("rtmp://h/live/x?k=v&listen"), ("rtmp://h/live/x?k=v".to_owned(), true));
-        assert_eq!(listener("rtmp://h/live/x?k=v"), ("rtmp://h/live/x?k=v".to_owned(), false));
-        assert!(listener("srt://:9000?latency=1&mode=listener").1 && !listener("srt://h:9000").1);
+    fn rtsp_takes_its_transport_from_the_url() {
+        assert_eq!(rtsp("rtsp://h/1?transport=udp&k=v"), Ok(("rtsp://h/1?k=v".to_owned(), true)));
+        assert_eq!(rtsp("rtsp://h/1"), Ok(("rtsp://h/1".to_owned(), false)));
+        assert!(rtsp("rtsp://h/1?transport=pigeon").expect_err("none").contains("tcp and udp"));
     }
 }

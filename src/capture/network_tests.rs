@@ -1,9 +1,8 @@
 //! Connections over the loopback, fed by libav's own tools, and stopped while they are silent.
 
-use super::AT_ONCE;
 use super::loopback::{Sender, assert_opening_stops, assert_reading_stops, free_tcp_port, free_udp_port, try_open};
 use crate::capture::media_tests::{clip, raised_after, read_pictures};
-use crate::capture::{CaptureError, Input, Kind, Origin, Read, Source};
+use crate::capture::{CaptureError, Input, Kind, Lost, Origin, Read, Source};
 use crate::stop::Stop;
 use std::net::TcpStream;
 use std::path::Path;
@@ -37,6 +36,18 @@ fn until_taken<T>(clip: &Path, output: &[&str], listener: &JoinHandle<T>) -> Sen
     }
 }
 
+/// Reads on until this is lost, which must come.
+fn until_lost(input: &mut dyn Input, wanted: Lost) {
+    let began = Instant::now();
+    loop {
+        match input.read().expect("it goes on") {
+            Read::Lost(lost) if lost == wanted => return,
+            Read::Lost(_) | Read::Unit(_) => assert!(began.elapsed() < Duration::from_secs(40), "no {wanted:?}"),
+            Read::End | Read::Stopped => panic!("a lost connection is no end"),
+        }
+    }
+}
+
 /// Waits until somebody listens at a TCP port, without calling there.
 fn until_listening(port: u16) {
     let began = Instant::now();
@@ -58,8 +69,6 @@ fn a_port_scan_does_not_discourage_a_tcp_or_rtmp_listener() {
         let (listen, quit) = (format!("{url}?listen=1"), stop.clone());
         let listener = std::thread::spawn(move || try_open(&listen, &quit));
         until_listening(port);
-        // What fails sooner is taken for a port that cannot be listened on.
-        stop.wait(AT_ONCE * 2);
         for _ in 0..3 {
             until_listening(port);
             drop(TcpStream::connect(("127.0.0.1", port)));
@@ -117,14 +126,10 @@ fn srt_calls_and_is_called_and_stops_at_once() {
     let (_, mut input) = listener.join().expect("no panic").unwrap_or_else(|e| panic!("{e}"));
     assert!(read_pictures(input.as_mut(), 50) > 10);
     sender.signal("TERM");
-    let error = loop {
-        match input.read() {
-            Ok(Read::End | Read::Stopped) => panic!("a lost connection is no end"),
-            Ok(_) => {}
-            Err(error) => break error,
-        }
-    };
-    assert!(matches!(error, CaptureError::Broken { .. }) && error.to_string().contains("other side closed"), "{error}");
+    until_lost(input.as_mut(), Lost::Connection);
+    let _next = Sender::new(&path, &["-f", "mpegts", &format!("{url}?connect_timeout=15000")]);
+    until_lost(input.as_mut(), Lost::Outage);
+    assert!(read_pictures(input.as_mut(), 50) > 10);
 }
 
 #[test]
@@ -172,4 +177,65 @@ fn what_cannot_be_connected_to_says_why_and_what_is_accepted() {
         let error = error.to_string();
         assert!(error.contains(said) && !error.contains("short"), "{url}: {error}");
     }
+}
+
+/// Both sides call, each from a loopback address of its own.
+#[cfg(feature = "gstreamer")]
+#[test]
+fn srt_in_rendezvous_goes_through_gstreamer() {
+    let Some(path) = clip("ts_dvb_576p25_h264_aac_12s.ts") else { return };
+    let port = free_udp_port();
+    let place = |host: u8, local: u8| format!("srt://127.0.0.{host}:{port}?mode=rendezvous&localaddress=127.0.0.{local}&localport={port}");
+    let mut peer = std::process::Command::new("gst-launch-1.0")
+        .args(["-q", "filesrc", &format!("location={}", path.display()), "!", "tsparse", "set-timestamps=true", "!", "identity", "sync=true", "!"])
+        .args(["srtsink", &format!("uri={}", place(2, 1)), "passphrase=0123456789"])
+        .spawn()
+        .expect("gst-launch-1.0 runs");
+    let url = format!("srt://127.0.0.1:{port}?mode=rendezvous&localaddr=127.0.0.2&latency=200000&passphrase=0123456789");
+    let opened = try_open(&url, &Stop::new());
+    let (source, mut input) = opened.unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(source.facts.width, 1024);
+    read_pictures(input.as_mut(), 25);
+    peer.kill().expect("a child of ours");
+    peer.wait().expect("it ends");
+}
+
+/// libsrt refuses a caller with another passphrase by itself; the next one is taken.
+#[test]
+fn a_wrong_passphrase_does_not_discourage_an_srt_listener() {
+    let Some(path) = clip("ts_dvb_576p25_h264_aac_12s.ts") else { return };
+    let url = format!("srt://127.0.0.1:{}", free_udp_port());
+    let (listen, stop) = (format!("{url}?mode=listener&passphrase=right-passphrase"), Stop::new());
+    let quit = stop.clone();
+    let listener = std::thread::spawn(move || try_open(&listen, &quit));
+    for wrong in ["?passphrase=wrong-passphrase", ""] {
+        let mut sender = Sender::new(&path, &["-f", "mpegts", &format!("{url}{wrong}")]);
+        assert!(!sender.0.wait().expect("a child of ours").success(), "{wrong}");
+        assert!(!listener.is_finished(), "{wrong}");
+    }
+    // Datagrams that are none of SRT's.
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let place = url.trim_start_matches("srt://").to_owned();
+    for n in 0..200 {
+        socket.send_to(&[n; 100], &place).expect("sent");
+    }
+    let _sender =
+        until_taken(&path, &["-f", "mpegts", &format!("{url}?passphrase=right-passphrase&streamid=one&latency=150000&connect_timeout=15000")], &listener);
+    let (_, mut input) = listener.join().expect("no panic").unwrap_or_else(|e| panic!("{e}"));
+    read_pictures(input.as_mut(), 25);
+}
+
+#[test]
+fn rist_receives() {
+    let Some(path) = clip("ts_dvb_576p25_h264_aac_12s.ts") else { return };
+    // A port of an even number, and the one above it, which its feedback takes.
+    let port = (0..50).map(|_| free_udp_port()).find(|port| port % 2 == 0).expect("half of them are");
+    let stop = Stop::new();
+    let quit = stop.clone();
+    let listener = std::thread::spawn(move || try_open(&format!("rist://@127.0.0.1:{port}"), &quit));
+    let _sender = until_taken(&path, &["-f", "mpegts", &format!("rist://127.0.0.1:{port}")], &listener);
+    let (source, mut input) = listener.join().expect("no panic").unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(source.facts.width, 1024);
+    read_pictures(input.as_mut(), 25);
+    assert_reading_stops(input.as_mut(), &stop, 300);
 }

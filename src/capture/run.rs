@@ -32,6 +32,14 @@ pub struct CaptureCounters {
     pub strays: AtomicU64,
     /// What did not fit an input's own queue.
     pub overruns: AtomicU64,
+    /// Connections lost.
+    pub disconnects: AtomicU64,
+    /// Connections opened again after a loss.
+    pub reconnects: AtomicU64,
+    /// Callers of a listening input that brought no media.
+    pub callers: AtomicU64,
+    /// Times that a chosen stream became something else: another codec, in the same place or on another PID.
+    pub formats: AtomicU64,
     /// GOPs left out, whole or from some packet on, because the decoder was outrun (`live` only).
     pub shed_gops: AtomicU64,
     /// The video packets of those.
@@ -41,14 +49,19 @@ pub struct CaptureCounters {
 }
 
 impl CaptureCounters {
-    fn of(&self, lost: Lost) -> &AtomicU64 {
-        match lost {
+    fn lose(&self, lost: Lost) {
+        let counter = match lost {
             Lost::Read => &self.failed_reads,
             Lost::Stamp => &self.bad_stamps,
             Lost::Moved => &self.moves,
             Lost::Stray => &self.strays,
             Lost::Overrun => &self.overruns,
-        }
+            Lost::Connection => &self.disconnects,
+            Lost::Outage => &self.reconnects,
+            Lost::Callers(_) => &self.callers,
+            Lost::Format => &self.formats,
+        };
+        counter.fetch_add(if let Lost::Callers(number) = lost { u64::from(number) } else { 1 }, Ordering::Relaxed);
     }
 }
 
@@ -63,8 +76,8 @@ pub struct Feed {
     pacer: Option<Pacer>,
     /// Whether lateness sheds.
     sheds: bool,
-    /// Of the video, then of each sound.
-    time_bases: Vec<(i32, i32)>,
+    /// How many streams there are.
+    streams: usize,
 }
 
 impl Feed {
@@ -72,9 +85,7 @@ impl Feed {
     pub fn new(input: Box<dyn Input>, source: &Source, pace: Pace) -> Feed {
         let live = pace == Pace::Live;
         let pacer = if live { Pacer::new(source, input.delivery()) } else { None };
-        let video = source.video.time_base;
-        let time_bases = std::iter::once(video).chain(source.audio.iter().map(|sound| sound.as_ref().map_or(video, |a| a.time_base))).collect();
-        Feed { input, pacer, sheds: live, time_bases }
+        Feed { input, pacer, sheds: live, streams: 1 + source.audio.len() }
     }
 }
 
@@ -96,16 +107,15 @@ const AUDIO_PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// [`CaptureError::Broken`] where nothing can follow.
 pub fn run(feed: Feed, video: Sender<Flow<Unit>>, audio: Vec<Sender<Flow<Unit>>>, stop: &Stop, counters: &CaptureCounters) -> Result<End, CaptureError> {
-    let Feed { mut input, mut pacer, sheds, time_bases } = feed;
+    let Feed { mut input, mut pacer, sheds, streams } = feed;
     let sounds = audio.into_iter().map(|sender| Sound { sender: Some(sender), backlog: VecDeque::new() }).collect();
-    let time_base = time_bases.first().copied().unwrap_or((1, 1));
-    let mut queues = Queues { video, sounds, sheds, shed: Shed::No, time_base, stop, counters };
-    let mut jumps: Vec<Jump> = time_bases.into_iter().map(|time_base| Jump { last: None, time_base }).collect();
+    let mut queues = Queues { video, sounds, sheds, shed: Shed::No, stop, counters };
+    let mut jumps: Vec<Jump> = (0..streams).map(|_| Jump::default()).collect();
     let end = loop {
         let unit = match input.read()? {
             Read::Unit(unit) => unit,
             Read::Lost(lost) => {
-                count(counters.of(lost));
+                counters.lose(lost);
                 continue;
             }
             Read::End => break End::Ended,
@@ -140,9 +150,9 @@ pub fn run(feed: Feed, video: Sender<Flow<Unit>>, audio: Vec<Sender<Flow<Unit>>>
 }
 
 /// Watches one stream's DTS.
+#[derive(Default)]
 struct Jump {
     last: Option<i64>,
-    time_base: (i32, i32),
 }
 
 impl Jump {
@@ -150,7 +160,8 @@ impl Jump {
         let Some(dts) = unit.packet.dts() else { return false };
         let Some(last) = self.last.replace(dts) else { return false };
         let step = i128::from(dts) - i128::from(last);
-        step < 0 || step * i128::from(self.time_base.0) > 2 * i128::from(self.time_base.1)
+        let (num, den) = unit.stream.time_base;
+        step < 0 || step * i128::from(num) > 2 * i128::from(den)
     }
 }
 
@@ -181,7 +192,6 @@ struct Queues<'a> {
     sounds: Vec<Sound>,
     sheds: bool,
     shed: Shed,
-    time_base: (i32, i32),
     stop: &'a Stop,
     counters: &'a CaptureCounters,
 }
@@ -234,7 +244,7 @@ impl Queues<'_> {
                 self.shed = Shed::Gop;
                 return true;
             }
-            self.shed = if matches!(self.shed, Shed::Gop) { Shed::Leading(Leading::of(&unit.packet, self.time_base)) } else { Shed::No };
+            self.shed = if matches!(self.shed, Shed::Gop) { Shed::Leading(Leading::of(&unit.packet, unit.stream.time_base)) } else { Shed::No };
             return false;
         }
         match &mut self.shed {

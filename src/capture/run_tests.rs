@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::capture::media_tests::{clip, open_path, raised_after, read_all};
-use crate::capture::{Delivery, Origin, StreamInfo, Turn};
+use crate::capture::{Delivery, Origin, StreamInfo};
 use crate::colour::VideoRange;
 use crate::plan::SourceFacts;
 use crate::time::{Rate, Seconds};
@@ -10,6 +10,7 @@ use crossbeam::channel::{Receiver, bounded, unbounded};
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::Packet;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// How scripted inputs deliver: by their own clock, unless they run for ever.
@@ -48,12 +49,16 @@ impl Input for Scripted {
         if n % GOP == 0 {
             packet.set_flags(ffmpeg::packet::Flags::KEY);
         }
-        Ok(Read::Unit(Unit { kind: Kind::Video, packet, news: None, arrival: Seconds::ZERO }))
+        Ok(Read::Unit(Unit { kind: Kind::Video, stream: stream(), packet, arrival: Seconds::ZERO, hurt: false }))
     }
 
     fn delivery(&self) -> Delivery {
         delivery(self.forever.is_some())
     }
+}
+
+fn stream() -> Arc<StreamInfo> {
+    Arc::new(StreamInfo::new(0, ffmpeg::codec::Parameters::new(), (1, 25)))
 }
 
 fn source(origin: Origin) -> Source {
@@ -69,8 +74,8 @@ fn source(origin: Origin) -> Source {
         video: None,
         sounds: Vec::new(),
     };
-    let video = StreamInfo { index: 0, parameters: ffmpeg::codec::Parameters::new(), time_base: (1, 25), language: None, turn: Turn::None };
-    Source { facts, video, audio: Vec::new(), offer: Default::default(), origin, duration: None }
+    let video = stream();
+    Source { facts, video, audio: Vec::new(), offer: Default::default(), origin, duration: None, paths: None }
 }
 
 /// (DTS, PTS) of each packet.

@@ -43,6 +43,23 @@ impl Stamper {
         Stamper { video: Track { scale: video, step, next: 0 }, audio: audio.into_iter().map(sound).collect(), clock: Unwrap::new(video.bits) }
     }
 
+    /// A stream goes on as another one, whose stamps are written like this.
+    pub fn follow(&mut self, kind: Kind, scale: Scale) {
+        match kind {
+            Kind::Video => {
+                self.video.scale = scale;
+                for Sound { track, own_clock } in &mut self.audio {
+                    *own_clock = if track.scale == scale { None } else { own_clock.take().or_else(|| Some(Unwrap::new(track.scale.bits))) };
+                }
+            }
+            Kind::Audio(n) => {
+                let Some(Sound { track, own_clock }) = self.audio.get_mut(n) else { return };
+                track.scale = scale;
+                *own_clock = (scale != self.video.scale).then(|| Unwrap::new(scale.bits));
+            }
+        }
+    }
+
     /// Rewrites the packet's stamps. False where they are beyond every sane range: drop it.
     ///
     /// A DTS is continued from the packet before (of any stream), the PTS lies beside it. Video without any stamp gets a DTS counted at its packets'

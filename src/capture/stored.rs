@@ -2,6 +2,7 @@
 
 use super::libav::{self, Nature, options, start_libav, words};
 use super::pipe::Pipe;
+use super::renumber::{PACKET, Renumbered};
 use super::watch::Watch;
 use super::{CaptureError, Opened};
 use crate::job::{Pace, Select};
@@ -9,6 +10,7 @@ use crate::stop::Stop;
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::format::context::StreamIo;
 use std::fs::File;
+use std::io::{Read, Seek};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -42,11 +44,26 @@ pub fn open_path(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened {
 
 fn open_file(url: &str, path: &str, specific: &[(&str, &str)], select: &Select, stop: &Stop) -> Opened {
     let watch = Watch::new(stop);
-    let context = ffmpeg::format::input_with_interrupt_and_dictionary(&format!("file:{path}"), watch.closure(), options(specific)).map_err(|e| {
+    let opened = match transport(path) {
+        Some(file) => StreamIo::from_read_seek(Renumbered::new(file))
+            .and_then(|io| ffmpeg::format::input_from_stream_with_interrupt(io, Some(path), Some(options(specific)), watch.closure())),
+        None => ffmpeg::format::input_with_interrupt_and_dictionary(&format!("file:{path}"), watch.closure(), options(specific)),
+    };
+    let context = opened.map_err(|e| {
         let invalid = "this is not a media file that libav knows, or it is broken beyond use; a file of MPEG-TS, MP4, Matroska or the like is accepted";
         CaptureError::Open { url: url.to_owned(), why: watch.explain(e, invalid) }
     })?;
     libav::describe(url, context, select, &watch, Nature::File)
+}
+
+/// A file that begins as a transport stream does.
+fn transport(path: &str) -> Option<File> {
+    let mut file = File::open(path).ok()?;
+    let mut head = [0; 3 * PACKET];
+    file.read_exact(&mut head).ok()?;
+    let synced = (0..PACKET).any(|from| (from..head.len()).step_by(PACKET).all(|at| head[at] == 0x47));
+    file.rewind().ok()?;
+    synced.then_some(file)
 }
 
 /// Opens standard input.
@@ -64,7 +81,7 @@ pub fn open_stream(url: &str, reader: impl std::io::Read + Send + 'static, what:
     let fail = |why: String| CaptureError::Open { url: url.to_owned(), why };
     start_libav();
     let watch = Watch::new(stop);
-    let io = StreamIo::from_read(reader).map_err(|e| fail(e.to_string()))?;
+    let io = StreamIo::from_read(Renumbered::new(reader)).map_err(|e| fail(e.to_string()))?;
     let context = ffmpeg::format::input_from_stream_with_interrupt(io, None, Some(options(&[("protocol_whitelist", "pipe")])), watch.closure())
         .map_err(|e| fail(watch.explain(e, &format!("{what} is not media that libav can read without seeking (MPEG-TS is best)"))))?;
     libav::describe(url, context, select, &watch, nature)

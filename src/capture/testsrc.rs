@@ -5,7 +5,7 @@
 
 use super::choose::choose;
 use super::offer::{Medium, Offer, Offered};
-use super::{CaptureError, Delivery, Input, Kind, Origin, Read, Source, StreamInfo, Turn, Unit};
+use super::{CaptureError, Delivery, Input, Kind, Origin, Read, Source, StreamInfo, Unit};
 use crate::colour::{HdrMetadata, VideoRange};
 use crate::job::{Pace, Select, StreamRef};
 use crate::pace::wait_until;
@@ -17,6 +17,7 @@ use crate::stop::Stop;
 use crate::time::{Rate, Seconds, Slot};
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::{codec, color, format};
+use std::sync::Arc;
 
 /// The scheme, with its colon.
 pub const SCHEME: &str = "testsrc:";
@@ -63,7 +64,8 @@ pub fn open(url: &str, pace: Pace, select: &Select, stop: &Stop) -> Result<(Sour
     source.audio = chosen.sounds.iter().map(|sound| sound.stream.and_then(|_| tone.take())).collect();
     source.facts.sounds = chosen.sounds.into_iter().map(|sound| sound.facts).collect();
     source.offer = offer;
-    Ok((source, Box::new(TestSource::new(url, &options, start, !fast, stop.clone(), place))))
+    let input = TestSource::new(url, &options, &source, start, !fast, stop.clone(), place);
+    Ok((source, Box::new(input)))
 }
 
 fn live_start(now: Seconds) -> Seconds {
@@ -146,14 +148,15 @@ fn describe(options: &Options) -> Result<Source, ffmpeg::Error> {
     video.set_colorspace(color::Space::BT709);
     video.set_color_primaries(color::Primaries::BT709);
     video.set_color_transfer_characteristic(color::TransferCharacteristic::BT709);
-    let video = StreamInfo { index: 0, parameters: codec::Parameters::from(&video), time_base: (den, num), language: None, turn: Turn::None };
+    let info = |index, parameters: codec::Parameters, time_base| Arc::new(StreamInfo::new(index, parameters, time_base));
+    let video = info(0, codec::Parameters::from(&video), (den, num));
     let audio = if options.audio {
         let mut pcm = codec::Context::new_with_codec(coder(codec::Id::PCM_S16LE)?).encoder().audio()?;
         pcm.set_rate(SAMPLE_RATE as i32);
         pcm.set_format(format::Sample::I16(format::sample::Type::Packed));
         pcm.set_channels(CHANNELS as i32);
         pcm.set_channel_layout(ffmpeg::ChannelLayout::STEREO);
-        Some(StreamInfo { index: 1, parameters: codec::Parameters::from(&pcm), time_base: (1, SAMPLE_RATE as i32), language: None, turn: Turn::None })
+        Some(info(1, codec::Parameters::from(&pcm), (1, SAMPLE_RATE as i32)))
     } else {
         None
     };
@@ -168,7 +171,7 @@ fn describe(options: &Options) -> Result<Source, ffmpeg::Error> {
         video: Some(StreamRef::Index(0)),
         sounds: Vec::new(),
     };
-    Ok(Source { facts, video, audio: vec![audio], offer: Offer::default(), origin: Origin::Utc, duration: options.duration })
+    Ok(Source { facts, video, audio: vec![audio], offer: Offer::default(), origin: Origin::Utc, duration: options.duration, paths: None })
 }
 
 struct TestSource {
@@ -182,6 +185,7 @@ struct TestSource {
     sample: i64,
     sample_end: i64,
     live: bool,
+    streams: [Arc<StreamInfo>; 2],
     start: Seconds,
     /// When the first unit was read.
     begun: Option<Seconds>,
@@ -191,7 +195,7 @@ struct TestSource {
 }
 
 impl TestSource {
-    fn new(url: &str, options: &Options, start: Seconds, live: bool, stop: Stop, place: usize) -> TestSource {
+    fn new(url: &str, options: &Options, source: &Source, start: Seconds, live: bool, stop: Stop, place: usize) -> TestSource {
         let slot_at = |time: Seconds| {
             let (num, den) = time.fraction();
             Seconds::new(num * i128::from(options.rate.num()), den * i128::from(options.rate.den())).ceil_ticks(1)
@@ -210,6 +214,7 @@ impl TestSource {
             sample: if options.audio { first } else { sample_end },
             sample_end,
             live,
+            streams: [Arc::clone(&source.video), Arc::clone(source.audio.iter().flatten().next().unwrap_or(&source.video))],
             start,
             begun: None,
             stop,
@@ -283,7 +288,8 @@ impl Input for TestSource {
             }
         }
         let packet = if kind == Kind::Video { self.picture()? } else { self.sound()? };
-        Ok(Read::Unit(Unit { kind, packet, news: None, arrival: Seconds::host_now() }))
+        let stream = Arc::clone(&self.streams[usize::from(kind != Kind::Video)]);
+        Ok(Read::Unit(Unit { kind, stream, packet, arrival: Seconds::host_now(), hurt: false }))
     }
 
     /// Live, `read` waits for each unit's time: paced once more from its first, it would stay as late as it began.

@@ -17,13 +17,9 @@ type Sound = Vec<(i64, Vec<i16>)>;
 /// Reads to the end, through libav's own decoders: every picture with its stamp, every packet of sound with its stamp and samples.
 fn decoded(url: &str) -> (Pictures, Sound) {
     let (source, mut input) = open(url, Pace::Fast, &Select::default(), &Stop::new()).expect("opens");
-    let mut video = codec::Context::from_parameters(source.video.parameters).expect("parameters").decoder().video().expect("a decoder");
-    let mut audio = source
-        .audio
-        .into_iter()
-        .next()
-        .flatten()
-        .map(|a| codec::Context::from_parameters(a.parameters).expect("parameters").decoder().audio().expect("a decoder"));
+    let mut video = codec::Context::from_parameters((*source.video.parameters).clone()).expect("parameters").decoder().video().expect("a decoder");
+    let decoder = |a: &Arc<StreamInfo>| codec::Context::from_parameters((*a.parameters).clone()).expect("parameters").decoder().audio().expect("a decoder");
+    let mut audio = source.audio.iter().flatten().next().map(decoder);
     let (mut pictures, mut sound, mut last) = (Vec::new(), Vec::new(), Seconds::ZERO);
     loop {
         match input.read().expect("never breaks") {

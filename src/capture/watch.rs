@@ -19,9 +19,9 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Opening may take [`OPEN_LIMIT`].
+    /// Opening may take [`OPEN_LIMIT`], or as long as was said.
     pub fn new(stop: &Stop) -> Watch {
-        Watch::with_limit(stop, Some(OPEN_LIMIT))
+        Watch::with_limit(stop, Some(stop.limit().unwrap_or(OPEN_LIMIT)))
     }
 
     /// Opening may take as long as `limit` says; none: as long as it takes.
@@ -44,7 +44,7 @@ impl Watch {
     pub fn explain(&self, error: Error, invalid: &str) -> String {
         match error {
             Error::Exit if self.stop.is_raised() => "stopped while it was being opened".to_owned(),
-            Error::Exit => format!("nothing that can be decoded came within {} s", OPEN_LIMIT.as_secs()),
+            Error::Exit => format!("nothing that can be decoded came within {} s", self.limit.unwrap_or(OPEN_LIMIT).as_secs()),
             Error::InvalidData | Error::Eof => invalid.to_owned(),
             Error::Other { errno: ffmpeg::error::EINVAL } => format!("{invalid}; raw samples without a header are not accepted, for nothing says their size"),
             other => other.to_string(),

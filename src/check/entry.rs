@@ -69,7 +69,7 @@ fn sps(nal: &[u8]) -> Option<(SeqParameterSet, (u32, u32))> {
 fn decodable(init: &InitFacts) -> bool {
     let Media::Video { parameter_sets, .. } = &init.media else { return true };
     if matches!(&init.entry, b"hvc1" | b"hev1" | b"av01") {
-        return coded::size(init).is_some_and(|(w, h)| u64::from(w) * u64::from(h) <= MAX_PIXELS);
+        return coded::decodable(init);
     }
     let small = |nal: &Vec<u8>| sps(nal).is_some_and(|(_, (w, h))| u64::from(w) * u64::from(h) <= MAX_PIXELS);
     parameter_sets.iter().filter(|nal| nal.first().is_some_and(|b| b & 0x1f == 7)).all(small)

@@ -105,14 +105,14 @@ fn nothing_from_outside_reaches_the_terminal_raw() {
 }
 
 #[derive(Clone, Debug)]
-enum Harm {
+pub enum Harm {
     Flip(usize, u8),
     Cut(usize),
     Insert(usize, Vec<u8>),
     Word(usize, u32),
 }
 
-fn harm() -> impl Strategy<Value = Harm> {
+pub fn harm() -> impl Strategy<Value = Harm> {
     let extreme = prop_oneof![Just(0u32), Just(1), Just(u32::MAX), Just(0x7fff_ffff), Just(0x8000_0000), any::<u32>()];
     prop_oneof![
         (any::<usize>(), 1u8..=255).prop_map(|(at, mask)| Harm::Flip(at, mask)),
@@ -122,7 +122,7 @@ fn harm() -> impl Strategy<Value = Harm> {
     ]
 }
 
-fn apply(bytes: &mut Vec<u8>, harm: &Harm) {
+pub fn apply(bytes: &mut Vec<u8>, harm: &Harm) {
     // Mostly the front, where the structure is.
     let place = |at: usize, len: usize| if at.is_multiple_of(4) { at / 4 % len.max(1) } else { at / 4 % len.clamp(1, 1200) };
     match harm {

@@ -1,6 +1,7 @@
 //! The segments of a track: each read, inspected, weighed and decoded on its own, on all cores; what matters of each is kept in number order.
 
 use super::bucket::Bucket;
+use super::coded;
 use super::decode::{self, Decoded};
 use super::ledger::Ledger;
 use super::report::{LAYOUT, Place};
@@ -80,7 +81,7 @@ impl TrackMedia {
 /// The conformance line of a rule that a segment or initialisation segment breaks.
 pub fn line(code: Code) -> u8 {
     match code {
-        Code::NotIdrFirst | Code::IdrInside | Code::SyncFlag | Code::NalLengths => 1,
+        Code::NotIdrFirst | Code::IdrInside | Code::OpenGop | Code::SyncFlag | Code::NalLengths => 1,
         Code::TfdtBreak | Code::TfdtRange | Code::TfdtGrid | Code::Sequence | Code::Samples => 2,
         Code::MdatLayout | Code::BaseIsMoof | Code::OneTrack => 3,
         Code::Offsets => 4,
@@ -175,6 +176,7 @@ fn examine(tree: &Tree, track: &Track, number: i64, slot: Option<Seconds>, decod
     };
     let read = read(number, &bytes, &facts);
     rules(track, &facts, &place, &mut ledger);
+    let decode = coded::segment(&place, &track.init, &facts, &mut ledger) && decode;
     weigh(track, &read.measured, slot, &place, &mut ledger);
     if decode {
         judge(decode::segment(&track.init_bytes, &bytes), &facts, &place, &mut ledger);

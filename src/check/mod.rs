@@ -11,6 +11,8 @@ mod against;
 mod against_tests;
 mod bucket;
 mod coded;
+#[cfg(test)]
+mod coded_tests;
 mod dash;
 mod decode;
 mod entry;
@@ -21,6 +23,7 @@ mod ledger;
 mod locate;
 mod media;
 mod playlist;
+mod profiles;
 mod report;
 mod sound;
 #[cfg(test)]

@@ -1,11 +1,15 @@
 //! Good trees for the tests: real pictures and sound, through the muxer, on disk.
 
 use super::{Options, Report, run};
+use crate::colour::VideoRange;
+use crate::encode::testing::{frames, pattern, pattern10};
 use crate::encode::{Packet, Stats, ToMux};
 use crate::frame::End;
 use crate::job::Window;
+use crate::ladder::VideoCodec;
 use crate::mux::test_kit::{Clip, audio, demux, ffmpeg, grid, rendition, video};
 use crate::mux::{Settings, TrackKind, TrackSpec};
+use crate::plan::Rendition;
 use crate::role::Role;
 use crate::sink::Publish;
 use crate::time::{GopId, Grid, Seconds};
@@ -97,6 +101,56 @@ pub fn sounds(recipe: &Recipe) -> Files {
     make(&source, recipe)
 }
 
+/// A tree of HEVC of 8 and 10 bits (SDR and PQ, by x265) and AV1 (by SVT-AV1), at 25 pictures a second, in slots of 2 s: two whole ones and a part.
+pub fn coded(recipe: &Recipe) -> Files {
+    make(&CODED, recipe)
+}
+
+static CODED: LazyLock<Source> = LazyLock::new(|| {
+    let rungs = [("hevc-8", VideoCodec::Hevc, 8, "x265"), ("hevc-10", VideoCodec::Hevc, 10, "x265"), ("av1-8", VideoCodec::Av1, 8, "svt-av1")];
+    let mut source = Source { tracks: Vec::new(), clips: Vec::new() };
+    for (id, (name, codec, depth, backend)) in rungs.into_iter().enumerate() {
+        let of = rung(name, codec, depth, backend);
+        let clip = encoded(&of, 110);
+        source.tracks.push(video(id, of, clip.config.clone()));
+        source.clips.push(clip);
+    }
+    source
+});
+
+/// As [`coded`], with the AV1 clip as `change` leaves it.
+pub fn changed(change: impl FnOnce(&mut Clip)) -> Files {
+    let mut clips: Vec<Clip> = CODED.clips.clone();
+    change(&mut clips[2]);
+    make(&Source { tracks: CODED.tracks.clone(), clips }, &Recipe::default())
+}
+
+/// A rung of 320x180 in SDR, or in PQ where it has 10 bits.
+pub fn rung(name: &str, codec: VideoCodec, depth: u32, backend: &str) -> Rendition {
+    let range = if depth == 10 { VideoRange::Pq } else { VideoRange::Sdr };
+    let like = rendition(name, 320, 180, 1_000_000, grid(25, 1, 50));
+    Rendition { codec, depth, range, quality: codec.default_quality(), point: "superfast".into(), backends: vec![backend.to_owned()], ..like }
+}
+
+/// `count` pictures of a moving pattern, by the rung's own backend.
+pub fn encoded(of: &Rendition, count: u32) -> Clip {
+    let backend = crate::encode::find(&of.backends[0]).expect("it is there");
+    let (mut units, mut config) = (Vec::new(), Vec::new());
+    let whole: Vec<_> = (0..count).map(|n| if of.depth == 10 { pattern10(of.width, of.height, n) } else { pattern(of.width, of.height, n) }).collect();
+    for (gop, pictures) in whole.chunks(of.grid.gop_slots as usize).enumerate() {
+        let recipe = crate::encode::Recipe { slots: pictures.len() as u32, ..crate::encode::Recipe::of(of) };
+        let opened = backend.open(of, &recipe).expect("it opens");
+        let (mut encoder, mut out) = (opened.encoder, Vec::new());
+        for frame in frames(of.grid, gop as i64 * i64::from(of.grid.gop_slots), pictures) {
+            encoder.encode(&frame, &mut out).expect("it encodes");
+        }
+        encoder.finish(&mut out).expect("it drains");
+        units.extend(out.into_iter().map(|p| (p.time, p.idr, p.data)));
+        config = opened.config;
+    }
+    Clip { config, units }
+}
+
 /// A tree at 30000/1001, in slots of 2.002 s.
 pub fn fractional(recipe: &Recipe) -> Files {
     make(&AT_2997, recipe)
@@ -186,6 +240,13 @@ pub fn edit(files: &mut Files, path: &str, from: &str, to: &str) {
 }
 
 /// Where the `nth` box of this type starts, by its name.
-pub fn find(bytes: &[u8], kind: &[u8; 4]) -> usize {
-    bytes.windows(4).position(|w| w == kind).expect("has the box") - 4
+pub fn find(bytes: &[u8], kind: &[u8]) -> usize {
+    bytes.windows(kind.len()).position(|w| w == kind).expect("has the box") - 4
+}
+
+/// Overwrites bytes `at` bytes behind the start of a box.
+pub fn patch(files: &mut Files, path: &str, kind: &[u8; 4], at: usize, with: &[u8]) {
+    let bytes = files.get_mut(path).expect("is there");
+    let at = find(bytes, kind) + at;
+    bytes[at..at + with.len()].copy_from_slice(with);
 }

@@ -58,13 +58,6 @@ fn segment(n: i64) -> String {
     format!("avc-180p/{}.m4s", FIRST + n)
 }
 
-/// Overwrites bytes `at` bytes behind the start of a box.
-fn patch(files: &mut Files, path: &str, kind: &[u8; 4], at: usize, with: &[u8]) {
-    let bytes = files.get_mut(path).expect("is there");
-    let at = find(bytes, kind) + at;
-    bytes[at..at + with.len()].copy_from_slice(with);
-}
-
 const MEDIA: &str = "avc-180p/media.m3u8";
 
 const FAULTS: &[Fault] = &[

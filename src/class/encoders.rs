@@ -1,8 +1,10 @@
 //! Which encoders these are: asked of each itself, since libav does not say.
 
+use crate::encode::x265;
 use crate::ffmpeg::extradata;
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::encoder::video::Encoder;
+use hwaccel::isa::Isa;
 
 /// "core 164 r3095 baee400", read from the settings SEI of one small picture; `None` where there is no x264 or it writes none.
 pub(super) fn x264() -> Option<String> {
@@ -12,7 +14,9 @@ pub(super) fn x264() -> Option<String> {
 /// "3.5+1-f0c1022b6", read from the settings SEI in the headers of an encoder just opened; `None` where there is no x265 or it writes none.
 pub(super) fn x265() -> Option<String> {
     // "x265 (build 199) - 3.5+1-f0c1022b6:[Linux]…"
-    let encoder = open("libx265", &[("x265-params", "log-level=none:pools=none:frame-threads=1:info=1")]).ok()?;
+    let settled = x265::of_the_process(Isa::pinned().x265()).map(|(key, value)| format!("{key}={value}")).join(":");
+    let settings = format!("log-level=none:pools=none:frame-threads=1:info=1:{settled}");
+    let encoder = open("libx265", &[("x265-params", &settings)]).ok()?;
     let headers = extradata(&encoder);
     let at = headers.windows(12).position(|w| w == b"x265 (build ")?;
     between(&headers[at..], b") - ", b") - ", b":")

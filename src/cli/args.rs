@@ -7,7 +7,7 @@ use mezzo::config::ConfigError;
 use mezzo::job::audio::AudioWishes;
 use mezzo::job::select::VideoPick;
 use mezzo::job::wishes::{LadderWish, PaceWish, SelectWishes, TimelineWishes};
-use mezzo::job::{Anchor, AudioPick, ClockKind, Job, Listen, ProgramPick, Span, Text, Window, Wishes};
+use mezzo::job::{Anchor, AudioPick, ClockKind, DecodeOn, Job, Listen, ProgramPick, Span, Text, Window, Wishes};
 use mezzo::time::Rate;
 use std::path::PathBuf;
 
@@ -76,9 +76,12 @@ pub struct JobArgs {
     /// A job file; flags override what it says
     #[arg(value_name = "JOB.toml", env = "MEZZO_JOB", value_hint = ValueHint::FilePath)]
     job: Option<PathBuf>,
-    /// Where the feed comes from: a file, - (stdin), udp:// rtp:// srt:// rtmp:// http:// https://, gst:PIPELINE, testsrc: (or testsrc:size=1920x1080,rate=50,audio=off)
+    /// Where the feed comes from: a file, - (stdin), udp:// rtp:// srt:// rist:// rtmp:// rtsp:// http:// https://, gst:PIPELINE, testsrc: (or testsrc:size=1920x1080,rate=50,audio=off); twice for two paths of one feed
     #[arg(long, short, env = "MEZZO_INPUT", value_name = "URL", value_hint = ValueHint::FilePath, help_heading = "Job")]
     input: Vec<String>,
+    /// How long one of two paths is waited for, where the other one lost something [default: 80ms]
+    #[arg(long, env = "MEZZO_PATH_WINDOW", value_name = "TIME", allow_hyphen_values = true, help_heading = "Job")]
+    path_window: Option<Span>,
     /// The ladder: the name of a built-in one (avc-1080p-6, demo, hevc-1080p-6, sd-to-4k, three-codecs, tiny) or a TOML file [default: avc-1080p-6]
     #[arg(long, short, env = "MEZZO_LADDER", value_name = "NAME|FILE", value_hint = ValueHint::FilePath, help_heading = "Job")]
     ladder: Option<String>,
@@ -94,6 +97,12 @@ pub struct JobArgs {
     /// End the event after this long (30s, 2m) [default: with the feed]
     #[arg(long, env = "MEZZO_DURATION", value_name = "TIME", allow_hyphen_values = true, help_heading = "Job")]
     duration: Option<Span>,
+    /// Where the source is decoded and scaled: auto (on a device where all rungs are encoded on devices), software, or a device: cuda:0, /dev/dri/renderD128 [default: auto]
+    #[arg(long, env = "MEZZO_DECODE", value_name = "auto|software|DEVICE", help_heading = "Job")]
+    decode: Option<DecodeOn>,
+    /// End with exit code 1 where the feed shows nothing for this long, at its beginning or in mid-event; until then it is called again and again [default: never, once it was there]
+    #[arg(long, env = "MEZZO_INPUT_TIMEOUT", value_name = "TIME", allow_hyphen_values = true, help_heading = "Job")]
+    input_timeout: Option<Span>,
 
     /// How long a segment lasts, to the nearest whole number of pictures [default: 2s]
     #[arg(long, env = "MEZZO_SEGMENT", value_name = "TIME", allow_hyphen_values = true, help_heading = "Segments")]
@@ -168,16 +177,19 @@ impl JobArgs {
     fn wishes(&self) -> Wishes {
         Wishes {
             inputs: some(&self.input),
+            path_window: self.path_window.map(Text),
             ladder: self.ladder.clone().map(|wish| LadderWish::Named(wish, PathBuf::new())),
             outputs: some(&self.output),
             listen: self.listen.map(Text),
             pace: self.pace,
             duration: self.duration.map(Text),
+            input_timeout: self.input_timeout.map(Text),
             segment: self.segment.map(Text),
             chunk: self.chunk.map(Text),
             window: self.window.map(Text),
             publish_delay: self.publish_delay.map(Text),
             rate: self.rate.map(Text),
+            decode: self.decode.clone().map(Text),
             timeline: TimelineWishes {
                 clock: self.clock,
                 anchor: self.anchor.map(Text),

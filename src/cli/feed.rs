@@ -14,12 +14,16 @@ use mezzo::stop::Stop;
     mezzo feed -o feed.ts --fast --duration 30s --start 2026-11-21T20:15:30Z
   a clip, looped and stamped:
     mezzo feed --output udp://127.0.0.1:5000 --input clip.mp4
-  nothing for 2 s after 10 s:
-    mezzo feed --output udp://127.0.0.1:5000 --fault gap@10+2")]
+  nothing for 2 s after 10 s, and again about every minute:
+    mezzo feed -o udp://127.0.0.1:5000 --fault gap@10+2 --fault gap~60+2
+  two paths of one feed, each losing its own 1 % of the datagrams:
+    mezzo feed -o rtp://127.0.0.1:5000 -o rtp://127.0.0.1:5002 --fault drop1%
+
+--help shows every fault.")]
 pub struct FeedArgs {
-    /// Where to send MPEG-TS: udp://ADDRESS:PORT, or a file FILE.ts
-    #[arg(long, short, env = "MEZZO_FEED_OUTPUT", value_name = "URL|FILE")]
-    output: String,
+    /// Where to send MPEG-TS: udp:// rtp:// tcp:// srt://ADDRESS:PORT, or a file FILE.ts; may be given more than once
+    #[arg(long, short, env = "MEZZO_FEED_OUTPUT", value_name = "URL|FILE", required = true)]
+    output: Vec<String>,
     /// What to show: the moving pattern, or a file, looped
     #[arg(long, short, env = "MEZZO_FEED_INPUT", value_name = "pattern|FILE")]
     input: Option<String>,
@@ -50,18 +54,33 @@ pub struct FeedArgs {
     /// UTC of the first picture, a date or seconds since 1970 [default: now]
     #[arg(long, env = "MEZZO_FEED_START", value_name = "UTC", allow_hyphen_values = true)]
     start: Option<String>,
-    /// What goes wrong, KIND@START+LENGTH in seconds: gap@10+2 (nothing is sent), loss5@10+2 (5 % of packets are lost); may be given more than once
-    #[arg(long, env = "MEZZO_FEED_FAULT", value_name = "FAULT")]
+    /// What goes wrong: gap@10+2 (nothing is sent for 2 s after 10 s), drop1% (so many datagrams are lost), jump-5s~60 (about every minute); may be given more than once
+    #[arg(long, env = "MEZZO_FEED_FAULT", value_name = "[WHERE:]KIND[AMOUNT][WHEN]", long_help = faults())]
     fault: Vec<String>,
+    /// What chance in the faults comes from: the same seed, the same faults [default: 0]
+    #[arg(long, env = "MEZZO_FEED_SEED", value_name = "NUMBER", allow_hyphen_values = true)]
+    seed: Option<String>,
     /// Into a file as fast as the machine can, instead of in real time
     #[arg(long, env = "MEZZO_FEED_FAST")]
     fast: bool,
 }
 
+/// Every fault, for `--help`.
+fn faults() -> String {
+    format!(
+        "What goes wrong: [WHERE:]KIND[AMOUNT][WHEN]; may be given more than once.
+WHERE is an output (1, 2, …), or a stream (video, audio, pat, pmt, 0x101), or both: 2:audio:gap@10+2.
+WHEN is @AT, @AT+FOR, ~EVERY or ~EVERY+FOR (again and again at random), in seconds, or nothing: all the time.
+
+{}",
+        feed::faults::table()
+    )
+}
+
 impl FeedArgs {
     fn options(&self) -> Result<FeedOptions, FeedError> {
         let mut options = FeedOptions { fast: self.fast, ..FeedOptions::default() };
-        options.set("output", &self.output)?;
+        self.output.iter().try_for_each(|output| options.set("output", output))?;
         let single = [
             ("input", &self.input),
             ("size", &self.size),
@@ -73,6 +92,7 @@ impl FeedArgs {
             ("audio", &self.audio),
             ("duration", &self.duration),
             ("start", &self.start),
+            ("seed", &self.seed),
         ];
         let given = single.into_iter().filter_map(|(field, text)| Some((field, text.as_deref()?)));
         given.chain(self.fault.iter().map(|text| ("fault", text.as_str()))).try_for_each(|(field, text)| options.set(field, text))?;

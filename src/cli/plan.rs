@@ -4,15 +4,21 @@ use super::args::JobArgs;
 use super::columns::columns;
 use super::{Failure, print};
 use clap::Args;
+use mezzo::capture::StreamInfo;
 use mezzo::capture::offer::{Medium, Offer, Offered};
+use mezzo::capture::stamped::{self, Stamps};
+use mezzo::clock::Lock;
+use mezzo::decode::device::settle;
 use mezzo::encode::served::open_all;
 use mezzo::job::Job;
 use mezzo::ladder::{Bitrate, Ladder};
 use mezzo::plan::{LeftOut, Plan, SoundFacts, SourceFacts, resolve};
 use mezzo::resolution::Resolution;
 use mezzo::stop::Stop;
+use mezzo::timeline;
 use serde::Serialize;
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// Streams of a feed that are shown.
 const MOST_STREAMS: usize = 100;
@@ -37,37 +43,77 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     let job = args.job.planned()?;
     let kept = Resolution::load(&job)?;
     let class = kept.as_ref().map(|kept| kept.class.clone());
-    let (source, offer) = match kept {
-        Some(kept) => (kept.source, None),
+    let Facts { source, clock, video, offer } = match kept {
+        Some(kept) => Facts { clock: kept.anchor.map(|_| PlannedClock::new(KEPT, Lock::Own)), source: kept.source, video: None, offer: None },
         None => facts(&job)?,
     };
     let plan = resolve(&job, &source)?;
     let (mut plan, _) = open_all(plan, &job)?;
+    settle(&mut plan, &job, video.as_deref());
     if let Some(class) = class.filter(|class| *class != plan.class) {
         plan.warnings.push(format!("what is in the output was made by a worker of class {class}; new segments will not be interchangeable with it"));
     }
     if !args.json {
-        return print(&(feed(offer.as_ref(), &plan) + &table(&plan, &job.ladder)));
+        return print(&(feed(offer.as_ref(), &plan) + &table(&plan, clock.as_ref(), &job.ladder)));
     }
-    let mut text = serde_json::to_string_pretty(&Told { plan: &plan, offer }).map_err(Failure::failed)?;
+    let mut text = serde_json::to_string_pretty(&Shown { plan: &plan, clock, offer }).map_err(Failure::failed)?;
     text.push('\n');
     print(&text)
 }
 
-/// A plan as JSON.
+/// Where the clock goes by what an earlier run took.
+const KEPT: &str = "its own clock, against the anchor that is kept beside the output";
+
+/// What the plan is made of.
+struct Facts {
+    source: SourceFacts,
+    clock: Option<PlannedClock>,
+    /// Absent where an earlier run has resolved the source.
+    video: Option<Arc<StreamInfo>>,
+    /// Everything that the input has; likewise.
+    offer: Option<Offer>,
+}
+
+/// The plan for programs.
 #[derive(Serialize)]
-struct Told<'a> {
+struct Shown<'a> {
     #[serde(flatten)]
     plan: &'a Plan,
+    /// Absent where an earlier run has resolved the source, and its clock needs no anchor.
+    clock: Option<PlannedClock>,
     /// Everything that the input has; absent where a plan that was kept beside the output is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     offer: Option<Offer>,
 }
 
-/// Opens the input, and says what it is and what it has.
-fn facts(job: &Job) -> Result<(SourceFacts, Option<Offer>), Failure> {
-    let (source, _) = mezzo::pipeline::open(job, &Stop::new())?;
-    Ok((source.facts, Some(source.offer)))
+/// What is going to place the feed on the grid.
+#[derive(Serialize)]
+struct PlannedClock {
+    reference: &'static str,
+    lock: Lock,
+}
+
+impl PlannedClock {
+    fn new(reference: &'static str, lock: Lock) -> PlannedClock {
+        PlannedClock { reference, lock }
+    }
+
+    fn line(&self) -> String {
+        let lock = match self.lock {
+            Lock::Locked => "locked: another worker on this feed makes the same segments",
+            Lock::Own | Lock::Lost => "not locked to another worker; stamps in the pictures, or --anchor, would",
+        };
+        format!("clock    {} ({lock})\n", self.reference)
+    }
+}
+
+/// Opens the input, and says what it is, what will place it, its video stream, and everything that it has.
+fn facts(job: &Job) -> Result<Facts, Failure> {
+    let (source, input) = mezzo::pipeline::open(job, &Stop::new())?;
+    let (stamps, _) = stamped::look(input)?;
+    let (reference, lock) = timeline::expected(&job.timeline, source.origin, stamps == Stamps::Present);
+    let clock = Some(PlannedClock::new(reference, lock));
+    Ok(Facts { clock, source: source.facts, video: Some(source.video), offer: Some(source.offer) })
 }
 
 /// The programmes and streams of the feed, and what is used of them.
@@ -98,7 +144,7 @@ fn feed(offer: Option<&Offer>, plan: &Plan) -> String {
 }
 
 /// The plan for people.
-fn table(plan: &Plan, ladder: &Ladder) -> String {
+fn table(plan: &Plan, clock: Option<&PlannedClock>, ladder: &Ladder) -> String {
     let source = &plan.source;
     let heard = |sound: &SoundFacts| match (sound.sample_rate, sound.channels) {
         (Some(rate), Some(channels)) => format!("sound at {rate} Hz, {channels} ch"),
@@ -118,10 +164,18 @@ fn table(plan: &Plan, ladder: &Ladder) -> String {
         plan.grid.gop_slots,
         plan.segment_duration(),
     );
+    // Above the empty line.
+    if let Some(clock) = clock {
+        text.insert_str(text.len() - 1, &clock.line());
+    }
+    if let Some(device) = &plan.decode {
+        text.insert_str(text.len() - 1, &format!("decoded  and scaled on {device}\n"));
+    }
     let head = ["rung", "codec", "picture", "signal", "at most", "quality", "point", "backends", "lanes"].map(str::to_owned);
     let video = plan.video.iter().map(|r| {
         let size = format!("{}x{}", r.width, r.height);
-        let (most, quality) = (Bitrate(r.max_bitrate).to_string(), r.quality.to_string());
+        let most = Bitrate(r.max_bitrate).to_string();
+        let quality = r.bitrate.map_or_else(|| r.quality.to_string(), |bits| format!("{} constant", Bitrate(bits)));
         let signal = format!("{} bit {}", r.depth, r.range.name());
         [r.name.clone(), r.codec.name().into(), size, signal, most, quality, r.point.clone(), r.backends.join(", "), r.lanes.to_string()]
     });
@@ -160,7 +214,7 @@ fn wish(ladder: &Ladder, left: &LeftOut) -> Option<[String; 5]> {
     let video = ladder.video.iter().find(|r| r.name == left.rung);
     let audio = ladder.audio.iter().find(|r| r.name == left.rung);
     let (codec, shape, most) = match (video, audio) {
-        (Some(r), _) => (r.codec.name(), format!("{}x{}", r.width, r.height), r.max_bitrate),
+        (Some(r), _) => (r.codec.name(), format!("{}x{}", r.width, r.height), r.cap()),
         (None, Some(r)) => (r.codec.name(), format!("{} ch", r.channels), r.bitrate),
         (None, None) => return None,
     };

@@ -73,6 +73,9 @@ fn text(report: &Report) -> String {
     for (kind, why) in [("NVIDIA", &report.devices.nvidia_why), ("VA-API", &report.devices.vaapi_why)] {
         let _ = writeln!(text, "  {kind}: {}", why.as_deref().unwrap_or("there is a device"));
     }
+    for device in &report.on_devices {
+        let _ = writeln!(text, "  {}: {}", device.device, device.in_words);
+    }
     text
 }
 

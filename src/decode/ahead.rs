@@ -16,7 +16,6 @@ const BYTES: usize = 64 << 20;
 /// The queue from capture, with a little of it taken out already.
 pub struct Ahead {
     units: Receiver<Flow<Unit>>,
-    time_base: (i32, i32),
     /// How far to read ahead; zero where units come in their own time.
     span: Seconds,
     held: VecDeque<Flow<Unit>>,
@@ -30,9 +29,9 @@ pub struct Ahead {
 }
 
 impl Ahead {
-    /// Reads `span` ahead in `units`, whose stamps are in `time_base`.
-    pub fn new(units: Receiver<Flow<Unit>>, time_base: (i32, i32), span: Seconds) -> Ahead {
-        Ahead { units, time_base, span, held: VecDeque::new(), bytes: 0, decoded: None, latest: None, ended: false, cut: false }
+    /// Reads `span` ahead in `units`.
+    pub fn new(units: Receiver<Flow<Unit>>, span: Seconds) -> Ahead {
+        Ahead { units, span, held: VecDeque::new(), bytes: 0, decoded: None, latest: None, ended: false, cut: false }
     }
 
     /// The next unit or the end; nothing where `due` comes first, which counts only while nothing is read ahead.
@@ -100,21 +99,25 @@ impl Ahead {
 
     fn time(&self, unit: &Unit) -> Option<Seconds> {
         let pts = unit.packet.pts().or(unit.packet.dts()).filter(|_| unit.kind == Kind::Video)?;
-        Seconds::from_ticks(pts, self.time_base.0, self.time_base.1)
+        let (num, den) = unit.stream.time_base;
+        Seconds::from_ticks(pts, num, den)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capture::StreamInfo;
     use crossbeam::channel::unbounded;
     use ffmpeg_next::Packet;
+    use std::sync::Arc;
     use std::time::Duration;
 
     fn unit(pts: i64) -> Flow<Unit> {
         let mut packet = Packet::copy(&[0; 8]);
         packet.set_pts(Some(pts));
-        Flow::Item(Unit { kind: Kind::Video, packet, news: None, arrival: Seconds::ZERO })
+        let stream = Arc::new(StreamInfo::new(0, ffmpeg_next::codec::Parameters::new(), (1, 1000)));
+        Flow::Item(Unit { kind: Kind::Video, stream, packet, arrival: Seconds::ZERO, hurt: false })
     }
 
     #[test]
@@ -125,7 +128,7 @@ mod tests {
             tx.send(unit([n, n + 2, n, n - 2][n as usize % 4] * 40)).expect("open");
         }
         tx.send(Flow::End(End::Ended)).expect("open");
-        let mut ahead = Ahead::new(rx, (1, 1000), Seconds::TWO);
+        let mut ahead = Ahead::new(rx, Seconds::TWO);
         let mut known = None;
         for n in 0..250 {
             assert!(matches!(ahead.next(None), Ok(Some(Flow::Item(_)))));
@@ -141,7 +144,7 @@ mod tests {
     #[test]
     fn nothing_is_waited_for_where_units_come_in_their_own_time() {
         let (tx, rx) = unbounded();
-        let mut ahead = Ahead::new(rx, (1, 1000), Seconds::ZERO);
+        let mut ahead = Ahead::new(rx, Seconds::ZERO);
         tx.send(unit(0)).expect("open");
         assert!(matches!(ahead.next(None), Ok(Some(Flow::Item(_)))));
         assert!(matches!(ahead.next(Some(Instant::now() + Duration::from_millis(1))), Ok(None)));
@@ -154,7 +157,7 @@ mod tests {
         let (tx, rx) = unbounded();
         [unit(0), unit(40), Flow::End(End::Ended)].into_iter().for_each(|flow| tx.send(flow).expect("open"));
         drop(tx);
-        let mut ahead = Ahead::new(rx, (1, 1000), Seconds::TWO);
+        let mut ahead = Ahead::new(rx, Seconds::TWO);
         assert!(ahead.next(None).is_ok());
         assert!(ahead.drain().is_ok());
     }

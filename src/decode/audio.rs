@@ -5,7 +5,7 @@
 use crate::capture::{StreamInfo, Unit};
 use crate::decode::audio_store::{Limits, Pushed, Selection, Store};
 use crate::decode::place::offset_ticks;
-use crate::decode::samples::{AudioError, Rendered, Samples, Window};
+use crate::decode::samples::{self, AudioError, Samples, Window};
 use crate::frame::{AudioCue, End, Flow, PcmSegment};
 use crate::plan::SAMPLE_RATE;
 use crate::stop::Stop;
@@ -24,6 +24,9 @@ const LIVE_PATIENCE: i64 = 4;
 
 /// Audio frames beyond the last wanted sample that must be there too: resampling looks ahead.
 const AHEAD: i64 = 1;
+
+/// Packets before those whose sound counts, where nothing says how many their decoder needs.
+const RUN_UP: usize = 16;
 
 /// Packets kept before the run-up of the segment just made, should the next cue's offset be a little less.
 const KEEP: usize = 16;
@@ -93,8 +96,10 @@ pub struct Counts {
 
 /// The audio stage of one stream.
 pub struct Audio {
-    /// Absent until its stream has come.
-    samples: Option<Samples>,
+    /// What the sound is now; absent before the first packet.
+    stream: Option<Arc<StreamInfo>>,
+    /// What decodes it; absent where nothing does, or until its stream has come.
+    samples: Option<Arc<Samples>>,
     cut: Cut,
     patience: Seconds,
     time_base: (i32, i32),
@@ -104,6 +109,8 @@ pub struct Audio {
     hears: bool,
     /// A segment with its whole run-up was made: we are no joiner any more.
     joined: bool,
+    /// Packets say for sure whether parts of them are missing, and not only by the demuxer's flag.
+    exact: bool,
     /// The event is over, and the rest of its sound did not come in time.
     gave_up: bool,
     counts: Arc<Counts>,
@@ -121,15 +128,16 @@ struct Span {
 impl Audio {
     /// Opens a decoder once, to see that it works. Call it before the thread starts.
     pub fn open(stream: &StreamInfo, cut: Cut, counts: Arc<Counts>) -> Result<Audio, AudioError> {
-        Ok(Audio { samples: Some(Samples::open(stream)?), ..Audio::awaiting(stream.time_base, cut, counts) })
+        Ok(Audio { samples: Some(Arc::new(Samples::open(stream)?)), ..Audio::awaiting(stream.time_base, cut, counts) })
     }
 
-    /// For a sound whose stream is not there yet: silence until it comes, with stamps in `time_base` and the news of what it is.
+    /// For a sound whose stream is not there yet: silence until it comes. Its stamps are counted in `time_base`.
     pub fn awaiting(time_base: (i32, i32), cut: Cut, counts: Arc<Counts>) -> Audio {
         let limits = Limits::default();
         let gops = cut.grid.video.gop_duration().times(2).ceil_ticks(1);
         let store = Store::new(time_base, Limits { seconds: limits.seconds.saturating_add(gops), ..limits });
         Audio {
+            stream: None,
             samples: None,
             cut,
             patience: Seconds::whole(PATIENCE),
@@ -138,6 +146,7 @@ impl Audio {
             waiting: VecDeque::new(),
             hears: false,
             joined: false,
+            exact: false,
             gave_up: false,
             counts,
         }
@@ -222,20 +231,32 @@ impl Audio {
             None => return Err(AudioError::Upstream("audio packets")),
         };
         self.counts.packets.fetch_add(1, Relaxed);
-        if let Some(stream) = &unit.news {
-            match Samples::open(stream) {
-                Ok(samples) => self.samples = Some(samples),
-                Err(error) => tracing::warn!("{error}: its track stays silent"),
-            }
+        if !self.stream.as_ref().is_some_and(|stream| Arc::ptr_eq(stream, &unit.stream)) {
+            self.follow(&unit.stream);
         }
-        if let Some(samples) = &mut self.samples {
-            samples.learn(&unit.packet);
+        self.samples.iter().for_each(|samples| samples.learn(&unit.packet));
+        let mut packet = unit.packet;
+        if unit.stream.time_base != self.time_base {
+            packet.rescale_ts(unit.stream.time_base, self.time_base);
         }
-        let (pushed, dropped) = self.store.push(unit.packet);
+        self.exact |= unit.hurt;
+        let (pushed, dropped) = self.store.push(packet, self.samples.clone());
         self.counts.unstamped.fetch_add(u64::from(pushed == Pushed::Unstamped), Relaxed);
         self.counts.overlapping.fetch_add(u64::from(matches!(pushed, Pushed::Overlap | Pushed::Stray)), Relaxed);
         self.counts.dropped.fetch_add(dropped, Relaxed);
         Ok(None)
+    }
+
+    /// The sound is of another stream from here on, which may be coded like the one before.
+    fn follow(&mut self, stream: &Arc<StreamInfo>) {
+        if self.stream.replace(Arc::clone(stream)).is_some_and(|before| before.session != stream.session) {
+            self.store.renew();
+        }
+        if self.samples.as_ref().is_some_and(|samples| samples.fit(stream)) {
+            return;
+        }
+        let opened = Samples::open(stream);
+        self.samples = opened.map(Arc::new).map_err(|error| tracing::error!("{error}; it is silent until the feed brings something else")).ok();
     }
 
     /// The next cue, once its sound is complete or will not come. A worker that leaves makes no segment whose sound it does not have: its twin does.
@@ -291,22 +312,20 @@ impl Audio {
         let mut channels: Vec<u32> = rungs.iter().map(|rung| rung.channels).collect();
         channels.sort_unstable();
         channels.dedup();
-        let run_up = self.samples.as_ref().map_or(0, Samples::run_up);
         if let Some(ticks) = span.ticks.as_ref().filter(|_| self.hears && !cue.whole) {
             self.store.heard_from(ticks.start);
         }
-        let Selection { packets, clean } = match &span.ticks {
-            Some(ticks) => self.store.select(ticks.start, ticks.end, run_up),
+        let Selection { parts, clean } = match &span.ticks {
+            Some(ticks) => self.store.select(ticks.start, ticks.end, RUN_UP),
             None => Selection::default(),
         };
         self.joined |= clean || cue.whole;
         // Where half of them are flagged, the multiplexer is meant (see `damage.rs`).
-        let corrupt = packets.iter().filter(|packet| packet.is_corrupt()).count();
-        let corrupt = if corrupt * 2 < packets.len() { corrupt as u64 } else { 0 };
-        let rendered = match &self.samples {
-            Some(samples) => samples.render(&packets, &span.window, &channels),
-            None => Rendered::silent(&span.window, &channels, packets.len() as u64),
-        };
+        let packets = || parts.iter().flat_map(|(_, packets)| packets);
+        let corrupt = packets().filter(|packet| packet.is_corrupt()).count();
+        let corrupt = if self.exact || corrupt * 2 < packets().count() { corrupt as u64 } else { 0 };
+        let rendered = samples::render(&parts, self.time_base, &span.window, &channels);
+        let run_up = parts.iter().filter_map(|(samples, _)| samples.map(|samples| samples.run_up())).max().unwrap_or(RUN_UP);
         if let Some(ticks) = &span.ticks {
             self.store.free_before(ticks.start, ticks.end, run_up + KEEP);
         }

@@ -1,7 +1,9 @@
 //! The bounded store of compressed sound, from which each segment takes the packets around its slot.
 
+use super::samples::Samples;
 use ffmpeg_next::Packet;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// A backward step of the stamps by more than this many seconds is a jump of the feed, not a packet out of order.
 const JUMP_SECONDS: i64 = 1;
@@ -50,6 +52,8 @@ pub struct Store {
     packets: usize,
     /// Whatever the feed has from this stamp on was heard.
     heard_from: Option<i64>,
+    /// The next packet's stamps have nothing to do with those before.
+    renewed: bool,
 }
 
 struct Stretch {
@@ -63,13 +67,18 @@ struct Stretch {
 struct Stored {
     pts: i64,
     packet: Packet,
+    /// How it is decoded.
+    samples: Option<Arc<Samples>>,
 }
+
+/// Packets in a row that one decoder takes. Absent: nothing decodes them.
+pub type Part<'a> = (Option<&'a Arc<Samples>>, Vec<&'a Packet>);
 
 /// The packets of one segment.
 #[derive(Default)]
 pub struct Selection<'a> {
-    /// Run-up first.
-    pub packets: Vec<&'a Packet>,
+    /// Run-up first; more than one part where the sound became something else.
+    pub parts: Vec<Part<'a>>,
     /// The run-up is all there.
     pub clean: bool,
 }
@@ -78,7 +87,7 @@ impl Store {
     /// An empty store for stamps in `time_base` (numerator, denominator) seconds.
     pub fn new(time_base: (i32, i32), limits: Limits) -> Store {
         let time_base = (i64::from(time_base.0.max(1)), i64::from(time_base.1.max(1)));
-        Store { limits, time_base, stretches: VecDeque::new(), bytes: 0, packets: 0, heard_from: None }
+        Store { limits, time_base, stretches: VecDeque::new(), bytes: 0, packets: 0, heard_from: None, renewed: false }
     }
 
     /// What the feed has from `stamp` on was heard: where nothing is here, it has nothing.
@@ -86,13 +95,20 @@ impl Store {
         self.heard_from = Some(self.heard_from.map_or(stamp, |before| before.min(stamp)));
     }
 
-    /// Takes a packet in. Also says how many old ones were dropped for it.
-    pub fn push(&mut self, packet: Packet) -> (Pushed, u64) {
+    /// What comes next is of another connection, whose stamps begin anew.
+    pub fn renew(&mut self) {
+        self.renewed = !self.stretches.is_empty();
+        self.heard_from = None;
+    }
+
+    /// Takes a packet in, which `samples` decodes. Also says how many old ones were dropped for it.
+    pub fn push(&mut self, packet: Packet, samples: Option<Arc<Samples>>) -> (Pushed, u64) {
         let Some(pts) = packet.pts() else { return (Pushed::Unstamped, 0) };
         let mut newest = self.stretches.back().map(|s| s.packets.iter().rev().map(|p| p.pts)).into_iter().flatten();
         let (last, before) = (newest.next(), newest.next());
         let mut pushed = Pushed::Kept;
         match last {
+            Some(_) if std::mem::take(&mut self.renewed) => self.stretches.push_back(Stretch { packets: VecDeque::new(), whole: false, begun: pts }),
             Some(last) if pts > last => {}
             Some(last) if last.saturating_sub(pts) <= self.ticks(JUMP_SECONDS) => return (Pushed::Overlap, 0),
             Some(_) if before.is_some_and(|before| before < pts) => {
@@ -104,7 +120,7 @@ impl Store {
         self.bytes = self.bytes.saturating_add(packet.size());
         self.packets += 1;
         if let Some(stretch) = self.stretches.back_mut() {
-            stretch.packets.push_back(Stored { pts, packet });
+            stretch.packets.push_back(Stored { pts, packet, samples });
         }
         (pushed, self.shrink())
     }
@@ -163,26 +179,33 @@ impl Store {
         })
     }
 
-    /// The packets that cover `start..end` (ticks), with exactly `run_up` packets before the one that covers `start`.
+    /// The packets that cover `start..end` (ticks), with exactly as many before the one that covers `start` as its decoder needs, or `run_up` where it has none.
     pub fn select(&self, start: i64, end: i64, run_up: usize) -> Selection<'_> {
         let Some(stretch) = self.find(start, end).and_then(|i| self.stretches.get(i)) else {
             // A hole of the feed, where we were listening before it.
             let listening =
                 self.heard_from.is_some_and(|heard| heard <= start) || self.stretches.iter().any(|s| s.packets.front().is_some_and(|p| p.pts < start));
-            return Selection { packets: Vec::new(), clean: listening };
+            return Selection { parts: Vec::new(), clean: listening };
         };
         let after = stretch.packets.partition_point(|p| p.pts <= start);
         let stop = stretch.packets.partition_point(|p| p.pts < end);
-        let first = after.checked_sub(1 + run_up);
+        let covering = stretch.packets.get(after.saturating_sub(1)).and_then(|p| p.samples.as_ref());
+        let first = after.checked_sub(1 + covering.map_or(run_up, |samples| samples.run_up()));
         let begin = first.unwrap_or(0);
         let hole = self.ticks(HOLE_SECONDS);
         // At most up to `start`: what reaches into the segment is no run-up.
         let stamp = |at: usize| stretch.packets.get(at).map_or(start, |p| p.pts.min(start));
         let behind_hole = (begin + 1..=after.min(stop)).rev().find(|&at| stamp(at).saturating_sub(stamp(at - 1)) > hole);
-        let packets = stretch.packets.range(behind_hole.unwrap_or(begin)..stop).map(|p| &p.packet).collect();
+        let mut parts: Vec<Part<'_>> = Vec::new();
+        for stored in stretch.packets.range(behind_hole.unwrap_or(begin)..stop) {
+            match parts.last_mut().filter(|(samples, _)| samples.map(Arc::as_ptr) == stored.samples.as_ref().map(Arc::as_ptr)) {
+                Some((_, packets)) => packets.push(&stored.packet),
+                None => parts.push((stored.samples.as_ref(), vec![&stored.packet])),
+            }
+        }
         let begins = stretch.packets.front().is_some_and(|p| p.pts == stretch.begun);
         let behind_silence = begins && self.heard_from.is_some_and(|heard| stretch.begun.saturating_sub(heard) > hole);
-        Selection { packets, clean: first.is_some() || behind_hole.is_some() || behind_silence || stretch.whole }
+        Selection { parts, clean: first.is_some() || behind_hole.is_some() || behind_silence || stretch.whole }
     }
 
     /// Frees what no later segment can need, once the one whose first sample is at `start` (ticks) is made: all but `keep` packets before it.
@@ -223,7 +246,7 @@ mod tests {
     }
 
     fn stamps(selection: &Selection<'_>) -> Vec<i64> {
-        selection.packets.iter().filter_map(|p| p.pts()).collect()
+        selection.parts.iter().flat_map(|(_, packets)| packets).filter_map(|p| p.pts()).collect()
     }
 
     #[test]
@@ -231,7 +254,7 @@ mod tests {
         for joined in [0, 3, 5] {
             let mut store = Store::new((1, 1000), Limits::default());
             for n in joined..30 {
-                assert_eq!(store.push(packet(n * 20)), (Pushed::Kept, 0));
+                assert_eq!(store.push(packet(n * 20), None), (Pushed::Kept, 0));
             }
             let selection = store.select(210, 290, 4);
             assert_eq!(stamps(&selection), (6..15).map(|n| n * 20).collect::<Vec<_>>());
@@ -244,7 +267,7 @@ mod tests {
     fn a_jump_back_opens_a_stretch() {
         let mut store = Store::new((1, 1000), Limits::default());
         for pts in [5000, 5020, 5040, 60, 80, 70, 100, 120] {
-            store.push(packet(pts));
+            store.push(packet(pts), None);
         }
         assert!(store.complete(60, 100));
         assert!(!store.complete(60, 120));
@@ -256,7 +279,7 @@ mod tests {
     #[test]
     fn a_stray_stamp_costs_its_own_packet() {
         let mut store = Store::new((1, 1000), Limits::default());
-        let pushed: Vec<Pushed> = [0, 20, 40, 9_000_000, 80, 100].into_iter().map(|pts| store.push(packet(pts)).0).collect();
+        let pushed: Vec<Pushed> = [0, 20, 40, 9_000_000, 80, 100].into_iter().map(|pts| store.push(packet(pts), None).0).collect();
         assert_eq!(pushed[4], Pushed::Stray);
         assert!(!store.complete(40, 100));
         assert_eq!(stamps(&store.select(40, 100, 1)), [20, 40, 80]);
@@ -267,10 +290,10 @@ mod tests {
     fn silence_is_clean_only_in_a_hole_that_we_saw_begin() {
         let mut store = Store::new((1, 1000), Limits::default());
         for pts in [1000, 1020, 1040, 5000, 5020] {
-            store.push(packet(pts));
+            store.push(packet(pts), None);
         }
         let found = [(0, 900), (2000, 4000)]
-            .map(|(start, end)| (store.complete(start, end), store.select(start, end, 1).packets.len(), store.select(start, end, 1).clean));
+            .map(|(start, end)| (store.complete(start, end), stamps(&store.select(start, end, 1)).len(), store.select(start, end, 1).clean));
         assert_eq!(found, [(true, 0, false), (true, 0, true)]);
     }
 
@@ -278,28 +301,28 @@ mod tests {
     fn what_lies_before_a_hole_is_no_run_up_of_what_lies_behind_it() {
         let (mut stayed, mut joined) = (Store::new((1, 1000), Limits::default()), Store::new((1, 1000), Limits::default()));
         for n in 0..10 {
-            stayed.push(packet(n * 20));
+            stayed.push(packet(n * 20), None);
         }
         for n in 300..330 {
-            stayed.push(packet(n * 20));
-            joined.push(packet(n * 20));
+            stayed.push(packet(n * 20), None);
+            joined.push(packet(n * 20), None);
         }
         assert!(!joined.select(6000, 6100, 4).clean && !joined.select(2000, 2100, 4).clean, "it may have missed something");
         joined.heard_from(1900);
         for (start, end) in [(5900, 6100), (6000, 6100), (6010, 6100), (6100, 6200), (2000, 2100)] {
             let (a, b) = (stayed.select(start, end, 4), joined.select(start, end, 4));
             assert_eq!((stamps(&a), a.clean), (stamps(&b), b.clean), "{start}");
-            assert!(a.clean && a.packets.iter().all(|p| p.pts() >= Some(6000)), "{start}");
+            assert!(a.clean && stamps(&a).iter().all(|&pts| pts >= 6000), "{start}");
         }
     }
 
     #[test]
     fn drops_the_oldest_beyond_its_limits() {
         let mut store = Store::new((1, 1000), Limits { seconds: 1, bytes: 1 << 20, packets: 1000 });
-        let dropped: u64 = (0..100).map(|n| store.push(packet(n * 20)).1).sum();
+        let dropped: u64 = (0..100).map(|n| store.push(packet(n * 20), None).1).sum();
         assert_eq!(dropped, 48);
         let mut store = Store::new((1, 1000), Limits { seconds: 60, bytes: 100, packets: 1000 });
-        let dropped: u64 = (0..100).map(|n| store.push(packet(n * 20)).1).sum();
+        let dropped: u64 = (0..100).map(|n| store.push(packet(n * 20), None).1).sum();
         assert_eq!(dropped, 90);
     }
 
@@ -307,7 +330,7 @@ mod tests {
     fn frees_what_was_served() {
         let mut store = Store::new((1, 1000), Limits::default());
         for n in 0..100 {
-            store.push(packet(n * 20));
+            store.push(packet(n * 20), None);
         }
         store.free_before(1000, 1200, 8);
         assert_eq!((store.packets, store.bytes), (58, 580));

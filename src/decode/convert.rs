@@ -5,6 +5,7 @@ use ffmpeg_next::Error;
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame::Video;
 use ffmpeg_next::software::scaling::{Context, Flags};
+use hwaccel::surface::is_on_device;
 
 /// What an odd format becomes, the nearest of these.
 const PLANAR: &[Pixel] = &[
@@ -39,10 +40,10 @@ pub struct Planar {
 }
 
 impl Planar {
-    /// `picture` itself where its format is planar already; else the same picture in the nearest planar format, by swscale's exact code paths.
+    /// `picture` itself where its format is planar already, or it lies on a device; else the same picture in the nearest planar format, by swscale's exact code paths.
     pub fn make(&mut self, picture: Video) -> Result<Video, Error> {
         let format = picture.format();
-        if is_plain_planar(format) {
+        if is_plain_planar(format) || is_on_device(&picture) {
             return Ok(picture);
         }
         let (width, height) = (picture.width(), picture.height());

@@ -1,4 +1,7 @@
-//! The filter graph behind the decoder: fields to pictures (bwdif), and turning upright. In place for the whole event, so that its delay of one picture is constant.
+//! The filter graph behind the decoder: fields to pictures (bwdif), and turning upright.
+//!
+//! Of a source that is interlaced, bwdif is in place for the whole event, so that its delay of one picture is constant. Of another, it is there from the first picture of
+//! each run of interlaced ones to the last: what it makes depends on the run alone, and so not on when a worker joined.
 
 use super::video::Facts;
 use crate::capture::Turn;
@@ -12,7 +15,10 @@ use std::collections::VecDeque;
 /// How many pictures the graph may hold back before their facts are forgotten. bwdif holds two.
 const HELD: usize = 16;
 
-/// What the graph is to do. It never changes during an event.
+/// The highest rate at which interlaced pictures in a feed that was progressive become one each; above it, one for each field.
+const ONE_EACH: u32 = 30;
+
+/// What the graph is to do. It never changes while a stream lasts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Work {
     /// Interlaced pictures become two each; progressive ones pass.
@@ -25,7 +31,26 @@ pub struct Work {
     pub field: Seconds,
 }
 
-/// Runs pictures through libavfilter. Rebuilt whenever their size or format changes.
+/// How fields become pictures.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fields {
+    /// One picture for each; progressive pictures pass.
+    Each,
+    /// One picture for two.
+    Both,
+    /// There are none.
+    None,
+}
+
+/// What a graph is built for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Shape {
+    size: (u32, u32),
+    format: i32,
+    fields: Fields,
+}
+
+/// Runs pictures through libavfilter. Rebuilt whenever their size, format or scan changes.
 pub struct Filter {
     work: Work,
     graph: Option<Built>,
@@ -33,16 +58,25 @@ pub struct Filter {
 
 struct Built {
     graph: Graph,
-    shape: (u32, u32, i32),
+    shape: Shape,
     /// Number of the next picture in: the graph counts pictures, not time, so that a jump of the source cannot bend a field's stamp.
     next: i64,
     held: VecDeque<(i64, Facts)>,
 }
 
 impl Filter {
-    /// `None` where there is nothing to do.
-    pub fn new(work: Work) -> Option<Filter> {
-        (work.deinterlace || work.turn != Turn::None).then_some(Filter { work, graph: None })
+    /// Before the first picture.
+    pub fn new(work: Work) -> Filter {
+        Filter { work, graph: None }
+    }
+
+    fn fields(&self, interlaced: bool) -> Fields {
+        match (self.work.deinterlace, interlaced) {
+            (true, _) => Fields::Each,
+            (false, false) => Fields::None,
+            (false, true) if self.work.field < Seconds::new(1, i128::from(ONE_EACH)) => Fields::Each,
+            (false, true) => Fields::Both,
+        }
     }
 
     /// One picture in; what is ready is appended to `out`, in order.
@@ -50,9 +84,13 @@ impl Filter {
     /// # Errors
     /// Where the graph cannot be built for such a picture, or refuses it: the picture is lost.
     pub fn push(&mut self, mut picture: Video, facts: Facts, out: &mut Vec<(Video, Facts)>) -> Result<(), Error> {
-        let shape = (picture.width(), picture.height(), format_number(&picture));
+        let shape = Shape { size: (picture.width(), picture.height()), format: format_number(&picture), fields: self.fields(facts.interlaced) };
         if self.graph.as_ref().is_some_and(|g| g.shape != shape) {
             self.flush(out);
+        }
+        if shape.fields == Fields::None && self.work.turn == Turn::None {
+            out.push((picture, facts));
+            return Ok(());
         }
         let built = match &mut self.graph {
             Some(built) => built,
@@ -80,22 +118,25 @@ impl Filter {
     }
 }
 
-fn build(work: &Work, (width, height, format): (u32, u32, i32)) -> Result<Built, Error> {
+fn build(work: &Work, shape: Shape) -> Result<Built, Error> {
+    let Shape { size: (width, height), format, fields } = shape;
     let mut graph = Graph::new();
     set_graph_threads(&mut graph, work.threads);
     let (buffer, sink) = (filter::find("buffer").ok_or(Error::FilterNotFound)?, filter::find("buffersink").ok_or(Error::FilterNotFound)?);
     graph.add(&buffer, "in", &format!("video_size={width}x{height}:pix_fmt={format}:time_base=1/1:pixel_aspect=1/1"))?;
     graph.add(&sink, "out", "")?;
     let mut chain: Vec<&str> = Vec::new();
-    if work.deinterlace {
-        chain.push("bwdif=mode=send_field:parity=auto:deint=interlaced");
-    }
+    chain.extend(match fields {
+        Fields::Each => Some("bwdif=mode=send_field:parity=auto:deint=interlaced"),
+        Fields::Both => Some("bwdif=mode=send_frame:parity=auto:deint=interlaced"),
+        Fields::None => None,
+    });
     chain.extend(work.turn.filter());
     // The flags are for a conversion that libavfilter may put in for a format bwdif does not read.
     let spec = format!("sws_flags=accurate_rnd+bitexact+bicubic;{}", chain.join(","));
     graph.output("in", 0)?.input("out", 0)?.parse(&spec)?;
     graph.validate()?;
-    Ok(Built { graph, shape: (width, height, format), next: 0, held: VecDeque::new() })
+    Ok(Built { graph, shape, next: 0, held: VecDeque::new() })
 }
 
 impl Built {
@@ -108,7 +149,7 @@ impl Built {
             }
             let Some(pts) = picture.pts() else { continue };
             // bwdif counts in half pictures: even for a picture or its first field, odd for its second field.
-            let (number, second) = if work.deinterlace { (pts.div_euclid(2), pts.rem_euclid(2) == 1) } else { (pts, false) };
+            let (number, second) = if self.shape.fields != Fields::None { (pts.div_euclid(2), pts.rem_euclid(2) == 1) } else { (pts, false) };
             while self.held.front().is_some_and(|(n, _)| *n < number) {
                 self.held.pop_front();
             }
@@ -116,7 +157,7 @@ impl Built {
             let following = self.held.get(1).filter(|(n, _)| *n == number + 1).map(|(_, f)| f.pts);
             let facts = match second {
                 true => second_field(facts, following, work.field),
-                false if work.deinterlace && facts.interlaced => Facts { duration: Some(half(&facts, following, work.field)), ..facts },
+                false if self.shape.fields == Fields::Each && facts.interlaced => Facts { duration: Some(half(&facts, following, work.field)), ..facts },
                 false => facts,
             };
             out.push((picture, facts));

@@ -6,15 +6,19 @@ use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame::Video;
 use std::sync::Arc;
 
-/// Black with the size, format and colour description of `like`.
+/// Black with the size, format and colour description of `like`, in host memory: of a picture on a device, in the planar format that it has there.
 pub fn black(like: &Picture) -> Picture {
-    let Picture::Cpu(like) = like;
-    let mut black = Video::new(like.format(), like.width(), like.height());
+    let (like, format) = match like {
+        Picture::Cpu(like) => (like, like.format()),
+        Picture::Device(surface) if surface.format() == Pixel::P010LE => (surface.picture(), Pixel::YUV420P10LE),
+        Picture::Device(surface) => (surface.picture(), Pixel::YUV420P),
+    };
+    let mut black = Video::new(format, like.width(), like.height());
     if let Err(error) = crate::ffmpeg::copy_properties(like, &mut black) {
         tracing::warn!(%error, "filler is not described as the feed's pictures are");
     }
-    let full = like.color_range() == Range::JPEG || is_jpeg(like.format());
-    let (depth, rgb) = crate::ffmpeg::depth_and_rgb(like.format());
+    let full = like.color_range() == Range::JPEG || is_jpeg(format);
+    let (depth, rgb) = crate::ffmpeg::depth_and_rgb(format);
     for plane in 0..black.planes() {
         let value: u16 = match (plane, rgb) {
             (_, true) => 0,

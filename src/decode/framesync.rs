@@ -113,6 +113,8 @@ pub struct FrameSync {
     shown: Option<(Slot, Timed)>,
     filler: Option<Picture>,
     offsets: Offsets,
+    /// Slots are being filled because no picture came for them in time.
+    missing: bool,
     /// When the first picture was, by the grid.
     joined: Option<Seconds>,
     absence: Absence,
@@ -137,6 +139,7 @@ impl FrameSync {
             shown: None,
             filler: None,
             offsets: Offsets::default(),
+            missing: false,
             joined: None,
             absence: Absence::default(),
             ended: false,
@@ -149,9 +152,19 @@ impl FrameSync {
         self.counts
     }
 
+    /// What places its pictures.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// Whether the event has all slots that `duration` gave it; nothing more is emitted.
     pub fn is_over(&self) -> bool {
         self.ended
+    }
+
+    /// The next picture's source time says nothing of those before: it is of another connection, whose stamps begin anew.
+    pub fn renew(&mut self) {
+        self.clock.renew();
     }
 
     /// Takes the next picture in presentation order and appends every slot that is decided now.
@@ -184,7 +197,9 @@ impl FrameSync {
             self.emit_pending(false, out);
             let (Some(next), Some((shown_at, shown)), false) = (self.next, self.shown.clone(), self.ended) else { return };
             self.counts.absent += 1;
+            self.missing = true;
             self.emit_missing(next, shown_at, &shown, out);
+            self.missing = false;
             self.clock.filled(next);
         }
     }
@@ -251,6 +266,8 @@ impl FrameSync {
             _ => self.counts.joining += 1,
         }
         self.shown = Some((slot, timed));
+        // The next filler is made like this picture, whatever the feed was before it.
+        self.filler = None;
     }
 
     /// Decides where the event starts: at the first GOP whose first slot is this one or later, once pictures can be trusted.
@@ -359,6 +376,8 @@ impl FrameSync {
             picture: timed.picture.clone(),
             origin,
             damaged: timed.damaged,
+            missed: self.missing,
+            path: 0,
             side: Arc::new(side),
         }));
         self.next = Some(Slot(slot.0 + 1));

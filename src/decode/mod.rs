@@ -4,9 +4,11 @@ mod absence;
 mod ahead;
 pub mod audio;
 pub mod audio_store;
+pub mod change;
 mod convert;
 mod damage;
 pub mod deinterlace;
+pub mod device;
 pub mod filler;
 pub mod framesync;
 pub mod mixdown;
@@ -23,11 +25,12 @@ use crate::status::Status;
 use crate::stop::Stop;
 use crate::time::{Grid, Seconds};
 use ahead::Ahead;
+use change::Decoding;
 use crossbeam::channel::{Receiver, SendError, Sender};
 use framesync::{Counts, Emit, FrameSync, Timed};
 use std::sync::Arc;
 use std::time::Instant;
-use video::{SourcePicture, VideoDecoder};
+use video::SourcePicture;
 
 /// A queue behind this stage closed: whoever read it failed, and has said so.
 #[derive(Debug, thiserror::Error)]
@@ -115,7 +118,7 @@ pub enum DecodeError {
 /// # Errors
 /// The feed's clock cannot be used, the stage behind is gone, or the queue closed without an end.
 pub fn run(
-    decoder: VideoDecoder,
+    decoder: Decoding,
     make_sync: MakeSync,
     settings: Settings,
     units: Receiver<Flow<Unit>>,
@@ -124,7 +127,7 @@ pub fn run(
     status: &Arc<Status>,
 ) -> Result<(), DecodeError> {
     let mut stage = Stage {
-        units: Ahead::new(units, decoder.time_base(), settings.ahead),
+        units: Ahead::new(units, settings.ahead),
         decoder,
         make_sync: Some(make_sync),
         sync: None,
@@ -136,6 +139,8 @@ pub fn run(
         away: None,
         counted: Counts::default(),
         failed: 0,
+        told: false,
+        left_device: 0,
     };
     loop {
         let end = match stage.next()? {
@@ -170,7 +175,7 @@ pub fn run(
 /// The state of the decoding thread.
 struct Stage {
     units: Ahead,
-    decoder: VideoDecoder,
+    decoder: Decoding,
     make_sync: Option<MakeSync>,
     sync: Option<FrameSync>,
     settings: Settings,
@@ -183,6 +188,9 @@ struct Stage {
     away: Option<u64>,
     counted: Counts,
     failed: u64,
+    /// That a phase would help has been said.
+    told: bool,
+    left_device: u64,
 }
 
 impl Stage {
@@ -239,6 +247,9 @@ impl Stage {
             }
             if let Some(sync) = &mut self.sync {
                 sync.look_ahead(self.units.sight());
+                if picture.renewed {
+                    sync.renew();
+                }
             }
             match &mut self.sync {
                 Some(sync) if self.settings.live => sync.push_live(timed, self.started.elapsed(), &mut self.emitted),
@@ -256,6 +267,8 @@ impl Stage {
         status.source.pictures.add(self.pictures.len() as u64);
         self.pictures.clear();
         let counters = self.decoder.counters();
+        status.source.left_device.add(counters.left_device - self.left_device);
+        self.left_device = counters.left_device;
         let failed = counters.errors + counters.lost + counters.damaged;
         status.source.errors.add(failed - self.failed);
         self.failed = failed;
@@ -265,13 +278,21 @@ impl Stage {
             tracing::info!("the feed is back");
             self.away = None;
         }
+        status.clock.placed(sync.clock());
+        if let Some(phase) = sync.clock().better_phase().filter(|_| !self.told) {
+            self.told = true;
+            let phase = phase.nearest_ticks(1000);
+            tracing::warn!(
+                "the feed's pictures stand between two slots, where jitter of their stamps moves them; phase = \"{phase}ms\" in [timeline] of all its workers puts them in the middle"
+            );
+        }
         count(status, &mut self.counted, counts);
     }
 }
 
 fn timed(from: &SourcePicture, stamp_offset: Seconds) -> Timed {
     let tick = Tick { pts: from.pts, key: from.key, stamp: from.stamp.map(|stamp| stamp + stamp_offset), arrival: from.arrival };
-    Timed { tick, picture: Picture::Cpu(from.picture.clone()), damaged: from.damaged }
+    Timed { tick, picture: Picture::of(from.picture.clone()), damaged: from.damaged }
 }
 
 /// Adds what changed since `before` to the job's counters.
@@ -285,7 +306,7 @@ fn count(status: &Status, before: &mut Counts, now: Counts) {
         tracing::warn!("source time jumped and carries no UTC: carried on behind the last slot, no longer locked to a twin");
     }
     if now.jumps > before.jumps {
-        tracing::warn!("source time jumped; its UTC stamps keep the lock");
+        tracing::warn!("source time jumped; UTC (its stamps, or the host's clock where that is its clock) says where it goes on");
     }
     if now.skipped > before.skipped {
         tracing::warn!(slots = now.skipped - before.skipped, "the feed was away for longer than max_gap: whole segments are left out");
@@ -306,7 +327,7 @@ mod tests {
     fn a_stop_leaves_out_what_is_not_decoded_yet() {
         let opened = capture::open("testsrc:size=256x144,duration=1,audio=off", Pace::Fast, &Select::default(), &Stop::new());
         let (source, mut input) = opened.expect("opens");
-        let decoder = VideoDecoder::open(&source.video, &source.facts, 1).expect("a decoder");
+        let decoder = Decoding::open(&source.video, &source.facts, 1).expect("a decoder");
         let (units_tx, units) = unbounded();
         while let Read::Unit(unit) = input.read().expect("reads") {
             units_tx.send(Flow::Item(unit)).expect("open");

@@ -1,16 +1,18 @@
 //! Samples: decodes and resamples one segment's packets with a fresh decoder and fresh resamplers, so that nothing of the past is in them.
 
 use crate::capture::StreamInfo;
+use crate::decode::audio_store::Part;
 use crate::decode::mixdown::limit;
 use crate::decode::pce::begins_with_layout;
 use crate::decode::place::{Piece, Run, place};
-use crate::ffmpeg::{Resampler, is_discarded, joinable_audio_parameters, share_packet};
+use crate::ffmpeg::{Resampler, SharedParameters, is_discarded, joinable_audio_parameters, same_sound, share_packet};
 use crate::plan::SAMPLE_RATE;
 use crate::time::Seconds;
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::codec::Id;
 use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// Sample rates that are decoded; others are counted as faults and silent.
 pub const RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
@@ -42,11 +44,11 @@ pub enum AudioError {
 
 /// How to decode one audio stream; opens a decoder for every segment.
 pub struct Samples {
-    parameters: ffmpeg::codec::Parameters,
+    parameters: SharedParameters,
     codec: ffmpeg::Codec,
     time_base: (i32, i32),
     /// The packet that says the channel layout, where the others leave it to that one.
-    layout: Option<ffmpeg::Packet>,
+    layout: OnceLock<ffmpeg::Packet>,
 }
 
 /// Which samples are wanted.
@@ -70,30 +72,31 @@ pub struct Rendered {
     pub faults: u64,
 }
 
-impl Rendered {
-    /// Silence; `faults` packets could not be used.
-    pub fn silent(window: &Window, channels: &[u32], faults: u64) -> Rendered {
-        let mixes = channels.iter().map(|&n| vec![vec![0.0; window.samples]; n as usize]).collect();
-        Rendered { mixes, covered: Vec::new(), faults }
-    }
-}
-
 impl Samples {
     /// Opens a decoder once, to see that it works.
     pub fn open(stream: &StreamInfo) -> Result<Samples, AudioError> {
         let parameters = joinable_audio_parameters(&stream.parameters);
         let refuse = |why: &str| AudioError::Decoder { index: stream.index, codec: format!("{:?}", stream.parameters.id()), why: why.to_owned() };
         let codec = ffmpeg::decoder::find(parameters.id()).ok_or_else(|| refuse("libav has no decoder for it"))?;
-        let samples = Samples { parameters, codec, time_base: stream.time_base, layout: None };
+        let samples = Samples { parameters: parameters.into(), codec, time_base: stream.time_base, layout: OnceLock::new() };
         samples.decoder().map_err(|error| refuse(&error.to_string()))?;
         Ok(samples)
     }
 
     /// Looks at every packet of the stream as it comes, for what a decoder that is opened later has to know.
-    pub fn learn(&mut self, packet: &ffmpeg::Packet) {
-        if self.layout.is_none() && self.parameters.id() == Id::AAC && begins_with_layout(packet) {
-            self.layout = share_packet(packet);
+    pub fn learn(&self, packet: &ffmpeg::Packet) {
+        if self.layout.get().is_none()
+            && self.parameters.id() == Id::AAC
+            && begins_with_layout(packet)
+            && let Some(packet) = share_packet(packet)
+        {
+            let _ = self.layout.set(packet);
         }
+    }
+
+    /// Whether these decode `stream`, too.
+    pub fn fit(&self, stream: &StreamInfo) -> bool {
+        same_sound(&self.parameters, &joinable_audio_parameters(&stream.parameters))
     }
 
     /// How many packets a fresh decoder needs before the one whose sound counts.
@@ -104,7 +107,7 @@ impl Samples {
     }
 
     fn decoder(&self) -> Result<ffmpeg::decoder::Audio, ffmpeg::Error> {
-        let mut decoder = ffmpeg::codec::Context::from_parameters(self.parameters.clone())?.decoder();
+        let mut decoder = ffmpeg::codec::Context::from_parameters((*self.parameters).clone())?.decoder();
         decoder.set_packet_time_base(self.time_base);
         let mut options = ffmpeg::Dictionary::new();
         options.set("threads", "1");
@@ -116,11 +119,61 @@ impl Samples {
 
     /// Decodes `packets` from the first on and puts what falls into `window` at its place, once for each entry of `channels` (1, 2 or 6).
     pub fn render(&self, packets: &[&ffmpeg::Packet], window: &Window, channels: &[u32]) -> Rendered {
-        let (frames, faults) = self.decode(packets);
-        let Rendered { mut mixes, mut covered, mut faults } = Rendered::silent(window, channels, faults);
+        let mut out = Decoding::default();
+        self.decode(packets, &mut out);
+        out.render(self.time_base, window, channels)
+    }
+
+    fn decode(&self, packets: &[&ffmpeg::Packet], out: &mut Decoding) {
+        let Ok(mut decoder) = self.decoder() else {
+            out.faults += packets.len() as u64;
+            return;
+        };
+        if let Some(layout) = self.layout.get() {
+            // Only what it says of the channels is wanted: its sound is dropped, and the overlap that it leaves.
+            let _ = decoder.send_packet(layout);
+            let _ = decoder.receive_frame(&mut ffmpeg::frame::Audio::empty());
+            decoder.flush();
+        }
+        for packet in packets {
+            if is_discarded(packet) {
+                out.discard.extend(packet.pts());
+            }
+            if decoder.send_packet(*packet).is_err() {
+                out.faults += 1;
+            }
+            if !out.take(&mut decoder) {
+                out.faults += 1;
+                return;
+            }
+        }
+        if decoder.send_eof().is_ok() {
+            out.take(&mut decoder);
+        }
+    }
+}
+
+/// As [`Samples::render`], where the sound may become something else in between. Stamps are in `time_base`.
+pub fn render(parts: &[Part<'_>], time_base: (i32, i32), window: &Window, channels: &[u32]) -> Rendered {
+    let mut out = Decoding::default();
+    for (samples, packets) in parts {
+        match samples {
+            Some(samples) => samples.decode(packets, &mut out),
+            None => out.faults += packets.len() as u64,
+        }
+        out.part += 1;
+    }
+    out.render(time_base, window, channels)
+}
+
+impl Decoding {
+    fn render(self, time_base: (i32, i32), window: &Window, channels: &[u32]) -> Rendered {
+        let mut mixes: Vec<Vec<Vec<f32>>> = channels.iter().map(|&n| vec![vec![0.0; window.samples]; n as usize]).collect();
+        let Decoding { frames, mut faults, .. } = self;
         let pieces: Vec<Piece> = frames.iter().map(|f| f.piece).collect();
         let wanted = window.first..window.first.saturating_add(window.samples as i64);
-        for run in place(&pieces, self.time_base, window.offset, SAMPLE_RATE) {
+        let mut covered: Vec<Range<i64>> = Vec::new();
+        for run in place(&pieces, time_base, window.offset, SAMPLE_RATE) {
             let begin = run.meeting.at_or_after(run.first, SAMPLE_RATE).max(covered.last().map_or(i64::MIN, |last| last.end));
             let end = run.meeting.at_or_after(run.end(), SAMPLE_RATE);
             let used = begin.max(wanted.start)..end.min(wanted.end);
@@ -139,36 +192,11 @@ impl Samples {
         }
         Rendered { mixes, covered, faults }
     }
-
-    fn decode(&self, packets: &[&ffmpeg::Packet]) -> (Vec<Decoded>, u64) {
-        let mut out = Decoding::default();
-        let Ok(mut decoder) = self.decoder() else { return (out.frames, packets.len() as u64) };
-        if let Some(layout) = &self.layout {
-            // Only what it says of the channels is wanted: its sound is dropped, and the overlap that it leaves.
-            let _ = decoder.send_packet(layout);
-            let _ = decoder.receive_frame(&mut ffmpeg::frame::Audio::empty());
-            decoder.flush();
-        }
-        for packet in packets {
-            if is_discarded(packet) {
-                out.discard.extend(packet.pts());
-            }
-            if decoder.send_packet(*packet).is_err() {
-                out.faults += 1;
-            }
-            if !out.take(&mut decoder) {
-                return (out.frames, out.faults + 1);
-            }
-        }
-        if decoder.send_eof().is_ok() {
-            out.take(&mut decoder);
-        }
-        (out.frames, out.faults)
-    }
 }
 
 struct Decoded {
     frame: ffmpeg::frame::Audio,
+    part: usize,
     piece: Piece,
 }
 
@@ -179,6 +207,8 @@ struct Decoding {
     discard: HashSet<i64>,
     bytes: usize,
     faults: u64,
+    /// Which part is being decoded.
+    part: usize,
 }
 
 impl Decoding {
@@ -204,13 +234,13 @@ impl Decoding {
                 return false;
             }
             let piece = self.piece(&frame, samples as u32);
-            self.frames.push(Decoded { frame, piece });
+            self.frames.push(Decoded { frame, part: self.part, piece });
         }
     }
 
     fn piece(&self, frame: &ffmpeg::frame::Audio, samples: u32) -> Piece {
         let shape = match self.frames.last() {
-            Some(last) => last.piece.shape + u64::from(!same_shape(&last.frame, frame)),
+            Some(last) => last.piece.shape + u64::from(last.part != self.part || !same_shape(&last.frame, frame)),
             None => 0,
         };
         // AV_FRAME_DATA_SKIP_SAMPLES: samples to leave out at the start and at the end, 32 bits each, little-endian.
@@ -248,7 +278,7 @@ fn resample(run: &Run, frames: &[Decoded], channels: u32) -> Result<(i64, Vec<Ve
     if silence > 0 {
         resampler.feed(&silent_frame(first, silence), 0, silence, &mut made)?;
     }
-    for Decoded { frame, piece } in frames {
+    for Decoded { frame, piece, .. } in frames {
         resampler.feed(frame, piece.from as usize, piece.to as usize, &mut made)?;
     }
     resampler.flush(&mut made)?;

@@ -1,5 +1,7 @@
 //! The video decoder: access units in, upright progressive pictures out, in presentation order.
 
+mod device;
+
 use super::convert::Planar;
 use super::damage::Damage;
 use super::deinterlace::{Filter, Work};
@@ -8,11 +10,13 @@ use crate::ffmpeg::{open_decoder, share_packet, unregistered_sei};
 use crate::plan::SourceFacts;
 use crate::sei::parse_st0604;
 use crate::time::Seconds;
+use device::OnDevice;
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::codec::decoder::Opened;
 use ffmpeg_next::frame::Video;
 use ffmpeg_next::{Error, Packet};
 use std::collections::{BTreeSet, VecDeque};
+use std::ops::Add;
 use std::sync::Arc;
 
 /// Packets whose facts are kept while their pictures are inside the decoder. Its own delay is at most 16 pictures and a few threads.
@@ -22,10 +26,13 @@ const BLIND_AFTER: u64 = 600;
 /// Errors of one call after which the decoder is left alone until the next packet.
 const ERRORS_AT_ONCE: u32 = 64;
 
+/// What a decoder that does not open says.
+const OPEN: &str = "no decoder opens";
+
 /// A decoded picture of the source.
 #[derive(Clone)]
 pub struct SourcePicture {
-    /// The samples: planar, progressive (or declared so), upright.
+    /// The samples: planar in host memory, or on a device; progressive (or declared so), upright.
     pub picture: Arc<Video>,
     /// When it is shown, in the source's clock; exact, also for a second field.
     pub pts: Seconds,
@@ -39,6 +46,8 @@ pub struct SourcePicture {
     pub duration: Option<Seconds>,
     /// Its packet was damaged, the decoder concealed errors in it, or that is so of one it may refer to: of any before it, back to the last clean key picture.
     pub damaged: bool,
+    /// It is the first of a connection whose stamps say nothing of those before.
+    pub renewed: bool,
 }
 
 /// What is known of a picture beside its samples, on its way through the filters.
@@ -68,11 +77,29 @@ pub struct VideoCounters {
     pub damaged: u64,
     /// Pictures lost because they had no usable time, or a filter refused them.
     pub lost: u64,
+    /// Times that it left a device for the host.
+    pub left_device: u64,
+}
+
+impl Add for VideoCounters {
+    type Output = VideoCounters;
+
+    fn add(self, other: VideoCounters) -> VideoCounters {
+        VideoCounters {
+            packets: self.packets + other.packets,
+            before_key: self.before_key + other.before_key,
+            errors: self.errors + other.errors,
+            pictures: self.pictures + other.pictures,
+            damaged: self.damaged + other.damaged,
+            lost: self.lost + other.lost,
+            left_device: self.left_device + other.left_device,
+        }
+    }
 }
 
 /// Why a decoder does not open.
 #[derive(Debug, thiserror::Error)]
-#[error("video stream {index} ({codec}): no decoder opens: {why}")]
+#[error("video stream {index} ({codec}): {OPEN}: {why}")]
 pub struct VideoError {
     /// Index in the container.
     pub index: usize,
@@ -85,10 +112,12 @@ pub struct VideoError {
 /// Decodes one stream. Owned by the decode thread.
 pub struct VideoDecoder {
     decoder: Opened,
+    /// Where it is at work on one.
+    device: Option<OnDevice>,
     time_base: (i32, i32),
     period: Seconds,
     planar: Planar,
-    filter: Option<Filter>,
+    filter: Filter,
     join: Join,
     sent: VecDeque<Sent>,
     next: i64,
@@ -135,6 +164,7 @@ impl VideoDecoder {
         let period = if facts.interlaced { field.times(2) } else { field };
         Ok(VideoDecoder {
             decoder,
+            device: None,
             time_base: info.time_base,
             period,
             planar: Planar::default(),
@@ -151,11 +181,6 @@ impl VideoDecoder {
         })
     }
 
-    /// What the stream's stamps count in: (numerator, denominator) seconds.
-    pub fn time_base(&self) -> (i32, i32) {
-        self.time_base
-    }
-
     /// What was counted so far.
     pub fn counters(&self) -> VideoCounters {
         self.counters
@@ -163,6 +188,12 @@ impl VideoDecoder {
 
     /// One access unit in; pictures that are ready are appended to `out`, in presentation order. Errors of the decoder are counted, never fatal.
     pub fn push(&mut self, unit: &Unit, out: &mut Vec<SourcePicture>) {
+        self.before(unit, out);
+        self.decode(unit, out);
+        self.after(out);
+    }
+
+    fn decode(&mut self, unit: &Unit, out: &mut Vec<SourcePicture>) {
         self.counters.packets += 1;
         if !self.admits(&unit.packet) {
             self.counters.before_key += 1;
@@ -180,8 +211,8 @@ impl VideoDecoder {
             self.receive(out);
             sent = self.decoder.send_packet(&packet);
         }
-        if sent.is_err() {
-            self.counters.errors += 1;
+        if let Err(error) = sent {
+            self.failed(&error);
             self.damage.near(number);
         }
         self.receive(out);
@@ -192,9 +223,10 @@ impl VideoDecoder {
         if self.decoder.send_eof().is_ok() {
             self.receive(out);
         }
-        if let Some(filter) = &mut self.filter {
-            filter.flush(&mut self.filtered);
+        if self.after(out) && self.decoder.send_eof().is_ok() {
+            self.receive(out);
         }
+        self.filter.flush(&mut self.filtered);
         self.hand_out(out);
     }
 
@@ -218,7 +250,7 @@ impl VideoDecoder {
             Join::Leading(leading) => leading.has(packet),
             Join::Waiting | Join::Joined => false,
         };
-        let (damaged, key) = (self.damage.flagged(packet.is_corrupt()), packet.is_key());
+        let (damaged, key) = (self.damage.flagged(packet.is_corrupt()) || unit.hurt, packet.is_key());
         let sent = Sent { number, pts: packet.pts(), duration: packet.duration(), arrival: unit.arrival, damaged, key, leads };
         if let (None, Some(dts)) = (packet.pts(), packet.dts()) {
             self.unstamped.insert((dts, number));
@@ -246,9 +278,9 @@ impl VideoDecoder {
             match self.decoder.receive_frame(&mut picture) {
                 Ok(()) => self.decoded(picture),
                 Err(Error::Eof | Error::Other { errno: ffmpeg::error::EAGAIN }) => break,
-                Err(_) => {
+                Err(error) => {
                     errors += 1;
-                    self.counters.errors += 1;
+                    self.failed(&error);
                     self.damage.near(self.next - 1);
                 }
             }
@@ -256,8 +288,18 @@ impl VideoDecoder {
         self.hand_out(out);
     }
 
+    fn failed(&mut self, error: &Error) {
+        self.counters.errors += 1;
+        if let Some(device) = &mut self.device {
+            device.failed(error);
+        }
+    }
+
     /// Gives a picture its facts and sends it through the filters.
     fn decoded(&mut self, picture: Video) {
+        if self.device.as_mut().is_some_and(|device| !device.takes(&picture)) {
+            return;
+        }
         let number = picture.pts().or(picture.timestamp());
         let sent = number.and_then(|n| self.sent.iter().rev().find(|s| s.number == n)).copied();
         let Some(sent) = sent else {
@@ -290,13 +332,8 @@ impl VideoDecoder {
             self.counters.lost += 1;
             return;
         };
-        match &mut self.filter {
-            None => self.filtered.push((picture, facts)),
-            Some(filter) => {
-                if filter.push(picture, facts, &mut self.filtered).is_err() {
-                    self.counters.lost += 1;
-                }
-            }
+        if self.filter.push(picture, facts, &mut self.filtered).is_err() {
+            self.counters.lost += 1;
         }
     }
 
@@ -330,7 +367,16 @@ impl VideoDecoder {
         for (picture, f) in self.filtered.drain(..) {
             self.counters.pictures += 1;
             let picture = Arc::new(picture);
-            out.push(SourcePicture { picture, pts: f.pts, key: f.key, stamp: f.stamp, arrival: f.arrival, duration: f.duration, damaged: f.damaged });
+            out.push(SourcePicture {
+                picture,
+                pts: f.pts,
+                key: f.key,
+                stamp: f.stamp,
+                arrival: f.arrival,
+                duration: f.duration,
+                damaged: f.damaged,
+                renewed: false,
+            });
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::capture::media_tests::{clip, open_path, read_all};
-use crate::capture::{Kind, Source, Turn};
+use crate::capture::{Kind, Source, StreamInfo, Turn};
 use crate::sei::st0604_payload;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -242,7 +242,8 @@ fn turned_pictures_are_what_ffmpeg_makes_of_them() {
 fn a_new_size_in_mid_stream_rebuilds_the_graph() {
     let Some(path) = clip("d_ts_h264_reschange_848x464_424x232.ts") else { return };
     let (mut source, units) = opened(&path);
-    source.video.turn = Turn::Right;
+    let video = &source.video;
+    source.video = Arc::new(StreamInfo { turn: Turn::Right, ..StreamInfo::new(video.index, (*video.parameters).clone(), video.time_base) });
     source.facts.interlaced = true;
     let pictures = decode(&source, &units, 2);
     let sizes: Vec<(u32, u32)> = pictures.iter().map(|p| (p.picture.width(), p.picture.height())).collect();

@@ -1,4 +1,5 @@
 //! Downscaling: every distinct picture of the ladder once, from the smallest picture at least twice as large, or else from the largest; shared by reference.
+//! Of a picture on a device, the device makes what it can (`device`), and the rest is made here.
 //!
 //! Pictures of one signal (depth and range) are a cascade of their own. Its first step makes the source's colours, depth, shape and chroma what the rungs are:
 //! 4:2:0, limited range, square pixels, BT.709 or BT.2100. An SDR picture is made of an HDR one at one place alone, the tone mapping ([`tone`]) for the largest SDR size. All steps are
@@ -6,6 +7,9 @@
 //! grass and water, while SSIM against the original rose by 0.0007 and 0.004, then fell by 0.0001 and rose by 0.0015: most of the detail for part of the price.
 
 pub mod colour;
+mod device;
+#[cfg(test)]
+mod device_tests;
 pub mod fit;
 mod head;
 mod planes;
@@ -89,6 +93,9 @@ pub enum DownscaleError {
         /// Height.
         height: u32,
     },
+    /// A picture on a device could not be copied to host memory.
+    #[error("a picture on a device could not be copied to host memory: {0}")]
+    Device(String),
     /// The scaler refused.
     #[error(transparent)]
     Scale(#[from] ScaleError),
@@ -170,9 +177,18 @@ impl Chain {
             return Ok(pictures.clone());
         }
         self.last = None;
+        let all = vec![true; self.steps.len()];
+        let pictures: Vec<Picture> = self.some(source, &all)?.into_iter().flatten().collect();
+        self.last = Some((Arc::clone(source), pictures.clone()));
+        Ok(pictures)
+    }
+
+    /// As [`Chain::scale`], only those of the targets that are `wanted`: each as it would be among all.
+    pub fn some(&mut self, source: &Arc<Video>, wanted: &[bool]) -> Result<Vec<Option<Picture>>, DownscaleError> {
+        let needed = self.needed(wanted);
         let hdr = colour::range(&ffmpeg::colour(source)) != VideoRange::Sdr;
         let mut made: Vec<Option<Arc<Video>>> = vec![None; self.steps.len()];
-        for &index in &self.order {
+        for &index in self.order.iter().filter(|index| needed[**index]) {
             let Step { target, pool, from } = &mut self.steps[index];
             let picture_of = |step: usize| made[step].as_ref().expect("what a step is made of comes first in the order");
             let picture = match from {
@@ -182,9 +198,24 @@ impl Chain {
             };
             made[index] = Some(picture);
         }
-        let pictures: Vec<Picture> = made.into_iter().flatten().map(Picture::Cpu).collect();
-        self.last = Some((Arc::clone(source), pictures.clone()));
-        Ok(pictures)
+        Ok(made.into_iter().zip(wanted).map(|(picture, wanted)| picture.filter(|_| *wanted).map(Picture::Cpu)).collect())
+    }
+
+    /// Those that are `wanted`, and what they may be made of.
+    fn needed(&self, wanted: &[bool]) -> Vec<bool> {
+        let mut needed: Vec<bool> = (0..self.steps.len()).map(|index| wanted.get(index).copied().unwrap_or(false)).collect();
+        for &index in self.order.iter().rev().filter(|_| wanted.contains(&false)) {
+            if !needed[index] {
+                continue;
+            }
+            match &self.steps[index].from {
+                From::Step(step, _) => needed[*step] = true,
+                From::Source { twin, deeper, .. } => {
+                    twin.iter().chain(deeper.iter().map(|(step, _)| step)).for_each(|step| needed[*step] = true);
+                }
+            }
+        }
+        needed
     }
 }
 

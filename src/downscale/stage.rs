@@ -1,17 +1,21 @@
 //! The thread body: frames in, each rung's frames out.
 
+use super::device::Sizes;
 use super::{Chain, DownscaleError};
 use crate::colour::{HdrMetadata, Target};
+use crate::decode::filler;
 use crate::encode::queue::RungQueue;
 use crate::frame::{Flow, Frame, Picture};
 use crossbeam::channel::Receiver;
+use hwaccel::device::{Device, Name};
+use std::sync::Arc;
 
 /// Scales every frame that arrives to all `targets` and gives each rung its own, until the end, which goes to all rungs. `targets` are the distinct pictures of
 /// the whole ladder, rungs that are not made here included, so that the chain is the same on every worker; `hdr` is what the source says of its light.
 ///
 /// A rung that is late loses whole GOPs and holds up nobody (`--pace live`), or holds up all (`--pace fast`); see [`RungQueue`].
 pub fn run(rx: &Receiver<Flow<Frame>>, targets: &[Target], hdr: &HdrMetadata, mut rungs: Vec<RungQueue>) -> Result<(), DownscaleError> {
-    let mut chain = Chain::new(targets, hdr)?;
+    let chain = Chain::new(targets, hdr)?;
     let places: Vec<usize> = rungs
         .iter()
         .map(|rung| {
@@ -19,13 +23,18 @@ pub fn run(rx: &Receiver<Flow<Frame>>, targets: &[Target], hdr: &HdrMetadata, mu
             targets.iter().position(|t| *t == target).ok_or(DownscaleError::Target { width: target.width, height: target.height })
         })
         .collect::<Result<_, _>>()?;
+    let room = |place: usize| rungs.iter().zip(&places).filter(|(rung, at)| **at == place && rung.device().is_some()).map(|(rung, _)| rung.room()).max();
+    let room: Vec<usize> = (0..targets.len()).map(|place| room(place).unwrap_or(0)).collect();
+    let copied = |place: usize| rungs.iter().zip(&places).any(|(rung, at)| *at == place && rung.device().is_none());
+    let copied = (0..targets.len()).map(copied).collect();
+    let mut made = Made { chain, sizes: Sizes::new(targets, &room), copied, last: None };
     loop {
         match rx.recv() {
             Ok(Flow::Item(frame)) => {
-                let Picture::Cpu(source) = &frame.picture;
-                let pictures = chain.scale(source)?;
+                let pictures = made.of(&frame.picture)?;
                 for (rung, place) in rungs.iter_mut().zip(&places) {
-                    rung.send(Frame { picture: pictures[*place].clone(), ..frame.clone() }).map_err(|gone| DownscaleError::Gone(gone.rung))?;
+                    let picture = made.for_rung(&pictures[*place], *place, rung.device());
+                    rung.send(Frame { picture, ..frame.clone() }).map_err(|gone| DownscaleError::Gone(gone.rung))?;
                 }
             }
             Ok(Flow::End(end)) => {
@@ -33,5 +42,58 @@ pub fn run(rx: &Receiver<Flow<Frame>>, targets: &[Target], hdr: &HdrMetadata, mu
             }
             Err(_) => return Err(DownscaleError::Upstream),
         }
+    }
+}
+
+/// Makes the pictures of all sizes, wherever the source's picture is.
+pub(super) struct Made {
+    pub(super) chain: Chain,
+    pub(super) sizes: Sizes,
+    /// Whether a rung of each target is made in software.
+    pub(super) copied: Vec<bool>,
+    /// The pictures that were made last of one on a device.
+    pub(super) last: Option<Vec<Picture>>,
+}
+
+impl Made {
+    /// One picture for each target. Where a device does not give up a picture, those before it are shown again, or black.
+    pub(super) fn of(&mut self, source: &Picture) -> Result<Vec<Picture>, DownscaleError> {
+        let surface = match source {
+            Picture::Cpu(picture) => {
+                self.last = None;
+                return self.chain.scale(picture);
+            }
+            Picture::Device(surface) => surface,
+        };
+        let made = self.sizes.scale(surface, &mut self.chain).and_then(|made| {
+            let mut wanted = made.iter().zip(&self.copied).filter(|(_, copied)| **copied).map(|(picture, _)| picture);
+            wanted.try_for_each(|picture| picture.host().map(drop).map_err(DownscaleError::Device))?;
+            Ok(made)
+        });
+        match made {
+            Err(error @ DownscaleError::Device(_)) => {
+                tracing::warn!("{error}: the one before it is shown again");
+                match (&self.last, filler::black(source)) {
+                    (Some(last), _) => Ok(last.clone()),
+                    (None, Picture::Cpu(black)) => self.chain.scale(&black),
+                    (None, Picture::Device(_)) => Err(error),
+                }
+            }
+            made => {
+                self.last = made.as_ref().ok().cloned();
+                made
+            }
+        }
+    }
+
+    /// What a rung gets: the picture where it lies where its encoder is on that very device and there is room for it, else the one copy that all others share.
+    /// (A copy that the device does not give is for the encoder to fail on.)
+    pub(super) fn for_rung(&mut self, picture: &Picture, place: usize, device: Option<&Name>) -> Picture {
+        let Picture::Device(surface) = picture else { return picture.clone() };
+        let home = device.and_then(Device::open_now).is_some_and(|device| surface.is_on(&device));
+        if home && self.sizes.may_hold(place, surface) {
+            return picture.clone();
+        }
+        surface.host().map_or_else(|_| picture.clone(), |copy| Picture::Cpu(Arc::clone(copy)))
     }
 }

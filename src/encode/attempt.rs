@@ -1,5 +1,6 @@
 //! One attempt after another at a GOP: by the backend the breakers choose, and where that fails by the next, with the frames that are held.
 
+use super::constant::Tries;
 use super::runner::{Lane, RunError};
 use super::watch::Watch;
 use super::{EncodeError, Encoder, Lifetime, Packet, Recipe, Stats, ToMux, backend, container_bytes, find};
@@ -21,6 +22,8 @@ pub(super) struct Gop {
     pub backend: usize,
     pub attempt: u32,
     pub cap_tries: u32,
+    /// Where the rate is constant: how it was aimed at.
+    pub tries: Tries,
     pub encoder: Option<Box<dyn Encoder>>,
     pub watch: Watch,
     /// Its frames so far, where they may be needed again: for another backend, for the cap, or where the GOP may end short, or is tiny.
@@ -68,6 +71,9 @@ impl Lane {
                 return Ok(false);
             };
             gop.backend = next;
+            if gop.recipe.bitrate.is_some() {
+                (gop.recipe.bitrate, gop.recipe.quality, gop.tries) = (self.rendition.bitrate, self.rendition.quality, Tries::default());
+            }
             self.next_attempt(gop)?;
             match self.encode_held(gop)? {
                 Ok(()) => return Ok(true),
@@ -132,7 +138,7 @@ impl Lane {
 
     fn open(&mut self, gop: &Gop) -> Result<Box<dyn Encoder>, EncodeError> {
         if let Some(kept) = self.kept.take() {
-            let same = |a: &Recipe, b: &Recipe| a.point == b.point && a.quality == b.quality && a.cap == b.cap;
+            let same = |a: &Recipe, b: &Recipe| a.point == b.point && a.quality == b.quality && a.cap == b.cap && a.bitrate == b.bitrate;
             if kept.backend == gop.backend && same(&kept.recipe, &gop.recipe) {
                 return Ok(kept.encoder);
             }
@@ -171,6 +177,14 @@ impl Lane {
             self.send(ToMux::Packet { track: self.track, gop: gop.id, attempt: gop.attempt, packet })?;
         }
         Ok(Ok(()))
+    }
+
+    /// How many thousandths of the bits of so many a second the GOP has.
+    pub(super) fn permille(&self, gop: &Gop, bitrate: u64) -> u64 {
+        let rate = self.rendition.grid.rate;
+        let bits = u128::from(gop.bytes + container_bytes(gop.stats.units)) * 8 * u128::from(rate.num());
+        let due = u128::from(bitrate) * u128::from(gop.stats.units) * u128::from(rate.den());
+        u64::try_from(bits * 1000 / due.max(1)).unwrap_or(u64::MAX)
     }
 
     /// How many percent of its cap the GOP has; `None` where it is within a tenth of it.

@@ -140,12 +140,33 @@ fn the_configuration_is_that_of_the_rendition_whatever_the_recipe() {
             let one = config(of.quality, Vec::new());
             assert_eq!(one, config(*of.codec.qualities().start(), Vec::new()), "{} {point}", of.name);
             assert_eq!(one, config(*of.codec.qualities().end(), vec![7]), "{} {point}", of.name);
+            let constant = Recipe { point: (*point).to_owned(), bitrate: Some(700_000), ..recipe(&of) };
+            assert_eq!((backend.open)(&of, &constant).map(|opened| opened.config).ok().as_ref(), Some(&one), "{} {point}: constant bitrate", of.name);
             seen.insert(one);
         }
         let small = Rendition { width: 192, height: 108, ..of.clone() };
         let other = (backend.open)(&small, &recipe(&of)).expect("it opens").config;
         assert!(!seen.contains(&other), "{}: another size, another configuration", of.name);
     }
+}
+
+/// Encoders of AV1 that take turns stand under one record: profile, level, tier and colour are the same in a track (AV1-ISOBMFF 3).
+#[test]
+fn both_encoders_of_av1_say_the_same_of_a_rung() {
+    let mut differ = Vec::new();
+    for (size, rate, cap) in
+        [((320, 180), 25, 300_000), ((640, 360), 30, 700_000), ((1280, 720), 30, 2_500_000), ((1280, 720), 60, 3_500_000), ((1920, 1080), 60, 6_000_000)]
+    {
+        let said = ["rav1e", "svt-av1"].map(|name| {
+            let backend = super::find(name).expect("it is there");
+            let of = Rendition { codec: VideoCodec::Av1, quality: 35.0, ..rendition(size, Rate::new(rate, 1).expect("legal"), 50, cap, &[name]) };
+            (backend.open)(&of, &recipe(&of)).expect("it opens").config[1..3].to_vec()
+        });
+        if said[0] != said[1] {
+            differ.push(format!("{size:?} at {rate}: {said:02x?}"));
+        }
+    }
+    assert!(differ.is_empty(), "{}", differ.join("; "));
 }
 
 #[test]
@@ -282,6 +303,8 @@ fn child_does_as_it_is_told() {
                     let of = Rendition { range: if of.depth == 10 { range } else { VideoRange::Sdr }, hdr: light, ..of.clone() };
                     let recipe = Recipe { point: (*point).to_owned(), ..recipe(&of) };
                     (backend.open)(&of, &recipe).map(drop).unwrap_or_else(|e| panic!("{e}"));
+                    let constant = Recipe { bitrate: Some(700_000), ..recipe };
+                    (backend.open)(&of, &constant).map(drop).unwrap_or_else(|e| panic!("{e}"));
                 }
             }
             eprintln!("OPENED ALL");

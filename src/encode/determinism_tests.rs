@@ -45,7 +45,7 @@ fn hdr_hash() -> Option<String> {
 fn hashes(sources: &[Arc<Video>]) -> Vec<String> {
     let mut chain = Chain::new(&SIZES.map(sdr), &HdrMetadata::default()).expect("a chain");
     let scaled: Vec<Vec<Picture>> = sources.iter().map(|s| chain.scale(s).expect("it scales")).collect();
-    let small: Vec<Arc<Video>> = scaled.iter().map(|p| &p[1]).map(|Picture::Cpu(p)| Arc::clone(p)).collect();
+    let small: Vec<Arc<Video>> = scaled.iter().map(|p| &p[1]).map(|p| Arc::clone(p.host().expect("in host memory"))).collect();
     let mut out = vec![hash_pictures(&scaled.concat())];
     out.extend(hdr_hash());
     for point in ["superfast", "swift", "brisk", "veryfast", "medium"] {

@@ -31,17 +31,14 @@ pub struct Hardware {
     pub options: fn(&Rendition, &Recipe, Option<&Name>) -> Options,
     /// Options that are tried, one after the other, where it does not open without them.
     pub also: &'static [(&'static str, &'static str)],
-    /// Where its pictures are.
-    pub input: Input,
+    /// The device where none was given to the rung.
+    pub first: fn() -> Name,
 }
 
-/// What a hardware encoder takes pictures from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Input {
-    /// Host memory, which the driver copies.
-    Host,
-    /// The device's memory.
-    Surfaces,
+/// The device that the backend which the plan puts first for `rendition` encodes on; `None` where that is software, or no device was given.
+pub fn first_device(rendition: &Rendition) -> Option<Name> {
+    let first = rendition.backends.first()?;
+    spread::FAMILIES.iter().find(|family| family.name == first)?.device(rendition)
 }
 
 impl Hardware {
@@ -79,6 +76,13 @@ impl Hardware {
 /// How much coarser a GOP is coded again that has this many percent of its cap: a quantizer 6 higher halves the bytes, and a little more is asked for.
 pub fn coarser(percent: u32) -> f32 {
     (8.0 * (percent.max(100) as f32 / 100.0).log2()).round().max(1.0)
+}
+
+/// A constant rate in libav's words, with the `mode` that asks for it, and a bucket of half a GOP.
+pub fn constant(rendition: &Rendition, bitrate: u64, mode: (&'static str, &str)) -> Options {
+    let (num, den) = rendition.grid.gop_duration().fraction();
+    let bucket = u64::try_from(i128::from(bitrate) * num / den / 2).unwrap_or(u64::MAX).min(i32::MAX as u64);
+    vec![(mode.0, mode.1.to_owned()), ("b", bitrate.to_string()), ("maxrate", bitrate.to_string()), ("bufsize", bucket.max(1).to_string())]
 }
 
 /// The place of a recipe's operating point, 0 the fastest of eight.

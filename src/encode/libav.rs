@@ -3,7 +3,7 @@
 use super::EncodeError;
 use crate::colour::{Signal, VideoRange};
 use crate::ffmpeg as raw;
-use crate::frame::{Frame, Picture};
+use crate::frame::Frame;
 use crate::plan::Rendition;
 use crate::time::GopId;
 use ffmpeg_next as ffmpeg;
@@ -116,6 +116,11 @@ impl Gop {
         EncodeError::Failed { rung: self.rung.clone(), backend: self.name, gop: self.gop, why: why.to_string() }
     }
 
+    /// What it was opened for.
+    pub fn pictures(&self) -> &Pictures {
+        &self.pictures
+    }
+
     /// Whether a picture went in.
     pub fn fed(&self) -> bool {
         self.fed > 0
@@ -128,22 +133,39 @@ impl Gop {
 
     /// As [`Gop::send`], with the picture as `made` makes it.
     pub fn send_as(&mut self, frame: &Frame, made: impl FnOnce(ffmpeg::frame::Video) -> Result<ffmpeg::frame::Video, String>) -> Result<(), EncodeError> {
-        let Picture::Cpu(picture) = &frame.picture;
-        let base = *self.base.get_or_insert(frame.slot.0);
         self.gop = frame.gop;
+        let picture = frame.picture.host().map_err(|why| self.failed(why))?;
         // The encoder reads what its settings say, whatever the frame holds.
         let (w, h) = self.pictures.size;
         if (picture.width(), picture.height()) != (w, h) || picture.format() != self.pictures.format {
             let format = if self.pictures.signal.depth == 10 { "yuv420p10le" } else { "yuv420p" };
             return Err(self.failed(format!("a {} picture of {}x{}, not {format} {w}x{h}", raw::format_name(picture), picture.width(), picture.height())));
         }
+        let picture = self.timed(frame, picture)?;
+        let picture = made(picture).map_err(|why| self.failed(why))?;
+        self.hand_in(&picture)
+    }
+
+    /// As [`Gop::send`], with the picture where it lies: for an encoder that was opened for pictures of this device, in the size of its own.
+    pub fn send_surface(&mut self, frame: &Frame, surface: &ffmpeg::frame::Video) -> Result<(), EncodeError> {
+        self.gop = frame.gop;
+        let picture = self.timed(frame, surface)?;
+        self.hand_in(&picture)
+    }
+
+    /// A handle to the picture's samples with the time of its slot, as an IDR where the frame wants one.
+    fn timed(&mut self, frame: &Frame, picture: &ffmpeg::frame::Video) -> Result<ffmpeg::frame::Video, EncodeError> {
+        let base = *self.base.get_or_insert(frame.slot.0);
         let mut picture = raw::share_samples(picture).ok_or_else(|| self.failed("out of memory"))?;
         picture.set_pts(Some(frame.slot.0 - base));
         if frame.opens_gop || frame.force_idr {
             picture.set_kind(ffmpeg::picture::Type::I);
         }
-        let picture = made(picture).map_err(|why| self.failed(why))?;
-        self.encoder.send_frame(&picture).map_err(|e| self.failed(e))?;
+        Ok(picture)
+    }
+
+    fn hand_in(&mut self, picture: &ffmpeg::frame::Video) -> Result<(), EncodeError> {
+        self.encoder.send_frame(picture).map_err(|e| self.failed(e))?;
         self.fed += 1;
         Ok(())
     }

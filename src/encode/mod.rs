@@ -7,6 +7,7 @@ mod attempt;
 pub mod audio_runner;
 pub mod bits;
 pub mod breaker;
+pub mod constant;
 pub mod hardware;
 pub mod hevc;
 pub mod level;
@@ -18,6 +19,7 @@ pub mod probe;
 pub mod queue;
 pub mod rav1e;
 mod rehearsal;
+mod renumber;
 pub mod runner;
 pub mod served;
 mod sets;
@@ -30,20 +32,29 @@ pub mod x264;
 pub mod x265;
 
 #[cfg(test)]
+mod cap_tests;
+#[cfg(test)]
+mod constant_tests;
+#[cfg(test)]
 mod contract_tests;
 #[cfg(test)]
 mod determinism_tests;
+#[cfg(test)]
+mod isa_tests;
 #[cfg(test)]
 mod runner_tests;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod x264_tests;
+#[cfg(test)]
+mod x265_tests;
 
 use crate::frame::{End, Frame};
 use crate::ladder::VideoCodec;
 use crate::plan::Rendition;
 use crate::time::GopId;
+use constant::Constant;
 use std::time::Duration;
 
 /// One coded picture, or one coded audio frame.
@@ -113,6 +124,8 @@ pub struct Recipe {
     pub quality: f32,
     /// Cap in bits per second.
     pub cap: u64,
+    /// Where the rate is constant: bits per second that its encoder aims at.
+    pub bitrate: Option<u64>,
     /// Slots of the GOP: fewer than the grid's where the event ends inside it.
     pub slots: u32,
     /// Slots inside the GOP (from 0) that are an IDR beside the first.
@@ -123,7 +136,7 @@ impl Recipe {
     /// The recipe of a whole GOP as planned.
     pub fn of(rendition: &Rendition) -> Recipe {
         let (point, quality, cap) = (rendition.point.clone(), rendition.quality, rendition.max_bitrate);
-        Recipe { point, quality, cap, slots: rendition.grid.gop_slots, idr_at: Vec::new() }
+        Recipe { point, quality, cap, bitrate: rendition.bitrate, slots: rendition.grid.gop_slots, idr_at: Vec::new() }
     }
 }
 
@@ -182,6 +195,8 @@ pub struct Candidate {
     pub may_hang: bool,
     /// How its GOPs keep to their caps.
     pub cap: Cap,
+    /// How its GOPs come to a constant bitrate.
+    pub constant: Constant,
     /// Opens one.
     open: fn(&Rendition, &Recipe) -> Result<Opened, EncodeError>,
 }
@@ -207,8 +222,17 @@ impl Candidate {
 }
 
 /// What most software encoders are; a line of the table says how one differs.
-const SOFTWARE: Candidate =
-    Candidate { name: "", codecs: &[], depths: &[8], chosen: Chosen::Never, lifetime: Lifetime::Gop, may_hang: false, cap: Cap::Kept, open: probe::open };
+const SOFTWARE: Candidate = Candidate {
+    name: "",
+    codecs: &[],
+    depths: &[8],
+    chosen: Chosen::Never,
+    lifetime: Lifetime::Gop,
+    may_hang: false,
+    cap: Cap::Kept,
+    constant: Constant::Aimed,
+    open: probe::open,
+};
 
 const HARDWARE: Candidate = Candidate {
     codecs: &[VideoCodec::Avc, VideoCodec::Hevc, VideoCodec::Av1],
@@ -217,6 +241,7 @@ const HARDWARE: Candidate = Candidate {
     lifetime: Lifetime::Event,
     may_hang: true,
     cap: Cap::Checked(hardware::coarser),
+    constant: Constant::Running,
     ..SOFTWARE
 };
 
@@ -226,13 +251,22 @@ pub const BACKENDS: &[Candidate] = &[
     Candidate { name: "vaapi", open: vaapi::open, ..HARDWARE },
     Candidate { name: "x264", codecs: &[VideoCodec::Avc], chosen: Chosen::ByDefault, open: x264::open, ..SOFTWARE },
     Candidate { name: "x265", codecs: &[VideoCodec::Hevc], depths: &[8, 10], chosen: Chosen::ByDefault, open: x265::open, ..SOFTWARE },
-    Candidate { name: "rav1e", codecs: &[VideoCodec::Av1], depths: &[8, 10], chosen: Chosen::ByDefault, open: rav1e::open, ..SOFTWARE },
+    Candidate {
+        name: "rav1e",
+        codecs: &[VideoCodec::Av1],
+        depths: &[8, 10],
+        chosen: Chosen::ByDefault,
+        constant: Constant::Modelled,
+        open: rav1e::open,
+        ..SOFTWARE
+    },
     Candidate {
         name: "svt-av1",
         codecs: &[VideoCodec::Av1],
         depths: &[8, 10],
         chosen: Chosen::ByAuto,
         cap: Cap::Checked(svt_av1::coarser),
+        constant: Constant::Searched(svt_av1::HALVES),
         open: svt_av1::open,
         ..SOFTWARE
     },

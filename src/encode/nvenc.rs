@@ -1,10 +1,10 @@
-//! AVC, HEVC and AV1 by NVENC through libav. Pictures go in from host memory, which the driver copies.
+//! AVC, HEVC and AV1 by NVENC through libav. Pictures are taken from the device where they are there already, else uploaded.
 //!
 //! Capped quality: a target quality (`cq`) under `maxrate`. libav hands no bucket over with it, so a GOP may exceed its cap; the runner checks each, and has those that
 //! do encoded again. No lookahead, which presets p6 and p7 would bring with them, and no B pictures: they are not in every generation, and would be held across a
 //! GOP's end.
 
-use super::hardware::{Hardware, Input, Options, speed};
+use super::hardware::{Hardware, Options, constant, speed};
 use super::{EncodeError, Opened, Recipe};
 use crate::colour::VideoRange;
 use crate::ladder::VideoCodec;
@@ -18,7 +18,7 @@ pub const NVENC: Hardware = Hardware {
     encoders: &[(VideoCodec::Avc, "h264_nvenc"), (VideoCodec::Hevc, "hevc_nvenc"), (VideoCodec::Av1, "av1_nvenc")],
     options,
     also: &[],
-    input: Input::Host,
+    first: || Name::Cuda(0),
 };
 
 /// Preset and passes of each operating point, fastest first.
@@ -28,7 +28,6 @@ const PRESETS: [(&str, &str); 8] =
 /// The same for all. `delay=0`: each picture comes out before the next goes in. `g`: none but forced IDRs.
 const COMMON: &[(&str, &str)] = &[
     ("tune", "hq"),
-    ("rc", "vbr"),
     ("b", "0"),
     ("bf", "0"),
     ("g", "2147483647"),
@@ -65,11 +64,13 @@ fn options(rendition: &Rendition, recipe: &Recipe, device: Option<&Name>) -> Opt
         VideoCodec::Avc | VideoCodec::Hevc => recipe.quality,
         VideoCodec::Av1 => recipe.quality * 51.0 / 63.0,
     };
+    match recipe.bitrate {
+        Some(bitrate) => all.extend(constant(rendition, bitrate, ("rc", "cbr"))),
+        None => all.extend([("rc", "vbr".to_owned()), ("cq", format!("{:.2}", quality.clamp(0.5, 51.0))), ("maxrate", recipe.cap.to_string())]),
+    }
     all.extend([
         ("preset", preset.to_owned()),
         ("multipass", multipass.to_owned()),
-        ("cq", format!("{:.2}", quality.clamp(0.5, 51.0))),
-        ("maxrate", recipe.cap.to_string()),
         ("chroma_sample_location", if rendition.range == VideoRange::Sdr { "left" } else { "topleft" }.to_owned()),
     ]);
     if let Some(Name::Cuda(number)) = device {

@@ -1,7 +1,7 @@
 //! A backend for tests: tiny packets that depend on the pictures, no codec. It holds one frame back, so that a drain that is forgotten shows.
 
 use super::{EncodeError, Encoder, Opened, Packet, Recipe, annexb::nal};
-use crate::frame::{Frame, Picture};
+use crate::frame::Frame;
 use crate::plan::Rendition;
 
 /// Opens one. Never chosen by a plan on its own.
@@ -35,7 +35,8 @@ impl Encoder for Probe {
             }
             *left -= 1;
         }
-        let Picture::Cpu(picture) = &frame.picture;
+        let failed = |why: String| EncodeError::Failed { rung: self.rung.clone(), backend: "probe", gop: frame.gop, why };
+        let picture = frame.picture.host().map_err(failed)?;
         let idr = frame.opens_gop || frame.force_idr;
         // FNV-1a over the first plane.
         let sum = picture.data(0).iter().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3));

@@ -1,6 +1,7 @@
 //! The queues into a rung: which lane gets a GOP, and what happens when the rung is late.
 
 use super::breaker::Breakers;
+use super::hardware::first_device;
 use super::runner::Lane;
 use super::served::Served;
 use super::{ToMux, TrackId, Why};
@@ -12,6 +13,7 @@ use crate::plan::{Rendition, speed};
 use crate::schedule::Schedule;
 use crate::time::GopId;
 use crossbeam::channel::{Sender, TrySendError, bounded};
+use hwaccel::device::Name;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -60,6 +62,7 @@ pub(super) enum ToLane {
 pub struct RungQueue {
     rung: String,
     target: Target,
+    device: Option<Name>,
     track: TrackId,
     gop_slots: usize,
     pace: Pace,
@@ -129,6 +132,7 @@ impl RungQueue {
         let queue = RungQueue {
             rung: rendition.name.clone(),
             target: rendition.target(),
+            device: first_device(rendition),
             track,
             gop_slots,
             pace,
@@ -143,6 +147,16 @@ impl RungQueue {
     /// What this rung's pictures are.
     pub fn target(&self) -> Target {
         self.target
+    }
+
+    /// The device that its first backend encodes on; `None` where that is software.
+    pub fn device(&self) -> Option<&Name> {
+        self.device.as_ref()
+    }
+
+    /// How many frames it may hold at once: those of a GOP that is encoded, and of those that wait, as many as another would have before it is late.
+    pub fn room(&self) -> usize {
+        self.gop_slots.saturating_mul(2)
     }
 
     /// Hands a frame to its lane, or leaves its GOP out. Frames of a GOP whose first frame never came are dropped (a join in mid-GOP).

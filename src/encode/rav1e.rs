@@ -13,7 +13,7 @@ mod stats;
 mod tests;
 
 use super::{EncodeError, Encoder, Opened, Packet, Recipe, container_bytes, obu};
-use crate::frame::{Frame, Picture};
+use crate::frame::Frame;
 use crate::plan::Rendition;
 use crate::time::GopId;
 use ::rav1e::prelude::{ChromaSampling, EncoderConfig, Frame as Pixels, Pixel};
@@ -26,6 +26,9 @@ const NAME: &str = "rav1e";
 
 /// The scout's pictures have this part of the width and height, where that leaves enough of them.
 const SHRUNK: usize = 3;
+
+/// The quantizer index that a constant rate does not go below: what is finer cannot be seen.
+const FINEST: u8 = 8;
 
 /// Caps that are possible, in bits per second.
 const CAPS: std::ops::RangeInclusive<u64> = 10_000..=2_000_000_000;
@@ -55,8 +58,9 @@ fn opened<T: Pixel>(rendition: &Rendition, recipe: &Recipe, config: EncoderConfi
         scout_config: settings::scout(&config, pictures::shrunk(size, divisor)),
         config,
         divisor,
-        finest: quantizer(recipe.quality),
-        cap: recipe.cap,
+        finest: if recipe.bitrate.is_some() { FINEST } else { quantizer(recipe.quality) },
+        scouted: quantizer(recipe.quality),
+        bitrate: recipe.bitrate.unwrap_or(recipe.cap),
         rate: (rendition.grid.rate.num(), rendition.grid.rate.den()),
         slots: rendition.grid.gop_slots,
         rung: rendition.name.clone(),
@@ -91,7 +95,9 @@ struct Rav1e<T: Pixel> {
     scout_config: EncoderConfig,
     divisor: usize,
     finest: u8,
-    cap: u64,
+    scouted: u8,
+    /// The cap, or the constant rate.
+    bitrate: u64,
     rate: (u32, u32),
     slots: u32,
     rung: String,
@@ -110,12 +116,12 @@ impl<T: Pixel> Rav1e<T> {
     }
 
     fn take(&mut self, frame: &Frame) -> Result<(), String> {
-        let Picture::Cpu(picture) = &frame.picture;
+        let picture = frame.picture.host()?;
         let key = frame.opens_gop || frame.force_idr || self.frames.is_empty();
         let small = Arc::new(pictures::picture(picture, (self.config.width, self.config.height), self.divisor)?);
         let scout = match &mut self.scout {
             Some(scout) => scout,
-            scout => scout.insert(Coder::open(&self.scout_config, Spend::Quantizer(self.finest), self.slots as usize)?),
+            scout => scout.insert(Coder::open(&self.scout_config, Spend::Quantizer(self.scouted), self.slots as usize)?),
         };
         scout.send(Arc::clone(&small), key)?;
         self.small.push(small);
@@ -131,7 +137,7 @@ impl<T: Pixel> Rav1e<T> {
             bits_permille: rate::bits_permille(self.divisor, settings::is_fastest(&self.config)),
         };
         let count = self.frames.len();
-        let budget = Budget { bits: self.budget(), finest: self.finest };
+        let budget = Budget { bits: self.budget(), finest: self.finest, scouted: self.scouted };
         let scout = |q: u8| {
             let mut coder = Coder::<T>::open(&self.scout_config, Spend::Quantizer(q), count)?;
             self.small.iter().zip(&self.frames).try_for_each(|(small, (_, key))| coder.send(Arc::clone(small), *key))?;
@@ -154,10 +160,10 @@ impl<T: Pixel> Rav1e<T> {
         Ok(written)
     }
 
-    /// Bits for the pictures held: what the cap allows them, without the segment's boxes; half is left to them whatever those take.
+    /// Bits for the pictures held: what the cap or the constant rate allows them, without the segment's boxes; half is left to them whatever those take.
     fn budget(&self) -> u64 {
         let count = self.frames.len() as u64;
-        let all = u128::from(self.cap) * u128::from(count) * u128::from(self.rate.1) / u128::from(self.rate.0.max(1));
+        let all = u128::from(self.bitrate) * u128::from(count) * u128::from(self.rate.1) / u128::from(self.rate.0.max(1));
         let all = u64::try_from(all).unwrap_or(u64::MAX);
         all - (container_bytes(count as u32) * 8).min(all / 2)
     }

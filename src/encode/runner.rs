@@ -3,9 +3,10 @@
 
 use super::attempt::{Gop, Held, Kept};
 use super::breaker::Breakers;
+use super::constant::Tries;
 use super::queue::{Counters, ToLane};
 use super::watch::{Watch, forces_idr};
-use super::{Cap, Order, Stats, ToMux, TrackId, Why, find};
+use super::{Cap, Order, Recipe, Stats, ToMux, TrackId, Why, find};
 use crate::budget::FrameBudget;
 use crate::frame::{End, Frame, Length, Origin};
 use crate::plan::Rendition;
@@ -128,7 +129,8 @@ impl Lane {
         };
         let mut recipe = recipe;
         let slots = self.rendition.grid.gop_slots;
-        let mut hold = self.rendition.backends.len() > 1 || (0..self.rendition.backends.len()).any(|index| self.is_checked(index));
+        let mut hold =
+            self.rendition.bitrate.is_some() || self.rendition.backends.len() > 1 || (0..self.rendition.backends.len()).any(|index| self.is_checked(index));
         hold |= match first.length {
             Length::Whole => false,
             Length::Short(n) => {
@@ -142,7 +144,7 @@ impl Lane {
         let (first, id) = (first.slot.0, first.gop);
         let (watch, stats) = (Watch::new(first, slots), Stats::default());
         let backend = self.breakers.choose(0, id).unwrap_or(0);
-        Ok(Some(Gop { id, first, recipe, backend, attempt: 0, cap_tries: 0, encoder: None, watch, held, unheld, stats, bytes: 0 }))
+        Ok(Some(Gop { id, first, recipe, backend, attempt: 0, cap_tries: 0, tries: Tries::default(), encoder: None, watch, held, unheld, stats, bytes: 0 }))
     }
 
     /// Room for the frames of a GOP, where the budget has it.
@@ -200,9 +202,23 @@ impl Lane {
                 }
                 continue;
             }
+            if let Some(nearer) = self.nearer(&mut gop) {
+                deviates = gop.unheld;
+                if gop.held.is_some() {
+                    gop.recipe = nearer;
+                    self.next_attempt(&mut gop)?;
+                    if let Err(error) = self.encode_held(&mut gop)?
+                        && !self.retry(&mut gop, error)?
+                    {
+                        return Ok(());
+                    }
+                    continue;
+                }
+            }
             let Some(percent) = self.over_cap(&gop) else { break };
             // Where the plan or the length says so, not where frames happen to be held: that would be another segment on another worker.
-            let again = self.rendition.backends.len() > 1 || self.is_checked(gop.backend) || self.is_tiny(gop.stats.units);
+            let again =
+                self.rendition.bitrate.is_none() && (self.rendition.backends.len() > 1 || self.is_checked(gop.backend) || self.is_tiny(gop.stats.units));
             let coarsest = *self.rendition.codec.qualities().end();
             if again && gop.held.is_some() && gop.cap_tries < CAP_TRIES && gop.recipe.quality < coarsest {
                 gop.cap_tries += 1;
@@ -216,7 +232,7 @@ impl Lane {
                 continue;
             }
             // A worker with room for its frames encodes it again.
-            deviates = again && gop.unheld;
+            deviates |= again && gop.unheld;
             self.counters.over_cap.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(rung = self.rendition.name, segment = gop.id.0, bytes = gop.bytes, cap = gop.recipe.cap, "segment exceeds 1.10 x cap");
             break;
@@ -230,6 +246,15 @@ impl Lane {
     /// Whether GOPs of a backend may exceed their cap.
     fn is_checked(&self, backend: usize) -> bool {
         find(self.backend_name(backend)).is_some_and(|b| matches!(b.cap, Cap::Checked(_)))
+    }
+
+    /// How a GOP of constant rate that is not there is encoded next.
+    fn nearer(&self, gop: &mut Gop) -> Option<Recipe> {
+        let permille = self.permille(gop, self.rendition.bitrate?);
+        let kind = find(self.backend_name(gop.backend))?.constant;
+        let next = gop.tries.next(kind, &gop.recipe, permille, self.rendition.codec.qualities());
+        tracing::debug!(rung = self.rendition.name, segment = gop.id.0, permille, again = next.is_some(), "constant bitrate");
+        next
     }
 
     /// How much coarser a GOP of this many percent of its cap is tried next.

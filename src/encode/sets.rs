@@ -14,8 +14,42 @@ use mp4_atom::{Atom, Avcc};
 pub fn merge(codec: VideoCodec, one: &[u8], other: &[u8]) -> Result<Vec<u8>, String> {
     match codec {
         VideoCodec::Avc => merge_avc(one, other),
-        VideoCodec::Hevc | VideoCodec::Av1 => Ok(one.to_vec()),
+        VideoCodec::Hevc => merge_hevc(one, other),
+        VideoCodec::Av1 => merge_av1(one, other),
     }
+}
+
+/// The record of the first with a profile, tier and level that speak for both (ISO/IEC 14496-15, 8.3.3.1.2): the higher tier and level, the flags that both have.
+fn merge_hevc(one: &[u8], other: &[u8]) -> Result<Vec<u8>, String> {
+    let fixed = |record: &[u8]| -> Result<[u8; 4], String> {
+        let Some([_, profile, .., layers]) = record.get(..22) else { return Err(format!("hvcC of {} bytes breaks off", record.len())) };
+        // Profile space and profile; chroma and the depths; lengths of NAL units.
+        Ok([profile & 0xdf, record[16] << 6 | (record[17] & 7) << 3 | record[18] & 7, layers & 3, 0])
+    };
+    if fixed(one)? != fixed(other)? {
+        return Err("its profile, chroma or depth is another than that of the backends before it".to_owned());
+    }
+    let mut both = one.to_vec();
+    both[1] |= other[1] & 0x20;
+    both[2..12].iter_mut().zip(&other[2..12]).for_each(|(flags, its)| *flags &= its);
+    both[12] = both[12].max(other[12]);
+    Ok(both)
+}
+
+/// That record of the two which has the higher tier and level, where profile, depth and chroma are the same: those do not change in a track (AV1-ISOBMFF 3, which
+/// wants one level, too; where drivers choose theirs by themselves that is more than a fallback can keep).
+fn merge_av1(one: &[u8], other: &[u8]) -> Result<Vec<u8>, String> {
+    let said = |record: &[u8]| record.get(1..3).map(|said| (said[0], said[1])).ok_or_else(|| format!("av1C of {} bytes breaks off", record.len()));
+    let ((level, shape), (its_level, its_shape)) = (said(one)?, said(other)?);
+    let fixed = |level: u8, shape: u8| (level >> 5, shape >> 2 & 0x1f);
+    // Where chroma is may be unknown.
+    let places = [shape & 3, its_shape & 3];
+    if fixed(level, shape) != fixed(its_level, its_shape) || (places[0] != places[1] && !places.contains(&0)) {
+        let words = |level: u8, shape: u8| format!("profile {} and flags {:#04x}", level >> 5, shape & 0x7f);
+        return Err(format!("its sequence header says {}, that of the backends before it {}", words(its_level, its_shape), words(level, shape)));
+    }
+    let rank = |level: u8, shape: u8| (shape >> 7, level & 0x1f);
+    Ok(if rank(its_level, its_shape) > rank(level, shape) { other } else { one }.to_vec())
 }
 
 fn merge_avc(one: &[u8], other: &[u8]) -> Result<Vec<u8>, String> {
@@ -118,6 +152,25 @@ mod tests {
         let error = merge(VideoCodec::Avc, &avcc((0, 0), 31, 7), &avcc((0, 1), 31, 9)).expect_err("they clash");
         assert!(error.contains("sequence parameter set has the id of another backend's, 0"), "{error}");
         assert!(merge(VideoCodec::Avc, &avcc((0, 0), 31, 7), &[1, 2, 3]).is_err());
+    }
+
+    #[test]
+    fn one_record_speaks_for_both() {
+        // Level 3.1 of Main with two constraint flags, High tier of level 4 with one of them and another compatibility.
+        let record = |profile: u8, compatible: u8, flag: u8, level: u8, depth: u8| {
+            let mut hvcc = vec![1, profile, compatible, 0, 0, 0, flag, 0, 0, 0, 0, 0, level, 0xf0, 0, 0xfc, 0xfd, 0xf8 | depth, 0xf8 | depth, 0, 0, 0x0f];
+            hvcc.push(0);
+            hvcc
+        };
+        let both = merge(VideoCodec::Hevc, &record(1, 0x60, 0xb0, 93, 0), &record(0x21, 0x40, 0x90, 120, 0)).expect("they fit");
+        assert_eq!(both, record(0x21, 0x40, 0x90, 120, 0));
+        assert!(merge(VideoCodec::Hevc, &record(1, 0x60, 0x90, 93, 0), &record(2, 0x20, 0x90, 93, 2)).expect_err("10 bits").contains("depth"));
+        assert!(merge(VideoCodec::Hevc, &record(1, 0x60, 0x90, 93, 0), &[1, 2]).is_err());
+        let av1 = |level: u8, shape: u8| vec![0x81, level, shape, 0, 0x0a, 1, level];
+        assert_eq!(merge(VideoCodec::Av1, &av1(4, 0x0d), &av1(5, 0x0c)), Ok(av1(5, 0x0c)), "the higher level, and chroma's place unknown");
+        assert_eq!(merge(VideoCodec::Av1, &av1(8, 0x8d), &av1(9, 0x0d)), Ok(av1(8, 0x8d)), "the higher tier");
+        assert!(merge(VideoCodec::Av1, &av1(4, 0x0d), &av1(4, 0x4d)).expect_err("10 bits").contains("flags 0x4d"));
+        assert!(merge(VideoCodec::Av1, &av1(4, 0x0d), &av1(4, 0x0e)).is_err(), "chroma in two places");
     }
 
     #[test]

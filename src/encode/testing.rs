@@ -104,6 +104,7 @@ pub fn rendition(size: (u32, u32), rate: Rate, gop_slots: u32, max_bitrate: u64,
         hdr: HdrMetadata::default(),
         max_bitrate,
         quality: 23.0,
+        bitrate: None,
         point: "veryfast".to_owned(),
         backends: backends.iter().map(|b| (*b).to_owned()).collect(),
         lanes: 1,
@@ -125,6 +126,8 @@ pub fn frames(grid: Grid, first: i64, pictures: &[Arc<Video>]) -> Vec<Frame> {
             picture: Picture::Cpu(Arc::clone(picture)),
             origin: Origin::Input,
             damaged: false,
+            missed: false,
+            path: 0,
             side: Arc::new(SideData::default()),
         }
     };
@@ -207,7 +210,7 @@ pub fn hash(packets: &[Packet]) -> String {
 /// A hash over the visible samples of 4:2:0 pictures of 8 or 10 bits.
 pub fn hash_pictures(pictures: &[Picture]) -> String {
     let mut hash = Sha256::new();
-    for Picture::Cpu(picture) in pictures {
+    for picture in pictures.iter().map(|picture| picture.host().expect("a host copy")) {
         let bytes = if raw::layout(picture).is_some_and(|layout| layout.depth > 8) { 2 } else { 1 };
         for (plane, half) in [(0, 0), (1, 1), (2, 1)] {
             let (width, height) = ((picture.width() >> half) as usize * bytes, (picture.height() >> half) as usize);
@@ -232,4 +235,80 @@ pub fn psnr(a: &Video, b: &Video) -> f64 {
         sum += a[..width].iter().zip(&b[..width]).map(|(a, b)| u64::from(a.abs_diff(*b)).pow(2)).sum::<u64>();
     }
     10.0 * (255.0f64.powi(2) * (width * height) as f64 / (sum as f64).max(1e-9)).log10()
+}
+
+/// One segment that a rung made: its number, what it holds, and how often it was encoded.
+#[derive(Clone, Debug)]
+pub struct Made {
+    pub gop: i64,
+    pub packets: Vec<Packet>,
+    pub units: u32,
+    pub attempts: u32,
+    pub config: Vec<u8>,
+}
+
+impl Made {
+    /// Its bits, boxes included, to what `bitrate` has for its duration.
+    pub fn share(&self, of: &Rendition, bitrate: u64) -> f64 {
+        let bytes = self.packets.iter().map(|p| p.data.len() as u64).sum::<u64>() + super::container_bytes(self.units);
+        let rate = of.grid.rate;
+        8.0 * bytes as f64 * f64::from(rate.num()) / (bitrate as f64 * f64::from(self.units) * f64::from(rate.den()))
+    }
+}
+
+/// What a rung publishes of pictures, through its queue and its runner, to the end of the event: the last GOP may be short, as the frames of it say beforehand.
+pub fn publish(of: &Rendition, pictures: &[Arc<Video>]) -> Vec<Made> {
+    publish_and_count(of, pictures).0
+}
+
+/// As [`publish`], and how many segments were counted as over their cap.
+pub fn publish_and_count(of: &Rendition, pictures: &[Arc<Video>]) -> (Vec<Made>, u64) {
+    use super::{Recipe, ToMux, TrackId, find, queue::RungQueue, served::Served};
+    let config = find(&of.backends[0]).expect("it is there").open(of, &Recipe::of(of)).expect("it opens").config;
+    let served = Served { rendition: of.clone(), configs: vec![config.clone()], config: config.clone() };
+    let (tx, rx) = crossbeam::channel::unbounded();
+    let (mut queue, lanes, counters) = RungQueue::open(&served, TrackId(0), crate::job::Pace::Fast, &tx, &Arc::default(), &Arc::default());
+    drop(tx);
+    let threads: Vec<_> = lanes.into_iter().map(|lane| std::thread::spawn(move || lane.run())).collect();
+    let (whole, short) = (pictures.len() / of.grid.gop_slots as usize * of.grid.gop_slots as usize, pictures.len() as u32 % of.grid.gop_slots);
+    for (i, mut frame) in frames(of.grid, 0, pictures).into_iter().enumerate() {
+        (frame.length, frame.last) = (if i >= whole { Length::Short(short) } else { Length::Whole }, i + 1 == pictures.len());
+        queue.send(frame).expect("the lane takes it");
+    }
+    queue.end(crate::frame::End::Ended).expect("the lane takes the end");
+    drop(queue);
+    threads.into_iter().for_each(|t| t.join().expect("no panic").expect("no error"));
+    let mut all = std::collections::BTreeMap::<(i64, u32), Vec<Packet>>::new();
+    let mut out = Vec::new();
+    for message in rx {
+        match message {
+            ToMux::Packet { gop, attempt, packet, .. } => all.entry((gop.0, attempt)).or_default().push(packet),
+            ToMux::Done { gop, attempt, stats, .. } => {
+                let packets = all.remove(&(gop.0, attempt)).unwrap_or_default();
+                out.push(Made { gop: gop.0, packets, units: stats.units, attempts: attempt + 1, config: config.clone() });
+            }
+            ToMux::Skipped { gop, why, .. } => panic!("segment {gop} was left out: {why:?}"),
+            ToMux::Void { .. } | ToMux::End { .. } => {}
+        }
+    }
+    (out, counters.over_cap.load(Ordering::Relaxed))
+}
+
+/// Pictures in another size.
+pub fn scaled(pictures: &[Arc<Video>], size: (u32, u32)) -> Vec<Arc<Video>> {
+    let mut chain = crate::downscale::Chain::new(&[sdr(size)], &HdrMetadata::default()).expect("a chain");
+    pictures.iter().map(|p| chain.scale(p).expect("it scales").remove(0)).map(|p| Arc::clone(p.host().expect("it is in host memory"))).collect()
+}
+
+/// Noise of 8 bits, from a linear congruential generator.
+pub fn noise(size: (u32, u32), number: u64) -> Arc<Video> {
+    let mut frame = raw::FramePool::new(size.0, size.1, Signal::SDR).and_then(|pool| pool.get()).expect("memory");
+    let mut state = number + 1;
+    for (plane, _) in raw::planes_mut(&mut frame).expect("ours alone") {
+        for sample in plane {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *sample = 16 + (state >> 33) as u8 % 220;
+        }
+    }
+    Arc::new(frame)
 }

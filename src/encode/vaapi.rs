@@ -1,8 +1,8 @@
-//! AVC, HEVC and AV1 by VA-API through libav. Pictures are uploaded to surfaces of the device.
+//! AVC, HEVC and AV1 by VA-API through libav. Pictures are taken from the device where they are there already, else uploaded.
 //!
-//! Constant quantizer: the one mode that every driver has. The runner checks each GOP against its cap, and has those that exceed it encoded again.
+//! Constant quantizer: the one mode that every driver has; a rung of constant bitrate needs one that has that, too. The runner checks each GOP against its cap, and has those that exceed it encoded again.
 
-use super::hardware::{Hardware, Input, Options, speed};
+use super::hardware::{Hardware, Options, constant, speed};
 use super::{EncodeError, Opened, Recipe};
 use crate::colour::VideoRange;
 use crate::ladder::VideoCodec;
@@ -17,14 +17,14 @@ pub const VAAPI: Hardware = Hardware {
     options,
     // Newer devices of Intel encode by their fixed function only.
     also: &[("low_power", "1")],
-    input: Input::Surfaces,
+    first: || Name::Node("/dev/dri/renderD128".to_owned()),
 };
 
 /// Level of each operating point, fastest first: 1 is best, 7 is fastest with Intel's drivers; others take the nearest that they have.
 const LEVELS: [&str; 8] = ["7", "7", "6", "6", "5", "5", "4", "4"];
 
 /// The same for all. `async_depth=1`: each picture comes out before the next goes in.
-const COMMON: &[(&str, &str)] = &[("rc_mode", "CQP"), ("bf", "0"), ("idr_interval", "0"), ("b_depth", "1"), ("async_depth", "1"), ("low_power", "0")];
+const COMMON: &[(&str, &str)] = &[("bf", "0"), ("idr_interval", "0"), ("b_depth", "1"), ("async_depth", "1"), ("low_power", "0")];
 
 /// Opens one for the event.
 pub fn open(rendition: &Rendition, recipe: &Recipe) -> Result<Opened, EncodeError> {
@@ -48,9 +48,12 @@ fn options(rendition: &Rendition, recipe: &Recipe, _: Option<&Name>) -> Options 
     let slots = rendition.grid.gop_slots;
     let gop = slots.saturating_mul(2).min(i16::MAX.unsigned_abs().into()).max(slots.saturating_add(1));
     let mut all: Options = COMMON.iter().chain(own).map(|(name, value)| (*name, (*value).to_owned())).collect();
+    match recipe.bitrate {
+        Some(bitrate) => all.extend(constant(rendition, bitrate, ("rc_mode", "CBR"))),
+        None => all.extend([("rc_mode", "CQP".to_owned()), ("global_quality", format!("{quantizer}"))]),
+    }
     all.extend([
         ("compression_level", LEVELS[speed(recipe).min(LEVELS.len() - 1)].to_owned()),
-        ("global_quality", format!("{quantizer}")),
         ("g", gop.to_string()),
         ("chroma_sample_location", if rendition.range == VideoRange::Sdr { "left" } else { "topleft" }.to_owned()),
     ]);

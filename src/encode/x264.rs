@@ -44,8 +44,8 @@ fn sets_id(name: &str, rendition: &Rendition) -> usize {
 /// libav's options. Those of the bucket and the quality must be libav's own: its wrapper would take a difference between them and x264's for a change of mind.
 fn options(rendition: &Rendition, recipe: &Recipe, point: &X264Point, sets_id: usize) -> Result<Vec<(String, String)>, String> {
     let rate = rendition.grid.rate;
-    let vbv = Vbv::new(rendition, recipe, point.fill_percent)?;
-    let occupied = vbv.size / 100 * point.start_percent;
+    let vbv = Vbv::new(rendition, recipe, (point.fill_percent, point.start_percent))?;
+    let occupied = vbv.size / 100 * vbv.start;
     let needs = Needs {
         width: rendition.width,
         height: rendition.height,
@@ -92,7 +92,7 @@ fn options(rendition: &Rendition, recipe: &Recipe, point: &X264Point, sets_id: u
     let settings = settings.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(":");
     Ok([
         ("threads", "1".to_owned()),
-        ("crf", format!("{:.2}", recipe.quality)),
+        if recipe.bitrate.is_some() { ("b", vbv.rate.to_string()) } else { ("crf", format!("{:.2}", recipe.quality)) },
         ("maxrate", vbv.rate.to_string()),
         ("bufsize", vbv.size.to_string()),
         ("rc_init_occupancy", occupied.to_string()),

@@ -5,7 +5,7 @@ use super::testing::{decode, decode_samples, frames, kinds, pattern, psnr, rendi
 use super::{EncodeError, Packet, Recipe, point, x264};
 use crate::colour::Signal;
 use crate::ffmpeg as raw;
-use crate::frame::{Frame, Picture};
+use crate::frame::Frame;
 use crate::plan::Rendition;
 use crate::time::Rate;
 use ffmpeg_next::frame::Video;
@@ -131,7 +131,7 @@ fn whole_segments_keep_to_the_cap_on_hard_content() {
     let Some(film) = decode("tos_1080p2997_aac_8s_ctawave_fmp4.mp4", 60, 120) else { return };
     let rate = Rate::new(30000, 1001).expect("legal");
     let mut chain = crate::downscale::Chain::new(&[sdr((640, 360))], &Default::default()).expect("a chain");
-    let small: Vec<_> = film.iter().map(|p| chain.scale(p).expect("it scales").remove(0)).map(|Picture::Cpu(p)| p).collect();
+    let small: Vec<_> = film.iter().map(|p| chain.scale(p).expect("it scales").remove(0)).map(|p| Arc::clone(p.host().expect("in host memory"))).collect();
     for (size, pictures, cap, floor) in [((1920, 1080), &film, 500_000, 20.0), ((1920, 1080), &film, 2_000_000, 25.0), ((640, 360), &small, 300_000, 25.0)] {
         let mut of = rendition(size, rate, 60, cap, &["x264"]);
         of.point = point::for_size(size.0, size.1).to_owned();

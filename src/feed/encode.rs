@@ -1,6 +1,7 @@
 //! The pattern's encoders: x264 or x265, and AAC, through libav. One thread each, so that the same options give the same bytes.
 
 use super::FeedError;
+use super::faults::Format;
 use super::options::FeedOptions;
 use super::stamp::StampCodec;
 use crate::pattern::Size;
@@ -32,18 +33,18 @@ fn refused(coder: &'static str, error: ffmpeg::Error) -> FeedError {
 
 impl VideoCoder {
     /// Opens it.
-    pub fn open(options: &FeedOptions) -> Result<VideoCoder, FeedError> {
-        let name = coder_name(options.codec);
+    pub fn open(options: &FeedOptions, wanted: Format) -> Result<VideoCoder, FeedError> {
+        let name = coder_name(wanted.codec);
         let codec = encoder::find_by_name(name).ok_or(FeedError::Encoder { coder: name, why: "libav here was built without it".to_owned() })?;
         let mut video = codec::Context::new_with_codec(codec).encoder().video().map_err(|e| refused(name, e))?;
-        let (num, den) = (options.rate.num() as i32, options.rate.den() as i32);
-        video.set_width(options.size.width());
-        video.set_height(options.size.height());
+        let (num, den) = (wanted.rate.num() as i32, wanted.rate.den() as i32);
+        video.set_width(wanted.size.width());
+        video.set_height(wanted.size.height());
         video.set_format(format::Pixel::YUV420P);
         video.set_aspect_ratio((1, 1));
         video.set_time_base((den, num));
         video.set_frame_rate(Some((num, den)));
-        video.set_gop(options.gop_slots());
+        video.set_gop(options.gop_slots(wanted.rate));
         video.set_max_b_frames(options.bframes as usize);
         video.set_bit_rate(options.bitrate as usize);
         video.set_max_bit_rate(options.bitrate as usize);
@@ -59,15 +60,18 @@ impl VideoCoder {
         settings.set("bufsize", &options.bitrate.to_string());
         settings.set("forced-idr", "1");
         // One thread: with VBV, more of them make the bytes depend on the machine's load.
-        match options.codec {
+        match wanted.codec {
             StampCodec::H264 => {
                 settings.set("threads", "1");
                 settings.set("sc_threshold", "0");
+                if wanted.interlaced {
+                    settings.set("x264-params", "bff=1");
+                }
             }
             StampCodec::Hevc => settings.set("x265-params", "pools=none:frame-threads=1:wpp=0:info=0:scenecut=0:log-level=warning"),
         }
         let encoder = video.open_as_with(codec, settings).map_err(|e| refused(name, e))?;
-        Ok(VideoCoder { encoder, size: options.size, gop: i64::from(options.gop_slots()) })
+        Ok(VideoCoder { encoder, size: wanted.size, gop: i64::from(options.gop_slots(wanted.rate)) })
     }
 
     /// What a muxer needs to know.
@@ -128,13 +132,13 @@ impl AudioCoder {
         codec::Parameters::from(&self.encoder)
     }
 
-    /// Encodes the [`FRAME_SAMPLES`] samples from number `first` on and appends what is ready.
-    pub fn push(&mut self, first: i64, out: &mut Vec<ffmpeg::Packet>) -> Result<(), FeedError> {
+    /// Encodes the [`FRAME_SAMPLES`] samples from number `first` on, or as many of silence, and appends what is ready.
+    pub fn push(&mut self, first: i64, silent: bool, out: &mut Vec<ffmpeg::Packet>) -> Result<(), FeedError> {
         let mut frame = ffmpeg::frame::Audio::new(format::Sample::F32(format::sample::Type::Planar), FRAME_SAMPLES as usize, ffmpeg::ChannelLayout::STEREO);
         frame.set_rate(SAMPLE_RATE);
         for channel in 0..CHANNELS {
             for (n, sample) in (first..).zip(frame.plane_mut::<f32>(channel)) {
-                *sample = f32::from(self.tone.sample(n)[channel]) / 32_768.0;
+                *sample = if silent { 0.0 } else { f32::from(self.tone.sample(n)[channel]) / 32_768.0 };
             }
         }
         frame.set_pts(Some(first));

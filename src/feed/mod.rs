@@ -1,7 +1,8 @@
 //! `mezzo feed`: a test feed. The pattern, or a file in a loop, as MPEG-TS with UTC in every picture (MISB ST 0604), in real time.
 //!
-//! - `synthetic`: pattern → encoders → stamp → mux → output
-//! - `replay`: file, again and again → stamp → mux → output
+//! - `synthetic`: pattern → `screen` → encoders → stamp → mux → outputs
+//! - `replay`: file, again and again → stamp → mux → outputs
+//! - `output`: for each output its `faults`, then a file or a `wire`
 //!
 //! PTS are UTC * 90000, cut to 33 bits by the container.
 
@@ -10,13 +11,17 @@ pub mod faults;
 mod mux;
 pub mod options;
 mod output;
+mod place;
 mod replay;
+mod screen;
 mod stamp;
 mod survey;
 mod synthetic;
+mod wire;
 
 pub use faults::{Fault, FaultKind};
 pub use options::{FeedInput, FeedOptions, FeedOutput, Gop};
+pub use output::OutputReport;
 pub use stamp::StampCodec;
 
 use crate::stop::Stop;
@@ -33,10 +38,12 @@ pub struct FeedReport {
     pub unstamped: u64,
     /// Packets of a file left out because their stamps were missing or not in order.
     pub dropped: u64,
-    /// Transport packets that scripted faults left out.
+    /// Transport packets that scripted faults left out, on all ways together.
     pub lost: u64,
-    /// Bytes of transport stream sent.
+    /// Bytes sent to all outputs together.
     pub bytes: u64,
+    /// What was sent to each output.
+    pub outputs: Vec<OutputReport>,
     /// Times that a file was played to its end.
     pub loops: u64,
     /// UTC of the first picture.
@@ -102,12 +109,12 @@ impl FeedError {
 
 /// Sends the feed on the calling thread until its duration is over or `stop` is raised; both end it well.
 pub fn run(options: &FeedOptions, stop: &Stop) -> Result<FeedReport, FeedError> {
-    let output = options.check()?;
+    options.check()?;
     // Fails never: it fills the table of libav's words for errors.
     let _ = ffmpeg_next::init();
     match &options.input {
-        FeedInput::Pattern => synthetic::run(options, output, stop),
-        FeedInput::File(path) => replay::run(options, path, output, stop),
+        FeedInput::Pattern => synthetic::run(options, stop),
+        FeedInput::File(path) => replay::run(options, path, stop),
     }
 }
 
@@ -117,5 +124,7 @@ fn round_up(time: Seconds, period: Seconds) -> Seconds {
     period.times(i128::from(Seconds::new(tn * pd, td * pn).ceil_ticks(1)))
 }
 
+#[cfg(test)]
+mod fault_tests;
 #[cfg(test)]
 mod tests;

@@ -39,8 +39,8 @@ fn broken(error: ffmpeg::Error) -> FeedError {
 }
 
 impl TsMux {
-    /// Writes the header for these streams, in this order.
-    pub fn open(streams: Vec<codec::Parameters>) -> Result<TsMux, FeedError> {
+    /// Writes the header for these streams, in this order. `version`: that of the tables, 0 to 31.
+    pub fn open(streams: Vec<codec::Parameters>, version: u8) -> Result<TsMux, FeedError> {
         let tap = Tap::default();
         let io = StreamIo::from_write(tap.clone()).map_err(broken)?;
         let mut output = format::output_to_stream(io, None, Some("mpegts")).map_err(broken)?;
@@ -58,6 +58,7 @@ impl TsMux {
         settings.set("max_delay", MUX_DELAY_MICROS);
         settings.set("fflags", "+bitexact");
         settings.set("flush_packets", "1");
+        settings.set("tables_version", &version.to_string());
         output.write_header_with(settings).map_err(broken)?;
         Ok(TsMux { output, tap })
     }

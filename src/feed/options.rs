@@ -1,12 +1,14 @@
 //! What a feed is asked for.
 
 use super::FeedError;
-use super::faults::Fault;
+use super::faults::{Fault, FaultKind, Layer};
+use super::place::parse_output;
 use super::stamp::StampCodec;
 use crate::pattern::Size;
 use crate::time::{Rate, Seconds};
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+
+pub use super::place::FeedOutput;
 
 /// Where the pictures come from (`--input`).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -14,20 +16,6 @@ pub enum FeedInput {
     /// The moving test pattern, encoded here.
     Pattern,
     /// A file with H.264 or HEVC, copied in a loop.
-    File(PathBuf),
-}
-
-/// Where the feed goes (`--output`).
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum FeedOutput {
-    /// MPEG-TS over UDP, seven packets a datagram.
-    Udp {
-        /// Unicast or multicast receiver.
-        to: SocketAddr,
-        /// Hops that a multicast datagram may make.
-        ttl: u32,
-    },
-    /// An MPEG-TS file.
     File(PathBuf),
 }
 
@@ -43,8 +31,8 @@ pub enum Gop {
 /// What a feed is asked for. [`FeedOptions::set`] fills it from the texts of a command line.
 #[derive(Clone, PartialEq, Debug)]
 pub struct FeedOptions {
-    /// Where the feed goes; must be set.
-    pub output: Option<FeedOutput>,
+    /// Where the feed goes, at least one place; the same bytes to all of them, but for their faults.
+    pub outputs: Vec<FeedOutput>,
     /// Where the pictures come from.
     pub input: FeedInput,
     /// Size of the pattern.
@@ -65,8 +53,10 @@ pub struct FeedOptions {
     pub duration: Option<Seconds>,
     /// UTC of the first picture; now, where absent. With it and a file as output, the same options give the same bytes.
     pub start: Option<Seconds>,
-    /// What goes wrong on the way (`--fault`, any number of times).
+    /// What goes wrong (`--fault`, any number of times).
     pub faults: Vec<Fault>,
+    /// What chance in the faults comes from: the same options and seed give the same faults.
+    pub seed: u64,
     /// As fast as the machine can, for a file as output.
     pub fast: bool,
 }
@@ -74,7 +64,7 @@ pub struct FeedOptions {
 impl Default for FeedOptions {
     fn default() -> FeedOptions {
         FeedOptions {
-            output: None,
+            outputs: Vec::new(),
             input: FeedInput::Pattern,
             size: Size::new(1280, 720).expect("even and within limits"),
             rate: Rate::new(25, 1).expect("within limits"),
@@ -86,17 +76,18 @@ impl Default for FeedOptions {
             duration: None,
             start: None,
             faults: Vec::new(),
+            seed: 0,
             fast: false,
         }
     }
 }
 
 impl FeedOptions {
-    /// Sets `field` (a flag's name without its dashes: output, input, size, rate, codec, bitrate, gop, bframes, audio, duration, start, fault) from its text. A [`FeedError::Option`] names field, value and what is accepted.
+    /// Sets `field` (a flag's name without its dashes: output, input, size, rate, codec, bitrate, gop, bframes, audio, duration, start, fault, seed) from its text; outputs and faults are added to those that are there. A [`FeedError::Option`] names field, value and what is accepted.
     pub fn set(&mut self, field: &'static str, value: &str) -> Result<(), FeedError> {
         let bad = |accepted: &str| FeedError::Option { field, value: value.to_owned(), accepted: accepted.to_owned() };
         match field {
-            "output" => self.output = Some(parse_output(value)?),
+            "output" => self.outputs.push(parse_output(value)?),
             "input" => self.input = if value == "pattern" { FeedInput::Pattern } else { FeedInput::File(value.into()) },
             "size" => self.size = value.parse().map_err(|_| bad("WIDTHxHEIGHT, both even, 256x144 to 7680x4320 (1280x720)"))?,
             "rate" => self.rate = value.parse().map_err(|_| bad("a whole number or a fraction from 1 to 120 (25, 30000/1001)"))?,
@@ -111,6 +102,7 @@ impl FeedOptions {
             "gop" => self.gop = parse_gop(value).ok_or_else(|| bad("seconds from 0.1s to 60s (2s), or pictures from 1 to 3600 (50)"))?,
             "bframes" => self.bframes = value.parse().ok().filter(|n| *n <= 4).ok_or_else(|| bad("0 to 4"))?,
             "fault" => self.faults.push(Fault::parse(value)?),
+            "seed" => self.seed = value.parse().map_err(|_| bad("a whole number from 0 to 18446744073709551615"))?,
             "audio" => {
                 self.audio = match value {
                     "on" => true,
@@ -132,53 +124,59 @@ impl FeedOptions {
     }
 
     /// What single fields cannot tell.
-    pub(super) fn check(&self) -> Result<&FeedOutput, FeedError> {
+    pub(super) fn check(&self) -> Result<(), FeedError> {
         let bad = |field, value: &str, accepted: &str| Err(FeedError::Option { field, value: value.to_owned(), accepted: accepted.to_owned() });
-        let Some(output) = &self.output else {
-            return bad("output", "", "udp://ADDRESS:PORT or a file whose name ends in .ts");
-        };
-        if self.fast && !matches!(output, FeedOutput::File(_)) {
+        if self.outputs.is_empty() {
+            return bad("output", "", super::place::ACCEPTED);
+        }
+        if self.fast && !self.outputs.iter().all(FeedOutput::is_file) {
             return bad("fast", "true", "only with a file as output: a receiver needs the feed in real time");
         }
         if self.fast && self.duration.is_none() {
             return bad("duration", "", "a length, where the feed is made as fast as possible: it would never end");
         }
-        Ok(output)
+        self.faults.iter().try_for_each(|fault| self.check_fault(fault))
     }
 
-    /// Pictures from one key picture of the pattern to the next.
-    pub(super) fn gop_slots(&self) -> u32 {
+    /// Whether a fault can happen to this feed.
+    fn check_fault(&self, fault: &Fault) -> Result<(), FeedError> {
+        let row = fault.row();
+        let bad = |accepted: String| Err(FeedError::Option { field: "fault", value: row.name.to_owned(), accepted });
+        if let Some(place) = fault.output.filter(|place| *place >= self.outputs.len()) {
+            return bad(format!("outputs 1 to {}; there is no output {}", self.outputs.len(), place + 1));
+        }
+        let concerned = self.outputs.iter().enumerate().filter(|(place, _)| fault.output.is_none_or(|own| own == *place)).map(|(_, output)| output);
+        match row.layer {
+            Layer::Picture if fault.output.is_some() => return bad("without an output before it: it happens before the outputs part ways".to_owned()),
+            Layer::Picture if self.input != FeedInput::Pattern => {
+                return bad("with the pattern as input: the pictures and sound of a file are copied, not encoded here".to_owned());
+            }
+            Layer::Timing if concerned.clone().any(FeedOutput::is_file) => return bad("for an output that is sent in real time: a file has no time".to_owned()),
+            Layer::Connection if !concerned.clone().all(FeedOutput::connects) => {
+                return bad("for an output with a connection (tcp, srt); for others, gap sends nothing".to_owned());
+            }
+            _ => {}
+        }
+        match fault.kind {
+            FaultKind::Silence if !self.audio => bad("with sound (audio on)".to_owned()),
+            FaultKind::Interlaced if self.codec != StampCodec::H264 || !self.size.height().is_multiple_of(4) => {
+                bad("for H.264 with a height that is a multiple of 4".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Pictures from one key picture of the pattern to the next, at `rate`.
+    pub(super) fn gop_slots(&self, rate: Rate) -> u32 {
         match self.gop {
             Gop::Pictures(n) => n.max(1),
             Gop::Time(span) => {
                 let (num, den) = span.fraction();
-                let slots = Seconds::new(num * i128::from(self.rate.num()), den * i128::from(self.rate.den())).nearest_ticks(1);
+                let slots = Seconds::new(num * i128::from(rate.num()), den * i128::from(rate.den())).nearest_ticks(1);
                 u32::try_from(slots.max(1)).unwrap_or(u32::MAX)
             }
         }
     }
-}
-
-fn parse_output(value: &str) -> Result<FeedOutput, FeedError> {
-    let bad = |accepted: &str| FeedError::Option { field: "output", value: value.to_owned(), accepted: accepted.to_owned() };
-    let Some(rest) = value.strip_prefix("udp://") else {
-        return match value.contains("://") || !value.ends_with(".ts") {
-            true => Err(bad("udp://ADDRESS:PORT or a file whose name ends in .ts")),
-            false => Ok(FeedOutput::File(value.into())),
-        };
-    };
-    let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let mut ttl = 1;
-    for option in query.split('&').filter(|o| !o.is_empty()) {
-        match option.split_once('=') {
-            Some(("pkt_size", "1316")) => {}
-            Some(("ttl", n)) => ttl = n.parse().ok().filter(|n| (1..=255).contains(n)).ok_or_else(|| bad("ttl from 1 to 255"))?,
-            _ => return Err(bad("after ? only ttl=1..255 and pkt_size=1316")),
-        }
-    }
-    let found = address.to_socket_addrs().map_err(|e| bad(&format!("udp://ADDRESS:PORT that can be resolved (udp://127.0.0.1:5000); this one: {e}")))?;
-    let to = found.into_iter().next().filter(|a| a.port() != 0).ok_or_else(|| bad("udp://ADDRESS:PORT, port 1 to 65535"))?;
-    Ok(FeedOutput::Udp { to, ttl })
 }
 
 fn parse_bitrate(text: &str) -> Option<u64> {
@@ -221,21 +219,23 @@ mod tests {
         ] {
             options.set(field, value).expect("legal");
         }
-        assert_eq!(options.output, Some(FeedOutput::Udp { to: "239.1.2.3:5000".parse().expect("an address"), ttl: 4 }));
-        assert_eq!((options.bitrate, options.gop_slots(), options.duration), (1_500_000, 60, Some(Seconds::whole(30))));
+        assert_eq!(options.outputs, [FeedOutput::Udp { to: "239.1.2.3:5000".parse().expect("an address"), ttl: 4 }]);
+        assert_eq!((options.bitrate, options.gop_slots(options.rate), options.duration), (1_500_000, 60, Some(Seconds::whole(30))));
         assert_eq!(options.start, Some(Seconds::whole(1_795_292_130)));
         options.set("gop", "17").expect("legal");
-        assert_eq!(options.gop_slots(), 17);
+        assert_eq!(options.gop_slots(options.rate), 17);
     }
 
     #[test]
     fn errors_name_field_value_and_what_is_accepted() {
         for (field, value, part) in [
-            ("output", "rtmp://x/y", "udp://"),
+            ("output", "rist://x:1", "udp://"),
             ("output", "clip.mp4", ".ts"),
             ("output", "udp://127.0.0.1", "udp://ADDRESS:PORT"),
             ("output", "udp://127.0.0.1:0", "1 to 65535"),
-            ("output", "udp://127.0.0.1:5000?fifo=1", "ttl"),
+            ("output", "udp://127.0.0.1:5000?ttl=0", "1 to 255"),
+            ("output", "tcp://127.0.0.1:5000?ttl=1", "listen=1"),
+            ("output", "srt://:0?mode=listener", "1 to 65535"),
             ("size", "1281x720", "even"),
             ("rate", "0/1", "1 to 120"),
             ("rate", "25.0", "fraction"),
@@ -249,6 +249,7 @@ mod tests {
             ("start", "yesterday", "UTC"),
             ("start", "-1", "1970"),
             ("codec", "vp9", "h264 or hevc"),
+            ("seed", "-1", "whole number"),
         ] {
             let message = FeedOptions::default().set(field, value).expect_err(value).to_string();
             assert!(message.contains(field) && message.contains(&format!("\"{value}\"")) && message.contains(part), "{message}");

@@ -1,9 +1,9 @@
 //! A file as a feed: copied again and again, with stamps that go on.
 
-use super::faults::Faults;
+use super::faults::Moment;
 use super::mux::{CLOCK, TsMux};
-use super::options::{FeedOptions, FeedOutput};
-use super::output::Output;
+use super::options::FeedOptions;
+use super::output::Outputs;
 use super::stamp::stamp;
 use super::survey::{Survey, survey};
 use super::{FeedError, FeedReport, round_up};
@@ -18,18 +18,18 @@ use std::path::{Path, PathBuf};
 const AHEAD: usize = 2048;
 
 /// Copies and sends, packet by packet.
-pub(super) fn run(options: &FeedOptions, path: &Path, to: &FeedOutput, stop: &Stop) -> Result<FeedReport, FeedError> {
+pub(super) fn run(options: &FeedOptions, path: &Path, stop: &Stop) -> Result<FeedReport, FeedError> {
     let survey = survey(path, options.audio)?;
     let streams = [Some(&survey.video), survey.audio.as_ref()].into_iter().flatten().map(|t| t.parameters.clone()).collect();
-    let mut mux = TsMux::open(streams)?;
-    let mut output = Output::open(to, stop)?;
+    let mut mux = TsMux::open(streams, 0)?;
     let begun = Seconds::host_now();
     let start = options.start.unwrap_or_else(|| round_up(begun, survey.period));
     let lag = if options.start.is_some() { begun - start } else { Seconds::ZERO };
     let end = options.duration.map(|d| start + d);
     let period = survey.period;
     let mut report = FeedReport::default();
-    let mut faults = Faults::new(&options.faults);
+    let mut outputs = Outputs::open(options, start, stop)?;
+    let mut elapsed = Seconds::ZERO;
     let mut player = Player::new(path, &survey, start);
     let sent = loop {
         let unit = match player.next(&mut report) {
@@ -42,20 +42,17 @@ pub(super) fn run(options: &FeedOptions, path: &Path, to: &FeedOutput, stop: &St
         if !options.fast && !wait_until(unit.dts + lag, stop) {
             break Ok(());
         }
-        let from = (!options.fast).then(|| unit.dts + lag);
-        let elapsed = unit.dts - start;
-        let step = write(&mut mux, &survey, unit, &mut report).and_then(|()| output.send(faults.apply(mux.take(), elapsed), from, period));
-        if let Err(error) = step {
+        let due = (!options.fast).then(|| unit.dts + lag);
+        // The first pictures may be decoded before the first is shown.
+        elapsed = elapsed.max(unit.dts - start);
+        let moment = Moment { elapsed, due, span: period };
+        if let Err(error) = write(&mut mux, &survey, unit, &mut report).and_then(|()| outputs.send(&mux.take(), moment)) {
             break Err(error);
         }
     };
-    let drained = sent.and_then(|()| mux.finish()).and_then(|()| output.send(mux.take(), None, period));
-    report.lost = faults.lost;
-    let closed = output.finish();
-    match drained {
-        Ok(()) | Err(FeedError::SenderGone) => report.bytes = closed?,
-        Err(error) => return Err(error),
-    }
+    let last = Moment { elapsed, due: None, span: Seconds::ZERO };
+    let drained = sent.and_then(|()| mux.finish()).and_then(|()| outputs.send(&mux.take(), last));
+    outputs.close(drained, last, &mut report)?;
     Ok(report)
 }
 

@@ -11,26 +11,28 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-const START: &str = "2026-11-21T20:15:30Z";
-const START_SECONDS: i64 = 1_795_292_130;
-const WRAP: i64 = 1 << 33;
+pub(super) const START: &str = "2026-11-21T20:15:30Z";
+pub(super) const START_SECONDS: i64 = 1_795_292_130;
+pub(super) const WRAP: i64 = 1 << 33;
 
 /// A decoded picture of a feed.
-struct Seen {
-    pts: i64,
-    micros: Option<u64>,
-    luma: Vec<u8>,
+pub(super) struct Seen {
+    pub pts: i64,
+    pub micros: Option<u64>,
+    pub luma: Vec<u8>,
+    pub size: (u32, u32),
+    pub interlaced: bool,
 }
 
 /// What libav decodes from a transport stream: pictures, and sound as (90 kHz PTS, left samples) per frame.
-struct Decoded {
-    video: &'static str,
-    pictures: Vec<Seen>,
-    sound: Vec<(i64, Vec<f32>)>,
-    damaged: usize,
+pub(super) struct Decoded {
+    pub video: &'static str,
+    pub pictures: Vec<Seen>,
+    pub sound: Vec<(i64, Vec<f32>)>,
+    pub damaged: usize,
 }
 
-fn decode(path: &Path) -> Decoded {
+pub(super) fn decode(path: &Path) -> Decoded {
     let mut input = ffmpeg::format::input(path).expect("a transport stream");
     let video = input.streams().best(media::Type::Video).map(|s| (s.index(), s.parameters())).expect("it has video");
     let audio = input.streams().best(media::Type::Audio).map(|s| (s.index(), s.parameters()));
@@ -49,7 +51,8 @@ fn decode(path: &Path) -> Decoded {
             for row in picture.data(0).chunks(picture.stride(0)) {
                 luma.extend_from_slice(&row[..picture.width() as usize]);
             }
-            out.pictures.push(Seen { pts: picture.pts().expect("stamped"), micros, luma });
+            let size = (picture.width(), picture.height());
+            out.pictures.push(Seen { pts: picture.pts().expect("stamped"), micros, luma, size, interlaced: picture.is_interlaced() });
         }
     };
     let packets: Vec<(usize, ffmpeg::Packet)> = input.packets().map(|(s, p)| (s.index(), p)).collect();
@@ -70,7 +73,7 @@ fn decode(path: &Path) -> Decoded {
     out
 }
 
-fn options(fields: &[(&'static str, &str)]) -> FeedOptions {
+pub(super) fn options(fields: &[(&'static str, &str)]) -> FeedOptions {
     ffmpeg::log::set_level(ffmpeg::log::Level::Error);
     let mut options = FeedOptions::default();
     for (field, value) in fields {
@@ -80,12 +83,12 @@ fn options(fields: &[(&'static str, &str)]) -> FeedOptions {
 }
 
 /// A small pattern feed to a file, as fast as possible, from [`START`].
-fn pattern_file(path: &Path, fields: &[(&'static str, &str)]) -> FeedReport {
+pub(super) fn pattern_file(path: &Path, fields: &[(&'static str, &str)]) -> FeedReport {
     let mut options = options(&[("size", "320x180"), ("bitrate", "1M"), ("start", START), ("duration", "3s"), ("gop", "1s")]);
     for (field, value) in fields {
         options.set(field, value).expect("legal");
     }
-    options.output = Some(FeedOutput::File(path.to_owned()));
+    options.outputs = vec![FeedOutput::File(path.to_owned())];
     options.fast = true;
     run(&options, &Stop::new()).expect("runs")
 }
@@ -101,6 +104,7 @@ fn assert_pattern(seen: &Decoded, rate: Rate, first: i64, count: usize) {
         assert_eq!(picture.pts.rem_euclid(WRAP), nearest(90_000).rem_euclid(WRAP), "PTS of slot {slot}");
         assert_eq!(picture.micros, u64::try_from(nearest(1_000_000)).ok(), "stamp of slot {slot}");
         pattern.draw(Slot(slot), &mut want);
+        assert_eq!(pattern.read_slot(&picture.luma, 320), Some(Slot(slot)), "the burnt-in number");
         let error: u64 = picture.luma.iter().zip(&want).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
         assert!(error / (320 * 180) < 8, "picture of slot {slot} is off by {} a pixel", error / (320 * 180));
         // The flash patch tells this picture from its neighbours.
@@ -229,7 +233,7 @@ fn stop_ends_a_live_feed_well() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("feed.ts");
     let mut options = options(&[("size", "320x180"), ("bitrate", "1M")]);
-    options.output = Some(FeedOutput::File(path.clone()));
+    options.outputs = vec![FeedOutput::File(path.clone())];
     let stop = Stop::new();
     let feed = std::thread::spawn({
         let stop = stop.clone();
@@ -252,10 +256,10 @@ fn outputs_and_inputs_that_cannot_be_used() {
     std::fs::write(&text, "not a transport stream").expect("writable");
     let mut bad = options(&[("duration", "1s"), ("size", "256x144")]);
     assert!(matches!(run(&bad, &Stop::new()), Err(FeedError::Option { field: "output", .. })));
-    bad.output = Some(FeedOutput::File(nowhere.clone()));
+    bad.outputs = vec![FeedOutput::File(nowhere.clone())];
     let error = run(&bad, &Stop::new()).expect_err("no such directory");
     assert!(error.is_usage() && error.to_string().contains(&nowhere.display().to_string()), "{error}");
-    bad.set("output", "udp://127.0.0.1:9").expect("legal");
+    bad.outputs = vec![FeedOutput::Udp { to: "127.0.0.1:9".parse().expect("an address"), ttl: 1 }];
     bad.fast = true;
     assert!(matches!(run(&bad, &Stop::new()), Err(FeedError::Option { field: "fast", .. })));
     bad.fast = false;
@@ -303,7 +307,7 @@ fn files_are_played_in_a_loop_with_stamps_that_go_on() {
     ] {
         let Some(path) = clip(name) else { continue };
         let mut options = options(&[("start", START), ("duration", &duration.to_string())]);
-        options.output = Some(FeedOutput::File(out.clone()));
+        options.outputs = vec![FeedOutput::File(out.clone())];
         options.input = FeedInput::File(path);
         options.fast = true;
         let report = run(&options, &Stop::new()).expect("runs");

@@ -8,16 +8,11 @@ use ffmpeg_next::format::sample::Type;
 /// Parameters of an audio stream for a decoder whose output may not depend on what probing saw where it joined:
 /// codecs that repeat everything in every packet keep only their identity.
 pub fn joinable_audio_parameters(parameters: &av::codec::Parameters) -> av::codec::Parameters {
-    use av::codec::Id;
     let mut own = parameters.clone();
+    let in_band = says_all_in_band(parameters);
     // SAFETY: `own` is a valid `AVCodecParameters` that nobody else refers to; only plain integers are written.
     unsafe {
         let raw = &mut *own.as_mut_ptr();
-        let in_band = match Id::from(raw.codec_id) {
-            Id::AAC => raw.extradata_size <= 0,
-            Id::AAC_LATM | Id::MP1 | Id::MP2 | Id::MP3 | Id::AC3 | Id::EAC3 => true,
-            _ => false,
-        };
         if in_band {
             raw.sample_rate = 0;
             raw.frame_size = 0;
@@ -30,6 +25,26 @@ pub fn joinable_audio_parameters(parameters: &av::codec::Parameters) -> av::code
         }
     }
     own
+}
+
+/// Whether every packet of such a stream says all that a decoder must know.
+fn says_all_in_band(parameters: &av::codec::Parameters) -> bool {
+    use av::codec::Id;
+    match parameters.id() {
+        Id::AAC => super::parameters_extradata(parameters).is_empty(),
+        Id::AAC_LATM | Id::MP1 | Id::MP2 | Id::MP3 | Id::AC3 | Id::EAC3 => true,
+        _ => false,
+    }
+}
+
+/// Whether a decoder for the one decodes the other.
+pub fn same_sound(one: &av::codec::Parameters, other: &av::codec::Parameters) -> bool {
+    let what = |p: &av::codec::Parameters| {
+        // SAFETY: `p` owns a live AVCodecParameters, or keeps its owner alive; plain integers are read.
+        let raw = unsafe { &*p.as_ptr() };
+        (!says_all_in_band(p)).then_some((raw.sample_rate, raw.format, raw.bits_per_coded_sample, raw.block_align, raw.ch_layout.nb_channels))
+    };
+    one.id() == other.id() && super::parameters_extradata(one) == super::parameters_extradata(other) && what(one) == what(other)
 }
 
 /// Whether the container wants a packet decoded but not presented (`AV_PKT_FLAG_DISCARD`: an edit list).

@@ -1,6 +1,7 @@
 //! An initialisation segment, read back.
 
 use super::boxes::{BoxAt, Cursor, Kind, name};
+use super::record::{av1_codecs, hevc_codecs, hevc_record};
 use super::segment::read_marks;
 use super::{Code, Finding, InspectError};
 use std::ops::Range;
@@ -53,6 +54,8 @@ pub enum Media {
         parameter_sets: Vec<Vec<u8>>,
         /// Bits of a sample, as the configuration record says; absent where it does not.
         depth: Option<u8>,
+        /// HEVC: profile, tier and level of the configuration record, 12 bytes as `hvcC` has them. AV1: profile and level, flags, as `av1C` has them in 2 bytes.
+        record: Vec<u8>,
         /// `mdcv` and `clli`, as they are.
         light: (Option<[u8; 24]>, Option<[u8; 4]>),
     },
@@ -218,7 +221,7 @@ fn video(bytes: &[u8], entry: &BoxAt) -> Result<Parts, InspectError> {
     body.take(50, "visual sample entry")?;
     let boxes = body.boxes()?;
     let (mut colour, mut pasp, mut nal_length, mut parameter_sets) = (None, None, None, Vec::new());
-    let (mut depth, mut light) = (None, (None, None));
+    let (mut depth, mut light, mut said) = (None, (None, None), Vec::new());
     let mut codecs = name(&entry.kind);
     let mut av1 = None;
     for at in &boxes {
@@ -242,12 +245,14 @@ fn video(bytes: &[u8], entry: &BoxAt) -> Result<Parts, InspectError> {
             }
             b"hvcC" => {
                 let record = hevc_record(&mut body)?;
-                codecs = format!("{codecs}.{}", record.codecs);
+                codecs = format!("{codecs}.{}", hevc_codecs(&record.profile_tier_level));
                 (nal_length, parameter_sets, depth) = (Some(record.nal_length), record.parameter_sets, Some(record.depth));
+                said = record.profile_tier_level.to_vec();
             }
             b"av1C" => {
                 let [_, level, shape, _] = body.array("av1C")?;
                 av1 = Some((level, shape));
+                said = vec![level, shape];
                 depth = Some(8 + 2 * (shape >> 6 & 1) + 2 * (shape >> 5 & 1));
                 parameter_sets = vec![body.take(body.left(), "OBUs of av1C")?.to_vec()];
             }
@@ -259,58 +264,8 @@ fn video(bytes: &[u8], entry: &BoxAt) -> Result<Parts, InspectError> {
     if let Some((level, shape)) = av1 {
         codecs = format!("{codecs}.{}", av1_codecs(level, shape, colour));
     }
-    let media = Media::Video { width, height, colour, pasp, nal_length, parameter_sets, depth, light };
+    let media = Media::Video { width, height, colour, pasp, nal_length, parameter_sets, depth, record: said, light };
     Ok(Parts { codecs, btrt: btrt(bytes, &boxes)?, media })
-}
-
-struct HevcRecord {
-    codecs: String,
-    nal_length: u8,
-    parameter_sets: Vec<Vec<u8>>,
-    depth: u8,
-}
-
-/// An HEVCDecoderConfigurationRecord, and its codec string without the entry (ISO/IEC 14496-15, 8.3.3.1 and annex E.3).
-fn hevc_record(body: &mut Cursor) -> Result<HevcRecord, InspectError> {
-    body.u8("hvcC version")?;
-    let profile = body.u8("hvcC profile")?;
-    let compatibility = body.u32("hvcC compatibility")?;
-    let constraints: [u8; 6] = body.array("hvcC constraints")?;
-    let level = body.u8("hvcC level")?;
-    body.take(4, "hvcC segmentation, parallelism, chroma")?;
-    let depth = (body.u8("hvcC luma depth")? & 7) + 8;
-    body.take(3, "hvcC chroma depth, rate")?;
-    let nal_length = (body.u8("hvcC lengths")? & 3) + 1;
-    let mut parameter_sets = Vec::new();
-    for _ in 0..body.u8("hvcC arrays")? {
-        body.u8("hvcC array type")?;
-        for _ in 0..body.u16("number of parameter sets")? {
-            let size = body.u16("parameter set size")?;
-            parameter_sets.push(body.take(usize::from(size), "parameter set")?.to_vec());
-        }
-    }
-    let space = ["", "A", "B", "C"][usize::from(profile >> 6)];
-    let tier = if profile & 0x20 == 0 { 'L' } else { 'H' };
-    let mut codecs = format!("{space}{}.{:X}.{tier}{level}", profile & 0x1f, compatibility.reverse_bits());
-    let used = constraints.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
-    constraints.iter().take(used).for_each(|b| codecs.push_str(&format!(".{b:X}")));
-    Ok(HevcRecord { codecs, nal_length, parameter_sets, depth })
-}
-
-/// The codec string of an AV1CodecConfigurationRecord without the entry (AV1-ISOBMFF, 5): short, unless its colour is other than the default, BT.709 in limited range.
-fn av1_codecs(level: u8, shape: u8, colour: Option<Colour>) -> String {
-    let bit = |shift: u8| shape >> shift & 1;
-    let tier = if bit(7) == 0 { 'M' } else { 'H' };
-    let short = format!("{}.{:02}{tier}.{:02}", level >> 5, level & 0x1f, 8 + 2 * bit(6) + 2 * bit(5));
-    let default = Colour { primaries: 1, transfer: 1, matrix: 1, full_range: false };
-    let colour = colour.unwrap_or(default);
-    // 4:2:0, chroma position unknown.
-    if colour == default && shape & 0x1f == 0x0c {
-        return short;
-    }
-    let position = if bit(3) == 1 && bit(2) == 1 { shape & 3 } else { 0 };
-    let Colour { primaries, transfer, matrix, full_range } = colour;
-    format!("{short}.{}.{}{}{position}.{primaries:02}.{transfer:02}.{matrix:02}.{}", bit(4), bit(3), bit(2), u8::from(full_range))
 }
 
 fn audio(bytes: &[u8], entry: &BoxAt) -> Result<Parts, InspectError> {

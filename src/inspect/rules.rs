@@ -1,7 +1,8 @@
 //! What a single segment must satisfy (conformance list, lines 1 to 4 and 6 to 10), applied to what was read.
 
 use super::init::{InitFacts, Media};
-use super::segment::{Chunk, SegmentFacts, Syntax, brand_names};
+use super::segment::{Chunk, Sample, SegmentFacts, brand_names};
+use super::units::Syntax;
 use super::{Code, Finding};
 
 /// From the NTP epoch (1900) to 1970, in seconds.
@@ -124,7 +125,7 @@ fn pictures(facts: &SegmentFacts, init: Option<&InitFacts>, found: &mut Vec<Find
     let (sets, never): (&[u8], &[u8]) = match (&init.entry, syntax) {
         (b"avc1", _) => (&[7, 8], &[]),
         (b"hvc1", _) => (&[32, 33, 34], &[]),
-        (_, Syntax::Av1) => (&[], &[2, 8, 15]),
+        (_, Syntax::Av1) => (&[], &[2, 7, 8, 15]),
         _ => (&[], &[]),
     };
     let start = if syntax == Syntax::Av1 { "a sequence header (1) and a key frame that is shown (3 or 6)" } else { "an IDR slice (5; of HEVC 19 or 20)" };
@@ -149,9 +150,29 @@ fn pictures(facts: &SegmentFacts, init: Option<&InitFacts>, found: &mut Vec<Find
         if sample.nals.iter().any(|n| never.contains(n)) {
             found.push(Finding::new(
                 Code::InBand,
-                format!("sample {i} holds OBUs {:?}; temporal delimiters (2), tile lists (8) and padding (15) are not accepted", sample.nals),
+                format!(
+                    "sample {i} holds OBUs {:?}; temporal delimiters (2), repeated frame headers (7), tile lists (8) and padding (15) are not accepted",
+                    sample.nals
+                ),
             ));
         }
+        whole(i, sample, syntax, found);
+    }
+}
+
+/// HEVC and AV1: one picture, and none that leans on what was before the segment.
+fn whole(i: usize, sample: &Sample, syntax: Syntax, found: &mut Vec<Finding>) {
+    if !matches!(syntax, Syntax::Avc(_)) && sample.pictures != 1 {
+        let units = if syntax == Syntax::Av1 { "OBUs" } else { "NAL units" };
+        found.push(Finding::new(Code::Samples, format!("sample {i} shows {} pictures with {units} {:?}; 1 is accepted", sample.pictures, sample.nals)));
+    }
+    // Skipped leading pictures, and pictures that open a GOP of them (ITU-T H.265, table 7-1).
+    if matches!(syntax, Syntax::Hevc(_)) && sample.nals.iter().any(|n| matches!(n, 8 | 9 | 16..=18 | 21)) {
+        let text = format!(
+            "sample {i} holds NAL units {:?}: an open GOP; no pictures that lean on one before the segment (8, 9), and none that they may follow (16 to 18, 21), are accepted",
+            sample.nals
+        );
+        found.push(Finding::new(Code::OpenGop, text));
     }
 }
 

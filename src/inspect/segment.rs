@@ -1,14 +1,14 @@
 //! A media segment, read back.
 
 use super::boxes::{BoxAt, Cursor, Kind, name};
-use super::init::{InitFacts, Media};
+use super::init::InitFacts;
+use super::units::{self, Syntax};
 use super::{Code, Finding, InspectError};
 use crate::mux::marks::{self, Marks};
 use std::ops::Range;
 
-/// Most samples of a segment, and most NAL units of one.
+/// Most samples of a segment.
 const MAX_SAMPLES: usize = 65_536;
-const MAX_NALS: usize = 1 << 20;
 
 /// What a media segment holds.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,6 +19,8 @@ pub struct SegmentFacts {
     pub marks: Option<Marks>,
     /// Movie fragments, in order.
     pub chunks: Vec<Chunk>,
+    /// Parameter sets (HEVC, whole NAL units) and sequence headers (AV1, without header and size) that samples hold, each once, in order.
+    pub sets: Vec<Vec<u8>>,
     /// Rules broken, as far as one segment (and its initialisation segment) shows.
     pub findings: Vec<Finding>,
 }
@@ -65,6 +67,8 @@ pub struct Sample {
     pub nals: Vec<u8>,
     /// Whether decoding may start here by its own bytes: an IDR slice, or (AV1) a sequence header and then a key frame that is shown.
     pub starts: bool,
+    /// HEVC and AV1: pictures that it shows; one is right.
+    pub pictures: u32,
 }
 
 impl Sample {
@@ -145,7 +149,7 @@ pub fn segment(bytes: &[u8], init: Option<&InitFacts>) -> Result<SegmentFacts, I
     if let Some(init) = init
         && let Some(syntax) = Syntax::of(init)
     {
-        read_units(bytes, syntax, &mut facts)?;
+        units::read(bytes, init, syntax, &mut facts)?;
     }
     super::rules::segment(&mut facts, init);
     Ok(facts)
@@ -262,107 +266,10 @@ fn read_trun(body: &mut Cursor, defaults: &Defaults, moof: usize, already: usize
         let own = field(0x400, default, "sample flags")?;
         let cts = field(0x800, 0, "sample composition offset")?;
         let cts = if version == 0 { i64::from(cts) } else { i64::from(cts as i32) };
-        samples.push(Sample { offset, size, duration, flags: own, cts, nals: Vec::new(), starts: false });
+        samples.push(Sample { offset, size, duration, flags: own, cts, nals: Vec::new(), starts: false, pictures: 0 });
         offset = offset.saturating_add(size as usize);
     }
     Ok(Run { version, data_offset, samples })
-}
-
-/// How a sample is divided into units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Syntax {
-    /// AVC: NAL units behind lengths of so many bytes.
-    Avc(usize),
-    /// HEVC, likewise.
-    Hevc(usize),
-    /// AV1: OBUs.
-    Av1,
-}
-
-impl Syntax {
-    /// That of a track; nothing where it is of no codec that is known here.
-    pub(super) fn of(init: &InitFacts) -> Option<Syntax> {
-        let Media::Video { nal_length, .. } = &init.media else { return None };
-        match (&init.entry, nal_length) {
-            (b"avc1" | b"avc3", Some(length)) => Some(Syntax::Avc(usize::from(*length))),
-            (b"hvc1" | b"hev1", Some(length)) => Some(Syntax::Hevc(usize::from(*length))),
-            (b"av01", _) => Some(Syntax::Av1),
-            _ => None,
-        }
-    }
-}
-
-/// Types of the units of every sample that lies in its own `mdat` (so each byte is read once), and whether decoding may start there.
-fn read_units(bytes: &[u8], syntax: Syntax, facts: &mut SegmentFacts) -> Result<(), InspectError> {
-    let mut total = 0;
-    for chunk in &mut facts.chunks {
-        for (i, sample) in chunk.samples.iter_mut().enumerate() {
-            let end = sample.offset.saturating_add(sample.size as usize);
-            if sample.offset < chunk.mdat.start || end > chunk.mdat.end {
-                continue;
-            }
-            let mut body = Cursor::new(bytes, sample.offset..end);
-            while body.left() > 0 {
-                let at = body.at();
-                let (kind, starts) = match read_unit(&mut body, syntax)? {
-                    Ok(unit) => unit,
-                    Err(why) => {
-                        facts.findings.push(Finding::new(Code::NalLengths, format!("sample {i}, byte {at}: {why}")));
-                        break;
-                    }
-                };
-                // AV1: the first frame decides, and a sequence header must be before it.
-                let first = syntax != Syntax::Av1 || (sample.nals.contains(&1) && !sample.nals.iter().any(|n| matches!(n, 3 | 6)));
-                sample.starts |= starts && first;
-                sample.nals.push(kind);
-                total += 1;
-                if total > MAX_NALS {
-                    return Err(InspectError::Many { at, what: "NAL units or OBUs", most: MAX_NALS });
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The next unit: its type, and whether it is of a picture that decoding may start at. The inner error is what is wrong with its length.
-fn read_unit(body: &mut Cursor, syntax: Syntax) -> Result<Result<(u8, bool), String>, InspectError> {
-    let length = match syntax {
-        Syntax::Avc(length) | Syntax::Hevc(length) => length,
-        Syntax::Av1 => return read_obu(body),
-    };
-    let size = body.take(length.min(body.left()), "NAL length")?.iter().fold(0usize, |n, b| n << 8 | usize::from(*b));
-    if size == 0 || size > body.left() {
-        return Ok(Err(format!("NAL unit of {size} bytes, {} are left in the sample", body.left())));
-    }
-    let first = body.take(size, "NAL unit")?[0];
-    Ok(Ok(if let Syntax::Avc(_) = syntax { (first & 0x1f, first & 0x1f == 5) } else { (first >> 1 & 0x3f, matches!(first >> 1 & 0x3f, 19 | 20)) }))
-}
-
-/// An OBU with its size (AV1 specification, 5.3); a key frame that is shown has show_existing_frame 0, frame_type 0, show_frame 1.
-fn read_obu(body: &mut Cursor) -> Result<Result<(u8, bool), String>, InspectError> {
-    let header = body.u8("OBU header")?;
-    if header & 0x82 != 2 {
-        return Ok(Err(format!("OBU header {header:#04x}: the forbidden bit is set, or there is no size")));
-    }
-    body.take(if header & 4 == 0 { 0 } else { 1 }.min(body.left()), "OBU extension")?;
-    let mut size = 0u64;
-    for shift in 0..8 {
-        if body.left() == 0 {
-            return Ok(Err("the size of an OBU is cut short".to_owned()));
-        }
-        let byte = body.u8("OBU size")?;
-        size |= u64::from(byte & 0x7f) << (7 * shift);
-        if byte & 0x80 == 0 {
-            break;
-        }
-    }
-    let Some(size) = usize::try_from(size).ok().filter(|size| *size <= body.left()) else {
-        return Ok(Err(format!("OBU of {size} bytes, {} are left in the sample", body.left())));
-    };
-    let payload = body.take(size, "OBU")?;
-    let kind = header >> 3 & 0xf;
-    Ok(Ok((kind, matches!(kind, 3 | 6) && payload.first().is_some_and(|b| b & 0xf0 == 0x10))))
 }
 
 /// Brands as text, for findings.

@@ -4,6 +4,7 @@ use super::wishes::{LadderWish, PaceWish, SelectWishes, Wishes};
 use super::{ClockKind, Job, Pace, Pick, Select, Timeline, Window, is_file};
 use crate::config::ConfigError;
 use crate::ladder::{self, Ladder};
+use crate::secrets::without_secrets;
 use crate::time::Seconds;
 use std::path::{Path, PathBuf};
 
@@ -47,6 +48,7 @@ impl Wishes {
         if pace == Pace::Fast && duration.is_none() && inputs.iter().any(|input| input.starts_with("testsrc:") && !input.contains("duration=")) {
             return Err(check.wrong("duration", "none", "a span (30s, 2m): testsrc: at pace fast never ends by itself"));
         }
+        let input_timeout = span(self.input_timeout).map(|t| check.span("input_timeout", t, milliseconds(100), days(400))).transpose()?;
         let segment = check.span("segment", span(self.segment).unwrap_or(Seconds::whole(2)), milliseconds(200), Seconds::whole(30))?;
         let chunk = span(self.chunk).map(|c| check.span("chunk", c, milliseconds(20), segment)).transpose()?;
         let window = match (self.window.map(|text| text.0), pace) {
@@ -70,8 +72,27 @@ impl Wishes {
             max_gap: check.span("timeline.max_gap", span(wished.max_gap).unwrap_or(Seconds::whole(60)), Seconds::ZERO, days(1))?,
         };
         check.timeline(&timeline)?;
+        let path_window = check.span("path_window", span(self.path_window).unwrap_or(milliseconds(80)), Seconds::ZERO, Seconds::whole(2))?;
+        let decode = self.decode.map(|text| text.0).unwrap_or_default();
         let listen = self.listen.map(|text| text.0.0);
-        Ok(Job { inputs, ladder, outputs, listen, pace, duration, timeline, segment, chunk, window, publish_delay, select, rate })
+        Ok(Job {
+            inputs,
+            path_window,
+            ladder,
+            outputs,
+            listen,
+            pace,
+            duration,
+            input_timeout,
+            timeline,
+            segment,
+            chunk,
+            window,
+            publish_delay,
+            select,
+            rate,
+            decode,
+        })
     }
 }
 
@@ -95,6 +116,11 @@ fn common_denominator(times: [Seconds; 4]) -> Option<i128> {
         let lcm = (den <= MAX_COMMON).then(|| common / gcd(common, den) * den);
         lcm.filter(|lcm| *lcm <= MAX_COMMON)
     })
+}
+
+/// Whether an input can be one of two paths: a transport stream as it is, not pictures, and not a protocol with containers of its own.
+fn is_path(input: &str) -> bool {
+    is_file(input) || input == "-" || ["udp://", "rtp://", "srt://", "rist://", "tcp://", "file:"].iter().any(|scheme| input.starts_with(scheme))
 }
 
 struct Check<'a> {
@@ -142,13 +168,19 @@ impl Check<'_> {
     }
 
     fn inputs(&self, inputs: Vec<String>) -> Result<Vec<String>, ConfigError> {
-        let accepted = "one: a file, - (stdin), a URL (udp://ADDRESS:PORT, rtp, srt, rtmp, http, https), gst:PIPELINE, or testsrc:OPTIONS (--input, or inputs in the job file)";
-        match inputs.as_slice() {
-            [] => Err(self.wrong("inputs", "none", accepted)),
-            [input] if input.trim().is_empty() || input.contains('\0') => Err(self.wrong("inputs", format!("{input:?}"), accepted)),
-            [_] => Ok(inputs),
-            [..] => Err(self.wrong("inputs", format!("{} of them", inputs.len()), accepted)),
+        let accepted = "one: a file, - (stdin), a URL (udp://ADDRESS:PORT, rtp, srt, rist, tcp, rtmp, rtsp, http, https), gst:PIPELINE, or testsrc:OPTIONS (--input, or inputs in the job file); \
+                        or two paths of one feed, each of them udp, rtp, srt, rist, tcp, -, a pipe or a file, with MPEG-TS";
+        if let Some(input) = inputs.iter().find(|input| input.trim().is_empty() || input.contains('\0')) {
+            return Err(self.wrong("inputs", format!("{input:?}"), accepted));
         }
+        let wrong = match inputs.as_slice() {
+            [] => Some("none".to_owned()),
+            [one, other] if one == other => Some(format!("{:?} twice", without_secrets(one))),
+            [one, other] => [one, other].into_iter().find(|input| !is_path(input)).map(|input| format!("{:?} as one of two", without_secrets(input))),
+            [_] => None,
+            [..] => Some(format!("{} of them", inputs.len())),
+        };
+        wrong.map_or(Ok(inputs), |value| Err(self.wrong("inputs", value, accepted)))
     }
 
     fn outputs(&self, outputs: Vec<PathBuf>) -> Result<Vec<PathBuf>, ConfigError> {

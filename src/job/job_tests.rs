@@ -52,7 +52,9 @@ fn every_field_is_read_exactly() {
 fn every_wrong_field_is_named_with_its_value_and_what_is_accepted() {
     for (line, value, accepted) in [
         ("inputs = []", "inputs = none", "udp://"),
-        ("inputs = [\"a\", \"b\"]", "inputs = 2 of them", "one: a file"),
+        ("inputs = [\"a\", \"b\", \"c\"]", "inputs = 3 of them", "two paths of one feed"),
+        ("inputs = [\"a\", \"a\"]", "inputs = \"a\" twice", "two paths"),
+        ("inputs = [\"udp://127.0.0.1:5000\", \"http://h/x\"]", "\"http://h/x\" as one of two", "udp, rtp, srt"),
         ("inputs = [\" \"]", "inputs = \" \"", "one: a file"),
         ("inputs = \"a\"", "line 3 (`inputs = \"a\"`)", "expected a sequence"),
         ("outputs = []", "outputs = none", "--output"),

@@ -3,7 +3,7 @@
 use super::audio::AudioWishes;
 use super::select::{ProgramPick, VideoPick};
 use super::value::{Listen, Span, Text};
-use super::{Anchor, ClockKind, Window};
+use super::{Anchor, ClockKind, DecodeOn, Window};
 use crate::config::{self, ConfigError};
 use crate::ladder::Ladder;
 use crate::time::Rate;
@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 pub struct Wishes {
     /// Where the feed comes from: a path, `-`, `udp://…`, `testsrc:…`.
     pub inputs: Option<Vec<String>>,
+    /// How long one path is waited for where the other one lost something.
+    pub path_window: Option<Text<Span>>,
     /// The name of a built-in ladder, a path relative to the job file, or the ladder itself as a table.
     pub ladder: Option<LadderWish>,
     /// Directories to publish into.
@@ -27,6 +29,8 @@ pub struct Wishes {
     pub pace: Option<PaceWish>,
     /// The event ends after this long.
     pub duration: Option<Text<Span>>,
+    /// How long the feed may show nothing.
+    pub input_timeout: Option<Text<Span>>,
     /// Nominal segment duration.
     pub segment: Option<Text<Span>>,
     /// Split segments into chunks of this length.
@@ -37,6 +41,8 @@ pub struct Wishes {
     pub publish_delay: Option<Text<Span>>,
     /// Rate of the grid.
     pub rate: Option<Text<Rate>>,
+    /// "auto", "software", or a device.
+    pub decode: Option<Text<DecodeOn>>,
     /// How source time becomes UTC.
     #[serde(default)]
     pub timeline: TimelineWishes,
@@ -132,16 +138,19 @@ impl Wishes {
     pub fn over(self, below: Wishes) -> Wishes {
         Wishes {
             inputs: self.inputs.or(below.inputs),
+            path_window: self.path_window.or(below.path_window),
             ladder: self.ladder.or(below.ladder),
             outputs: self.outputs.or(below.outputs),
             listen: self.listen.or(below.listen),
             pace: self.pace.or(below.pace),
             duration: self.duration.or(below.duration),
+            input_timeout: self.input_timeout.or(below.input_timeout),
             segment: self.segment.or(below.segment),
             chunk: self.chunk.or(below.chunk),
             window: self.window.or(below.window),
             publish_delay: self.publish_delay.or(below.publish_delay),
             rate: self.rate.or(below.rate),
+            decode: self.decode.or(below.decode),
             timeline: self.timeline.over(below.timeline),
             select: self.select.over(below.select),
         }

@@ -3,7 +3,7 @@
 use super::bitrate::Bitrate;
 use super::{AudioRung, BackendWish, Ladder, VideoRung};
 use crate::config::{ConfigError, listed};
-use hwaccel::device::Name;
+use hwaccel::device::{Kind, Name};
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
@@ -69,8 +69,8 @@ fn video_wrong(rung: &VideoRung, points: &[&str]) -> Option<Wrong> {
             return wrong(field, size.to_string(), format!("an even number from {} to {}", SIZES.start(), SIZES.end()));
         }
     }
-    if !CAPS.contains(&rung.max_bitrate.0) {
-        return wrong("max_bitrate", rung.max_bitrate.to_string(), range(&CAPS));
+    if let Some(wrong) = rate_wrong(rung) {
+        return Some(wrong);
     }
     let (codec, qualities) = (rung.codec.name(), rung.codec.qualities());
     if let Some(quality) = rung.quality.filter(|quality| !qualities.contains(quality)) {
@@ -90,11 +90,32 @@ fn video_wrong(rung: &VideoRung, points: &[&str]) -> Option<Wrong> {
     if rung.backend == BackendWish::These(Vec::new()) {
         return wrong("backend", "[]".into(), "\"auto\", or at least one backend".into());
     }
-    if let Some(device) = rung.device.as_ref().filter(|device| Name::parse(device).is_none()) {
-        return wrong("device", quoted(device), hwaccel::device::ACCEPTED.into());
+    if let Some(device) = rung.device.as_ref().filter(|device| Name::parse(device).is_none_or(|name| name.kind() == Kind::Vulkan)) {
+        return wrong("device", quoted(device), hwaccel::device::ENCODING.into());
     }
     if !points.contains(&rung.point.as_str()) {
         return wrong("point", quoted(&rung.point), listed(points.iter().copied()));
+    }
+    None
+}
+
+/// A quality under a cap, or a constant bitrate under one that is no less.
+fn rate_wrong(rung: &VideoRung) -> Option<Wrong> {
+    let wrong = |field: &str, value: String, accepted: String| Some((format!("{field} of video rung \"{}\"", rung.name), value, accepted));
+    if rung.max_bitrate.is_none() && rung.bitrate.is_none() {
+        return wrong("max_bitrate", "nothing".into(), format!("{}, or a constant bitrate in its place", range(&CAPS)));
+    }
+    for (field, bits) in [("max_bitrate", rung.max_bitrate), ("bitrate", rung.bitrate)] {
+        if let Some(bits) = bits.filter(|bits| !CAPS.contains(&bits.0)) {
+            return wrong(field, bits.to_string(), range(&CAPS));
+        }
+    }
+    let constant = rung.bitrate?;
+    if let Some(quality) = rung.quality {
+        return wrong("quality", quality.to_string(), format!("none beside bitrate = {constant}; or quality with max_bitrate, and no bitrate"));
+    }
+    if rung.cap() < constant {
+        return wrong("max_bitrate", rung.cap().to_string(), format!("at least the constant bitrate, {constant}; or none, which is the same"));
     }
     None
 }

@@ -26,7 +26,7 @@ fn the_built_in_ladders_are_legal() {
 #[test]
 fn the_six_rungs_are_those_of_the_peers() {
     let ladder = Ladder::load("avc-1080p-6", Path::new(".")).expect("built in");
-    let rungs: Vec<_> = ladder.video.iter().map(|r| (r.name.as_str(), r.codec, r.width, r.height, r.max_bitrate.0, r.point.as_str())).collect();
+    let rungs: Vec<_> = ladder.video.iter().map(|r| (r.name.as_str(), r.codec, r.width, r.height, r.cap().0, r.point.as_str())).collect();
     let avc = VideoCodec::Avc;
     let expected = [
         ("avc-1080p", avc, 1920, 1080, 6_000_000, "auto"),
@@ -79,6 +79,28 @@ fn every_wrong_field_is_named_with_its_value_and_what_is_accepted() {
     }
     assert!(Ladder::parse("my.toml", &rung("")).is_ok(), "the base of these changes is legal");
     assert!(Ladder::parse("my.toml", &rung("codec = \"hevc\"")).is_ok(), "codecs without a backend are for the plan to say");
+}
+
+#[test]
+fn a_rate_is_a_quality_under_a_cap_or_constant() {
+    let with = |lines: &str| rung("").replace("max_bitrate = \"3M\"", lines);
+    let rates = |lines: &str| {
+        let rung = Ladder::parse("my.toml", &with(lines)).expect(lines).video.remove(0);
+        (rung.cap().0, rung.bitrate.map(|b| b.0))
+    };
+    assert_eq!(rates("bitrate = \"3M\""), (3_000_000, Some(3_000_000)));
+    assert_eq!(rates("bitrate = \"3M\"\nmax_bitrate = \"4M\""), (4_000_000, Some(3_000_000)));
+    assert_eq!(rates("max_bitrate = \"4M\"\nquality = 30"), (4_000_000, None));
+    for (lines, value, accepted) in [
+        ("quality = 30", "max_bitrate of video rung \"a\" = nothing", "or a constant bitrate in its place"),
+        ("bitrate = \"3M\"\nquality = 30", "quality of video rung \"a\" = 30", "none beside bitrate = 3M; or quality with max_bitrate, and no bitrate"),
+        ("bitrate = \"3M\"\nmax_bitrate = \"2M\"", "max_bitrate of video rung \"a\" = 2M", "at least the constant bitrate, 3M"),
+        ("bitrate = \"15k\"", "bitrate of video rung \"a\" = 15k", "16k to 200M"),
+        ("bitrate = \"fast\"", "\"fast\"", "\"3.5M\""),
+    ] {
+        let message = error(&with(lines));
+        assert!(message.contains(value) && message.contains(accepted), "{lines}: {message}");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ pub struct Described {
     pub codecs: String,
     /// Bits per second that no segment exceeds: 1.10 x the cap, and the container.
     pub peak: u64,
-    /// Bits per second that the average stays within: the cap, and the container.
+    /// Bits per second that the average stays within: the constant rate or the cap, and the container.
     pub average: u64,
 }
 
@@ -27,7 +27,8 @@ impl Described {
             TrackKind::Video { rendition, .. } => rendition.max_bitrate,
             TrackKind::Audio { rendition, .. } => rendition.bitrate,
         };
-        let (peak, average) = (entries::peak(cap).saturating_add(container), cap.saturating_add(container));
+        let constant = if let TrackKind::Video { rendition, .. } = &spec.kind { rendition.bitrate } else { None };
+        let (peak, average) = (entries::peak(cap).saturating_add(container), constant.unwrap_or(cap).saturating_add(container));
         Described { spec: spec.clone(), codecs: init.codecs.clone(), peak, average }
     }
 

@@ -91,7 +91,7 @@ fn av01(rendition: &Rendition, config: &[u8]) -> Result<SampleEntry, String> {
     }
     let (visual, btrt, colr, pasp) = (visual(rendition)?, Some(btrt(rendition)), Some(colr(rendition)), Some(SQUARE));
     let codec = Codec::Av01(Av01 { visual, av1c, btrt, colr, pasp, ..Av01::default() });
-    // AV1-ISOBMFF 2.1.
+    // AV1-ISOBMFF 2.1 and 3: `av01` is required of every file, and the CMAF media profile of AV1, whatever its level, depth and colour.
     Ok(SampleEntry { codec, profile: Some(FourCC::new(b"av01")), light: light(rendition) })
 }
 
@@ -118,7 +118,11 @@ fn btrt(rendition: &Rendition) -> Btrt {
     let (num, den) = rendition.grid.gop_duration().fraction();
     // The VBV holds at most half a GOP at the cap (design: rate).
     let buffer = u64::try_from(i128::from(rendition.max_bitrate) * num / den / 16).unwrap_or(u64::MAX);
-    Btrt { buffer_size_db: clamp(buffer), max_bitrate: clamp(peak(rendition.max_bitrate)), avg_bitrate: clamp(rendition.max_bitrate) }
+    Btrt {
+        buffer_size_db: clamp(buffer),
+        max_bitrate: clamp(peak(rendition.max_bitrate)),
+        avg_bitrate: clamp(rendition.bitrate.unwrap_or(rendition.max_bitrate)),
+    }
 }
 
 fn colr(rendition: &Rendition) -> Colr {
@@ -148,7 +152,9 @@ fn light(rendition: &Rendition) -> Vec<u8> {
     boxes
 }
 
-/// ISO/IEC 23000-19 annex B: the smallest HEVC profile that holds this level, size, rate, depth and colour.
+/// The first media profile of HEVC that holds this profile, level, size, rate and colour: ISO/IEC 23000-19, B.5, table B.1. All are of Main tier and at most 60
+/// pictures a second; up to 1920x1080 level 4.1 in BT.709 (`chhd` Main, `chh1` Main 10), up to 3840x2160 `cud8` (Main, level 5) and, at level 5.1 of Main 10, `cud1`
+/// (SDR), `chd1` (PQ, BT.2020) and `clg1` (HLG, BT.2020).
 fn hevc_profile(hvcc: &Hvcc, rendition: &Rendition) -> Option<FourCC> {
     let (level, w, h, rate) = (hvcc.general_level_idc, rendition.width, rendition.height, rendition.grid.rate);
     if hvcc.general_tier_flag || rate.num() > 60 * rate.den() {

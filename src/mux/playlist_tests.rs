@@ -114,6 +114,21 @@ avc-360p/media.m3u8
     assert_eq!(hls::main(&silent), expected);
 }
 
+/// A constant rate is the average; the cap is still what no segment exceeds by more than a tenth.
+#[test]
+fn a_constant_rate_is_the_average() {
+    let with = |bitrate: Option<u64>| {
+        let of = crate::plan::Rendition { bitrate, ..rendition("v", 640, 360, 1_000_000, ntsc()) };
+        let spec = video(0, of, avcc());
+        let init = inspect::init(&init(&spec, "c").expect("is sound")).expect("is sound");
+        let said = Described::new(&spec, &init, None);
+        (said.peak, said.average, init.btrt)
+    };
+    let (capped, constant) = (with(None), with(Some(800_000)));
+    assert_eq!((constant.0, constant.1), (capped.0, capped.1 - 200_000));
+    assert_eq!((capped.2, constant.2), (Some((1_000_000, 1_100_000)), Some((800_000, 1_100_000))));
+}
+
 #[test]
 fn manifest_of_a_live_event() {
     let extent = Extent { kept: GopId(849_999_990), first: GopId(850_000_000), last: GopId(850_000_029), ended: None };

@@ -37,6 +37,7 @@ pub fn rendition(name: &str, width: u32, height: u32, max_bitrate: u64, grid: Gr
         hdr: HdrMetadata::default(),
         max_bitrate,
         quality: 23.0,
+        bitrate: None,
         point,
         backends: vec!["x264".into()],
         lanes: 2,

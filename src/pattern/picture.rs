@@ -195,6 +195,14 @@ impl Pattern {
         self.draw_text(&mut out, slot);
     }
 
+    /// The number burnt into a picture of this pattern, however it was coded: its slot. `luma`: rows of `stride` bytes. `None` where no number stands there.
+    pub fn read_slot(&self, luma: &[u8], stride: usize) -> Option<Slot> {
+        let (x, y) = self.label_at;
+        let at = |n: usize| self.label.read(luma, stride, x + n * self.label.width, y, "#0123456789 ").filter(|_| x + (n + 1) * self.label.width <= stride);
+        let digits: String = (1..20).map_while(at).take_while(char::is_ascii_digit).collect();
+        digits.parse().ok().filter(|_| at(0) == Some('#')).map(Slot)
+    }
+
     fn draw_moving(&self, out: &mut Planes<'_>, moment: &Moment) {
         let rows = self.scene_bottom - self.scene_top;
         let phase = moment.travel(20, PHASES as i64);

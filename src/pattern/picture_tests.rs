@@ -62,6 +62,22 @@ fn any_legal_size_and_slot_can_be_drawn_in_limited_range() {
 }
 
 #[test]
+fn the_burnt_in_number_is_the_slot_and_can_be_read() {
+    for (width, height) in [(256, 144), (320, 180), (720, 576), (1280, 720)] {
+        let p = pattern(width, height, 25, 1);
+        for slot in [0, 7, 123_456_789, 44_882_303_267] {
+            let mut picture = drawn(&p, slot);
+            // As a coder might leave it.
+            picture.iter_mut().enumerate().for_each(|(i, byte)| *byte = byte.saturating_add((i * 7 % 40) as u8));
+            assert_eq!(p.read_slot(&picture, width as usize), Some(Slot(slot)), "{width}x{height}");
+        }
+        let black = vec![16; p.size().bytes()];
+        assert_eq!(p.read_slot(&black, width as usize), None);
+        assert_eq!(p.read_slot(&black[..1000], width as usize), None, "cut");
+    }
+}
+
+#[test]
 fn golden() {
     let p = pattern(320, 180, 25, 1);
     let q = pattern(640, 360, 30_000, 1001);

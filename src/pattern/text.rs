@@ -46,6 +46,20 @@ impl Font {
             }
         }
     }
+    /// The character at (`x`, `y`) of a picture, of those in `among`: the one whose pixels differ least. `None` beyond the edges.
+    pub fn read(&self, luma: &[u8], stride: usize, x: usize, y: usize, among: &str) -> Option<char> {
+        let cell = self.width * self.height;
+        let differs = |c: char| {
+            let glyph = (u32::from(c).clamp(32, 126) - 32) as usize * cell;
+            (0..self.height).try_fold(0u64, |sum, row| {
+                let seen = luma.get((y + row) * stride + x..)?.get(..self.width)?;
+                let ink = &self.glyphs[glyph + row * self.width..][..self.width];
+                Some(sum + seen.iter().zip(ink).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>())
+            })
+        };
+        let differences = among.chars().map(|c| Some((differs(c)?, c))).collect::<Option<Vec<_>>>()?;
+        differences.into_iter().min().map(|(_, c)| c)
+    }
 }
 
 /// How much of an output pixel is ink, 0 to 256: the bitmap interpolated linearly, then its edge made steep, which rounds the corners of the blocks.

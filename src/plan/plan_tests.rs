@@ -177,3 +177,15 @@ fn warnings_say_what_a_user_should_know() {
     assert!(warned("", |s| s.range = VideoRange::Hlg).contains("(HLG); all rungs are shown as SDR"));
     assert!(warned("", |s| s.rate = Rate::new(120, 1).expect("legal")).contains("120 pictures a second; 60"));
 }
+
+#[test]
+fn a_constant_rate_is_planned_under_its_cap() {
+    let mut job = job("tiny", "");
+    let rung = &mut job.ladder.video[0];
+    (rung.max_bitrate, rung.bitrate, rung.quality) = (None, Some(crate::ladder::Bitrate(300_000)), None);
+    let plan = resolve(&job, &source(1024, 576, (1, 1))).expect("resolves");
+    let planned: Vec<_> = plan.video.iter().map(|r| (r.bitrate, r.bitrate.is_none_or(|bits| bits == r.max_bitrate))).collect();
+    assert_eq!(planned, [(Some(300_000), true), (None, true)]);
+    let kept: Plan = serde_json::from_value(serde_json::to_value(&plan).expect("JSON")).expect("reads back");
+    assert_eq!(kept.video, plan.video);
+}

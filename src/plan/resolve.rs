@@ -72,8 +72,16 @@ pub fn resolve(job: &Job, source: &SourceFacts) -> Result<Plan, PlanError> {
         return Err(PlanError::Size { width: source.width, height: source.height });
     }
     let grid = Grid::new(job.rate.unwrap_or_else(|| grid_rate(source.rate)), job.segment);
-    let mut plan =
-        Plan { class: String::new(), source: source.clone(), grid, video: Vec::new(), audio: Vec::new(), left_out: Vec::new(), warnings: Vec::new() };
+    let mut plan = Plan {
+        class: String::new(),
+        source: source.clone(),
+        decode: None,
+        grid,
+        video: Vec::new(),
+        audio: Vec::new(),
+        left_out: Vec::new(),
+        warnings: Vec::new(),
+    };
     add_video(&mut plan, job, shape)?;
     sound::add(&mut plan, job)?;
     plan.warnings.extend(warnings(job, source));
@@ -141,8 +149,9 @@ fn rendition(rung: &VideoRung, backends: Vec<String>, size: Size, plan: &Plan) -
         depth: signal.depth,
         range: signal.range,
         hdr: if signal.range == VideoRange::Sdr { HdrMetadata::default() } else { plan.source.hdr },
-        max_bitrate: rung.max_bitrate.0,
+        max_bitrate: rung.cap().0,
         quality: rung.quality.unwrap_or_else(|| rung.codec.default_quality()),
+        bitrate: rung.bitrate.map(|bitrate| bitrate.0),
         point: if rung.point == AUTO { point::for_size(size.width, size.height).to_owned() } else { rung.point.clone() },
         backends,
         lanes: 1,

@@ -191,6 +191,7 @@ fn small(codec: VideoCodec, backend: &str, depth: u32) -> Rendition {
         hdr: HdrMetadata::default(),
         max_bitrate: 500_000,
         quality: codec.default_quality(),
+        bitrate: None,
         point: "veryfast".to_owned(),
         backends: vec![backend.to_owned()],
         lanes: 1,

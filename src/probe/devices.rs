@@ -63,6 +63,7 @@ impl Devices {
                 self.nodes.iter().filter(|node| node.opens && node.path.strip_prefix("/dev/").is_some_and(|name| number(name, "nvidia"))).nth(*index as usize)
             }
             Name::Node(path) => self.nodes.iter().find(|node| node.path == *path),
+            Name::Vulkan(_) => None,
         }
     }
 }

@@ -61,6 +61,14 @@ fn the_json_is_as_documented() {
         why: None,
     };
     report.backends[0].devices.push(used);
+    report.on_devices.push(DeviceReport {
+        device: "cuda:0".into(),
+        decodes: vec!["h264"],
+        scales: true,
+        encodes: vec!["avc"],
+        why: Some("no".into()),
+        in_words: "decodes h264; scales; encodes avc".into(),
+    });
     let found = fields(&report);
     for (field, kinds) in &found {
         let allowed = documented.get(field).unwrap_or_else(|| panic!("{field} is not in docs/probe.md"));

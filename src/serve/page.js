@@ -155,6 +155,10 @@ function counts(status) {
     "GOPs shed before decoding": s.shed_gops,
     "ms of silence put in": Math.round(s.silent_samples / 48),
     "clock tied anew": s.anchors,
+    "connections lost": s.disconnects,
+    "connections opened again": s.reconnects,
+    "callers without media": s.callers_refused,
+    "changes of video or sound": s.changes,
     "segments missing": status.published.gaps,
     "segments over the cap": status.published.over_cap,
     "segments made by a fallback": status.tracks.reduce((sum, t) => sum + t.fallbacks, 0),
@@ -164,8 +168,27 @@ function counts(status) {
   const bad = Object.entries(all).filter(([, n]) => n > 0).map(([name, n]) => element("li", `${n} ${name}`, "bad"));
   if (!bad.length) bad.push(element("li", "nothing lost, nothing repeated", "good"));
   bad.push(element("li", `${s.pictures} pictures decoded`), element("li", `${(status.store.bytes / (1 << 20)).toFixed(1)} MiB in memory`));
+  if (status.inputs) bad.push(...paths(status.inputs));
   at("source").replaceChildren(...bad);
   at("warnings").replaceChildren(...status.warnings.map((w) => element("li", w)));
+}
+
+// One line for each path of the input.
+function paths(inputs) {
+  const merge = inputs.merge;
+  const lines = inputs.paths.map((p) => {
+    const counts = { lost: p.lost, "filled by the other path": p.filled, late: p.late, reordered: p.reordered, twice: p.duplicate, garbage: p.garbage,
+      "continuity errors": p.continuity, "not taken in time": p.overruns, reconnects: p.reconnects };
+    const bad = Object.entries(counts).filter(([, n]) => n > 0).map(([name, n]) => `${n} ${name}`);
+    const state = p.up ? `${(p.bitrate / 1e6).toFixed(1)} Mb/s` : p.silent_ms === null ? "nothing yet" : `silent for ${span(p.silent_ms)}`;
+    return element("li", `${p.input}: ${[state, `${p.packets} packets`, ...bad].join(", ")}`, p.up && !bad.length ? "good" : p.up ? "" : "bad");
+  });
+  if (inputs.paths.length > 1) {
+    const how = { alone: "not merged yet", number: "merged by RTP number", content: "merged by content", mismatch: "their packets do not match" }[merge.mode];
+    const late = merge.mode === "number" || merge.mode === "content" ? `, ${(merge.delay_us / 1000).toFixed(1)} ms apart` : "";
+    lines.push(element("li", `two paths: ${how}${late}, ${merge.hurt} units hurt`, merge.mode === "mismatch" || merge.hurt ? "bad" : "good"));
+  }
+  return lines;
 }
 
 function show(status) {

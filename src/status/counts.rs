@@ -64,6 +64,8 @@ pub struct SourceCounts {
     pub fillers: Counter,
     /// Pictures for which there was no slot (a burst, a feed faster than the grid), or no time.
     pub dropped: Counter,
+    /// Times that decoding left a device for the host.
+    pub left_device: Counter,
     /// Times that the feed's clock was tied to the grid anew.
     pub anchors: Counter,
 }

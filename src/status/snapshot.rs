@@ -1,8 +1,10 @@
 //! The status at one moment: plain numbers, as `/v1/status` and the terminal show them.
 
+use super::clock::ClockSnapshot;
 use super::counts::{SourceCounts, State};
 use super::{TrackFacts, Watched};
 use crate::capture::CaptureCounters;
+use crate::capture::paths::counts as paths;
 use crate::decode::audio;
 use crate::mux;
 use crate::plan::SourceFacts;
@@ -38,8 +40,12 @@ pub struct Snapshot {
     pub age_ms: Option<i64>,
     /// What the feed is.
     pub feed: SourceFacts,
+    /// What places the source on the grid; absent before its first picture.
+    pub clock: Option<ClockSnapshot>,
     /// The source.
     pub source: SourceSnapshot,
+    /// The paths that it comes on, where they are received here (UDP, RTP, two paths).
+    pub inputs: Option<InputsSnapshot>,
     /// What became of it.
     pub published: PublishedSnapshot,
     /// See [`super::Status::conflicts`].
@@ -74,6 +80,31 @@ pub struct SourceSnapshot {
     pub silent_samples: u64,
     /// See [`SourceCounts::anchors`].
     pub anchors: u64,
+    /// See [`SourceCounts::left_device`].
+    pub left_device: u64,
+    /// Connections lost, and opened again. Where the first is one more, there is none now.
+    pub disconnects: u64,
+    /// See `disconnects`.
+    pub reconnects: u64,
+    /// Callers of a listening input that brought no media.
+    pub callers_refused: u64,
+    /// Times that the video or the sound moved to another PID, or became something else.
+    pub changes: u64,
+}
+
+/// The paths of the input at one moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct InputsSnapshot {
+    /// In the order of the job.
+    pub paths: Vec<paths::PathSnapshot>,
+    /// What came of them.
+    pub merge: paths::MergeSnapshot,
+}
+
+impl InputsSnapshot {
+    pub(super) fn of(counts: &paths::Counts) -> InputsSnapshot {
+        InputsSnapshot { paths: counts.paths.iter().map(|path| path.snapshot()).collect(), merge: counts.merge.snapshot() }
+    }
 }
 
 /// The muxer's counts at one moment, all tracks together: [`mux::Counts`].
@@ -155,6 +186,11 @@ impl SourceCounts {
             dropped: self.dropped.get(),
             silent_samples: sound(&|c| &c.silent_samples),
             anchors: self.anchors.get(),
+            left_device: self.left_device.get(),
+            disconnects: capture(&|c| &c.disconnects),
+            reconnects: capture(&|c| &c.reconnects),
+            callers_refused: capture(&|c| &c.callers),
+            changes: capture(&|c| &c.moves) + capture(&|c| &c.formats),
         }
     }
 }

@@ -120,7 +120,9 @@ fn sound_that_never_completes_does_not_hold_up_the_end_of_an_event() {
     let thread = std::thread::spawn(move || audio.run(packets, cues, vec![Rung { channels: 2, tx }], &quit, Some(grace)));
     // Three seconds of sound, and no more, though the feed does not end.
     for packet in track.packets.iter().take(140) {
-        packet_tx.send(Flow::Item(Unit { kind: Kind::Audio(0), packet: packet.clone(), news: None, arrival: Seconds::ZERO })).expect("listens");
+        packet_tx
+            .send(Flow::Item(Unit { kind: Kind::Audio(0), stream: Arc::clone(&track.stream), packet: packet.clone(), arrival: Seconds::ZERO, hurt: false }))
+            .expect("listens");
     }
     let last = grid.video.gop(grid.video.nearest(extent(&track).0 + Seconds::whole(3) + offset));
     let began = Instant::now();

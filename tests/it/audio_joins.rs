@@ -20,7 +20,7 @@ fn decode(packets: &[Packet], frames: usize) -> Vec<Vec<f32>> {
     let mut parameters = ffmpeg::codec::Parameters::new();
     parameters.set_medium(ffmpeg::media::Type::Audio);
     parameters.set_id(ffmpeg::codec::Id::AAC);
-    let stream = StreamInfo { index: 0, parameters, time_base: (1, 48_000), language: None, turn: Default::default() };
+    let stream = StreamInfo::new(0, parameters, (1, 48_000));
     let units: Vec<ffmpeg::Packet> = packets.iter().map(adts).collect();
     let window = Window { first: 0, samples: frames * F, offset: Seconds::ZERO };
     let rendered = Samples::open(&stream).unwrap().render(&units.iter().collect::<Vec<_>>(), &window, &[2]);

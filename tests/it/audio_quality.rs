@@ -64,7 +64,7 @@ fn exact_stamps(track: &mut Track) {
     };
     let (first, _) = extent(track);
     let start = first.nearest_ticks(44_100);
-    track.stream.time_base = (1, 44_100);
+    track.stream = std::sync::Arc::new(mezzo::capture::StreamInfo::new(track.stream.index, (*track.stream.parameters).clone(), (1, 44_100)));
     for (packet, index) in track.packets.iter_mut().zip(0..) {
         packet.set_pts(Some(start + index * frame));
     }

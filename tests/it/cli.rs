@@ -86,7 +86,7 @@ fn wrong_arguments_are_refused_before_anything_is_made() {
         ("-i noise.ts -o out --anchor today", &["\"today\"", "SECONDS=UTC"]),
         ("-i noise.ts -o out --segment 100ms", &["segment = 0.1 s", "0.2 s to 30 s"]),
         ("-i noise.ts -o out --listen 8080", &["\"8080\"", "127.0.0.1:8080"]),
-        ("-i noise.ts -i b.ts -o out", &["inputs = 2 of them", "accepted: one"]),
+        ("-i noise.ts -i b.ts -i c.ts -o out", &["inputs = 3 of them", "or two paths of one feed"]),
         ("-i none.ts -o out", &["input none.ts", "No such file", "udp://"]),
         ("-i . -o out", &["input .", "directory", "a media file"]),
         ("-i noise.ts -o noise.ts", &["output noise.ts", "not a directory"]),

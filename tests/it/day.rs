@@ -68,6 +68,7 @@ fn tracks(grid: Grid) -> [TrackSpec; 2] {
         hdr: Default::default(),
         max_bitrate: 1_000_000,
         quality: 23.0,
+        bitrate: None,
         point,
         backends,
         lanes: 1,

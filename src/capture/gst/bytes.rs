@@ -102,7 +102,8 @@ impl Input for ByteInput {
         if matches!(read, Read::End | Read::Lost(Lost::Read))
             && let Some(why) = self.shared.take_failure()
         {
-            return Err(CaptureError::Broken { url: self.url.clone(), why });
+            let url = self.url.clone();
+            return Err(if self.live { CaptureError::Away { url, why } } else { CaptureError::Broken { url, why } });
         }
         Ok(read)
     }

@@ -60,14 +60,14 @@ type Early = VecDeque<(usize, gst::Sample)>;
 
 /// The first sample of every appsink, and everything that came meanwhile.
 fn first_samples(pipeline: &mut Pipeline, quit: &Stop) -> Result<(Vec<gst::Sample>, Early), String> {
-    let began = Instant::now();
+    let (began, limit) = (Instant::now(), quit.limit().unwrap_or(OPEN_LIMIT));
     let (mut firsts, mut early, mut bytes) = (vec![None; pipeline.names().len()], Early::new(), 0);
     while let Some(missing) = firsts.iter().position(Option::is_none) {
         let name = pipeline.names()[missing].clone();
         if early.len() >= EARLY || bytes >= EARLY_BYTES {
             return Err(format!("nothing comes to {name}, while {} buffers came elsewhere; every appsink needs a stream", early.len()));
         }
-        match pipeline.next(OPEN_LIMIT.saturating_sub(began.elapsed()), quit) {
+        match pipeline.next(limit.saturating_sub(began.elapsed()), quit) {
             Event::Sample(sink, sample) => {
                 bytes += sample.buffer().map_or(0, gst::BufferRef::size);
                 if let Some(first) = firsts.get_mut(sink) {
@@ -77,7 +77,7 @@ fn first_samples(pipeline: &mut Pipeline, quit: &Stop) -> Result<(Vec<gst::Sampl
             }
             Event::Ended => return Err(format!("the pipeline ended before anything came to {name}")),
             Event::Failed(why) => return Err(why),
-            Event::Nothing => return Err(format!("nothing came to {name} within {} s", OPEN_LIMIT.as_secs())),
+            Event::Nothing => return Err(format!("nothing came to {name} within {} s", limit.as_secs())),
             Event::Stopped => return Err("stopped while it was being opened".to_owned()),
         }
     }

@@ -1,13 +1,13 @@
 //! Raw and elementary streams out of a pipeline.
 
-use super::caps::{self, Audio, Stream, Video};
+use super::caps::{self, Stream, Video};
 use super::pipeline::{Event, Pipeline};
 use super::{Early, raw::Raw};
 use crate::capture::choose::choose;
 use crate::capture::facts::{field_rate, grid_rate, sane_sar};
 use crate::capture::offer::{Medium, Offer, Offered};
 use crate::capture::stamps::{Scale, Stamper};
-use crate::capture::{CaptureError, Delivery, Input, Kind, Lost, Opened, Origin, Read, Source, StreamInfo, Turn, Unit};
+use crate::capture::{CaptureError, Delivery, Input, Kind, Lost, Opened, Origin, Read, Source, StreamInfo, Unit, new_session};
 use crate::colour::{HdrMetadata, VideoRange};
 use crate::ffmpeg::codec_facts;
 use crate::job::{Select, StreamRef};
@@ -15,9 +15,12 @@ use crate::plan::SourceFacts;
 use crate::stop::Stop;
 use crate::time::Seconds;
 use ffmpeg_next::Packet;
+use ffmpeg_next::codec::Parameters;
+use ffmpeg_next::media::Type;
 use ffmpeg_next::packet::Flags;
 use gstreamer as gst;
 use gstreamer::prelude::*;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Stamps are nanoseconds of the pipeline's running time.
@@ -28,6 +31,7 @@ const LONG: Duration = Duration::from_secs(3600);
 /// One chosen appsink.
 struct Taken {
     sink: usize,
+    stream: Arc<StreamInfo>,
     caps: gst::Caps,
     raw: Option<Raw>,
 }
@@ -47,6 +51,7 @@ struct GstInput {
 /// Makes a source of what the appsinks get: the largest video and the first audio, or the ones that are asked for, counted from 0 in the order of the description.
 pub fn open(url: &str, pipeline: Pipeline, firsts: &[gst::Sample], early: Early, select: &Select, stop: &Stop) -> Opened {
     let fail = |why: String| CaptureError::Open { url: url.to_owned(), why };
+    let session = if pipeline.is_live() { new_session() } else { 0 };
     let mut brought: Vec<(gst::Caps, Stream)> = Vec::new();
     for (sink, sample) in firsts.iter().enumerate() {
         let name = &pipeline.names()[sink];
@@ -57,13 +62,16 @@ pub fn open(url: &str, pipeline: Pipeline, firsts: &[gst::Sample], early: Early,
     let offer = Offer { programs: Vec::new(), streams: brought.iter().enumerate().map(|(sink, (_, stream))| offered(sink, stream)).collect() };
     let chosen = choose(&offer, select).map_err(|why| fail(format!("{why}; appsinks are counted from 0")))?;
     let sinks: Vec<Option<usize>> = chosen.sounds.iter().map(|sound| sound.stream).collect();
-    let (mut taken, mut audio) = (None::<(Taken, Video)>, sinks.iter().map(|_| None).collect::<Vec<Option<(Taken, Audio)>>>());
+    let (mut taken, mut sounds) = (None::<(Taken, Video)>, sinks.iter().map(|_| None).collect::<Vec<Option<Taken>>>());
     for (sink, (caps, stream)) in brought.into_iter().enumerate() {
         match stream {
-            Stream::Video(mut v) if sink == chosen.video => taken = Some((Taken { sink, caps, raw: v.raw.take() }, *v)),
+            Stream::Video(mut v) if sink == chosen.video => {
+                let stream = info(sink, v.parameters.clone(), session);
+                taken = Some((Taken { sink, stream, caps, raw: v.raw.take() }, *v));
+            }
             Stream::Audio(a) => {
-                if let Some(place) = sinks.iter().position(|s| *s == Some(sink)).and_then(|n| audio.get_mut(n)) {
-                    *place = Some((Taken { sink, caps, raw: None }, a));
+                if let Some(place) = sinks.iter().position(|s| *s == Some(sink)).and_then(|n| sounds.get_mut(n)) {
+                    *place = Some(Taken { sink, stream: info(sink, a.parameters, session), caps, raw: None });
                 }
             }
             Stream::Video(_) => {}
@@ -83,22 +91,14 @@ pub fn open(url: &str, pipeline: Pipeline, firsts: &[gst::Sample], early: Early,
         video: Some(StreamRef::Index(taken.sink)),
         sounds: chosen.sounds.into_iter().map(|sound| sound.facts).collect(),
     };
-    let info = |index, parameters| StreamInfo { index, parameters, time_base: SCALE.time_base, language: None, turn: Turn::None };
-    let (sounds, infos): (Vec<Option<Taken>>, Vec<Option<StreamInfo>>) = audio
-        .into_iter()
-        .map(|sound| {
-            let (taken, audio) = sound.unzip();
-            let stream = audio.zip(taken.as_ref()).map(|(audio, taken): (Audio, &Taken)| info(taken.sink, audio.parameters));
-            (taken, stream)
-        })
-        .unzip();
     let source = Source {
         facts,
-        video: info(taken.sink, video.parameters),
-        audio: infos,
+        video: Arc::clone(&taken.stream),
+        audio: sounds.iter().map(|sound| sound.as_ref().map(|taken| Arc::clone(&taken.stream))).collect(),
         offer,
         origin: if pipeline.is_live() { Origin::Session } else { Origin::Live { wrap: None } },
         duration: None,
+        paths: None,
     };
     let stamper = Stamper::new(SCALE, vec![SCALE; sounds.len()], picture_rate);
     let input = GstInput { url: url.to_owned(), pipeline, early, video: taken, sounds, stamper, told: 0, stop: stop.clone() };
@@ -132,6 +132,10 @@ fn offered(sink: usize, stream: &Stream) -> Offered {
     }
 }
 
+fn info(sink: usize, parameters: Parameters, session: u32) -> Arc<StreamInfo> {
+    Arc::new(StreamInfo { session, ..StreamInfo::new(sink, parameters, SCALE.time_base) })
+}
+
 impl GstInput {
     fn unit(&mut self, sink: usize, sample: &gst::Sample) -> Result<Option<Read>, CaptureError> {
         let own = self.sounds.iter_mut().enumerate().find_map(|(n, sound)| sound.as_mut().filter(|s| s.sink == sink).map(|sound| (Kind::Audio(n), sound)));
@@ -141,7 +145,15 @@ impl GstInput {
             None => return Ok(None),
         };
         if let Some(caps) = sample.caps_owned().filter(|caps| *caps != taken.caps) {
-            taken.accept(caps).map_err(|why| CaptureError::Broken { url: self.url.clone(), why })?;
+            match taken.accept(caps) {
+                Ok(Accepted::Same) => {}
+                Ok(Accepted::Other) => {
+                    tracing::warn!("input {}: what appsink {sink} gets is {} from here on, and is followed", self.url, taken.caps);
+                    self.early.push_front((sink, sample.clone()));
+                    return Ok(Some(Read::Lost(Lost::Format)));
+                }
+                Err(why) => return Err(CaptureError::Broken { url: self.url.clone(), why }),
+            }
         }
         let Some(mut packet) = sample.buffer().and_then(|buffer| taken.packet(buffer)) else { return Ok(Some(Read::Lost(Lost::Read))) };
         let (pts, dts, duration) = times(sample);
@@ -156,27 +168,46 @@ impl GstInput {
         if !self.stamper.stamp(kind, &mut packet) {
             return Ok(Some(Read::Lost(Lost::Stamp)));
         }
-        Ok(Some(Read::Unit(Unit { kind, packet, news: None, arrival: Seconds::host_now() })))
+        let stream = Arc::clone(&taken.stream);
+        Ok(Some(Read::Unit(Unit { kind, stream, packet, arrival: Seconds::host_now(), hurt: false })))
     }
 }
 
+/// What new caps mean.
+enum Accepted {
+    /// The same to a decoder.
+    Same,
+    /// Something else, of the same kind.
+    Other,
+}
+
 impl Taken {
-    /// New caps in mid-feed are fine as long as they mean the same to a decoder.
-    fn accept(&mut self, caps: gst::Caps) -> Result<(), String> {
+    /// New caps in mid-feed, which may mean the same to a decoder, or another one.
+    fn accept(&mut self, caps: gst::Caps) -> Result<Accepted, String> {
         let same = |field: &str| {
             let value = |caps: &gst::CapsRef| caps.structure(0).and_then(|s| s.value(field).ok().and_then(|v| v.serialize().ok()));
             value(&self.caps) == value(&caps)
         };
         let name = |caps: &gst::CapsRef| caps.structure(0).map(|s| s.name().to_owned());
         let fixed: &[&str] = if self.raw.is_some() { &["format", "width", "height"] } else { &["stream-format", "rate", "channels", "format"] };
-        if name(&self.caps) != name(&caps) || !fixed.iter().all(|field| same(field)) {
-            return Err(format!(
-                "what the pipeline delivers changed from {} to {caps} in mid-feed, which is not followed; a run that is started again is",
-                self.caps
-            ));
+        if name(&self.caps) == name(&caps) && fixed.iter().all(|field| same(field)) {
+            self.caps = caps;
+            return Ok(Accepted::Same);
+        }
+        let session = self.stream.session;
+        match (self.stream.parameters.medium(), caps::describe(&caps)) {
+            (Type::Video, Ok(Stream::Video(mut video))) => {
+                self.raw = video.raw.take();
+                self.stream = info(self.sink, video.parameters, session);
+            }
+            (Type::Audio, Ok(Stream::Audio(audio))) => self.stream = info(self.sink, audio.parameters, session),
+            (_, described) => {
+                let why = described.err().unwrap_or_else(|| "that is not of its kind".to_owned());
+                return Err(format!("what the pipeline delivers changed from {} to {caps}, which cannot be followed: {why}", self.caps));
+            }
         }
         self.caps = caps;
-        Ok(())
+        Ok(Accepted::Other)
     }
 
     fn packet(&self, buffer: &gst::BufferRef) -> Option<Packet> {
@@ -223,6 +254,8 @@ impl Input for GstInput {
                     }
                 }
                 Event::Ended => return Ok(Read::End),
+                // A live one is built again; another would begin at its beginning.
+                Event::Failed(why) if self.pipeline.is_live() => return Err(CaptureError::Away { url: self.url.clone(), why }),
                 Event::Failed(why) => return Err(CaptureError::Broken { url: self.url.clone(), why }),
                 Event::Stopped => return Ok(Read::Stopped),
                 Event::Nothing => {}

@@ -65,6 +65,7 @@ pub fn troubles(s: &Snapshot) -> Vec<(&'static str, u64)> {
         ("GOPs shed", source.shed_gops),
         ("silent ms", source.silent_samples / 48),
         ("clock re-anchored", source.anchors),
+        ("left a device", source.left_device),
         ("gaps", s.published.gaps),
         ("over cap", s.published.over_cap),
         ("by a fallback", of_tracks(|t| t.fallbacks)),

@@ -7,7 +7,6 @@ use crate::colour::{HdrMetadata, LightLevel, Mastering, Signal, Target, VideoRan
 use crate::downscale::Chain;
 use crate::encode::testing::{decode, sdr};
 use crate::ffmpeg::{self as raw, FramePool};
-use crate::frame::Picture;
 use ffmpeg_next::filter;
 use ffmpeg_next::frame::Video;
 use std::sync::Arc;
@@ -46,7 +45,7 @@ fn samples(picture: &Video, component: usize) -> Vec<Vec<u16>> {
 
 fn one(targets: &[Target], metadata: &HdrMetadata, source: &Arc<Video>) -> Vec<Arc<Video>> {
     let pictures = Chain::new(targets, metadata).expect("a chain").scale(source).expect("it scales");
-    pictures.into_iter().map(|Picture::Cpu(picture)| picture).collect()
+    pictures.iter().map(|picture| Arc::clone(picture.host().expect("in host memory"))).collect()
 }
 
 /// What libav's filters make of a picture.
@@ -226,7 +225,11 @@ fn sdr_among_hdr_is_graphics_white_and_the_other_way_round() {
     let mut chain = Chain::new(&targets, &HdrMetadata::default()).expect("a chain");
     let mut luma = |source: &Arc<Video>| {
         let pictures = chain.scale(source).expect("it scales");
-        pictures.iter().map(|Picture::Cpu(picture)| (raw::colour(picture).transfer, samples(picture, 0)[32][32])).collect::<Vec<_>>()
+        pictures
+            .iter()
+            .map(|picture| picture.host().expect("in host memory"))
+            .map(|picture| (raw::colour(picture).transfer, samples(picture, 0)[32][32]))
+            .collect::<Vec<_>>()
     };
     let (sdr_white, pq) = (Arc::new(plain), white(VideoRange::Pq));
     let [(16, white), (1, 235)] = luma(&sdr_white)[..] else { panic!("SDR white: {:?}", luma(&sdr_white)) };

@@ -1,42 +1,40 @@
 //! An open hardware encoder.
 
 use super::super::libav::{Gop, Pictures};
-use super::super::{EncodeError, Encoder, Opened, Packet, Recipe, annexb, hevc, obu};
-use super::packets::Packing;
-use super::{Hardware, Input, refusal};
+use super::super::{EncodeError, Encoder, Opened, Packet, Recipe, annexb, hevc, obu, renumber};
+use super::packets::{Packing, sets_id};
+use super::{Hardware, refusal};
 use crate::ffmpeg as raw;
-use crate::frame::Frame;
+use crate::frame::{Frame, Picture};
 use crate::ladder::VideoCodec;
 use crate::plan::Rendition;
 use ffmpeg_next as ffmpeg;
-use ffmpeg_next::frame::Video;
 use hwaccel::device::{Device, Name};
 use hwaccel::frames::Frames;
+use hwaccel::surface::Surface;
 use hwaccel::{semiplanar, words};
 
 /// Surfaces of a session: one that is encoded, one that is filled, and what a driver keeps to refer to.
 const SURFACES: u32 = 8;
-/// Where no device was given to the rung.
-const FIRST_NODE: &str = "/dev/dri/renderD128";
 
 /// Opens a session. Errors in one line.
 pub fn open(of: &'static Hardware, rendition: &Rendition, recipe: &Recipe) -> Result<Opened, String> {
     let part = Part { of, rendition: rendition.clone(), recipe: recipe.clone() };
     let (open, headers) = part.open()?;
     let config = |headers: &[u8]| match rendition.codec {
-        VideoCodec::Avc => annexb::avcc(headers),
+        VideoCodec::Avc => sets_id(of.name, rendition).map_or_else(|| annexb::avcc(headers), |id| annexb::avcc(&renumber::stream(headers, id))),
         VideoCodec::Hevc => hevc::hvcc(headers),
         VideoCodec::Av1 => obu::av1c(headers),
     };
     if let Some(config) = config(&headers) {
-        let packing = Packing::new(rendition, &config);
+        let packing = Packing::new(of.name, rendition, &config);
         return Ok(Opened { encoder: Box::new(Session { part, packing, open: Some(open) }), config });
     }
     // Drivers that write the headers by themselves tell them with the first picture only.
     let headers = first_packet(open, &part)?;
     let config = config(&headers).ok_or("it gave no headers that can be read")?;
     let (open, _) = part.open()?;
-    let packing = Packing::new(rendition, &config);
+    let packing = Packing::new(of.name, rendition, &config);
     Ok(Opened { encoder: Box::new(Session { part, packing, open: Some(open) }), config })
 }
 
@@ -46,7 +44,7 @@ fn first_packet(mut open: Open, part: &Part) -> Result<Vec<u8>, String> {
     let words = |error: EncodeError| error.to_string();
     let mut bytes = Vec::new();
     let Open { gop, frames } = &mut open;
-    gop.send_as(&frame, |picture| input(part, frames.as_ref(), picture)).map_err(words)?;
+    send(gop, frames, &frame).map_err(words)?;
     gop.end().map_err(words)?;
     gop.drain(&mut |_, unit| {
         bytes.extend_from_slice(unit);
@@ -57,7 +55,7 @@ fn first_packet(mut open: Open, part: &Part) -> Result<Vec<u8>, String> {
 }
 
 fn grey(rendition: &Rendition) -> Result<Frame, String> {
-    use crate::frame::{Length, Origin, Picture};
+    use crate::frame::{Length, Origin};
     use crate::time::{GopId, Slot};
     let mut picture = raw::FramePool::new(rendition.width, rendition.height, rendition.signal()).and_then(|pool| pool.get()).ok_or("out of memory")?;
     for (plane, _) in raw::planes_mut(&mut picture).ok_or("out of memory")? {
@@ -74,6 +72,8 @@ fn grey(rendition: &Rendition) -> Result<Frame, String> {
         picture: Picture::Cpu(picture.into()),
         origin: Origin::Filler,
         damaged: false,
+        missed: false,
+        path: 0,
         side: Default::default(),
     })
 }
@@ -87,7 +87,8 @@ struct Part {
 
 struct Open {
     gop: Gop,
-    frames: Option<Frames>,
+    /// Where pictures that lie elsewhere are uploaded to.
+    frames: Frames,
 }
 
 impl Part {
@@ -118,35 +119,34 @@ impl Part {
         let pictures = Pictures::of(&self.rendition)?;
         let options = options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         let semi = semiplanar::format(pictures.format()).ok_or("pictures of a format that no device takes")?;
-        let (frames, format) = match self.of.input {
-            Input::Host => (None, if self.rendition.depth == 8 { pictures.format() } else { semi }),
-            Input::Surfaces => {
-                let first = Name::Node(FIRST_NODE.to_owned());
-                let device = Device::open(device.unwrap_or(&first)).map_err(|error| refusal::of_device(&error))?;
-                let (frames, said) = words::hear(|| Frames::new(&device, pictures.size(), semi, SURFACES));
-                let frames = frames.map_err(|error| refusal::reason(&said, &error.to_string()))?;
-                let format = frames.format();
-                (Some(frames), format)
-            }
-        };
-        let attach = |context: &mut ffmpeg::codec::Context| frames.as_ref().map_or(Ok(()), |frames| frames.attach(context).map_err(|e| e.to_string()));
-        let (encoder, said) = words::hear(|| pictures.open_for(codec, options, format, attach));
+        let device = Device::shared(&device.cloned().unwrap_or_else(self.of.first)).map_err(|error| refusal::of_device(&error))?;
+        let (frames, said) = words::hear(|| Frames::new(&device, pictures.size(), semi, SURFACES));
+        let frames = frames.map_err(|error| refusal::reason(&said, &error.to_string()))?;
+        let attach = |context: &mut ffmpeg::codec::Context| frames.attach(context).map_err(|e| e.to_string());
+        let (encoder, said) = words::hear(|| pictures.open_for(codec, options, frames.format(), attach));
         let encoder = encoder.map_err(|error| refusal::reason(&said, &error))?;
         let headers = raw::extradata(&encoder);
         Ok((Open { gop: Gop::new(self.of.name, &self.rendition, encoder, pictures), frames }, headers))
     }
 }
 
-/// The picture as the encoder takes it.
-fn input(part: &Part, frames: Option<&Frames>, picture: Video) -> Result<Video, String> {
-    if frames.is_none() && part.rendition.depth == 8 {
-        return Ok(picture);
+/// Hands a picture in: as it lies where it is on this very device in the right shape, else by way of the host.
+fn send(gop: &mut Gop, frames: &Frames, frame: &Frame) -> Result<(), EncodeError> {
+    if let Picture::Device(surface) = &frame.picture
+        && fits(surface, frames, gop.pictures())
+    {
+        return gop.send_surface(frame, surface.picture());
     }
-    let semi = semiplanar::from_planar(&picture).ok_or("out of memory")?;
-    match frames {
-        Some(frames) => frames.upload(&semi).map_err(|error| format!("the device does not take the picture: {error}")),
-        None => Ok(semi),
-    }
+    gop.send_as(frame, |picture| {
+        let semi = semiplanar::from_planar(&picture).ok_or("out of memory")?;
+        frames.upload(&semi).map_err(|error| format!("the device does not take the picture: {error}"))
+    })
+}
+
+/// Whether an encoder of `pictures` whose pool is `frames` takes `surface` as it lies.
+fn fits(surface: &Surface, frames: &Frames, pictures: &Pictures) -> bool {
+    let size = (surface.picture().width(), surface.picture().height());
+    surface.is_on(frames.device()) && size == pictures.size() && semiplanar::format(pictures.format()) == Some(surface.format())
 }
 
 struct Session {
@@ -182,8 +182,8 @@ impl Session {
 impl Encoder for Session {
     fn encode(&mut self, frame: &Frame, out: &mut Vec<Packet>) -> Result<(), EncodeError> {
         self.open()?;
-        if let Session { part, open: Some(Open { gop, frames }), .. } = self {
-            gop.send_as(frame, |picture| input(part, frames.as_ref(), picture))?;
+        if let Some(Open { gop, frames }) = &mut self.open {
+            send(gop, frames, frame)?;
         }
         self.take(out)
     }

@@ -33,8 +33,9 @@ fn libav_knows_every_option_and_every_value() {
             continue;
         };
         let extremes = [of.codec.qualities().start(), of.codec.qualities().end()].map(|q| *q);
-        for (point, quality) in point::POINTS.iter().flat_map(|point| extremes.map(|quality| (point, quality))) {
-            let recipe = Recipe { point: (*point).to_owned(), quality, ..Recipe::of(&of) };
+        let ways = point::POINTS.iter().flat_map(|point| extremes.map(|quality| [None, Some(3_000_000)].map(|bitrate| (point, quality, bitrate))).concat());
+        for (point, quality, bitrate) in ways {
+            let recipe = Recipe { point: (*point).to_owned(), quality, bitrate, ..Recipe::of(&of) };
             let device = Name::Cuda(1);
             let options = (family.options)(&of, &recipe, Some(&device));
             for (option, value) in options.iter().map(|(name, value)| (*name, value.as_str())).chain(family.also.iter().copied()) {
@@ -153,7 +154,7 @@ fn frame(first: u8) -> Vec<u8> {
 #[test]
 fn a_key_picture_of_av1_gets_its_sequence_header_and_its_light() {
     let av1 = Rendition { range: VideoRange::Pq, hdr: hdr(), ..of(FAMILIES[0], VideoCodec::Av1, 10) };
-    let packing = packets::Packing::new(&av1, &[&[0x81, 0, 0, 0], SEQUENCE].concat());
+    let packing = packets::Packing::new("nvenc", &av1, &[&[0x81, 0, 0, 0], SEQUENCE].concat());
     let kinds = |sample: &[u8]| obu::units(sample).map(|unit| unit.expect("whole").kind).collect::<Vec<_>>();
     let (bare, key) = packing.sample(&frame(KEY)).expect("an access unit");
     assert_eq!((kinds(&bare), key), (vec![1, 5, 5, 6], true));
@@ -186,7 +187,7 @@ proptest! {
     #[test]
     fn any_bytes_of_a_driver_are_survived(bytes in proptest::collection::vec(prop_oneof![Just(0u8), Just(1), Just(0x12), Just(0x32), any::<u8>()], 0..200)) {
         for (_, of) in all() {
-            let _ = packets::Packing::new(&of, SEQUENCE).sample(&bytes);
+            let _ = packets::Packing::new("nvenc", &of, SEQUENCE).sample(&bytes);
         }
     }
 }

@@ -17,6 +17,8 @@ pub struct Budget {
     pub bits: u64,
     /// The quantizer index of the quality target: none finer is used.
     pub finest: u8,
+    /// The one that the scout ran at: the finest, or where the rate is constant one that is likely.
+    pub scouted: u8,
 }
 
 /// How the pictures of the scout compare to those that are published.
@@ -63,7 +65,7 @@ const STEPS: f64 = 32.0;
 /// A GOP that costs less than this at its quality target may well stay below its budget.
 const SURE: f64 = 1.15;
 
-/// Finds how to spend the budget. `first` is what the scout wrote at the budget's finest quantizer; `scout` sends it again at another one, `run` encodes the GOP.
+/// Finds how to spend the budget. `first` is what the scout wrote at the budget's quantizer for it; `scout` sends it again at another one, `run` encodes the GOP.
 ///
 /// # Errors
 /// Those of the runs.
@@ -78,10 +80,12 @@ pub fn spend(
     let expected = first.bits() as f64 * scale.bits_permille as f64 / 1000.0 / bits as f64;
     let mut effort = Effort { scouts: 1, runs: 0, expected };
     let mut seen = first;
-    if expected > FAR {
-        let coarser = f64::from(budget.finest) + STEPS * expected.log2();
+    // Whether the pictures may want less than there is.
+    let capped = budget.scouted == budget.finest;
+    if expected > FAR || (!capped && expected < 1.0 / FAR) {
+        let nearer = f64::from(budget.scouted) + STEPS * expected.max(1e-3).log2();
         effort.scouts += 1;
-        seen = scout(coarser.min(240.0) as u8)?;
+        seen = scout(nearer.clamp(f64::from(budget.finest), 240.0) as u8)?;
     }
     // rav1e takes bits to go with pixels.
     let cheaper = (scale.pixels_permille as f64 / scale.bits_permille.max(1) as f64).log2() * f64::from(1 << 24);
@@ -93,7 +97,7 @@ pub fn spend(
         effort.runs += 1;
         let written = run(Spend::Bits(aim, &stats, budget.finest))?;
         let percent = written.bits().saturating_mul(100) / bits;
-        let enough = percent >= *ACCEPTED.start() || expected < SURE || effort.runs > 1;
+        let enough = percent >= *ACCEPTED.start() || (capped && expected < SURE) || effort.runs > 1;
         let accepted = enough && percent <= *ACCEPTED.end();
         stats = written.stats.clone();
         if percent > *ACCEPTED.end() && effort.runs > 1 {
@@ -131,7 +135,7 @@ mod tests {
 
     /// Runs against pictures that cost `costs` in turn.
     fn spent(expected: f64, costs: &[u64]) -> (u64, Effort, Vec<u64>) {
-        let budget = Budget { bits: 100_000, finest: 100 };
+        let budget = Budget { bits: 100_000, finest: 100, scouted: 100 };
         let first = written((100_000.0 * expected / 4.2) as u64);
         let (mut aims, mut costs) = (Vec::new(), costs.iter());
         let run = |spend: Spend| {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// One audio stream, demuxed.
 pub struct Track {
-    pub stream: StreamInfo,
+    pub stream: Arc<StreamInfo>,
     pub packets: Vec<ffmpeg::Packet>,
 }
 
@@ -25,8 +25,7 @@ pub fn demux(path: &PathBuf, nth: usize) -> Track {
     let mut input = ffmpeg::format::input(path).expect("opens");
     let stream = input.streams().filter(|s| s.parameters().medium() == ffmpeg::media::Type::Audio).nth(nth).expect("has sound");
     let (index, base) = (stream.index(), stream.time_base());
-    let stream =
-        StreamInfo { index, parameters: stream.parameters(), time_base: (base.numerator(), base.denominator()), language: None, turn: Default::default() };
+    let stream = Arc::new(StreamInfo::new(index, stream.parameters(), (base.numerator(), base.denominator())));
     let packets = input.packets().filter(|(s, _)| s.index() == index).map(|(_, packet)| packet).collect();
     Track { stream, packets }
 }
@@ -78,7 +77,9 @@ pub fn segments(track: &Track, joined: usize, offset: Seconds, channels: u32, or
                 cue(gop);
             }
         }
-        packet_tx.send(Flow::Item(Unit { kind: Kind::Audio(0), packet: packet.clone(), news: None, arrival: Seconds::ZERO })).expect("listens");
+        packet_tx
+            .send(Flow::Item(Unit { kind: Kind::Audio(0), stream: Arc::clone(&track.stream), packet: packet.clone(), arrival: Seconds::ZERO, hurt: false }))
+            .expect("listens");
     }
     packet_tx.send(Flow::End(End::Ended)).expect("listens");
     gops.for_each(cue);

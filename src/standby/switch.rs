@@ -1,0 +1,223 @@
+//! Which of two feeds of one programme each slot is taken from. Both are on the grid already; nothing here reads a clock.
+
+use super::health::{Conditions, Health, Seen, Trouble};
+use super::look::Look;
+use crate::frame::{Frame, Origin};
+use crate::time::{GopId, Grid, Seconds, Slot};
+use std::collections::VecDeque;
+
+/// Slots of a feed that wait, at most, in seconds: those of the standby until they are wanted, beyond it the oldest go; those of a feed in trouble for the standby's, beyond it they are shown.
+const KEPT: Seconds = Seconds::HALF;
+/// How long the first feed may keep the event waiting when the second is there already.
+const HEAD_START: Seconds = Seconds::HALF;
+
+/// What came of a slot.
+#[derive(Clone)]
+pub enum Out {
+    /// It is shown. Its [`Frame::path`] says where it is from.
+    Frame(Frame),
+    /// A GOP is complete, and its sound is that of this feed.
+    Sound(GopId, usize),
+    /// From this slot on, this feed is shown.
+    Switched {
+        /// Where.
+        at: Slot,
+        /// To which.
+        to: usize,
+        /// What is wrong with the other one; nothing, where this one is healthy again or was asked for.
+        why: Option<Trouble>,
+    },
+}
+
+/// One feed.
+struct Path {
+    frames: VecDeque<Frame>,
+    newest: Option<Slot>,
+    health: Health,
+    ended: bool,
+    silent_since: Option<Seconds>,
+}
+
+/// The switch. Feeds are numbered 0 (the first choice) and 1.
+pub struct Switch {
+    grid: Grid,
+    conditions: Conditions,
+    paths: [Path; 2],
+    active: usize,
+    wanted: Option<usize>,
+    /// The next slot to show; `None` before the first.
+    next: Option<Slot>,
+    /// Slots that came when others had been shown for them already.
+    pub late: u64,
+}
+
+impl Switch {
+    /// Nothing has come yet.
+    pub fn new(grid: Grid, conditions: Conditions) -> Switch {
+        let path = || Path { frames: VecDeque::new(), newest: None, health: Health::new(conditions), ended: false, silent_since: None };
+        Switch { grid, conditions, paths: [path(), path()], active: 0, wanted: None, next: None, late: 0 }
+    }
+
+    /// The feed that is shown.
+    pub fn active(&self) -> usize {
+        self.active
+    }
+
+    /// What is wrong with a feed.
+    pub fn trouble(&self, path: usize) -> Option<Trouble> {
+        self.paths.get(path).and_then(|path| path.health.trouble())
+    }
+
+    /// Takes `path` from the next GOP on, if it has something to show then, and stays there while it has.
+    pub fn want(&mut self, path: usize) {
+        self.wanted = (path < self.paths.len()).then_some(path);
+    }
+
+    /// The sound of `path` has been silent since then.
+    pub fn silent(&mut self, path: usize, since: Option<Seconds>) {
+        if let Some(path) = self.paths.get_mut(path) {
+            path.silent_since = since;
+        }
+    }
+
+    /// The next slot of `path`, in order, and every slot that is decided by it.
+    pub fn push(&mut self, path: usize, frame: Frame, out: &mut Vec<Out>) {
+        let most = self.kept();
+        let look = self.look(&frame);
+        let Some(of) = self.paths.get_mut(path) else { return };
+        let seen = Seen { missed: frame.missed, damaged: frame.damaged, look: look.as_ref(), silent_since: of.silent_since };
+        of.newest = Some(frame.slot);
+        of.health.see(self.grid.time(frame.slot), &seen);
+        if self.next.is_some_and(|next| frame.slot < next) {
+            self.late += u64::from(path == self.active);
+            return;
+        }
+        of.frames.push_back(frame);
+        if path != self.active && of.frames.len() > most {
+            of.frames.pop_front();
+        }
+        self.decide(out);
+    }
+
+    /// Nothing more comes of `path`.
+    pub fn end(&mut self, path: usize, out: &mut Vec<Out>) {
+        if let Some(path) = self.paths.get_mut(path) {
+            path.ended = true;
+        }
+        self.decide(out);
+    }
+
+    /// Whether nothing more comes of either, and all is shown.
+    pub fn is_over(&self) -> bool {
+        self.paths.iter().all(|path| path.ended && path.frames.is_empty())
+    }
+
+    fn look(&self, frame: &Frame) -> Option<Look> {
+        let wanted = (self.conditions.black.is_some() || self.conditions.frozen.is_some()) && frame.origin == Origin::Input;
+        // One that a device does not give is the encoders' to tell of.
+        wanted.then(|| frame.picture.host().ok().map(|picture| Look::of(picture))).flatten()
+    }
+
+    fn decide(&mut self, out: &mut Vec<Out>) {
+        while let Some(next) = self.next.or_else(|| self.start()) {
+            self.next = Some(next);
+            self.paths.iter_mut().for_each(|path| while path.frames.pop_front_if(|frame| frame.slot < next).is_some() {});
+            let other = 1 - self.active;
+            if self.grid.index(next) == 0 && self.returns() {
+                match self.front(other) {
+                    Some(frame) if frame.slot == next && !frame.missed => self.switch(next, None, out),
+                    // It brings every slot: this one will come.
+                    None if !self.paths[other].ended => return,
+                    _ => {}
+                }
+            }
+            let Some(front) = self.front(self.active) else {
+                if self.paths[self.active].ended && self.front(1 - self.active).is_some() {
+                    self.switch(next, Some(Trouble::Loss), out);
+                    continue;
+                }
+                return;
+            };
+            let (slot, missed) = (front.slot, front.missed);
+            let trouble = self.trouble(self.active).or((missed || slot > next).then_some(Trouble::Loss));
+            if let Some(trouble) = trouble
+                && self.is_better(next)
+            {
+                self.switch(next, Some(trouble), out);
+                continue;
+            }
+            if trouble.is_some() && self.is_coming(next) {
+                return;
+            }
+            self.show(out);
+        }
+    }
+
+    /// Whether the other feed, which is behind, is going to have a picture for `slot` soon enough to wait for it.
+    fn is_coming(&self, slot: Slot) -> bool {
+        let other = &self.paths[1 - self.active];
+        let behind = other.newest.is_some_and(|newest| newest < slot && self.grid.time(slot) - self.grid.time(newest) < KEPT);
+        behind && other.health.trouble().is_none() && !other.ended && self.paths[self.active].frames.len() < self.kept()
+    }
+
+    fn kept(&self) -> usize {
+        usize::try_from(self.grid.slots_in(KEPT)).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// Where the event begins: with the first feed, or with the second where the first is not there in time.
+    fn start(&mut self) -> Option<Slot> {
+        let slots = self.grid.slots_in(HEAD_START);
+        if let Some(frame) = self.front(0) {
+            return Some(frame.slot);
+        }
+        let second = &self.paths[1].frames;
+        let waited = second.len() as u64 >= slots || self.paths[0].ended;
+        let slot = second.front().filter(|_| waited).map(|frame| frame.slot)?;
+        self.active = 1;
+        Some(slot)
+    }
+
+    fn front(&self, path: usize) -> Option<&Frame> {
+        self.paths.get(path).and_then(|path| path.frames.front())
+    }
+
+    /// Whether the other feed is to be taken at a GOP's edge.
+    fn returns(&self) -> bool {
+        let other = 1 - self.active;
+        let well = |span: Seconds| self.paths[other].health.is_well_for(span) && !self.paths[other].ended;
+        match self.wanted {
+            Some(wanted) => wanted == other && well(Seconds::ZERO),
+            None => other == 0 && self.conditions.back.is_some_and(well),
+        }
+    }
+
+    /// Whether the other feed has a picture for `slot`, and nothing wrong with it.
+    fn is_better(&self, slot: Slot) -> bool {
+        let other = 1 - self.active;
+        self.front(other).is_some_and(|frame| frame.slot == slot && frame.origin == Origin::Input) && self.trouble(other).is_none()
+    }
+
+    fn switch(&mut self, at: Slot, why: Option<Trouble>, out: &mut Vec<Out>) {
+        self.active = 1 - self.active;
+        out.push(Out::Switched { at, to: self.active, why });
+    }
+
+    /// Shows the first slot of the active feed.
+    fn show(&mut self, out: &mut Vec<Out>) {
+        let over = self.paths[1 - self.active].ended;
+        let Some(mut frame) = self.paths[self.active].frames.pop_front() else { return };
+        frame.path = self.active as u8;
+        // One feed's end is not the event's.
+        frame.last &= over;
+        let (gop, whole) = (frame.gop, frame.last || self.grid.index(frame.slot) + 1 == self.grid.gop_slots);
+        self.next = Some(Slot(frame.slot.0 + 1));
+        out.push(Out::Frame(frame));
+        if whole {
+            out.push(Out::Sound(gop, self.active));
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "switch_tests.rs"]
+mod tests;

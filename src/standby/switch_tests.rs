@@ -1,0 +1,158 @@
+use super::*;
+use crate::frame::{Length, Picture, SideData};
+use crate::time::Rate;
+use ffmpeg_next::format::Pixel;
+use ffmpeg_next::frame::Video;
+use std::sync::Arc;
+
+const GOP: i64 = 50;
+
+fn grid() -> Grid {
+    Grid::new(Rate::new(25, 1).expect("a rate"), Seconds::TWO)
+}
+
+fn frame(slot: i64, missed: bool) -> Frame {
+    let slot = Slot(slot);
+    let (gop, opens_gop) = (grid().gop(slot), grid().index(slot) == 0);
+    let mut picture = Video::new(Pixel::YUV420P, 64, 64);
+    picture.data_mut(0).fill(100 + (slot.0 % 50) as u8);
+    Frame {
+        slot,
+        gop,
+        opens_gop,
+        force_idr: false,
+        last: false,
+        length: Length::Whole,
+        picture: Picture::Cpu(Arc::new(picture)),
+        origin: if missed { Origin::Repeat } else { Origin::Input },
+        damaged: false,
+        missed,
+        path: 0,
+        side: Arc::new(SideData::default()),
+    }
+}
+
+fn shown(out: &[Out]) -> Vec<(i64, u8, bool)> {
+    out.iter().filter_map(|out| if let Out::Frame(f) = out { Some((f.slot.0, f.path, f.missed)) } else { None }).collect()
+}
+
+fn switches(out: &[Out]) -> Vec<(i64, usize, Option<Trouble>)> {
+    out.iter().filter_map(|out| if let Out::Switched { at, to, why } = out { Some((at.0, *to, *why)) } else { None }).collect()
+}
+
+/// Both bring the slots `0..end`; the first misses `gap`. `lag`: how many slots the second is behind (ahead, where negative).
+fn run(end: i64, gap: std::ops::Range<i64>, lag: i64, conditions: Conditions) -> Vec<Out> {
+    let (mut switch, mut out) = (Switch::new(grid(), conditions), Vec::new());
+    // Missed slots are told 5 slots late.
+    let mut events: Vec<(i64, usize, i64)> = (0..end).map(|slot| (slot + if gap.contains(&slot) { 5 } else { 0 }, 0, slot)).collect();
+    events.sort_by_key(|e| (e.2, e.0));
+    let mut when = i64::MIN;
+    events.iter_mut().for_each(|e| {
+        when = when.max(e.0);
+        e.0 = when;
+    });
+    events.extend((0..end).map(|slot| (slot + lag, 1, slot)));
+    events.sort_by_key(|e| e.0);
+    for (_, path, slot) in events {
+        switch.push(path, frame(slot, path == 0 && gap.contains(&slot)), &mut out);
+    }
+    out
+}
+
+#[test]
+fn a_loss_costs_no_slot_and_the_first_feed_comes_back_at_a_gop() {
+    for lag in [-3, 0, 3] {
+        let out = run(20 * GOP, 130..180, lag, Conditions::default());
+        let slots = shown(&out);
+        assert!(slots.windows(2).all(|pair| pair[1].0 == pair[0].0 + 1), "lag {lag}: a hole or an overlap");
+        assert_eq!(slots.iter().filter(|slot| slot.2).count(), 0, "lag {lag}: repeated though the other has pictures");
+        let switches = switches(&out);
+        assert_eq!(switches.first().map(|s| (s.0, s.1, s.2)), Some((130, 1, Some(Trouble::Loss))), "lag {lag}");
+        assert_eq!(switches.len(), 2, "lag {lag}: {switches:?}");
+        let (at, to, why) = switches[1];
+        assert!(at % GOP == 0 && at >= 180 + 250 && at <= 180 + 250 + 2 * GOP, "lag {lag}: back at {at}");
+        assert_eq!((to, why), (0, None));
+        assert!(slots.iter().all(|(slot, path, _)| *path == u8::from((130..at).contains(slot))));
+    }
+}
+
+#[test]
+fn the_sound_of_a_gop_is_that_of_its_last_picture() {
+    let out = run(20 * GOP, 130..180, 0, Conditions::default());
+    let sound: Vec<(i64, usize)> = out.iter().filter_map(|out| if let Out::Sound(gop, path) = out { Some((gop.0, *path)) } else { None }).collect();
+    assert_eq!(sound.len(), 20);
+    assert_eq!(sound[..4], [(0, 0), (1, 0), (2, 1), (3, 1)]);
+    assert_eq!(sound.last(), Some(&(19, 0)));
+}
+
+#[test]
+fn where_both_are_away_the_first_repeats() {
+    let (mut switch, mut out) = (Switch::new(grid(), Conditions::default()), Vec::new());
+    for slot in 0..3 * GOP {
+        let missed = (60..90).contains(&slot);
+        switch.push(1, frame(slot, missed), &mut out);
+        switch.push(0, frame(slot, missed), &mut out);
+    }
+    assert_eq!(switches(&out), []);
+    assert_eq!(shown(&out).iter().filter(|slot| slot.2).count(), 30);
+}
+
+#[test]
+fn a_black_or_frozen_feed_is_left_after_its_time_and_not_before() {
+    let conditions = Conditions { black: Some(Seconds::TWO), frozen: Some(Seconds::whole(4)), ..Conditions::default() };
+    for (value, due) in [(16u8, 150), (90, 200)] {
+        let (mut switch, mut out) = (Switch::new(grid(), conditions), Vec::new());
+        for slot in 0..6 * GOP {
+            let mut first = frame(slot, false);
+            if slot >= 100 {
+                let mut flat = Video::new(Pixel::YUV420P, 64, 64);
+                flat.data_mut(0).fill(value);
+                first.picture = Picture::Cpu(Arc::new(flat));
+            }
+            switch.push(0, first, &mut out);
+            switch.push(1, frame(slot, false), &mut out);
+        }
+        let why = if value == 16 { Trouble::Black } else { Trouble::Frozen };
+        let switches = switches(&out);
+        assert_eq!((switches.len(), switches[0].1, switches[0].2), (1, 1, Some(why)), "{switches:?}");
+        assert!((due..=due + 2).contains(&switches[0].0), "{switches:?}");
+    }
+}
+
+#[test]
+fn the_second_begins_where_the_first_is_not_there_and_stays_where_it_is_asked_for() {
+    let (mut switch, mut out) = (Switch::new(grid(), Conditions::default()), Vec::new());
+    (0..2 * GOP).for_each(|slot| switch.push(1, frame(slot, false), &mut out));
+    assert_eq!((switch.active(), shown(&out).len() as i64), (1, 2 * GOP));
+    switch.want(1);
+    for slot in 2 * GOP..20 * GOP {
+        switch.push(1, frame(slot, false), &mut out);
+        switch.push(0, frame(slot, false), &mut out);
+    }
+    assert_eq!(switches(&out), []);
+    switch.want(0);
+    for slot in 20 * GOP..22 * GOP {
+        switch.push(1, frame(slot, false), &mut out);
+        switch.push(0, frame(slot, false), &mut out);
+    }
+    assert_eq!(switches(&out), [(20 * GOP, 0, None)]);
+}
+
+#[test]
+fn a_feed_that_ends_hands_over() {
+    let (mut switch, mut out) = (Switch::new(grid(), Conditions::default()), Vec::new());
+    for slot in 0..GOP + 10 {
+        switch.push(0, frame(slot, false), &mut out);
+    }
+    for slot in 0..2 * GOP {
+        switch.push(1, frame(slot, false), &mut out);
+    }
+    switch.end(0, &mut out);
+    assert!(!switch.is_over());
+    switch.end(1, &mut out);
+    assert!(switch.is_over());
+    let slots = shown(&out);
+    // What the second had kept while the first was shown is half a second.
+    assert!(slots.windows(2).all(|pair| pair[1].0 > pair[0].0));
+    assert_eq!(slots.last().map(|s| (s.0, s.1)), Some((2 * GOP - 1, 1)));
+}
