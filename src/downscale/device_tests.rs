@@ -10,6 +10,7 @@ use crate::encode::{Recipe, ToMux, TrackId, served};
 use crate::ffmpeg::{self as raw, FramePool};
 use crate::frame::{End, Flow, Frame, Picture};
 use crate::job::Pace;
+use crate::plan::Rendition;
 use crate::time::Rate;
 use crossbeam::channel::{bounded, unbounded};
 use ffmpeg_next::format::Pixel;
@@ -160,7 +161,8 @@ fn rungs_in_software_encode_what_was_scaled_on_the_device() {
     let (tx, rx) = bounded(4);
     let (mut rungs, mut threads, mut configs) = (Vec::new(), Vec::new(), Vec::new());
     for (index, size) in sizes.into_iter().enumerate() {
-        let of = rendition(size, rate, 10, 2_000_000, &["x264"]);
+        // Fine enough that what differs is the scaler.
+        let of = Rendition { quality: 10.0, ..rendition(size, rate, 10, 8_000_000, &["x264"]) };
         let served = served::open(&of, &Recipe::of(&of)).expect("x264 opens");
         let (queue, lanes, _) = RungQueue::open(&served, TrackId(index), Pace::Fast, &mux_tx, &Arc::default(), &Arc::default());
         configs.push(served.config.clone());

@@ -28,7 +28,6 @@ const PRESETS: [(&str, &str); 8] =
 /// The same for all. `delay=0`: each picture comes out before the next goes in. `g`: none but forced IDRs.
 const COMMON: &[(&str, &str)] = &[
     ("tune", "hq"),
-    ("b", "0"),
     ("bf", "0"),
     ("g", "2147483647"),
     ("forced-idr", "1"),
@@ -66,7 +65,7 @@ fn options(rendition: &Rendition, recipe: &Recipe, device: Option<&Name>) -> Opt
     };
     match recipe.bitrate {
         Some(bitrate) => all.extend(constant(rendition, bitrate, ("rc", "cbr"))),
-        None => all.extend([("rc", "vbr".to_owned()), ("cq", format!("{:.2}", quality.clamp(0.5, 51.0))), ("maxrate", recipe.cap.to_string())]),
+        None => all.extend([("rc", "vbr".to_owned()), ("b", "0".to_owned()), ("cq", format!("{:.2}", quality.clamp(0.5, 51.0))), ("maxrate", recipe.cap.to_string())]),
     }
     all.extend([
         ("preset", preset.to_owned()),
