@@ -8,7 +8,7 @@ mod encoders;
 use crate::encode::point::{self, X264Point};
 use crate::ffmpeg::pin_cpu;
 use crate::job::Job;
-use crate::plan::{Plan, Rendition};
+use crate::plan::{Plan, Rendition, SourceFacts};
 use crate::time::Seconds;
 use ffmpeg_next as ffmpeg;
 use hwaccel::device::Name;
@@ -74,12 +74,12 @@ impl Build {
     }
 }
 
-/// The class: 12 hex digits. `plan.class`, `plan.left_out` and `plan.warnings` do not count; of the job count chunks and what moves a picture to another slot.
+/// The class: 12 hex digits. Of the streams of the source only what is made of them counts: where they lie, and whether one has come yet, alters no byte. `plan.class`, `plan.left_out` and `plan.warnings` do not count; of the job count chunks and what moves a picture to another slot.
 pub fn of(plan: &Plan, job: &Job, build: &Build) -> String {
     let mut facts = json!({
         "build": build,
         "reciprocals": plan.video.iter().any(uses_reciprocals).then_some(&build.reciprocals),
-        "source": plan.source,
+        "source": SourceFacts { video: None, sounds: Vec::new(), ..plan.source.clone() },
         "grid": plan.grid,
         "video": plan.video.iter().map(anywhere).collect::<Vec<_>>(),
         "audio": plan.audio,
@@ -125,7 +125,7 @@ mod tests {
 
     fn planned() -> (Job, Plan) {
         let job = crate::plan::plan_tests::job("tiny", "");
-        let plan = resolve(&job, &crate::plan::plan_tests::source(1920, 1080, (1, 1)), None).expect("resolves");
+        let plan = resolve(&job, &crate::plan::plan_tests::source(1920, 1080, (1, 1))).expect("resolves");
         (job, plan)
     }
 
@@ -150,6 +150,9 @@ mod tests {
         assert!(change_plan(|p| p.video[0].point = "faster".into()));
         assert!(change_plan(|p| p.video[0].backends.clear()));
         assert!(change_plan(|p| p.audio[0].language = "deu".into()));
+        assert!(change_plan(|p| p.audio[0].role = crate::role::Role::Dub));
+        assert!(change_plan(|p| p.source.interlaced = true));
+        assert!(!change_plan(|p| p.source.sounds[0].stream = Some(crate::job::StreamRef::Pid(300))));
         assert!(change_plan(|p| p.decode = Some("cuda:0".into())));
         let on = |device: &str| of(&Plan { decode: Some(device.into()), ..plan.clone() }, &job, &Build::here());
         assert!(on("cuda:0") == on("cuda:1") && on("cuda:0") != on("/dev/dri/renderD128"));

@@ -29,7 +29,7 @@ pub use light::Light;
 #[cfg(feature = "gstreamer")]
 pub use parameters::{Fields, VideoParameters, audio_parameters, video_parameters};
 pub use protocol::ProtocolBytes;
-pub use sound::{Resampler, is_discarded, joinable_audio_parameters, same_sound};
+pub use sound::{Resampler, is_discarded, joinable_audio_parameters, layout_of, same_sound};
 pub use url::UrlReader;
 pub use wire::Wire;
 
@@ -48,6 +48,8 @@ pub struct CodecFacts {
     pub range: VideoRange,
     /// Samples per second; zero for video.
     pub sample_rate: i32,
+    /// Channels; zero for video.
+    pub channels: i32,
 }
 
 /// Codec parameters that several threads read.
@@ -87,6 +89,7 @@ pub fn codec_facts(parameters: &Parameters) -> CodecFacts {
             _ => VideoRange::Sdr,
         },
         sample_rate: p.sample_rate,
+        channels: p.ch_layout.nb_channels,
     }
 }
 
@@ -110,20 +113,24 @@ pub fn keep_only(input: &mut Input, keep: &[usize]) {
 pub struct Program {
     /// Its number.
     pub id: i32,
+    /// The name of its service, where that is known.
+    pub name: Option<String>,
     /// Indices of its streams, in the order of its map.
     pub streams: Vec<usize>,
 }
 
 /// The programmes as they are now (MPEG-TS, HLS); none for containers without programmes.
 pub fn programs(input: &Input) -> Vec<Program> {
-    // SAFETY: libav keeps `programs` an array of `nb_programs` valid pointers, and `stream_index` one of `nb_stream_indexes`, while the context is open.
+    // SAFETY: libav keeps `programs` an array of `nb_programs` valid pointers, and `stream_index` one of `nb_stream_indexes`, while the context is open; an entry of a dictionary has a value that ends in 0.
     unsafe {
         let context = &*input.as_ptr();
         let mut all = Vec::new();
         for n in 0..context.nb_programs as usize {
             let program = &**context.programs.add(n);
             let streams = (0..program.nb_stream_indexes as usize).map(|i| *program.stream_index.add(i) as usize).collect();
-            all.push(Program { id: program.id, streams });
+            let name = ffi::av_dict_get(program.metadata, c"service_name".as_ptr(), std::ptr::null(), 0);
+            let name = name.as_ref().map(|entry| std::ffi::CStr::from_ptr(entry.value).to_string_lossy().into_owned());
+            all.push(Program { id: program.id, name, streams });
         }
         all
     }

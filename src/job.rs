@@ -1,16 +1,19 @@
 //! The job: everything that was asked for, checked, before anything is opened.
 
+pub mod audio;
 pub mod check;
 mod decode;
 #[cfg(test)]
 mod job_tests;
 mod place;
+pub mod select;
 pub mod value;
 pub mod wishes;
 
 use crate::ladder::Ladder;
 use crate::time::{Rate, Seconds};
 pub use decode::DecodeOn;
+pub use select::{AudioPick, Pick, ProgramPick, Select, StreamRef};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -110,17 +113,6 @@ pub enum Window {
     Whole,
     /// The last so many seconds, at least three segments.
     Last(Seconds),
-}
-
-/// Which streams of the input are used.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Select {
-    /// Index of the video stream among all streams; chosen where absent.
-    pub video: Option<usize>,
-    /// Index of the audio stream among all streams; chosen where absent.
-    pub audio: Option<usize>,
-    /// No sound at all.
-    pub no_audio: bool,
 }
 
 /// Whether `input` is the path of a file: no scheme, not stdin, not `testsrc:` or `gst:`.

@@ -181,7 +181,7 @@ pub struct AudioRung {
     pub codec: AudioCodec,
     /// Constant bitrate in bits per second.
     pub bitrate: Bitrate,
-    /// Channels, 1 or 2.
+    /// Channels: 1, 2 or 6 (5.1).
     #[serde(default = "default_channels")]
     pub channels: u32,
 }

@@ -11,7 +11,7 @@ use crate::budget::FrameBudget;
 use crate::capture::stamped::{self, Stamps};
 use crate::capture::{self, CaptureCounters, CaptureError, Input, Origin, Source};
 use crate::clock::{Clock, Tick};
-use crate::decode::audio::{Audio, Cut, Rung};
+use crate::decode::audio::{Audio, Cut, Over, Rung};
 use crate::decode::change::Decoding;
 use crate::decode::framesync::{FrameSync, Settings};
 use crate::decode::samples::AudioError;
@@ -123,14 +123,16 @@ fn wrong(error: impl std::error::Error + Send + Sync + 'static) -> RunError {
 pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>)) -> Result<(), RunError> {
     // Everything is resolved and opened once before anything is written.
     let kept = Resolution::load(job).map_err(wrong)?;
-    let opened = open(job, stop).map_err(not_opened).and_then(|(source, input)| Ok((require_stamps(job, &source, input)?, source)));
+    // A restart takes the streams that were chosen first.
+    let asked = kept.as_ref().map_or_else(|| job.clone(), |kept| kept.reopened(job));
+    let opened = open(&asked, stop).map_err(not_opened).and_then(|(source, input)| Ok((require_stamps(job, &source, input)?, source)));
     if stop.is_raised() {
         tracing::info!("asked to stop before the feed came: nothing was written");
         return Ok(());
     }
     let (input, source) = opened?;
-    let resolution = kept.unwrap_or_else(|| Resolution::new(job, source.facts.clone(), language(&source), None, String::new()));
-    let plan = plan::resolve(job, &resolution.source, resolution.language.as_deref()).map_err(wrong)?;
+    let resolution = kept.unwrap_or_else(|| Resolution::new(job, source.facts.clone(), None, String::new()));
+    let plan = plan::resolve(job, &resolution.source).map_err(wrong)?;
     let (mut plan, rungs) = served::open_all(plan, job).map_err(wrong)?;
     let device = decode::device::settle(&mut plan, job, Some(&source.video));
     let resolution = Resolution { class: plan.class.clone(), ..resolution };
@@ -144,14 +146,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         None => decoder,
     };
     let status = Arc::new(Status::new(&plan, job.pace == Pace::Live));
-    let audio = match (&source.audio, plan.audio.first()) {
-        (Some(stream), Some(first)) => {
-            let counts = Arc::default();
-            status.watch_sound(Arc::clone(&counts));
-            Some(Audio::open(stream, Cut { grid: first.grid, lead: aac::LEAD, tail: aac::TAIL }, counts).map_err(wrong)?)
-        }
-        _ => None,
-    };
+    let sounds = sounds(&source, &plan, &status)?;
     let tracks: Vec<TrackSpec> = video_tracks.iter().chain(audio_tracks.iter().map(|(track, _)| track)).cloned().collect();
     let inits = tracks.iter().map(|track| Ok((track.init_path(), mux::init(track, &plan.class)?))).collect::<Result<Vec<_>, MuxError>>().map_err(wrong)?;
     sink::agree(&job.outputs, &inits).map_err(wrong)?;
@@ -165,14 +160,14 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let mut threads = Threads::new(stop.clone());
     let raw = source.video.parameters.id() == codec::Id::RAWVIDEO && job.pace == Pace::Fast;
     let (units_tx, units) = bounded(if raw { RAW_UNITS } else { UNITS });
-    let (sound_tx, sound) = bounded(UNITS);
     let (frames_tx, frames) = bounded(FRAMES);
-    let (cues_tx, cues) = bounded(CUES);
     let (packets_tx, packets) = bounded(TO_MUX);
     let (publish_tx, publish) = bounded(PUBLISH);
 
     let feed = capture::Feed::new(input, &source, job.pace);
-    let sound_tx = audio.is_some().then_some(sound_tx);
+    // Each sound has its own queues and its own thread: one of which nothing comes holds up no other.
+    let (sound_tx, sound): (Vec<_>, Vec<_>) = sounds.iter().map(|_| bounded(UNITS)).unzip();
+    let (cues_tx, cues): (Vec<_>, Vec<_>) = sounds.iter().map(|_| bounded(CUES)).unzip();
     let (watch, counters) = (stop.clone(), Arc::new(CaptureCounters::default()));
     status.watch_capture(Arc::clone(&counters));
     source.paths.iter().for_each(|paths| status.watch_paths(Arc::clone(paths)));
@@ -184,7 +179,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         told.set_state(State::Leaving);
         leaver.leave();
     });
-    let outputs = Outputs { frames: frames_tx, cues: audio.is_some().then_some(cues_tx), leaving };
+    let outputs = Outputs { frames: frames_tx, cues: cues_tx, leaving };
     let (stopping, counted) = (stop.clone(), status.clone());
     let live = job.pace == Pace::Live;
     let ahead = if live { Seconds::ZERO } else { decode::ahead(plan.grid) };
@@ -214,19 +209,22 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         })?;
     }
 
-    if let Some(audio) = audio {
-        let mut rungs = Vec::new();
-        for (rendition, (track, encoder)) in plan.audio.iter().zip(audio_tracks) {
-            let (tx, rx) = bounded(SOUND);
+    let mut rungs: Vec<Vec<Rung>> = sounds.iter().map(|_| Vec::new()).collect();
+    for (rendition, (track, encoder)) in plan.audio.iter().zip(audio_tracks) {
+        let (tx, rx) = bounded(SOUND);
+        if let Some(rungs) = rungs.get_mut(rendition.sound) {
             rungs.push(Rung { channels: rendition.channels, tx });
-            let packets_tx = packets_tx.clone();
-            threads.spawn(&rendition.name, move || {
-                audio_runner::run(encoder, track.id, rx, packets_tx);
-                Ok::<(), Infallible>(())
-            })?;
         }
-        let (stopping, grace) = (stop.clone(), (job.pace == Pace::Live).then_some(GRACE));
-        threads.spawn("audio", move || audio.run(sound, cues, rungs, &stopping, grace))?;
+        let packets_tx = packets_tx.clone();
+        threads.spawn(&rendition.name, move || {
+            audio_runner::run(encoder, track.id, rx, packets_tx);
+            Ok::<(), Infallible>(())
+        })?;
+    }
+    let over = Over::new(sounds.len(), stop);
+    for (n, (((audio, sound), cues), rungs)) in sounds.into_iter().zip(sound).zip(cues).zip(rungs).enumerate() {
+        let (over, grace) = (over.clone(), (job.pace == Pace::Live).then_some(GRACE));
+        threads.spawn(&format!("audio/{n}"), move || audio.run(sound, cues, rungs, &over, grace))?;
     }
     drop(packets_tx);
 
@@ -310,8 +308,16 @@ fn require_stamps(job: &Job, source: &Source, input: Box<dyn Input>) -> Result<B
     Err(wrong(TimelineError::NoStamp { pts }))
 }
 
-fn language(source: &Source) -> Option<String> {
-    source.audio.as_ref().and_then(|audio| audio.language.clone())
+/// What decodes each sound; none where no rung is made of sound. Of a kept resolution there may be more sounds than the source has now: those are silent.
+fn sounds(source: &Source, plan: &Plan, status: &Status) -> Result<Vec<Audio>, RunError> {
+    let Some(first) = plan.audio.first() else { return Ok(Vec::new()) };
+    let (cut, counts) = (Cut { grid: first.grid, lead: aac::LEAD, tail: aac::TAIL }, Arc::default());
+    status.watch_sound(Arc::clone(&counts));
+    let open = |n: usize| match source.audio.get(n) {
+        Some(Some(stream)) => Audio::open(stream, cut, Arc::clone(&counts)).map_err(wrong),
+        _ => Ok(Audio::awaiting(source.video.time_base, cut, Arc::clone(&counts))),
+    };
+    (0..plan.source.sounds.len()).map(|n| open(n).map(Audio::behind_run_up)).collect()
 }
 
 /// The track of every rung, with the parameter sets of the encoders that were opened for it.

@@ -5,10 +5,14 @@ pub mod fit;
 #[cfg(test)]
 pub(crate) mod plan_tests;
 mod resolve;
+mod sound;
 pub mod speed;
 
 use crate::colour::{HdrMetadata, Signal, Target, VideoRange};
+use crate::job::StreamRef;
 use crate::ladder::{AudioCodec, VideoCodec};
+use crate::language;
+use crate::role::Role;
 use crate::time::{AudioGrid, Grid, Rate, Seconds};
 pub use resolve::{AAC_FRAME, PlanError, resolve};
 use serde::{Deserialize, Serialize};
@@ -31,8 +35,33 @@ pub struct SourceFacts {
     /// What an HDR source says of its light, as far as was known at the start.
     #[serde(default)]
     pub hdr: HdrMetadata,
-    /// Samples per second of the chosen sound; absent where there is none.
+    /// The chosen video stream, to be found again after a restart.
+    #[serde(default)]
+    pub video: Option<StreamRef>,
+    /// The chosen sounds, each a track of its own for every rung of sound.
+    pub sounds: Vec<SoundFacts>,
+}
+
+/// A chosen sound, as far as was known at the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SoundFacts {
+    /// Its stream, to be found again after a restart; absent where it was not there yet.
+    pub stream: Option<StreamRef>,
+    /// Its codec, as libav calls it.
+    pub codec: Option<String>,
+    /// The job does without it: nothing that the feed says of it decides about its tracks, so that a worker that starts while it is away makes the same.
+    #[serde(default)]
+    pub optional: bool,
+    /// Its channels.
+    pub channels: Option<u32>,
+    /// Its samples per second.
     pub sample_rate: Option<u32>,
+    /// Its language: a code of ISO 639 or a tag, as the job or the container says.
+    pub language: Option<String>,
+    /// What to call it, where the job says.
+    pub label: Option<String>,
+    /// What it is for, where the job or the container says.
+    pub role: Option<Role>,
 }
 
 /// A video rendition as it will be made.
@@ -87,18 +116,53 @@ impl Rendition {
 /// An audio rendition as it will be made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AudioRendition {
-    /// Rung and track name.
+    /// Track name: that of the rung for the first sound, with the sound's own behind it for the others.
     pub name: String,
+    /// Name of the rung.
+    pub rung: String,
     /// Codec.
     pub codec: AudioCodec,
     /// Bits per second.
     pub bitrate: u64,
-    /// Channels, 1 or 2.
+    /// Channels: 1, 2 or 6 (5.1).
     pub channels: u32,
     /// The grid; `grid.sample_rate` is 48000.
     pub grid: AudioGrid,
-    /// ISO 639-2 language, `und` where the source does not say.
+    /// Which of [`SourceFacts::sounds`] it is.
+    pub sound: usize,
+    /// ISO 639-2 language, `und` where nobody says.
     pub language: String,
+    /// Its language as a tag of RFC 5646, where that says more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// What it is called, the same in every rung.
+    pub label: String,
+    /// What it is for.
+    pub role: Role,
+}
+
+impl AudioRendition {
+    /// A rung of the only sound there is.
+    pub fn main(rung: &str, bitrate: u64, channels: u32, grid: AudioGrid, language: &str) -> AudioRendition {
+        AudioRendition {
+            name: rung.to_owned(),
+            rung: rung.to_owned(),
+            codec: AudioCodec::Aac,
+            bitrate,
+            channels,
+            grid,
+            sound: 0,
+            language: language.to_owned(),
+            tag: None,
+            label: language::tag(language).unwrap_or("main").to_owned(),
+            role: Role::Main,
+        }
+    }
+
+    /// The shortest tag of its language; absent where that is not known.
+    pub fn language_tag(&self) -> Option<&str> {
+        self.tag.as_deref().or(language::tag(&self.language))
+    }
 }
 
 /// A rung that is not made.
@@ -131,6 +195,9 @@ pub struct Plan {
     /// One line for each thing a user should know (not locked to a twin, HDR made SDR, …).
     pub warnings: Vec<String>,
 }
+
+/// The most tracks of a job.
+pub const MAX_TRACKS: usize = 64;
 
 /// Sample rate of every audio rendition.
 pub const SAMPLE_RATE: u32 = 48_000;

@@ -1,5 +1,6 @@
 //! What was found out about a source once, kept beside the output: a restart does not resolve anew, and a changed job does not mix with what is there.
 
+use crate::capture::choose;
 use crate::class::{fraction, short_hash};
 use crate::config;
 use crate::job::{Anchor, Job};
@@ -14,7 +15,7 @@ use std::path::Path;
 /// Its name in an output.
 pub const FILE: &str = "resolution.json";
 /// The version of its format that this program reads and writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The content of `resolution.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,8 +26,6 @@ pub struct Resolution {
     pub job: String,
     /// What the plan was resolved against.
     pub source: SourceFacts,
-    /// Language of the chosen sound, where the source says.
-    pub language: Option<String>,
     /// The anchor that was taken when the first worker started; absent where the clock needs none.
     pub anchor: Option<AnchorTaken>,
     /// Class of the worker that wrote this.
@@ -105,7 +104,12 @@ pub fn digest(job: &Job) -> String {
         "ladder": job.ladder,
         "segment": fraction(job.segment),
         "rate": job.rate,
-        "select": [json!(select.video), json!(select.audio), json!(select.no_audio)],
+        "select": {
+            "program": select.program.as_ref().map(ToString::to_string),
+            "video": select.video.as_ref().map(ToString::to_string),
+            "audio": select.audio.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "no_audio": select.no_audio,
+        },
         "clock": format!("{:?}", timeline.clock),
         "anchor": timeline.anchor.map(AnchorTaken::from),
         "phase": fraction(timeline.phase),
@@ -117,8 +121,13 @@ pub fn digest(job: &Job) -> String {
 
 impl Resolution {
     /// A new one for `job`.
-    pub fn new(job: &Job, source: SourceFacts, language: Option<String>, anchor: Option<Anchor>, class: String) -> Resolution {
-        Resolution { version: VERSION, job: digest(job), source, language, anchor: anchor.map(AnchorTaken::from), class }
+    pub fn new(job: &Job, source: SourceFacts, anchor: Option<Anchor>, class: String) -> Resolution {
+        Resolution { version: VERSION, job: digest(job), source, anchor: anchor.map(AnchorTaken::from), class }
+    }
+
+    /// `job` as it is opened again: it wants the streams that were chosen, as many sounds as there were, and does without those that are gone.
+    pub fn reopened(&self, job: &Job) -> Job {
+        Job { select: choose::again(&job.select, self.source.video, &self.source.sounds), ..job.clone() }
     }
 
     /// The one kept beside the outputs of `job`; `None` where no output has one. Reads only.
@@ -190,7 +199,7 @@ mod tests {
 
     fn resolution(job: &Job) -> Resolution {
         let anchor = Anchor { source: Seconds::new(1001, 90_000), utc: Seconds::new(5_385_876_390_120, 3000) };
-        Resolution::new(job, plan_tests::source(1920, 1080, (1, 1)), Some("deu".into()), Some(anchor), "abc".into())
+        Resolution::new(job, plan_tests::source(1920, 1080, (1, 1)), Some(anchor), "abc".into())
     }
 
     #[test]
@@ -243,13 +252,13 @@ mod tests {
         for (text, why) in [
             ("", "EOF"),
             ("{}", "missing field"),
-            (&good.replace("\"version\":1", "\"version\":2"), "version = 2"),
+            (&good.replace("\"version\":2", "\"version\":1"), "version = 1"),
             (&good.replace("1001/90000", "1001/0"), "anchor ="),
             (&good[..good.len() / 2], "EOF"),
         ] {
             fs::write(dir.path().join(FILE), text).expect("written");
             let message = Resolution::load(&job).expect_err("damaged").to_string();
-            assert!(message.contains(FILE) && message.contains(why) && message.contains("version 1"), "{message}");
+            assert!(message.contains(FILE) && message.contains(why) && message.contains("version 2"), "{message}");
         }
     }
 }

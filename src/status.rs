@@ -91,6 +91,10 @@ pub enum Media {
         codec: AudioCodec,
         /// Channels.
         channels: u32,
+        /// ISO 639-2 language, or a tag where that says more.
+        language: String,
+        /// What it is called.
+        label: String,
     },
 }
 
@@ -126,7 +130,7 @@ impl Status {
         });
         let audio = plan.audio.iter().map(|r| TrackFacts {
             name: r.name.clone(),
-            media: Media::Audio { codec: r.codec, channels: r.channels },
+            media: Media::Audio { codec: r.codec, channels: r.channels, language: r.tag.clone().unwrap_or_else(|| r.language.clone()), label: r.label.clone() },
             max_bitrate: r.bitrate,
         });
         Status {

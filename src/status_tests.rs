@@ -15,7 +15,8 @@ pub(crate) fn plan() -> Plan {
         interlaced: false,
         range: VideoRange::Sdr,
         hdr: Default::default(),
-        sample_rate: Some(48_000),
+        video: None,
+        sounds: vec![Default::default()],
     };
     let video = Rendition {
         name: "v".into(),
@@ -34,14 +35,7 @@ pub(crate) fn plan() -> Plan {
         lanes: 2,
         devices: Vec::new(),
     };
-    let audio = AudioRendition {
-        name: "a".into(),
-        codec: AudioCodec::Aac,
-        bitrate: 128_000,
-        channels: 2,
-        grid: AudioGrid { video: grid, sample_rate: 48_000, frame: 1024 },
-        language: "und".into(),
-    };
+    let audio = AudioRendition::main("a", 128_000, 2, AudioGrid { video: grid, sample_rate: 48_000, frame: 1024 }, "und");
     Plan { class: "c1a55".into(), source, decode: None, grid, video: vec![video], audio: vec![audio], left_out: vec![], warnings: vec![] }
 }
 

@@ -36,7 +36,7 @@ pub fn job(name: &str, ladder: &str, output: &Path) -> Job {
 pub fn plan(name: &str, ladder: &str) -> Plan {
     let job = job(name, ladder, Path::new("never-written"));
     let (source, _) = mezzo::pipeline::open(&job, &Stop::new()).expect("the sample feed opens");
-    plan::resolve(&job, &source.facts, None).expect("it can be planned")
+    plan::resolve(&job, &source.facts).expect("it can be planned")
 }
 
 /// The first pictures of a sample feed.

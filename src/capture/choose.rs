@@ -1,150 +1,210 @@
-//! Which streams of an input are used.
+//! Which programme, video and sounds of an input are used.
 
-use crate::ffmpeg::{codec_facts, programs};
-use crate::job::Select;
-use ffmpeg_next as ffmpeg;
-use ffmpeg_next::format::context::Input;
-use ffmpeg_next::format::stream::Disposition;
-use ffmpeg_next::media::Type;
+use super::offer::{Medium, Offer, Offered, Programme};
+use crate::job::{AudioPick, Pick, ProgramPick, Select, StreamRef};
+use crate::language;
+use crate::plan::SoundFacts;
 use std::cmp::Reverse;
 
-/// A stream, as far as the choice depends on it.
-struct Candidate {
-    index: usize,
-    kind: Type,
-    /// A decoder is there and the parameters are complete.
-    decodable: bool,
-    /// Pixels of a picture.
-    area: i64,
-    default: bool,
-    /// For the impaired, commentary and the like: never chosen unasked.
-    special: bool,
-    still: bool,
-    words: String,
+/// What was chosen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chosen {
+    /// Index of the video stream.
+    pub video: usize,
+    /// The sounds, as they were asked for.
+    pub sounds: Vec<ChosenSound>,
 }
 
-/// The chosen (video, audio) stream indices, or why there are none, with what the input has.
-pub fn choose(input: &Input, select: &Select) -> Result<(usize, Option<usize>), String> {
-    let all: Vec<Candidate> = input.streams().map(|s| describe(&s)).collect();
-    let video = match select.video {
-        Some(index) => picked(&all, index, Type::Video)?,
-        None => best_video(&all)?,
-    };
+/// A sound that was chosen, or that is waited for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChosenSound {
+    /// Index of its stream; absent where it is not there yet.
+    pub stream: Option<usize>,
+    /// How it was asked for.
+    pub pick: Pick,
+    /// What is known of it.
+    pub facts: SoundFacts,
+}
+
+/// Chooses, or says what was wrong and what the input has.
+///
+/// Nothing asked for: the largest picture that can be decoded (of equal ones that of the lowest programme number, then the first in its map) decides the programme; its sound is
+/// the one that the container marks as the default, else the first of its map that is not for the impaired, a commentary or the like.
+pub fn choose(offer: &Offer, select: &Select) -> Result<Chosen, String> {
+    let asked = select.program.as_ref().map(|pick| program(offer, pick)).transpose()?;
+    let video = video(offer, select, asked)?;
+    let home = asked.or_else(|| offer.program_of(video));
+    let choice = Choice { offer, home, only_home: asked.is_some() };
     if select.no_audio {
-        return Ok((video, None));
+        return Ok(Chosen { video, sounds: Vec::new() });
     }
-    let audio = match select.audio {
-        Some(index) => Some(picked(&all, index, Type::Audio)?),
-        None => best_audio(&all, video, &programs(input).into_iter().map(|p| p.streams).collect::<Vec<_>>()),
+    if !select.audio.is_empty() {
+        return Ok(Chosen { video, sounds: choice.sounds(&select.audio)? });
+    }
+    let best = choice.best(&[], Offered::decodable);
+    if best.is_none() && offer.streams.iter().any(|s| s.kind == Medium::Audio) {
+        tracing::warn!("there is sound, but none of the picture's programme that can be decoded; {offer}");
+    }
+    let pick = AudioPick::of(Pick::Auto);
+    Ok(Chosen { video, sounds: best.into_iter().map(|stream| sound(Some(stream), &pick)).collect() })
+}
+
+/// The programme that is asked for, or why there is none.
+pub fn program<'a>(offer: &'a Offer, pick: &ProgramPick) -> Result<&'a Programme, String> {
+    let is = |p: &&Programme| match pick {
+        ProgramPick::Number(number) => p.number == *number,
+        ProgramPick::Name(name) => p.name.as_deref().is_some_and(|said| said.trim().to_lowercase() == name.to_lowercase()),
     };
-    if audio.is_none() && all.iter().any(|c| c.kind == Type::Audio) {
-        tracing::warn!("there is sound, but none of the picture's programme that can be decoded; streams: {}", listing(&all));
+    offer.programs.iter().find(is).ok_or_else(|| match offer.programs.is_empty() {
+        true => format!("programme {pick} was asked for, but this input has no programmes; {offer}"),
+        false => format!("programme {pick} was asked for, but does not exist; {offer}"),
+    })
+}
+
+fn video(offer: &Offer, select: &Select, asked: Option<&Programme>) -> Result<usize, String> {
+    let within = |s: &&Offered| asked.is_none_or(|program| program.streams.contains(&s.index));
+    if let Some(pick) = &select.video {
+        let found = named(offer, pick).ok_or_else(|| format!("video {pick} was asked for, but does not exist; {offer}"))?;
+        let refuse = |why: &str| Err(format!("video {pick} was asked for, but {why}; {offer}"));
+        return match found {
+            s if s.kind != Medium::Video => refuse("that stream is none"),
+            s if !within(&s) => refuse("that stream is not of the programme that was asked for"),
+            s if !s.decodable() => refuse("that stream cannot be decoded"),
+            s => Ok(s.index),
+        };
     }
-    Ok((video, audio))
-}
-
-fn describe(stream: &ffmpeg::Stream<'_>) -> Candidate {
-    let parameters = stream.parameters();
-    let facts = codec_facts(&parameters);
-    let kind = parameters.medium();
-    let name = parameters.id().name();
-    let complete = match kind {
-        Type::Video => facts.width > 0 && facts.height > 0,
-        Type::Audio => facts.sample_rate > 0,
-        _ => false,
-    };
-    let language = stream.metadata().get("language").map(|l| format!(" {l}")).unwrap_or_default();
-    let words = match kind {
-        Type::Video => format!("{} video {name} {}x{}", stream.index(), facts.width, facts.height),
-        Type::Audio => format!("{} audio {name} {} Hz{language}", stream.index(), facts.sample_rate),
-        _ => format!("{} {name}{language}", stream.index()),
-    };
-    let disposition = stream.disposition();
-    Candidate {
-        index: stream.index(),
-        kind,
-        decodable: complete && ffmpeg::decoder::find(parameters.id()).is_some(),
-        area: i64::from(facts.width) * i64::from(facts.height),
-        default: disposition.contains(Disposition::DEFAULT),
-        special: disposition
-            .intersects(Disposition::COMMENT | Disposition::DESCRIPTIONS | Disposition::HEARING_IMPAIRED | Disposition::VISUAL_IMPAIRED | Disposition::KARAOKE),
-        still: disposition.contains(Disposition::ATTACHED_PIC),
-        words,
-    }
-}
-
-fn listing(all: &[Candidate]) -> String {
-    let words: Vec<&str> = all.iter().map(|c| c.words.as_str()).take(64).collect();
-    if words.is_empty() { "none".to_owned() } else { words.join(", ") }
-}
-
-fn picked(all: &[Candidate], index: usize, kind: Type) -> Result<usize, String> {
-    let what = if kind == Type::Video { "video" } else { "audio" };
-    match all.iter().find(|c| c.index == index) {
-        Some(c) if c.kind == kind && c.decodable => Ok(index),
-        Some(c) if c.kind == kind => Err(format!("stream {index} was asked for as {what}, but cannot be decoded; streams: {}", listing(all))),
-        Some(_) => Err(format!("stream {index} was asked for as {what}, but is none; streams: {}", listing(all))),
-        None => Err(format!("stream {index} was asked for as {what}, but does not exist; streams: {}", listing(all))),
-    }
-}
-
-fn best_video(all: &[Candidate]) -> Result<usize, String> {
-    let videos = || all.iter().filter(|c| c.kind == Type::Video && !c.still);
-    let best = videos().filter(|c| c.decodable).max_by_key(|c| (c.area, c.default, Reverse(c.index)));
-    match best {
+    let videos = || offer.streams.iter().filter(|s| s.kind == Medium::Video && !s.still).filter(within);
+    let kept = select.kept_video.and_then(|kept| videos().find(|s| s.reference() == kept && s.decodable()));
+    let order = |s: &Offered| (s.area(), s.default, Reverse(offer.program_of(s.index).map(|p| p.number)), Reverse(place(offer.program_of(s.index), s)));
+    match kept.or_else(|| videos().filter(|s| s.decodable()).max_by_key(|s| order(s))) {
         Some(best) => Ok(best.index),
-        None if videos().next().is_some() => {
-            Err(format!("no video stream has a picture that can be decoded; one with a known size is needed; streams: {}", listing(all)))
-        }
-        None => Err(format!("there is no video stream; one is needed; streams: {}", listing(all))),
+        None if videos().next().is_some() => Err(format!("no video stream has a picture that can be decoded; one with a known size is needed; {offer}")),
+        None => Err(format!("there is no video stream; one is needed; {offer}")),
     }
 }
 
-fn best_audio(all: &[Candidate], video: usize, programs: &[Vec<usize>]) -> Option<usize> {
-    let program = programs.iter().find(|p| p.contains(&video));
-    let together = |c: &Candidate| program.is_some_and(|p| p.contains(&c.index));
-    // In a transport stream of several programmes, another programme's sound is never the right one.
-    let other = |c: &Candidate| !together(c) && programs.iter().any(|p| p.contains(&c.index)) && program.is_some();
-    let sound = all.iter().filter(|c| c.kind == Type::Audio && c.decodable && !other(c));
-    sound.max_by_key(|c| (together(c), !c.special, c.default, Reverse(c.index))).map(|c| c.index)
+/// The stream that a pick names, not by its language.
+fn named<'a>(offer: &'a Offer, pick: &Pick) -> Option<&'a Offered> {
+    match pick {
+        Pick::Index(index) => offer.stream(*index),
+        Pick::Pid(pid) => offer.streams.iter().find(|s| s.pid == Some(*pid)),
+        Pick::Auto | Pick::Language(_) => None,
+    }
+}
+
+/// A stream's place in the map of its programme, which two workers see alike; that among all streams where it has none.
+fn place(program: Option<&Programme>, stream: &Offered) -> usize {
+    program.and_then(|p| p.streams.iter().position(|&index| index == stream.index)).unwrap_or(stream.index)
+}
+
+/// A choice of sound.
+struct Choice<'a> {
+    offer: &'a Offer,
+    home: Option<&'a Programme>,
+    /// The programme was asked for: nothing of another one is taken.
+    only_home: bool,
+}
+
+impl<'a> Choice<'a> {
+    /// Streams that are named go first, so that no language takes them.
+    fn sounds(&self, picks: &[AudioPick]) -> Result<Vec<ChosenSound>, String> {
+        let mut chosen: Vec<Option<ChosenSound>> = vec![None; picks.len()];
+        let rank = |pick: &AudioPick| match pick.pick {
+            _ if pick.kept.is_some() => 0,
+            Pick::Index(_) | Pick::Pid(_) => 1,
+            Pick::Language(_) => 2,
+            Pick::Auto => 3,
+        };
+        for turn in 0..=3 {
+            for (slot, pick) in picks.iter().enumerate().filter(|(_, pick)| rank(pick) == turn) {
+                let taken: Vec<usize> = chosen.iter().flatten().filter_map(|c| c.stream).collect();
+                chosen[slot] = Some(self.sound(pick, &taken)?);
+            }
+        }
+        Ok(chosen.into_iter().flatten().collect())
+    }
+
+    fn sound(&self, pick: &AudioPick, taken: &[usize]) -> Result<ChosenSound, String> {
+        let (offer, shown) = (self.offer, &pick.pick);
+        let free = |s: &&Offered| s.kind == Medium::Audio && s.decoder && !taken.contains(&s.index) && self.speaks(s, shown);
+        if let Some(kept) = pick.kept.and_then(|kept| offer.streams.iter().filter(free).find(|s| s.reference() == kept && self.may(s))) {
+            return Ok(sound(Some(kept), pick));
+        }
+        let refuse = |why: &str| Err(format!("audio {shown} was asked for, but {why}; {offer}"));
+        let found = match shown {
+            Pick::Index(_) | Pick::Pid(_) => match named(offer, shown) {
+                Some(s) if s.kind != Medium::Audio => return refuse("that stream is none"),
+                Some(s) if taken.contains(&s.index) => return refuse("that stream was asked for twice"),
+                Some(s) if self.only_home && !self.may(s) => return refuse("that stream is not of the programme that was asked for"),
+                Some(s) if !s.decoder => return refuse("there is no decoder for it"),
+                found => found,
+            },
+            Pick::Language(_) => {
+                let role = pick.role.filter(|role| !role.is_plain());
+                let of_role = |s: &Offered| role.is_some() && s.role == role;
+                self.best(taken, |s| of_role(s) && self.speaks(s, shown)).or_else(|| self.best(taken, |s| self.speaks(s, shown)))
+            }
+            Pick::Auto => self.best(taken, Offered::decodable),
+        };
+        if found.is_none() && !pick.optional {
+            let again = matches!(shown, Pick::Language(_)) && offer.streams.iter().any(|s| taken.contains(&s.index) && self.speaks(s, shown));
+            return refuse(if again { "there is no further stream of it" } else { "does not exist (with a ? behind it, its track is silent until it comes)" });
+        }
+        if found.is_none() {
+            tracing::warn!("audio {shown} is not there: its track is silent until it comes");
+        }
+        Ok(sound(found, pick))
+    }
+
+    /// Whether a stream is of the language that is asked for, where one is.
+    fn speaks(&self, stream: &Offered, pick: &Pick) -> bool {
+        let Pick::Language(wanted) = pick else { return true };
+        stream.language.as_deref().is_some_and(|said| language::same(said, wanted))
+    }
+
+    /// In a transport stream of several programmes, another programme's sound is never the right one.
+    fn may(&self, stream: &Offered) -> bool {
+        self.home.is_none_or(|home| home.streams.contains(&stream.index)) || self.offer.program_of(stream.index).is_none()
+    }
+
+    fn best(&self, taken: &[usize], wanted: impl Fn(&Offered) -> bool) -> Option<&'a Offered> {
+        let together = |s: &Offered| self.home.is_some_and(|home| home.streams.contains(&s.index));
+        let order = |s: &&Offered| (s.decodable(), together(s), s.role.is_none(), s.default, Reverse(place(self.home, s)));
+        let sound = self.offer.streams.iter().filter(|s| s.kind == Medium::Audio && s.decoder && self.may(s) && !taken.contains(&s.index) && wanted(s));
+        sound.max_by_key(order)
+    }
+}
+
+fn sound(stream: Option<&Offered>, pick: &AudioPick) -> ChosenSound {
+    // Of a sound that may be away only the job speaks.
+    let speaks = stream.filter(|_| !pick.optional);
+    let said = speaks.and_then(|s| s.language.clone());
+    let asked = if let Pick::Language(language) = &pick.pick { Some(language.clone()) } else { None };
+    // A tag says more than a container can.
+    let exact = asked.clone().filter(|tag| tag.contains('-'));
+    let facts = SoundFacts {
+        stream: stream.map(Offered::reference),
+        codec: stream.map(|s| s.codec.clone()),
+        channels: stream.and_then(|s| s.channels),
+        sample_rate: stream.and_then(|s| s.sample_rate),
+        language: pick.language.clone().or(exact).or(said).or(asked),
+        label: pick.label.clone(),
+        role: pick.role.or(speaks.and_then(|s| s.role)),
+        optional: pick.optional,
+    };
+    ChosenSound { stream: stream.map(|s| s.index), pick: pick.pick.clone(), facts }
+}
+
+/// What an earlier life of the job chose, as it is asked for again: everything may be absent by now, and the number of sounds is the same.
+pub fn again(select: &Select, video: Option<StreamRef>, sounds: &[SoundFacts]) -> Select {
+    let pick = |(n, facts): (usize, &SoundFacts)| {
+        let asked = select.audio.get(n).cloned().unwrap_or_else(|| AudioPick::of(Pick::Auto));
+        AudioPick { optional: true, kept: facts.stream.or(asked.kept), ..asked }
+    };
+    let audio: Vec<AudioPick> = sounds.iter().enumerate().map(pick).collect();
+    Select { no_audio: audio.is_empty(), audio, kept_video: video, ..select.clone() }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn candidate(index: usize, kind: Type, area: i64) -> Candidate {
-        let decodable = kind == Type::Audio || area > 0;
-        Candidate { index, kind, decodable, area, default: false, special: false, still: false, words: format!("{index} {kind:?}") }
-    }
-
-    #[test]
-    fn the_largest_picture_and_its_programmes_sound() {
-        let all = vec![
-            candidate(0, Type::Audio, 0),
-            candidate(1, Type::Video, 100),
-            candidate(2, Type::Video, 200),
-            candidate(3, Type::Audio, 0),
-            candidate(4, Type::Video, 200),
-        ];
-        assert_eq!(best_video(&all), Ok(2));
-        assert_eq!(best_audio(&all, 2, &[]), Some(0));
-        assert_eq!(best_audio(&all, 2, &[vec![0, 1], vec![2, 3]]), Some(3));
-        assert_eq!(best_audio(&all, 4, &[vec![0, 1], vec![2, 3], vec![4]]), None);
-    }
-
-    #[test]
-    fn cover_art_is_not_video() {
-        let mut all = vec![candidate(0, Type::Video, 1000), candidate(1, Type::Audio, 0)];
-        all[0].still = true;
-        assert!(best_video(&all).expect_err("only a still").contains("no video stream"));
-    }
-
-    #[test]
-    fn a_wrong_index_lists_the_streams() {
-        let all = vec![candidate(0, Type::Video, 1000), candidate(1, Type::Audio, 0)];
-        assert_eq!(picked(&all, 1, Type::Audio), Ok(1));
-        assert!(picked(&all, 7, Type::Audio).expect_err("no such stream").contains("streams: 0 Video, 1 Audio"));
-        assert!(picked(&all, 1, Type::Video).is_err());
-    }
-}
+#[path = "choose_tests.rs"]
+mod tests;

@@ -1,7 +1,11 @@
-//! Follows streams that move to other PIDs in mid-feed, as when a multiplexer is configured anew.
+//! Follows streams that move to other PIDs in mid-feed, as when a multiplexer is configured anew, and finds sounds that come later.
 
 use super::Kind;
+use super::offer::said_language;
 use crate::ffmpeg::{Program, programs};
+use crate::job::Pick;
+use crate::language;
+use ffmpeg_next::Stream;
 use ffmpeg_next::codec::Id;
 use ffmpeg_next::decoder;
 use ffmpeg_next::format::context::Input;
@@ -19,7 +23,9 @@ pub enum Newcomer {
     Waiting,
     /// It carries on what the chosen stream carried.
     Heir(Kind),
-    /// It stands in the chosen stream's place, with something else, or where there was none.
+    /// It is a sound that was waited for.
+    Awaited(Kind),
+    /// It stands in the chosen stream's place, with something else.
     Another(Kind),
 }
 
@@ -28,10 +34,18 @@ struct Chosen {
     index: usize,
     codec: Id,
     time_base: (i32, i32),
+    language: Option<String>,
     /// Its place among the streams of its kind in its programme, once a packet of it has come.
     rank: Option<usize>,
     /// Packets of newcomers since its last.
     starved: u32,
+}
+
+/// A sound that was asked for.
+struct Sound {
+    pick: Pick,
+    /// Absent while it is waited for.
+    chosen: Option<Chosen>,
 }
 
 /// Watches for streams that were not there at the start.
@@ -41,25 +55,21 @@ pub struct Follow {
     /// The programme of the chosen streams.
     home: Option<i32>,
     video: Option<Chosen>,
-    audio: Option<Chosen>,
-    /// Sound is wanted, also where there was none.
-    sound: bool,
+    sounds: Vec<Sound>,
 }
 
 impl Follow {
-    /// For the chosen streams of an input that has just been opened. `sound`: where none was chosen, the first that comes is.
-    pub fn new(input: &Input, video: usize, audio: Option<usize>, sound: bool) -> Follow {
-        let chosen = |index: usize| {
-            let stream = input.stream(index)?;
-            let base = stream.time_base();
-            Some(Chosen { index, codec: stream.parameters().id(), time_base: (base.numerator(), base.denominator()), rank: None, starved: 0 })
-        };
-        Follow { known: input.streams().len(), home: None, video: chosen(video), audio: audio.and_then(chosen), sound }
+    /// For the chosen streams of an input that has just been opened. Of each sound its stream, where it is there already, and how it was asked for.
+    pub fn new(input: &Input, video: usize, sounds: Vec<(Option<usize>, Pick)>) -> Follow {
+        let chosen = |index: usize| input.stream(index).map(|stream| Chosen::new(&stream));
+        let sounds = sounds.into_iter().map(|(index, pick)| Sound { pick, chosen: index.and_then(chosen) }).collect();
+        Follow { known: input.streams().len(), home: None, video: chosen(video), sounds }
     }
 
     /// Which of the chosen streams this is; a packet of it has come.
     pub fn kind(&mut self, input: &Input, index: usize) -> Option<Kind> {
-        for (kind, chosen) in [(Kind::Video, &mut self.video), (Kind::Audio, &mut self.audio)] {
+        let sounds = self.sounds.iter_mut().enumerate().map(|(n, sound)| (Kind::Audio(n), &mut sound.chosen));
+        for (kind, chosen) in std::iter::once((Kind::Video, &mut self.video)).chain(sounds) {
             let Some(chosen) = chosen.as_mut().filter(|c| c.index == index) else { continue };
             chosen.starved = 0;
             if chosen.rank.is_none() {
@@ -75,51 +85,115 @@ impl Follow {
         None
     }
 
-    /// Judges a packet's stream that is none of the chosen ones. An heir is chosen from then on.
+    /// Judges a packet's stream that is none of the chosen ones. An heir is chosen from then on, and so is a sound that was waited for.
     pub fn judge(&mut self, input: &Input, index: usize) -> Newcomer {
         let Some(stream) = input.stream(index) else { return Newcomer::Other };
-        let (parameters, base) = (stream.parameters(), stream.time_base());
-        let (kind, chosen) = match parameters.medium() {
-            Type::Video => (Kind::Video, &mut self.video),
-            Type::Audio => (Kind::Audio, &mut self.audio),
-            _ => return Newcomer::Other,
-        };
         let programs = programs(input);
         let home = programs.iter().find(|p| Some(p.id) == self.home);
-        if home.is_some_and(|home| !home.streams.contains(&index)) {
+        let stray = home.is_some_and(|home| !home.streams.contains(&index));
+        match stream.parameters().medium() {
+            Type::Video if stray => Newcomer::Other,
+            Type::Video => match &mut self.video {
+                Some(chosen) => {
+                    let gone = home.filter(|home| !home.streams.contains(&chosen.index));
+                    let heir = gone.map(|home| {
+                        let peers = peers(input, home, Kind::Video);
+                        peers.get(chosen.rank.unwrap_or(0)).or(peers.last()).copied()
+                    });
+                    chosen.judge(&stream, Kind::Video, heir, self.known)
+                }
+                None => Newcomer::Other,
+            },
+            Type::Audio => self.judge_sound(input, &stream, home, programs.is_empty()),
+            _ => Newcomer::Other,
+        }
+    }
+
+    fn judge_sound(&mut self, input: &Input, stream: &Stream<'_>, home: Option<&Program>, alone: bool) -> Newcomer {
+        let stray = home.is_some_and(|home| !home.streams.contains(&stream.index()));
+        // Before the first picture nobody knows which programme is ours.
+        let ours = if alone { true } else { home.is_some() && !stray };
+        let language = said_language(stream.metadata().get("language"));
+        let awaited = |sound: &Sound| {
+            let named = match &sound.pick {
+                Pick::Pid(pid) => stream.id() == *pid,
+                Pick::Index(wanted) => stream.index() == *wanted,
+                Pick::Language(wanted) => ours && language.as_deref().is_some_and(|said| language::same(said, wanted)),
+                Pick::Auto => ours,
+            };
+            sound.chosen.is_none() && named && decoder::find(stream.parameters().id()).is_some()
+        };
+        if let Some(n) = self.sounds.iter().position(awaited) {
+            tracing::info!(stream = stream.index(), pid = stream.id(), "audio {} has come", self.sounds[n].pick);
+            self.sounds[n].chosen = Some(Chosen::new(stream));
+            return Newcomer::Awaited(Kind::Audio(n));
+        }
+        if stray {
             return Newcomer::Other;
         }
-        let Some(chosen) = chosen else {
-            // Of a programme, whatever its map names now.
-            let ours = home.is_some() || (programs.is_empty() && index >= self.known);
-            let adopted = kind == Kind::Audio && self.sound && ours && decoder::find(parameters.id()).is_some();
-            if !adopted {
-                return Newcomer::Other;
+        let heirs: Vec<Option<Option<usize>>> = (0..self.sounds.len()).map(|n| self.heir(input, home, n)).collect();
+        let mut waiting = false;
+        for (n, (sound, heir)) in self.sounds.iter_mut().zip(heirs).enumerate() {
+            // A track in one language does not go on in another, unless it is simply the sound of the programme.
+            let other = |chosen: &Chosen| sound.pick != Pick::Auto && chosen.language.is_some() && language.is_some() && !chosen.speaks(language.as_deref());
+            let Some(chosen) = sound.chosen.as_mut().filter(|chosen| !other(chosen)) else { continue };
+            match chosen.judge(stream, Kind::Audio(n), heir, self.known) {
+                Newcomer::Other => {}
+                Newcomer::Waiting => waiting = true,
+                found => return found,
             }
-            tracing::warn!(stream = index, pid = stream.id(), "the feed has sound now ({}), which is taken", parameters.id().name());
-            self.audio = Some(Chosen { index, codec: parameters.id(), time_base: (base.numerator(), base.denominator()), rank: None, starved: 0 });
-            return Newcomer::Another(kind);
-        };
-        match home.filter(|home| !home.streams.contains(&chosen.index)) {
-            Some(home) => {
-                let peers = peers(input, home, kind);
-                if peers.get(chosen.rank.unwrap_or(0)).or(peers.last()) != Some(&index) {
-                    return Newcomer::Waiting;
-                }
-            }
+        }
+        if waiting { Newcomer::Waiting } else { Newcomer::Other }
+    }
+
+    /// Where sound `n` has left the map of its programme: the stream that takes its place, if there is one. It is one of its language, or else that of its rank, and none that another sound has.
+    fn heir(&self, input: &Input, home: Option<&Program>, n: usize) -> Option<Option<usize>> {
+        let chosen = self.sounds.get(n)?.chosen.as_ref()?;
+        let home = home.filter(|home| !home.streams.contains(&chosen.index))?;
+        let gone = |sound: &Sound| sound.chosen.as_ref().is_some_and(|c| !home.streams.contains(&c.index));
+        let peers = peers(input, home, Kind::Audio(n));
+        let taken = |peer: usize| self.sounds.iter().any(|s| s.chosen.as_ref().is_some_and(|c| c.index == peer));
+        let language = |peer: usize| input.stream(peer).and_then(|s| said_language(s.metadata().get("language")));
+        let alike: Vec<usize> = peers.iter().copied().filter(|&peer| !taken(peer) && chosen.speaks(language(peer).as_deref())).collect();
+        if !alike.is_empty() {
+            let before = self.sounds.iter().take(n).filter(|s| gone(s) && s.chosen.as_ref().is_some_and(|c| c.speaks(chosen.language.as_deref()))).count();
+            return Some(alike.get(before).copied());
+        }
+        let by_rank = peers.get(chosen.rank.unwrap_or(0)).or(peers.last()).copied();
+        Some(by_rank.filter(|&peer| !taken(peer)))
+    }
+}
+
+impl Chosen {
+    fn new(stream: &Stream<'_>) -> Chosen {
+        let language = said_language(stream.metadata().get("language"));
+        Chosen { index: stream.index(), codec: stream.parameters().id(), time_base: base(stream), language, rank: None, starved: 0 }
+    }
+
+    fn speaks(&self, other: Option<&str>) -> bool {
+        self.language.as_deref().zip(other).is_some_and(|(own, other)| language::same(own, other))
+    }
+
+    /// Whether `stream` goes on with what this one carried. `heir`: this one has left the map, and that one has its place. `known`: streams there were at the start.
+    fn judge(&mut self, stream: &Stream<'_>, kind: Kind, heir: Option<Option<usize>>, known: usize) -> Newcomer {
+        let index = stream.index();
+        match heir {
+            Some(None) => return Newcomer::Other,
+            Some(Some(heir)) if heir != index => return Newcomer::Waiting,
+            Some(Some(_)) => {}
             // Another language, say, which was there all along.
-            None if index < self.known => return Newcomer::Other,
+            None if index < known => return Newcomer::Other,
             None => {
-                chosen.starved = chosen.starved.saturating_add(1);
-                if chosen.starved < STARVED {
+                self.starved = self.starved.saturating_add(1);
+                if self.starved < STARVED {
                     return Newcomer::Waiting;
                 }
             }
         }
-        let (was, is) = ((chosen.codec, chosen.time_base), (parameters.id(), (base.numerator(), base.denominator())));
-        let (from, pid) = (std::mem::replace(&mut chosen.index, index), stream.id());
-        (chosen.codec, chosen.time_base) = is;
-        chosen.starved = 0;
+        let (was, is) = ((self.codec, self.time_base), (stream.parameters().id(), base(stream)));
+        let (from, pid) = (std::mem::replace(&mut self.index, index), stream.id());
+        (self.codec, self.time_base) = is;
+        self.starved = 0;
         if is != was {
             tracing::warn!(from, to = index, pid, "the feed's {kind:?} changed from {} to {}, and is followed", was.0.name(), is.0.name());
             return Newcomer::Another(kind);
@@ -127,6 +201,11 @@ impl Follow {
         tracing::warn!(from, to = index, pid, "the feed's {kind:?} moved to another stream of its programme, and is followed");
         Newcomer::Heir(kind)
     }
+}
+
+fn base(stream: &Stream<'_>) -> (i32, i32) {
+    let base = stream.time_base();
+    (base.numerator(), base.denominator())
 }
 
 fn peers(input: &Input, home: &Program, kind: Kind) -> Vec<usize> {

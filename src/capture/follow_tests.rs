@@ -1,7 +1,9 @@
 //! A programme that moves to other PIDs in mid-feed.
 
 use crate::capture::media_tests::open_path;
-use crate::capture::{Kind, Lost, Read};
+use crate::capture::{Kind, Lost, Read, open};
+use crate::job::{Pace, Select};
+use crate::stop::Stop;
 use ffmpeg_next::codec::Id;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -31,7 +33,7 @@ fn a_programme_that_moves_to_other_pids_is_followed() {
     let (mut kinds, mut moves, mut strays) = ([0, 0], 0, 0);
     loop {
         match input.read().expect("a file") {
-            Read::Unit(unit) => kinds[usize::from(unit.kind == Kind::Audio)] += 1,
+            Read::Unit(unit) => kinds[usize::from(unit.kind != Kind::Video)] += 1,
             Read::Lost(Lost::Moved) => moves += 1,
             Read::Lost(_) => strays += 1,
             Read::End => break,
@@ -45,8 +47,8 @@ fn a_programme_that_moves_to_other_pids_is_followed() {
 }
 
 /// Reads a file and says how many pictures and packets of sound of each codec came, in order of appearance.
-fn codecs(path: &Path) -> Vec<(Kind, Id, usize)> {
-    let (_, mut input) = open_path(path).unwrap_or_else(|e| panic!("{e}"));
+fn codecs(path: &Path, select: &Select) -> Vec<(Kind, Id, usize)> {
+    let (_, mut input) = open(path.to_str().expect("UTF-8"), Pace::Live, select, &Stop::new()).unwrap_or_else(|e| panic!("{e}"));
     let mut seen: Vec<(Kind, Id, usize)> = Vec::new();
     loop {
         match input.read().expect("a file") {
@@ -73,10 +75,10 @@ fn another_codec_in_the_videos_place_is_followed() {
         let mut feed = made(dir.path(), "a.ts", "libx264", 256, 0, 10);
         feed.extend(made(dir.path(), "b.ts", codec, pid, 1, 13));
         std::fs::write(&path, feed).expect("written");
-        let seen = codecs(&path);
+        let seen = codecs(&path, &Select::default());
         let count = |kind: Kind, id: Id| seen.iter().filter(|(k, i, _)| (*k, *i) == (kind, id)).map(|(.., n)| *n).sum::<usize>();
         assert!((73..=75).contains(&count(Kind::Video, Id::H264)) && (74..=75).contains(&count(Kind::Video, id)), "{codec} {pid}: {seen:?}");
-        assert!(count(Kind::Audio, Id::MP2) >= 248, "{codec} {pid}: {seen:?}");
+        assert!(count(Kind::Audio(0), Id::MP2) >= 248, "{codec} {pid}: {seen:?}");
     }
 }
 
@@ -101,6 +103,7 @@ fn sound_that_comes_later_or_becomes_something_else_is_taken() {
     feed.extend(one("b.ts", &["-c:a", "aac"], 16));
     feed.extend(one("c.ts", &["-c:a", "ac3"], 22));
     std::fs::write(&path, feed).expect("written");
-    let sound: Vec<(Id, usize)> = codecs(&path).into_iter().filter(|(kind, ..)| *kind == Kind::Audio).map(|(_, id, n)| (id, n)).collect();
+    let select = Select { audio: vec!["auto?".parse().expect("legal")], ..Select::default() };
+    let sound: Vec<(Id, usize)> = codecs(&path, &select).into_iter().filter(|(kind, ..)| *kind == Kind::Audio(0)).map(|(_, id, n)| (id, n)).collect();
     assert!(matches!(sound[..], [(Id::AAC, 275..=285), (Id::AC3, 180..=190)]), "{sound:?}");
 }

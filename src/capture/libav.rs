@@ -1,14 +1,15 @@
 //! An input that libav demuxes: what all of them have in common.
 
-use super::choose::choose;
+use super::choose::{self, Chosen};
 use super::facts::{field_rate, grid_rate, sane_sar};
 use super::follow::{Follow, Newcomer};
+use super::offer::{Offer, said_language};
 use super::stamps::{Scale, Stamper};
 use super::watch::Watch;
 use super::{CaptureError, Delivery, Input, Kind, Lost, Opened, Origin, Read, Source, StreamInfo, Turn, Unit, new_session};
 use crate::colour::{HdrMetadata, VideoRange};
 use crate::ffmpeg::{Light, codec_facts, keep_only, open_decoder, wrap_bits};
-use crate::job::Select;
+use crate::job::{ProgramPick, Select};
 use crate::plan::SourceFacts;
 use crate::stop::Stop;
 use crate::time::{MAX_SECONDS, Seconds};
@@ -28,6 +29,8 @@ const PROBE_MICROS: &str = "5000000";
 const PEEK_PACKETS: usize = 600;
 const PEEK_BYTES: usize = 64 << 20;
 const PEEK_PICTURES: usize = 4;
+/// The same for the name of a programme.
+const NAME_PACKETS: usize = 4000;
 /// A read that took longer had to wait for its packet.
 const WAITED: Duration = Duration::from_millis(8);
 /// Failing reads in a row before an input counts as broken.
@@ -57,7 +60,8 @@ struct LibavInput {
     follow: Follow,
     /// What the chosen streams are.
     video: Arc<StreamInfo>,
-    audio: Option<Arc<StreamInfo>>,
+    /// One is absent while it is waited for.
+    sounds: Vec<Option<Arc<StreamInfo>>>,
     /// The video moved: packets until the next key packet refer to what never came.
     until_key: bool,
     /// Read while the pictures were looked at, and not handed out yet.
@@ -105,15 +109,20 @@ pub fn words(error: &std::io::Error) -> String {
 /// # Errors
 /// Where there is no video that can be decoded, or a stream that was asked for is not there.
 pub fn describe(url: &str, mut context: context::Input, select: &Select, watch: &Watch, nature: Nature) -> Opened {
-    let (video, audio) = choose(&context, select).map_err(|why| CaptureError::Open { url: url.to_owned(), why })?;
-    let kept = kept(&context, video, audio, !select.no_audio);
+    let mut named = wait_for_name(&mut context, select);
+    let offer = Offer::of(&context);
+    let Chosen { video, sounds: chosen } = choose::choose(&offer, select).map_err(|why| CaptureError::Open { url: url.to_owned(), why })?;
+    // One of which nothing has come yet is waited for, too: only then is it known what a decoder needs.
+    let present: Vec<Option<usize>> = chosen.iter().map(|s| s.stream.filter(|&index| offer.stream(index).is_some_and(|s| s.decodable()))).collect();
+    let kept = kept(&context, video, &present);
     keep_only(&mut context, &kept);
     let missing = || CaptureError::Open { url: url.to_owned(), why: "a chosen stream is gone".to_owned() };
     let stream = context.stream(video).ok_or_else(missing)?;
     let (average, base) = (stream.avg_frame_rate(), stream.rate());
     let session = if nature == Nature::Session { new_session() } else { 0 };
     let info = Arc::new(info(&stream, session));
-    let audio_info = audio.and_then(|a| context.stream(a)).map(|s| Arc::new(self::info(&s, session)));
+    let sounds: Vec<Option<Arc<StreamInfo>>> =
+        present.iter().map(|index| index.and_then(|a| context.stream(a)).map(|s| Arc::new(self::info(&s, session)))).collect();
     let codec = codec_facts(&info.parameters);
 
     let said = Light::of_stream(&stream);
@@ -121,6 +130,8 @@ pub fn describe(url: &str, mut context: context::Input, select: &Select, watch: 
         Some(interlaced) if codec.range == VideoRange::Sdr => Peek { interlaced, light: Light::default(), kept: VecDeque::new() },
         known => peek(&mut context, &info, known),
     };
+    named.extend(peeked);
+    let peeked = named;
     let light = said.or(light);
     for kind in light.dynamic.iter().filter(|_| codec.range != VideoRange::Sdr) {
         tracing::info!("the source has {kind} metadata, which is left out: only what holds for the whole of it is passed on");
@@ -139,10 +150,12 @@ pub fn describe(url: &str, mut context: context::Input, select: &Select, watch: 
         interlaced,
         range: codec.range,
         hdr: if codec.range == VideoRange::Sdr { HdrMetadata::default() } else { light.fixed.believed() },
-        sample_rate: audio_info.as_ref().and_then(|a| u32::try_from(codec_facts(&a.parameters).sample_rate).ok()),
+        video: offer.stream(video).map(|s| s.reference()),
+        sounds: chosen.iter().map(|s| s.facts.clone()).collect(),
     };
     let video_scale = scale(&context, &info);
-    let stamper = Stamper::new(video_scale, audio_info.as_deref().map(|info| scale(&context, info)), picture_rate);
+    let stamper =
+        Stamper::new(video_scale, sounds.iter().map(|sound| sound.as_deref().map_or(video_scale, |info| scale(&context, info))).collect(), picture_rate);
     let origin = match nature {
         Nature::File => Origin::File,
         Nature::Session => Origin::Session,
@@ -150,13 +163,13 @@ pub fn describe(url: &str, mut context: context::Input, select: &Select, watch: 
     };
     let duration =
         (nature == Nature::File).then(|| Seconds::from_ticks(context.duration(), 1, ffmpeg::ffi::AV_TIME_BASE)).flatten().filter(|d| *d > Seconds::ZERO);
-    let follow = Follow::new(&context, video, audio, !select.no_audio);
+    let follow = Follow::new(&context, video, present.iter().copied().zip(chosen.iter().map(|sound| sound.pick.clone())).collect());
     let input = LibavInput {
         url: url.to_owned(),
         context,
         follow,
         video: Arc::clone(&info),
-        audio: audio_info.clone(),
+        sounds: sounds.clone(),
         until_key: false,
         peeked,
         came: None,
@@ -166,14 +179,34 @@ pub fn describe(url: &str, mut context: context::Input, select: &Select, watch: 
         failures: 0,
         ended: false,
     };
-    Ok((Source { facts, video: info, audio: audio_info, origin, duration, paths: None }, Box::new(input)))
+    Ok((Source { facts, video: info, audio: sounds, offer, origin, duration, paths: None }, Box::new(input)))
+}
+
+/// Where a programme is asked for by a name that has not come yet (a service description table comes every two seconds), reads on until it has; the packets that were read.
+fn wait_for_name(context: &mut context::Input, select: &Select) -> VecDeque<Packet> {
+    let (mut read, mut bytes) = (VecDeque::new(), 0);
+    let Some(pick @ ProgramPick::Name(_)) = &select.program else { return read };
+    while read.len() < NAME_PACKETS && bytes < PEEK_BYTES {
+        let offer = Offer::of(context);
+        if choose::program(&offer, pick).is_ok() || offer.programs.iter().all(|p| p.name.is_some()) {
+            break;
+        }
+        let mut packet = Packet::empty();
+        if packet.read(context).is_err() {
+            context.clear_interrupt();
+            break;
+        }
+        bytes += packet.size();
+        read.push_back(packet);
+    }
+    read
 }
 
 /// The streams that are demuxed: the chosen ones. Of a transport stream all video and audio, since its streams may move, and libav already has those that come later in a file.
-fn kept(context: &context::Input, video: usize, audio: Option<usize>, sound: bool) -> Vec<usize> {
+fn kept(context: &context::Input, video: usize, sounds: &[Option<usize>]) -> Vec<usize> {
     let transport = context.format().name() == "mpegts";
-    let moving = |medium: Type| transport && (medium == Type::Video || (medium == Type::Audio && sound));
-    let kept = |stream: &ffmpeg::Stream<'_>| stream.index() == video || Some(stream.index()) == audio || moving(stream.parameters().medium());
+    let moving = |medium: Type| transport && (medium == Type::Video || (medium == Type::Audio && !sounds.is_empty()));
+    let kept = |stream: &ffmpeg::Stream<'_>| stream.index() == video || sounds.contains(&Some(stream.index())) || moving(stream.parameters().medium());
     context.streams().filter(kept).map(|stream| stream.index()).collect()
 }
 
@@ -190,7 +223,7 @@ fn info(stream: &ffmpeg::Stream<'_>, session: u32) -> StreamInfo {
         index: stream.index(),
         parameters: stream.parameters().clone().into(),
         time_base: (time_base.numerator(), time_base.denominator()),
-        language: stream.metadata().get("language").map(str::to_owned),
+        language: said_language(stream.metadata().get("language")),
         turn: matrix.map_or(Turn::None, |m| Turn::from_matrix(m.data())),
         session,
     }
@@ -308,16 +341,15 @@ impl LibavInput {
         let (kind, lost) = match self.follow.judge(&self.context, index) {
             Newcomer::Other => return Whose::Nobodys,
             Newcomer::Waiting => return Whose::Lost(Lost::Stray),
-            Newcomer::Heir(kind) => (kind, Lost::Moved),
+            Newcomer::Heir(kind) | Newcomer::Awaited(kind) => (kind, Lost::Moved),
             Newcomer::Another(kind) => (kind, Lost::Format),
         };
         let Some(stream) = self.context.stream(index) else { return Whose::Nobodys };
         let info = Arc::new(info(&stream, self.video.session));
         self.stamper.follow(kind, scale(&self.context, &info));
-        self.until_key |= kind == Kind::Video;
         match kind {
-            Kind::Video => self.video = info,
-            Kind::Audio => self.audio = Some(info),
+            Kind::Video => (self.video, self.until_key) = (info, true),
+            Kind::Audio(n) => self.sounds.iter_mut().skip(n).take(1).for_each(|sound| *sound = Some(Arc::clone(&info))),
         }
         Whose::Heir(lost)
     }
@@ -393,7 +425,8 @@ impl Input for LibavInput {
                 return Ok(Read::Lost(Lost::Stamp));
             }
             let arrival = self.came.as_ref().filter(|_| ahead > 0).and_then(|came| came.when(stamp)).unwrap_or_else(Seconds::host_now);
-            let stream = Arc::clone(self.audio.as_ref().filter(|_| kind == Kind::Audio).unwrap_or(&self.video));
+            let sound = if let Kind::Audio(n) = kind { self.sounds.get(n).and_then(Option::as_ref) } else { None };
+            let stream = Arc::clone(sound.unwrap_or(&self.video));
             return Ok(Read::Unit(Unit { kind, stream, packet, arrival, hurt: false }));
         }
     }

@@ -43,7 +43,7 @@ pub(crate) fn read_pictures(input: &mut dyn Input, pictures: usize) -> usize {
     let mut kinds = [0, 0];
     while kinds[0] < pictures {
         match input.read().expect("it goes on") {
-            Read::Unit(unit) => kinds[usize::from(unit.kind == Kind::Audio)] += 1,
+            Read::Unit(unit) => kinds[usize::from(unit.kind != Kind::Video)] += 1,
             Read::Lost(_) => {}
             Read::End | Read::Stopped => panic!("it goes on"),
         }
@@ -151,9 +151,11 @@ fn every_clip_is_described_and_decoded() {
                 false => VideoRange::Sdr,
             },
             hdr: source.facts.hdr,
-            sample_rate,
+            video: source.facts.video,
+            sounds: source.facts.sounds.clone(),
         };
-        if source.facts != facts {
+        let rates: Vec<Option<u32>> = source.facts.sounds.iter().map(|s| s.sample_rate).collect();
+        if source.facts != facts || rates != sample_rate.map(Some).into_iter().collect::<Vec<_>>() {
             wrong.push(format!("{name}: {:?}", source.facts));
         }
         let opening = began.elapsed();
@@ -251,12 +253,13 @@ fn errors_say_what_is_wrong_and_what_is_accepted() {
     assert!(why(sound.to_str().expect("UTF-8"), &any).contains("there is no video stream"));
     let Some(eight) = clip("svt_testcard_720p50_422p10_8mono_aac_10s.mp4") else { return };
     let eight = eight.to_str().expect("UTF-8");
-    let words = why(eight, &Select { audio: Some(77), ..Select::default() });
-    assert!(words.contains("stream 77") && words.contains("0 video h264 1280x720") && words.contains("aac 48000 Hz"), "{words}");
-    let (source, _) = open(eight, crate::job::Pace::Live, &Select { audio: Some(5), ..Select::default() }, &Stop::new()).unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!(source.audio.map(|a| a.index), Some(5));
+    let words = why(eight, &Select { audio: vec!["77".parse().expect("a pick")], ..Select::default() });
+    assert!(words.contains("audio 77") && words.contains("0 video h264 1280x720") && words.contains("aac 48000 Hz"), "{words}");
+    let (source, _) = open(eight, crate::job::Pace::Live, &Select { audio: vec!["5".parse().expect("a pick")], ..Select::default() }, &Stop::new())
+        .unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(source.audio.iter().flatten().map(|a| a.index).collect::<Vec<_>>(), [5]);
     let (source, _) = open(eight, crate::job::Pace::Live, &Select { no_audio: true, ..Select::default() }, &Stop::new()).unwrap_or_else(|e| panic!("{e}"));
-    assert!(source.audio.is_none() && source.facts.sample_rate.is_none());
+    assert!(source.audio.is_empty() && source.facts.sounds.is_empty());
 }
 
 #[test]
@@ -266,7 +269,7 @@ fn stamps_run_on_across_the_wrap() {
         let (source, mut input) = open_path(&path).expect("it opens");
         assert_eq!(source.origin, Origin::File);
         let units = read_all(input.as_mut(), usize::MAX);
-        for kind in [Kind::Video, Kind::Audio] {
+        for kind in [Kind::Video, Kind::Audio(0)] {
             let dts: Vec<i64> = units.iter().filter(|u| u.kind == kind).filter_map(|u| u.packet.dts()).collect();
             assert!(dts.windows(2).all(|w| w[0] < w[1] && w[1] - w[0] < 90_000), "{name} {kind:?}");
             assert!(dts.first().is_some_and(|&d| d < 1 << 33) && dts.last().is_some_and(|&d| d > 1 << 33), "{name} {kind:?} {:?}", dts.first());
@@ -286,6 +289,6 @@ fn video_that_begins_long_after_the_sound_is_found() {
         .status();
     assert!(made.expect("ffmpeg runs").success());
     let (source, mut input) = open_path(&path).unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!((source.facts.width, source.facts.rate.to_string().as_str(), source.facts.sample_rate), (320, "25", Some(48_000)));
+    assert_eq!((source.facts.width, source.facts.rate.to_string().as_str(), source.facts.sounds[0].sample_rate), (320, "25", Some(48_000)));
     assert!(read_pictures(input.as_mut(), 125) > 300);
 }

@@ -3,7 +3,7 @@
 //! Only this stage watches for a stop; everything behind it drains.
 
 mod apart;
-mod choose;
+pub mod choose;
 pub mod facts;
 mod follow;
 #[cfg(feature = "gstreamer")]
@@ -15,6 +15,7 @@ mod leading;
 mod libav;
 mod listen;
 mod network;
+pub mod offer;
 pub mod pace;
 pub mod paths;
 mod pipe;
@@ -87,8 +88,8 @@ pub fn open(url: &str, pace: Pace, select: &Select, stop: &Stop) -> Opened {
 pub fn open_within(url: &str, pace: Pace, select: &Select, stop: &Stop, timeout: Option<Duration>) -> Opened {
     let opener = INPUTS.iter().find(|i| (i.takes)(url));
     let open = opener.map(|i| i.open).ok_or_else(|| CaptureError::Open { url: url.to_owned(), why: "no input takes this URL".to_owned() })?;
-    let (dialled, select, hidden) = (url.to_owned(), select.clone(), hidden(url));
-    reconnect::open(url, move |stop| open(&dialled, pace, &select, stop).map_err(|error| error.scrubbed(&hidden)), stop, timeout)
+    let (dialled, hidden) = (url.to_owned(), hidden(url));
+    reconnect::open(url, select, move |select, stop| open(&dialled, pace, select, stop).map_err(|error| error.scrubbed(&hidden)), stop, timeout)
 }
 
 /// A number for a connection whose stamps begin anew.
@@ -106,28 +107,28 @@ pub fn open_all(inputs: &[String], window: Seconds, pace: Pace, select: &Select,
         [] => open_within("", pace, select, stop, timeout),
         [input] => open_within(input, pace, select, stop, timeout),
         [..] => {
-            let (paths, select) = (inputs.to_vec(), select.clone());
-            reconnect::open(&inputs.join(" and "), move |stop| paths::open_paths(&paths, window.to_duration(), &select, stop), stop, timeout)
+            let paths = inputs.to_vec();
+            reconnect::open(&inputs.join(" and "), select, move |select, stop| paths::open_paths(&paths, window.to_duration(), select, stop), stop, timeout)
         }
     }
 }
 
-/// Which of the two chosen streams.
+/// Which of the chosen streams.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// The video stream.
     Video,
-    /// The audio stream.
-    Audio,
+    /// A sound, by its place in [`Source::audio`].
+    Audio(usize),
 }
 
 /// One access unit of a chosen stream, in the order of the container.
 pub struct Unit {
     /// Which stream.
     pub kind: Kind,
-    /// What its stream is, as far as a decoder depends on it. Another one than that of the unit before: decoding begins anew, at the next random-access point.
+    /// What its stream is, as far as a decoder depends on it. Another one than that of the unit before of its kind: decoding begins anew, at the next random-access point.
     pub stream: Arc<StreamInfo>,
-    /// The packet. Its PTS and DTS are unwrapped: the container's 33-bit stamps, masked, then continued across every wrap (the same for both streams).
+    /// The packet. Its PTS and DTS are unwrapped: the container's 33-bit stamps, masked, then continued across every wrap (the same for all streams).
     pub packet: ffmpeg::Packet,
     /// The host's clock when it came in. Used by the `arrival` clock and for lag only.
     pub arrival: Seconds,
@@ -180,8 +181,10 @@ pub struct Source {
     pub facts: SourceFacts,
     /// The chosen video stream.
     pub video: Arc<StreamInfo>,
-    /// The chosen audio stream.
-    pub audio: Option<Arc<StreamInfo>>,
+    /// The chosen sounds, in the order of [`SourceFacts::sounds`]; one is absent while it is waited for.
+    pub audio: Vec<Option<Arc<StreamInfo>>>,
+    /// Everything that the input has.
+    pub offer: offer::Offer,
     /// What stamps mean.
     pub origin: Origin,
     /// How long it is, where a container says; a hint that may be wrong.
@@ -209,7 +212,7 @@ pub enum Lost {
     Read,
     /// A packet whose stamps are beyond every sane range.
     Stamp,
-    /// A chosen stream went on in another one, which is followed from here on.
+    /// A chosen stream went on in another one, which is followed from here on; or a sound that was waited for came.
     Moved,
     /// A packet of a stream that came in a chosen one's place, and cannot be used, or not yet.
     Stray,

@@ -110,7 +110,7 @@ fn srt_calls_and_is_called_and_stops_at_once() {
     let sender = Sender::new(&path, &["-f", "mpegts", &format!("{url}?mode=listener")]);
     let stop = Stop::new();
     let (source, mut input) = until_open(&url, &stop);
-    assert_eq!((source.facts.width, source.facts.height, source.facts.sample_rate), (1024, 576, Some(48_000)));
+    assert_eq!((source.facts.width, source.facts.height, source.facts.sounds[0].sample_rate), (1024, 576, Some(48_000)));
     assert!(matches!(source.origin, Origin::Live { wrap: Some(_) }));
     assert!(read_pictures(input.as_mut(), 50) > 10);
     sender.signal("STOP");

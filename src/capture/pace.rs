@@ -16,7 +16,7 @@ const AHEAD: Duration = Duration::from_secs(1);
 /// Says when packets are due, by DTS against the monotonic clock.
 pub struct Pacer {
     video: Track,
-    audio: Track,
+    audio: Vec<Track>,
     /// Of a pipe: it may be `AHEAD`, and a thousandth fast, which is more than any clock's drift.
     loose: bool,
 }
@@ -32,20 +32,25 @@ impl Pacer {
     /// For the chosen streams of `source`; `None` where its packets come by a clock of their own.
     pub fn new(source: &Source, delivery: Delivery) -> Option<Pacer> {
         let video = source.video.time_base;
-        let audio = source.audio.as_ref().map_or(video, |a| a.time_base);
+        let audio = source.audio.iter().map(|sound| sound.as_ref().map_or(video, |a| a.time_base)).collect();
         (delivery != Delivery::Live).then(|| Pacer::with_time_bases(video, audio, delivery == Delivery::Piped))
     }
 
-    fn with_time_bases(video: (i32, i32), audio: (i32, i32), loose: bool) -> Pacer {
+    fn with_time_bases(video: (i32, i32), audio: Vec<(i32, i32)>, loose: bool) -> Pacer {
         let track = |time_base| Track { time_base, base: None, last: None };
-        Pacer { video: track(video), audio: track(audio), loose }
+        Pacer { video: track(video), audio: audio.into_iter().map(track).collect(), loose }
     }
 
     /// When the packet is due, given that it is `now`; at most ten seconds ahead.
     pub fn due(&mut self, kind: Kind, packet: &Packet, now: Instant) -> Instant {
-        let (track, other) = match kind {
-            Kind::Video => (&mut self.video, &mut self.audio),
-            Kind::Audio => (&mut self.audio, &mut self.video),
+        // The first stream that has begun, where this one has not.
+        let other = std::iter::once(&self.video).chain(&self.audio).find_map(|track| track.base.map(|base| (base, track.last)));
+        let track = match kind {
+            Kind::Video => &mut self.video,
+            Kind::Audio(n) => match self.audio.get_mut(n) {
+                Some(track) => track,
+                None => return now,
+            },
         };
         let stamp = packet.dts().or(packet.pts()).and_then(|s| Seconds::from_ticks(s, track.time_base.0, track.time_base.1));
         let Some(stamp) = stamp else { return now };
@@ -53,8 +58,8 @@ impl Pacer {
         let base = match (track.base, track.last) {
             (Some(base), Some(last)) if is_jump(last) => (at(base, last), stamp),
             (Some(base), _) => base,
-            // The first of its stream: it keeps its distance to the other stream, if that is plausible.
-            (None, _) => other.base.filter(|_| !other.last.is_some_and(is_jump)).unwrap_or((now, stamp)),
+            // The first of its stream: it keeps its distance to another stream, if that is plausible.
+            (None, _) => other.filter(|(_, last)| !last.is_some_and(is_jump)).map_or((now, stamp), |(base, _)| base),
         };
         track.base = Some(base);
         track.last = Some(stamp);
@@ -80,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_pipe_runs_a_little_ahead_and_a_little_fast() {
-        let mut pacer = Pacer::with_time_bases((1, 1000), (1, 1000), true);
+        let mut pacer = Pacer::with_time_bases((1, 1000), vec![(1, 1000)], true);
         let now = Instant::now();
         assert_eq!(due(&mut pacer, Kind::Video, 0, now), Duration::ZERO);
         assert_eq!(due(&mut pacer, Kind::Video, 900, now), Duration::ZERO);
@@ -89,17 +94,17 @@ mod tests {
 
     #[test]
     fn packets_are_due_at_their_own_rate() {
-        let mut pacer = Pacer::with_time_bases((1, 1000), (1, 1000), false);
+        let mut pacer = Pacer::with_time_bases((1, 1000), vec![(1, 1000)], false);
         let now = Instant::now();
         let ms = Duration::from_millis;
         assert_eq!(due(&mut pacer, Kind::Video, 5000, now), ms(0));
-        assert_eq!(due(&mut pacer, Kind::Audio, 5500, now), ms(500));
+        assert_eq!(due(&mut pacer, Kind::Audio(0), 5500, now), ms(500));
         assert_eq!(due(&mut pacer, Kind::Video, 5040, now), ms(40));
         // A jump forwards by an hour: at once, then on at the same rate; audio of before the jump is not held for an hour.
         assert_eq!(due(&mut pacer, Kind::Video, 3_605_040, now), ms(40));
-        assert_eq!(due(&mut pacer, Kind::Audio, 5520, now), ms(520));
+        assert_eq!(due(&mut pacer, Kind::Audio(0), 5520, now), ms(520));
         assert_eq!(due(&mut pacer, Kind::Video, 3_605_140, now), ms(140));
-        assert_eq!(due(&mut pacer, Kind::Audio, 3_605_520, now), ms(520));
+        assert_eq!(due(&mut pacer, Kind::Audio(0), 3_605_520, now), ms(520));
         // And backwards.
         assert_eq!(due(&mut pacer, Kind::Video, 0, now), ms(140));
         assert_eq!(due(&mut pacer, Kind::Video, 9_000, now), ms(9140));

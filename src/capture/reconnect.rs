@@ -2,8 +2,10 @@
 //!
 //! A feed that shows its first picture late could be filled from the start here, too, where its resolution is known beforehand: [`open`] is where it is waited for.
 
+use super::choose::again;
 use super::turns::Turns;
 use super::{CaptureError, Delivery, Input, Lost, Opened, Read};
+use crate::job::Select;
 use crate::secrets::{hidden, without_secrets};
 use crate::stop::Stop;
 use std::time::{Duration, Instant};
@@ -21,6 +23,8 @@ struct Reconnect<D> {
     shown: String,
     hidden: Vec<String>,
     dial: D,
+    /// The streams of the first connection, as they are asked for again: the same sounds go on in the same tracks.
+    select: Select,
     stop: Stop,
     timeout: Option<Duration>,
     delivery: Delivery,
@@ -32,20 +36,20 @@ struct Reconnect<D> {
     turns: Turns,
 }
 
-/// Opens `url` by `dial`. Where `timeout` is given, what is away is called until it has passed, and from then on a feed that shows nothing for so long is given up.
+/// Opens `url` by `dial`, which is told the streams that are wanted. Where `timeout` is given, what is away is called until it has passed, and from then on a feed that shows nothing for so long is given up.
 ///
 /// # Errors
 /// As `dial` has them. [`CaptureError::Away`] becomes [`CaptureError::Open`], or [`CaptureError::Silent`] after the timeout.
-pub fn open(url: &str, dial: impl Fn(&Stop) -> Opened + Send + 'static, stop: &Stop, timeout: Option<Duration>) -> Opened {
+pub fn open(url: &str, select: &Select, dial: impl Fn(&Select, &Stop) -> Opened + Send + 'static, stop: &Stop, timeout: Option<Duration>) -> Opened {
     let (shown, began, mut pause) = (without_secrets(url), Instant::now(), Pause::new());
     loop {
         let left = timeout.map(|timeout| timeout.saturating_sub(began.elapsed()));
-        match (dial(&left.map_or_else(|| stop.clone(), |left| stop.within(left))), timeout) {
+        match (dial(select, &left.map_or_else(|| stop.clone(), |left| stop.within(left))), timeout) {
             (Ok((source, input)), _) if input.delivery() == Delivery::Stored => return Ok((source, input)),
             (Ok((source, mut input)), _) => {
                 timeout.iter().for_each(|&timeout| input.limit_silence(timeout));
                 let (delivery, now) = (input.delivery(), Instant::now());
-                let turns = Turns::new(&source);
+                let (turns, select) = (Turns::new(&source), again(select, source.facts.video, &source.facts.sounds));
                 let input = Some((input, now));
                 return Ok((
                     source,
@@ -53,6 +57,7 @@ pub fn open(url: &str, dial: impl Fn(&Stop) -> Opened + Send + 'static, stop: &S
                         shown,
                         hidden: hidden(url),
                         dial,
+                        select,
                         stop: stop.clone(),
                         timeout,
                         delivery,
@@ -75,7 +80,7 @@ pub fn open(url: &str, dial: impl Fn(&Stop) -> Opened + Send + 'static, stop: &S
     }
 }
 
-impl<D: Fn(&Stop) -> Opened + Send> Reconnect<D> {
+impl<D: Fn(&Select, &Stop) -> Opened + Send> Reconnect<D> {
     /// What is left of the time that the feed may be away.
     fn left(&self) -> Option<Duration> {
         self.timeout.map(|timeout| timeout.saturating_sub(self.heard.elapsed()))
@@ -89,7 +94,7 @@ impl<D: Fn(&Stop) -> Opened + Send> Reconnect<D> {
                 return Ok(Read::Stopped);
             }
             let stop = left.map_or_else(|| self.stop.clone(), |left| self.stop.within(left));
-            match (self.dial)(&stop) {
+            match (self.dial)(&self.select, &stop) {
                 Ok((source, mut input)) => {
                     self.timeout.iter().for_each(|&timeout| input.limit_silence(timeout));
                     tracing::warn!("input {}: it is back after {:.1} s", self.shown, self.heard.elapsed().as_secs_f32());
@@ -116,7 +121,7 @@ impl<D: Fn(&Stop) -> Opened + Send> Reconnect<D> {
     }
 }
 
-impl<D: Fn(&Stop) -> Opened + Send> Input for Reconnect<D> {
+impl<D: Fn(&Select, &Stop) -> Opened + Send> Input for Reconnect<D> {
     fn read(&mut self) -> Result<Read, CaptureError> {
         let Some((input, since)) = &mut self.input else { return self.call() };
         match input.read().map_err(|error| error.scrubbed(&self.hidden)) {

@@ -38,9 +38,27 @@ fn away() -> CaptureError {
 
 fn connection(packets: i64) -> Opened {
     let rate = Rate::new(25, 1).expect("a rate");
-    let facts = SourceFacts { width: 16, height: 16, sar: (1, 1), rate, interlaced: false, range: VideoRange::Sdr, hdr: Default::default(), sample_rate: None };
+    let facts = SourceFacts {
+        width: 16,
+        height: 16,
+        sar: (1, 1),
+        rate,
+        interlaced: false,
+        range: VideoRange::Sdr,
+        hdr: Default::default(),
+        video: None,
+        sounds: Vec::new(),
+    };
     let stream = Arc::new(StreamInfo::new(0, Parameters::new(), (1, 90_000)));
-    let source = Source { facts, video: Arc::clone(&stream), audio: None, origin: Origin::Live { wrap: None }, duration: None, paths: None };
+    let source = Source {
+        facts,
+        video: Arc::clone(&stream),
+        audio: Vec::new(),
+        offer: Default::default(),
+        origin: Origin::Live { wrap: None },
+        duration: None,
+        paths: None,
+    };
     Ok((source, Box::new(Brief { left: packets, stream })))
 }
 
@@ -48,12 +66,12 @@ fn connection(packets: i64) -> Opened {
 fn scripted(script: &[Option<i64>], stop: &Stop, timeout: Option<Duration>) -> (Opened, Arc<Mutex<Vec<Instant>>>) {
     let (script, next, calls) = (script.to_vec(), AtomicU32::new(0), Arc::new(Mutex::new(Vec::new())));
     let made = Arc::clone(&calls);
-    let dial = move |_: &Stop| {
+    let dial = move |_: &Select, _: &Stop| {
         made.lock().expect("no panic").push(Instant::now());
         let n = next.fetch_add(1, Ordering::Relaxed) as usize;
         script.get(n).copied().flatten().map_or_else(|| Err(away()), connection)
     };
-    (open("brief", dial, stop, timeout), calls)
+    (open("brief", &Select::default(), dial, stop, timeout), calls)
 }
 
 #[test]

@@ -76,6 +76,8 @@ pub struct Feed {
     pacer: Option<Pacer>,
     /// Whether lateness sheds.
     sheds: bool,
+    /// How many streams there are.
+    streams: usize,
 }
 
 impl Feed {
@@ -83,7 +85,7 @@ impl Feed {
     pub fn new(input: Box<dyn Input>, source: &Source, pace: Pace) -> Feed {
         let live = pace == Pace::Live;
         let pacer = if live { Pacer::new(source, input.delivery()) } else { None };
-        Feed { input, pacer, sheds: live }
+        Feed { input, pacer, sheds: live, streams: 1 + source.audio.len() }
     }
 }
 
@@ -97,17 +99,18 @@ const AUDIO_TURN: Duration = Duration::from_millis(20);
 /// How long a file whose audio lies that far ahead of its video holds up: then audio is dropped, since its reader may be waiting for the video behind it.
 const AUDIO_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Reads until the end, a stop or a fatal error, and says which. [`Flow::End`] then lies in both queues, except after an error or where a queue's reader has gone.
+/// Reads until the end, a stop or a fatal error, and says which. [`Flow::End`] then lies in all queues, except after an error or where a queue's reader has gone.
 ///
 /// In `fast` a full queue holds up the reading. In `live` whole GOPs of the source are left out: one that starts while the video queue is more than half full is not
 /// sent at all; one during which the queue stays full for half a second loses its tail. The pictures that lead the next key picture go with it, since they refer to what is gone.
 ///
 /// # Errors
 /// [`CaptureError::Broken`] where nothing can follow.
-pub fn run(feed: Feed, video: Sender<Flow<Unit>>, audio: Option<Sender<Flow<Unit>>>, stop: &Stop, counters: &CaptureCounters) -> Result<End, CaptureError> {
-    let Feed { mut input, mut pacer, sheds } = feed;
-    let mut queues = Queues { video, audio, backlog: VecDeque::new(), sheds, shed: Shed::No, stop, counters };
-    let mut jumps = [Jump::default(), Jump::default()];
+pub fn run(feed: Feed, video: Sender<Flow<Unit>>, audio: Vec<Sender<Flow<Unit>>>, stop: &Stop, counters: &CaptureCounters) -> Result<End, CaptureError> {
+    let Feed { mut input, mut pacer, sheds, streams } = feed;
+    let sounds = audio.into_iter().map(|sender| Sound { sender: Some(sender), backlog: VecDeque::new() }).collect();
+    let mut queues = Queues { video, sounds, sheds, shed: Shed::No, stop, counters };
+    let mut jumps: Vec<Jump> = (0..streams).map(|_| Jump::default()).collect();
     let end = loop {
         let unit = match input.read()? {
             Read::Unit(unit) => unit,
@@ -123,7 +126,8 @@ pub fn run(feed: Feed, video: Sender<Flow<Unit>>, audio: Option<Sender<Flow<Unit
         if unit.packet.is_corrupt() {
             count(&counters.corrupt);
         }
-        if jumps[(unit.kind == Kind::Audio) as usize].seen(&unit) {
+        let place = if let Kind::Audio(n) = unit.kind { n + 1 } else { 0 };
+        if jumps.get_mut(place).is_some_and(|jump| jump.seen(&unit)) {
             count(&counters.jumps);
         }
         let unit = match &mut pacer {
@@ -176,10 +180,16 @@ enum Sent {
     NobodyThere,
 }
 
+/// The queue of one sound.
+struct Sound {
+    /// Absent once its reader has gone.
+    sender: Option<Sender<Flow<Unit>>>,
+    backlog: VecDeque<Unit>,
+}
+
 struct Queues<'a> {
     video: Sender<Flow<Unit>>,
-    audio: Option<Sender<Flow<Unit>>>,
-    backlog: VecDeque<Unit>,
+    sounds: Vec<Sound>,
     sheds: bool,
     shed: Shed,
     stop: &'a Stop,
@@ -189,7 +199,7 @@ struct Queues<'a> {
 impl Queues<'_> {
     fn put(&mut self, unit: Unit) -> Sent {
         match unit.kind {
-            Kind::Audio => self.put_audio(unit),
+            Kind::Audio(n) => self.put_audio(n, unit),
             Kind::Video => self.put_video(unit),
         }
     }
@@ -211,7 +221,7 @@ impl Queues<'_> {
     fn wait_video(&mut self, item: Flow<Unit>) -> Sent {
         let patience = if self.sheds { after(PATIENCE) } else { never() };
         loop {
-            let audio_turn = if self.backlog.is_empty() { never() } else { after(AUDIO_TURN) };
+            let audio_turn = if self.sounds.iter().all(|sound| sound.backlog.is_empty()) { never() } else { after(AUDIO_TURN) };
             select! {
                 send(self.video, item) -> sent => return if sent.is_ok() { Sent::Yes } else { Sent::NobodyThere },
                 recv(self.stop.bell()) -> _ => return Sent::Stopped,
@@ -244,58 +254,68 @@ impl Queues<'_> {
         }
     }
 
-    fn put_audio(&mut self, unit: Unit) -> Sent {
-        if self.audio.is_none() {
+    fn put_audio(&mut self, n: usize, unit: Unit) -> Sent {
+        let Some(sound) = self.sounds.get_mut(n).filter(|sound| sound.sender.is_some()) else { return Sent::Yes };
+        sound.backlog.push_back(unit);
+        sound.flush();
+        if sound.backlog.len() <= AUDIO_BACKLOG {
             return Sent::Yes;
         }
-        self.backlog.push_back(unit);
-        self.flush_audio();
-        if self.backlog.len() <= AUDIO_BACKLOG {
-            return Sent::Yes;
-        }
-        let (Some(sender), Some(unit)) = (&self.audio, self.backlog.pop_front()) else { return Sent::Yes };
+        let (Some(sender), Some(unit)) = (&sound.sender, sound.backlog.pop_front()) else { return Sent::Yes };
         let patience = if self.sheds { Duration::ZERO } else { AUDIO_PATIENCE };
         select! {
-            send(sender, Flow::Item(unit)) -> sent => if sent.is_err() { self.audio = None },
+            send(sender, Flow::Item(unit)) -> sent => if sent.is_err() { sound.sender = None },
             recv(self.stop.bell()) -> _ => return Sent::Stopped,
             recv(after(patience)) -> _ => count(&self.counters.shed_audio),
         }
         Sent::Yes
     }
 
-    /// Hands on as much of the backlog as fits. A reader that has gone is forgotten: the video goes on.
     fn flush_audio(&mut self) {
-        while let (Some(sender), Some(unit)) = (&self.audio, self.backlog.pop_front()) {
+        self.sounds.iter_mut().for_each(Sound::flush);
+    }
+
+    /// Ends all flows. Waits for the readers, who drain whatever comes; video first, since audio may wait for it.
+    fn close(self, mut end: End) -> End {
+        if self.video.send(Flow::End(end)).is_err() {
+            end = End::Leaving;
+        }
+        for sound in self.sounds {
+            sound.close(end, self.stop);
+        }
+        end
+    }
+}
+
+impl Sound {
+    /// Hands on as much of the backlog as fits. A reader that has gone is forgotten: the rest goes on.
+    fn flush(&mut self) {
+        while let (Some(sender), Some(unit)) = (&self.sender, self.backlog.pop_front()) {
             match sender.try_send(Flow::Item(unit)) {
                 Ok(()) => {}
                 Err(TrySendError::Full(Flow::Item(unit))) => return self.backlog.push_front(unit),
                 Err(_) => {
-                    self.audio = None;
+                    self.sender = None;
                     self.backlog.clear();
                 }
             }
         }
     }
 
-    /// Ends both flows. Waits for the readers, who drain whatever comes; video first, since audio may wait for it.
-    fn close(mut self, mut end: End) -> End {
-        let backlog = std::mem::take(&mut self.backlog);
-        if self.video.send(Flow::End(end)).is_err() {
-            end = End::Leaving;
-        }
-        let Some(sender) = &self.audio else { return end };
-        for unit in backlog {
+    /// Every sound has a reader of its own, who waits for no other.
+    fn close(self, end: End, stop: &Stop) {
+        let Some(sender) = &self.sender else { return };
+        for unit in self.backlog {
             if end == End::Leaving {
                 break;
             }
             select! {
-                send(sender, Flow::Item(unit)) -> sent => if sent.is_err() { return end },
-                recv(self.stop.bell()) -> _ => break,
+                send(sender, Flow::Item(unit)) -> sent => if sent.is_err() { return },
+                recv(stop.bell()) -> _ => break,
             }
         }
         // A reader that has gone needs no end.
         let _ = sender.send(Flow::End(end));
-        end
     }
 }
 

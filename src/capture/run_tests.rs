@@ -63,9 +63,19 @@ fn stream() -> Arc<StreamInfo> {
 
 fn source(origin: Origin) -> Source {
     let rate = Rate::new(25, 1).expect("a rate");
-    let facts = SourceFacts { width: 16, height: 16, sar: (1, 1), rate, interlaced: false, range: VideoRange::Sdr, hdr: Default::default(), sample_rate: None };
+    let facts = SourceFacts {
+        width: 16,
+        height: 16,
+        sar: (1, 1),
+        rate,
+        interlaced: false,
+        range: VideoRange::Sdr,
+        hdr: Default::default(),
+        video: None,
+        sounds: Vec::new(),
+    };
     let video = stream();
-    Source { facts, video, audio: None, origin, duration: None, paths: None }
+    Source { facts, video, audio: Vec::new(), offer: Default::default(), origin, duration: None, paths: None }
 }
 
 /// (DTS, PTS) of each packet.
@@ -93,9 +103,9 @@ fn fast_hands_on_every_packet_of_both_streams_then_the_end() {
     let end = std::thread::scope(|scope| {
         let audio = scope.spawn(move || drain(&ar));
         let video = scope.spawn(move || drain(&vr));
-        let end = run(Feed::new(input, &source, Pace::Fast), vs, Some(aus), &Stop::new(), &counters);
+        let end = run(Feed::new(input, &source, Pace::Fast), vs, vec![aus], &Stop::new(), &counters);
         assert_eq!(video.join().expect("no panic"), (of(Kind::Video), Some(End::Ended)));
-        assert_eq!(audio.join().expect("no panic"), (of(Kind::Audio), Some(End::Ended)));
+        assert_eq!(audio.join().expect("no panic"), (of(Kind::Audio(0)), Some(End::Ended)));
         end
     });
     assert!(matches!(end, Ok(End::Ended)));
@@ -113,7 +123,7 @@ fn video_never_waits_for_audio() {
         let video = drain(&vr);
         (video, drain(&ar))
     });
-    let end = run(Feed::new(input, &source, Pace::Fast), vs, Some(aus), &Stop::new(), &CaptureCounters::default());
+    let end = run(Feed::new(input, &source, Pace::Fast), vs, vec![aus], &Stop::new(), &CaptureCounters::default());
     assert!(matches!(end, Ok(End::Ended)));
     let (video, audio) = reader.join().expect("no panic");
     assert!(video.0.len() == 82 && audio.0.len() > 100 && audio.1 == Some(End::Ended), "{} {}", video.0.len(), audio.0.len());
@@ -134,7 +144,7 @@ fn a_stop_ends_a_full_queue_and_a_paced_wait() {
             raised.0.send(at).expect("it is read");
             drain(&vr)
         });
-        let end = run(feed, vs, None, &stop, &counters);
+        let end = run(feed, vs, Vec::new(), &stop, &counters);
         let at = raised.1.recv().expect("it was sent");
         assert!(at.elapsed() < std::time::Duration::from_millis(100), "{:?}", at.elapsed());
         assert!(matches!(end, Ok(End::Leaving)));
@@ -157,7 +167,7 @@ fn an_outrun_decoder_loses_whole_gops_with_the_pictures_that_lead_the_next() {
             slow.wait(std::time::Duration::from_micros(300));
         }
     });
-    let end = run(feed, vs, None, &stop, &counters);
+    let end = run(feed, vs, Vec::new(), &stop, &counters);
     assert!(matches!(end, Ok(End::Ended)));
     let units = reader.join().expect("no panic");
     let (shed, gops) = (counters.shed_packets.load(Ordering::Relaxed), counters.shed_gops.load(Ordering::Relaxed));
@@ -182,7 +192,7 @@ fn a_decoder_that_stands_still_does_not_block_a_live_input() {
     let feed = Feed::new(Box::new(Scripted { reads: 1000, next: 0, forever: None }), &source(Origin::Live { wrap: None }), Pace::Live);
     let began = Instant::now();
     std::thread::scope(|scope| {
-        let run = scope.spawn(|| run(feed, vs, None, &Stop::new(), &counters));
+        let run = scope.spawn(|| run(feed, vs, Vec::new(), &Stop::new(), &counters));
         while counters.video.load(Ordering::Relaxed) < 1000 {
             assert!(began.elapsed() < std::time::Duration::from_secs(20));
             std::thread::yield_now();
@@ -199,7 +209,7 @@ fn live_plays_a_file_at_its_own_rate() {
     let (source, input) = open_path(&path).expect("it opens");
     let (vs, vr) = unbounded();
     let began = Instant::now();
-    run(Feed::new(input, &source, Pace::Live), vs, None, &Stop::new(), &CaptureCounters::default()).expect("a file");
+    run(Feed::new(input, &source, Pace::Live), vs, Vec::new(), &Stop::new(), &CaptureCounters::default()).expect("a file");
     let (units, _) = drain(&vr);
     let dts: Vec<i64> = units.iter().filter_map(|u| u.0).collect();
     let span = Seconds::new(i128::from(dts.last().expect("packets") - dts.first().expect("packets")), 90_000).to_duration();
@@ -261,12 +271,12 @@ fn udp_is_read_and_can_be_stopped_while_it_is_silent() {
     let stop = Stop::new();
     let opened = crate::capture::open(&url, crate::job::Pace::Live, &crate::job::Select::default(), &stop);
     let (source, mut input) = opened.unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!((source.facts.width, source.facts.height, source.facts.sample_rate), (1024, 576, Some(48_000)));
+    assert_eq!((source.facts.width, source.facts.height, source.facts.sounds[0].sample_rate), (1024, 576, Some(48_000)));
     assert_eq!(source.origin, Origin::Live { wrap: Some(Seconds::new(1 << 33, 90_000)) });
     let mut kinds = [0, 0];
     while kinds[0] < 50 {
         match input.read().expect("datagrams") {
-            Read::Unit(unit) => kinds[(unit.kind == Kind::Audio) as usize] += 1,
+            Read::Unit(unit) => kinds[(unit.kind != Kind::Video) as usize] += 1,
             Read::Lost(_) => {}
             Read::End | Read::Stopped => panic!("it goes on"),
         }

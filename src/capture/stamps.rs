@@ -17,11 +17,14 @@ pub struct Scale {
 /// Puts stamps on the packets of one input.
 pub struct Stamper {
     video: Track,
-    audio: Option<Track>,
-    /// Audio counts in the video's scale, and wraps with it.
-    shared: bool,
+    audio: Vec<Sound>,
     clock: Unwrap,
-    own_clock: Unwrap,
+}
+
+struct Sound {
+    track: Track,
+    /// Absent where it counts in the video's scale, and wraps with it.
+    own_clock: Option<Unwrap>,
 }
 
 struct Track {
@@ -34,42 +37,40 @@ struct Track {
 
 impl Stamper {
     /// `rate` is what pictures without stamps are counted at.
-    pub fn new(video: Scale, audio: Option<Scale>, rate: Rate) -> Stamper {
+    pub fn new(video: Scale, audio: Vec<Scale>, rate: Rate) -> Stamper {
         let step = ticks(rate.period(), video.time_base);
-        Stamper {
-            video: Track { scale: video, step, next: 0 },
-            audio: audio.map(|scale| Track { scale, step: 0, next: 0 }),
-            shared: audio == Some(video),
-            clock: Unwrap::new(video.bits),
-            own_clock: Unwrap::new(audio.map_or(64, |a| a.bits)),
-        }
+        let sound = |scale: Scale| Sound { track: Track { scale, step: 0, next: 0 }, own_clock: (scale != video).then(|| Unwrap::new(scale.bits)) };
+        Stamper { video: Track { scale: video, step, next: 0 }, audio: audio.into_iter().map(sound).collect(), clock: Unwrap::new(video.bits) }
     }
 
     /// A stream goes on as another one, whose stamps are written like this.
     pub fn follow(&mut self, kind: Kind, scale: Scale) {
-        match (kind, &mut self.audio) {
-            (Kind::Video, _) => self.video.scale = scale,
-            (Kind::Audio, Some(track)) => track.scale = scale,
-            (Kind::Audio, none) => *none = Some(Track { scale, step: 0, next: 0 }),
+        match kind {
+            Kind::Video => {
+                self.video.scale = scale;
+                for Sound { track, own_clock } in &mut self.audio {
+                    *own_clock = if track.scale == scale { None } else { own_clock.take().or_else(|| Some(Unwrap::new(track.scale.bits))) };
+                }
+            }
+            Kind::Audio(n) => {
+                let Some(Sound { track, own_clock }) = self.audio.get_mut(n) else { return };
+                track.scale = scale;
+                *own_clock = (scale != self.video.scale).then(|| Unwrap::new(scale.bits));
+            }
         }
-        let shared = self.audio.as_ref().is_some_and(|audio| audio.scale == self.video.scale);
-        if kind == Kind::Audio && !shared {
-            self.own_clock = Unwrap::new(scale.bits);
-        }
-        self.shared = shared;
     }
 
     /// Rewrites the packet's stamps. False where they are beyond every sane range: drop it.
     ///
-    /// A DTS is continued from the packet before (of either stream), the PTS lies beside it. Video without any stamp gets a DTS counted at its packets'
+    /// A DTS is continued from the packet before (of any stream), the PTS lies beside it. Video without any stamp gets a DTS counted at its packets'
     /// duration, else at the frame rate; its PTS stays absent, and the decoder gives its pictures the DTSs in rising order. Audio without PTS gets its DTS, or follows on.
     pub fn stamp(&mut self, kind: Kind, packet: &mut Packet) -> bool {
-        let own = kind == Kind::Audio && !self.shared;
-        let clock = if own { &mut self.own_clock } else { &mut self.clock };
-        let track = match (kind, &mut self.audio) {
-            (Kind::Video, _) => &mut self.video,
-            (Kind::Audio, Some(track)) => track,
-            (Kind::Audio, None) => return false,
+        let (track, clock) = match kind {
+            Kind::Video => (&mut self.video, &mut self.clock),
+            Kind::Audio(n) => match self.audio.get_mut(n) {
+                Some(Sound { track, own_clock }) => (track, own_clock.as_mut().unwrap_or(&mut self.clock)),
+                None => return false,
+            },
         };
         let (dts, pts) = match (packet.dts(), packet.pts()) {
             (Some(dts), pts) => {
@@ -82,7 +83,7 @@ impl Stamper {
         let pts = match pts {
             Some(None) => return false,
             Some(pts) => pts,
-            None if kind == Kind::Audio => dts,
+            None if kind != Kind::Video => dts,
             None => None,
         };
         let sane = |stamp: Option<i64>| stamp.is_none_or(|s| Seconds::from_ticks(s, track.scale.time_base.0, track.scale.time_base.1).is_some());
@@ -127,19 +128,19 @@ mod tests {
     fn both_streams_wrap_together() {
         let rate = Rate::new(25, 1).expect("a rate");
         let wrap = 1 << 33;
-        let mut s = Stamper::new(TS, Some(TS), rate);
+        let mut s = Stamper::new(TS, vec![TS], rate);
         assert_eq!(stamped(&mut s, Kind::Video, Some(wrap - 3600), Some(0)), (Some(wrap - 3600), Some(wrap)));
-        assert_eq!(stamped(&mut s, Kind::Audio, None, Some(wrap - 1920)), (None, Some(wrap - 1920)));
+        assert_eq!(stamped(&mut s, Kind::Audio(0), None, Some(wrap - 1920)), (None, Some(wrap - 1920)));
         assert_eq!(stamped(&mut s, Kind::Video, Some(0), Some(3600)), (Some(wrap), Some(wrap + 3600)));
         // libav's own correction is undone.
-        assert_eq!(stamped(&mut s, Kind::Audio, Some(-wrap), Some(-wrap)), (Some(wrap), Some(wrap)));
-        assert_eq!(stamped(&mut s, Kind::Audio, Some(wrap + 1920), Some(wrap + 1920)), (Some(wrap + 1920), Some(wrap + 1920)));
+        assert_eq!(stamped(&mut s, Kind::Audio(0), Some(-wrap), Some(-wrap)), (Some(wrap), Some(wrap)));
+        assert_eq!(stamped(&mut s, Kind::Audio(0), Some(wrap + 1920), Some(wrap + 1920)), (Some(wrap + 1920), Some(wrap + 1920)));
     }
 
     #[test]
     fn pictures_without_stamps_are_counted() {
         let rate = Rate::new(30_000, 1001).expect("a rate");
-        let mut s = Stamper::new(Scale { time_base: (1, 90_000), bits: 64 }, None, rate);
+        let mut s = Stamper::new(Scale { time_base: (1, 90_000), bits: 64 }, Vec::new(), rate);
         assert_eq!(stamped(&mut s, Kind::Video, None, None), (Some(0), None));
         assert_eq!(stamped(&mut s, Kind::Video, None, None), (Some(3003), None));
         assert!(!s.stamp(Kind::Video, &mut packet(Some(i64::MAX - 1), None)));

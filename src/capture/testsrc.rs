@@ -3,9 +3,11 @@
 //! Live, it starts a few seconds back, catches up, and then shows every picture when its time comes, never sooner.
 //! Fast, it is a finite file that begins at `start`.
 
+use super::choose::choose;
+use super::offer::{Medium, Offer, Offered};
 use super::{CaptureError, Delivery, Input, Kind, Origin, Read, Source, StreamInfo, Unit};
 use crate::colour::{HdrMetadata, VideoRange};
-use crate::job::{Pace, Select};
+use crate::job::{Pace, Select, StreamRef};
 use crate::pace::wait_until;
 use crate::pattern::Size;
 use crate::pattern::picture::Pattern;
@@ -44,7 +46,7 @@ struct Options {
 /// Opens `testsrc:size=1280x720,rate=25,start=UTC,duration=SECONDS,audio=on|off`; every option may be left out.
 /// At pace fast: from `start` (the epoch where absent) for `duration` (without end where absent), as fast as it is read; else live.
 /// [`Input::read`] returns [`Read::Stopped`] once `stop` is raised.
-pub fn open(url: &str, pace: Pace, _: &Select, stop: &Stop) -> Result<(Source, Box<dyn Input>), CaptureError> {
+pub fn open(url: &str, pace: Pace, select: &Select, stop: &Stop) -> Result<(Source, Box<dyn Input>), CaptureError> {
     let fast = pace == Pace::Fast;
     let options = parse(url)?;
     let refuse = |why: String| CaptureError::Open { url: url.to_owned(), why };
@@ -52,8 +54,17 @@ pub fn open(url: &str, pace: Pace, _: &Select, stop: &Stop) -> Result<(Source, B
         return Err(refuse("start is for pace fast only: a live source starts now; leave it out or use --pace fast".into()));
     }
     let start = if fast { options.start.unwrap_or(Seconds::ZERO) } else { live_start(Seconds::host_now()) };
-    let source = describe(&options).map_err(|e| refuse(format!("its codec parameters cannot be made: {e}")))?;
-    let input = TestSource::new(url, &options, &source, start, !fast, stop.clone());
+    let offer = offer(&options);
+    let chosen = choose(&offer, select).map_err(&refuse)?;
+    let options = Options { audio: options.audio && chosen.sounds.iter().any(|sound| sound.stream.is_some()), ..options };
+    let mut source = describe(&options).map_err(|e| refuse(format!("its codec parameters cannot be made: {e}")))?;
+    // Its only sound is the first that could take it; nothing comes of the others.
+    let place = chosen.sounds.iter().position(|sound| sound.stream.is_some()).unwrap_or(0);
+    let mut tone = source.audio.pop().flatten();
+    source.audio = chosen.sounds.iter().map(|sound| sound.stream.and_then(|_| tone.take())).collect();
+    source.facts.sounds = chosen.sounds.into_iter().map(|sound| sound.facts).collect();
+    source.offer = offer;
+    let input = TestSource::new(url, &options, &source, start, !fast, stop.clone(), place);
     Ok((source, Box::new(input)))
 }
 
@@ -106,6 +117,25 @@ fn span(value: &str) -> Result<Seconds, String> {
     if time <= Seconds::ZERO { Err(format!("\"{value}\" is not a duration: give more than 0 seconds (30)")) } else { Ok(time) }
 }
 
+fn offer(options: &Options) -> Offer {
+    let stream = |index, kind| Offered {
+        index,
+        pid: None,
+        kind,
+        codec: if kind == Medium::Video { "rawvideo" } else { "pcm_s16le" }.to_owned(),
+        size: (kind == Medium::Video).then(|| (options.size.width(), options.size.height())),
+        channels: (kind == Medium::Audio).then_some(CHANNELS as u32),
+        sample_rate: (kind == Medium::Audio).then_some(SAMPLE_RATE),
+        language: None,
+        role: None,
+        default: true,
+        still: false,
+        decoder: true,
+    };
+    let sound = options.audio.then(|| stream(1, Medium::Audio));
+    Offer { programs: Vec::new(), streams: std::iter::once(stream(0, Medium::Video)).chain(sound).collect() }
+}
+
 fn describe(options: &Options) -> Result<Source, ffmpeg::Error> {
     let (num, den) = (options.rate.num() as i32, options.rate.den() as i32);
     let coder = |id| codec::encoder::find(id).ok_or(ffmpeg::Error::EncoderNotFound);
@@ -138,9 +168,10 @@ fn describe(options: &Options) -> Result<Source, ffmpeg::Error> {
         interlaced: false,
         range: VideoRange::Sdr,
         hdr: HdrMetadata::default(),
-        sample_rate: options.audio.then_some(SAMPLE_RATE),
+        video: Some(StreamRef::Index(0)),
+        sounds: Vec::new(),
     };
-    Ok(Source { facts, video, audio, origin: Origin::Utc, duration: options.duration, paths: None })
+    Ok(Source { facts, video, audio: vec![audio], offer: Offer::default(), origin: Origin::Utc, duration: options.duration, paths: None })
 }
 
 struct TestSource {
@@ -159,10 +190,12 @@ struct TestSource {
     /// When the first unit was read.
     begun: Option<Seconds>,
     stop: Stop,
+    /// Which of the chosen sounds the tone is.
+    place: usize,
 }
 
 impl TestSource {
-    fn new(url: &str, options: &Options, source: &Source, start: Seconds, live: bool, stop: Stop) -> TestSource {
+    fn new(url: &str, options: &Options, source: &Source, start: Seconds, live: bool, stop: Stop, place: usize) -> TestSource {
         let slot_at = |time: Seconds| {
             let (num, den) = time.fraction();
             Seconds::new(num * i128::from(options.rate.num()), den * i128::from(options.rate.den())).ceil_ticks(1)
@@ -181,10 +214,11 @@ impl TestSource {
             sample: if options.audio { first } else { sample_end },
             sample_end,
             live,
-            streams: [Arc::clone(&source.video), Arc::clone(source.audio.as_ref().unwrap_or(&source.video))],
+            streams: [Arc::clone(&source.video), Arc::clone(source.audio.iter().flatten().next().unwrap_or(&source.video))],
             start,
             begun: None,
             stop,
+            place,
         }
     }
 
@@ -243,8 +277,8 @@ impl Input for TestSource {
         let audio = (self.samples() > 0).then(|| Seconds::new(i128::from(self.sample + self.samples()), i128::from(SAMPLE_RATE)));
         let (kind, due) = match (video, audio) {
             (None, None) => return Ok(Read::End),
-            (Some(v), Some(a)) if a < v => (Kind::Audio, a),
-            (None, Some(a)) => (Kind::Audio, a),
+            (Some(v), Some(a)) if a < v => (Kind::Audio(self.place), a),
+            (None, Some(a)) => (Kind::Audio(self.place), a),
             (Some(v), _) => (Kind::Video, v),
         };
         if self.live {
@@ -254,7 +288,7 @@ impl Input for TestSource {
             }
         }
         let packet = if kind == Kind::Video { self.picture()? } else { self.sound()? };
-        let stream = Arc::clone(&self.streams[usize::from(kind == Kind::Audio)]);
+        let stream = Arc::clone(&self.streams[usize::from(kind != Kind::Video)]);
         Ok(Read::Unit(Unit { kind, stream, packet, arrival: Seconds::host_now(), hurt: false }))
     }
 

@@ -18,7 +18,8 @@ type Sound = Vec<(i64, Vec<i16>)>;
 fn decoded(url: &str) -> (Pictures, Sound) {
     let (source, mut input) = open(url, Pace::Fast, &Select::default(), &Stop::new()).expect("opens");
     let mut video = codec::Context::from_parameters((*source.video.parameters).clone()).expect("parameters").decoder().video().expect("a decoder");
-    let mut audio = source.audio.map(|a| codec::Context::from_parameters((*a.parameters).clone()).expect("parameters").decoder().audio().expect("a decoder"));
+    let decoder = |a: &Arc<StreamInfo>| codec::Context::from_parameters((*a.parameters).clone()).expect("parameters").decoder().audio().expect("a decoder");
+    let mut audio = source.audio.iter().flatten().next().map(decoder);
     let (mut pictures, mut sound, mut last) = (Vec::new(), Vec::new(), Seconds::ZERO);
     loop {
         match input.read().expect("never breaks") {
@@ -111,7 +112,7 @@ fn live_source_bursts_catches_up_and_keeps_to_the_clock() {
     let begun = Seconds::host_now();
     let capture = std::thread::spawn({
         let stop = stop.clone();
-        move || capture::run(feed, video, None, &stop, &CaptureCounters::default()).expect("never breaks")
+        move || capture::run(feed, video, Vec::new(), &stop, &CaptureCounters::default()).expect("never breaks")
     });
     // When each picture came, and its own time.
     let pictures = units.iter().map(|unit| {

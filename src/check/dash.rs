@@ -3,6 +3,7 @@
 use super::ledger::Ledger;
 use super::media::{Track, TrackMedia};
 use super::report::Place;
+use super::sound;
 use super::variants::{Known, Rates, bandwidth};
 use super::{guarded, timeline};
 use crate::inspect::Media;
@@ -72,12 +73,13 @@ pub fn check(mpd: &MPD, tracks: &[Known], slot: Option<Seconds>, ended: Option<b
     let place = Place::file("manifest.mpd");
     clock(mpd, tracks, ended, &place, ledger);
     ledger.equal(21, &place, "the number of periods", mpd.periods.len(), 1);
-    let mut named = Vec::new();
+    let (mut named, mut told) = (Vec::new(), Vec::new());
     for period in mpd.periods.iter().take(16) {
         ledger.hold(21, period.start.is_some_and(|s| s.is_zero()), &place, "Period@start", period.start.map_or("absent".into(), |s| format!("{s:?}")), "PT0S");
         for (i, set) in period.adaptations.iter().enumerate() {
             let place = Place::file(format!("manifest.mpd AdaptationSet {i}"));
             describe(set, &place, ledger);
+            let mut members: Vec<&Track> = Vec::new();
             for rep in &set.representations {
                 let place = Place::file(format!("manifest.mpd Representation {}", rep.id.as_deref().unwrap_or("?")));
                 let Some(template) = ledger.present(21, &place, "SegmentTemplate", template(period, set, rep)) else { continue };
@@ -86,7 +88,9 @@ pub fn check(mpd: &MPD, tracks: &[Known], slot: Option<Seconds>, ended: Option<b
                 let Some((track, media)) = ledger.present(21, &place, "the track that SegmentTemplate@media names", track) else { continue };
                 named.push(track.name.clone());
                 representation(set, rep, track, media, &place, ledger);
+                members.push(track);
             }
+            sound::set(set, &members, &mut told, &place, ledger);
         }
     }
     for (track, _) in tracks.iter().filter(|(t, _)| !named.contains(&t.name)) {

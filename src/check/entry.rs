@@ -6,6 +6,7 @@ use super::guarded;
 use super::ledger::Ledger;
 use super::media::{Track, line};
 use super::report::Place;
+use super::sound;
 use super::tree::Tree;
 use crate::inspect::{self, Colour, InitFacts, Media};
 use crate::time::Rate;
@@ -44,6 +45,7 @@ pub fn check(track: &Track, ledger: &mut Ledger) {
     }
     let language = init.language.len() == 3 && init.language.bytes().all(|b| b.is_ascii_lowercase());
     ledger.hold(8, language, &place, "the language", &init.language, "three letters of ISO 639-2");
+    sound::init(track, &place, ledger);
     if let Media::Video { width, height, colour, pasp, parameter_sets, .. } = &init.media {
         match &init.entry {
             b"avc1" | b"avc3" => avc(&place, (*width, *height), *colour, *pasp, parameter_sets, ledger),

@@ -25,6 +25,7 @@ mod media;
 mod playlist;
 mod profiles;
 mod report;
+mod sound;
 #[cfg(test)]
 mod test_kit;
 #[cfg(test)]

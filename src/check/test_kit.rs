@@ -8,8 +8,9 @@ use crate::frame::End;
 use crate::job::Window;
 use crate::ladder::VideoCodec;
 use crate::mux::test_kit::{Clip, audio, demux, ffmpeg, grid, rendition, video};
-use crate::mux::{Settings, TrackSpec};
+use crate::mux::{Settings, TrackKind, TrackSpec};
 use crate::plan::Rendition;
+use crate::role::Role;
 use crate::sink::Publish;
 use crate::time::{GopId, Grid, Seconds};
 use ffmpeg_next::media::Type;
@@ -78,6 +79,26 @@ static AT_2997: LazyLock<Source> = LazyLock::new(|| source("30000/1001", grid(30
 /// A tree at 25 pictures a second, in slots of 2 s.
 pub fn good(recipe: &Recipe) -> Files {
     make(&AT_25, recipe)
+}
+
+/// A tree with two sounds in two rungs each.
+pub fn sounds(recipe: &Recipe) -> Files {
+    let rung = |id: usize, name: &str, rung: &str, described: bool| {
+        let mut track = audio(id, name, if rung == "aac-2" { 112_000 } else { 120_000 }, grid(25, 1, 50), "eng", AT_25.clips[2].config.clone());
+        if let TrackKind::Audio { rendition, .. } = &mut track.kind {
+            (rendition.rung, rendition.label, rendition.tag) = (rung.into(), "English".into(), Some("en-GB".into()));
+            if described {
+                (rendition.sound, rendition.language, rendition.tag) = (1, "fra".into(), None);
+                (rendition.label, rendition.role) = ("fr description".into(), Role::Description);
+            }
+        }
+        track
+    };
+    let tracks = [rung(2, "aac-2", "aac-2", false), rung(3, "aac-2-fra", "aac-2", true), rung(4, "aac-3", "aac-3", false), rung(5, "aac-3-fra", "aac-3", true)];
+    let mut source = Source { tracks: AT_25.tracks[..2].to_vec(), clips: AT_25.clips[..2].to_vec() };
+    source.clips.extend(tracks.iter().map(|_| AT_25.clips[2].clone()));
+    source.tracks.extend(tracks);
+    make(&source, recipe)
 }
 
 /// A tree of HEVC of 8 and 10 bits (SDR and PQ, by x265) and AV1 (by SVT-AV1), at 25 pictures a second, in slots of 2 s: two whole ones and a part.

@@ -4,6 +4,7 @@ use super::ledger::Ledger;
 use super::media::{Track, TrackMedia, bitrate};
 use super::playlist::{self, Attributes, attribute};
 use super::report::Place;
+use super::sound;
 use super::timeline;
 use crate::inspect::Media;
 use crate::time::Seconds;
@@ -77,12 +78,14 @@ pub fn main(text: &str, tracks: &[Known], ledger: &mut Ledger) -> bool {
 
     let mut named = BTreeSet::new();
     let mut groups: BTreeMap<&str, Vec<&Known>> = BTreeMap::new();
+    let mut members: BTreeMap<&str, Vec<sound::Member>> = BTreeMap::new();
     for (line, list) in &main.media {
         if attribute(list, "TYPE") != Some("AUDIO") {
             continue;
         }
         let place = at(*line);
         let group = ledger.present(15, &place, "GROUP-ID", attribute(list, "GROUP-ID"));
+        members.entry(group.unwrap_or("")).or_default().push((*line, list));
         ledger.present(15, &place, "NAME", attribute(list, "NAME"));
         let Some(uri) = ledger.present(15, &place, "URI", attribute(list, "URI")) else { continue };
         let Some(known) = ledger.present(15, &place, &format!("the track of \"{uri}\""), track_of(uri, tracks)) else { continue };
@@ -90,6 +93,7 @@ pub fn main(text: &str, tracks: &[Known], ledger: &mut Ledger) -> bool {
         audio(known, list, &place, ledger);
         groups.entry(group.unwrap_or("")).or_default().push(known);
     }
+    sound::groups(&members, ledger);
     for (line, list, uri) in &main.variants {
         let place = at(*line);
         let Some(known) = ledger.present(15, &place, &format!("the track of \"{uri}\""), track_of(uri, tracks)) else { continue };
@@ -116,9 +120,7 @@ fn audio((track, _): &Known, list: &Attributes, place: &Place, ledger: &mut Ledg
     if let Some(said) = ledger.present(15, place, "CHANNELS", attribute(list, "CHANNELS")) {
         ledger.equal(15, place, "CHANNELS", said.to_owned(), channels.to_string());
     }
-    if track.init.language != "und" {
-        ledger.present(15, place, "LANGUAGE", attribute(list, "LANGUAGE"));
-    }
+    sound::member(track, list, place, ledger);
 }
 
 fn variant((track, media): &Known, sound: &[&Known], list: &Attributes, place: &Place, ledger: &mut Ledger) {

@@ -4,8 +4,10 @@ use super::log::LogArgs;
 use super::{Failure, check, completions, feed, plan, probe, run};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 use mezzo::config::ConfigError;
+use mezzo::job::audio::AudioWishes;
+use mezzo::job::select::VideoPick;
 use mezzo::job::wishes::{LadderWish, PaceWish, SelectWishes, TimelineWishes};
-use mezzo::job::{Anchor, ClockKind, DecodeOn, Job, Listen, Span, Text, Window, Wishes};
+use mezzo::job::{Anchor, AudioPick, ClockKind, DecodeOn, Job, Listen, ProgramPick, Span, Text, Window, Wishes};
 use mezzo::time::Rate;
 use std::path::PathBuf;
 
@@ -137,12 +139,15 @@ pub struct JobArgs {
     #[arg(long, env = "MEZZO_MAX_GAP", value_name = "TIME", allow_hyphen_values = true, help_heading = "Timeline")]
     max_gap: Option<Span>,
 
-    /// Index of the video stream among all streams of the input [default: chosen]
-    #[arg(long, env = "MEZZO_VIDEO", value_name = "INDEX", help_heading = "Streams")]
-    video: Option<usize>,
-    /// Index of the audio stream among all streams of the input [default: chosen]
-    #[arg(long, env = "MEZZO_AUDIO", value_name = "INDEX", help_heading = "Streams")]
-    audio: Option<usize>,
+    /// The programme of a transport stream, by number or service name [default: that of the largest picture]
+    #[arg(long, env = "MEZZO_PROGRAM", value_name = "NUMBER|NAME", help_heading = "Streams")]
+    program: Option<ProgramPick>,
+    /// The video stream, by index among all streams or by PID (pid:0x100) [default: the largest picture]
+    #[arg(long, env = "MEZZO_VIDEO", value_name = "INDEX|pid:PID", help_heading = "Streams")]
+    video: Option<VideoPick>,
+    /// A sound, by index, PID or language: 1, pid:0x101, eng. May be repeated, each a track of its own; "fra?" is silent until it comes; "eng,label=English,role=description" says more [default: the best one]
+    #[arg(long, env = "MEZZO_AUDIO", value_name = "INDEX|pid:PID|LANGUAGE", value_delimiter = ';', help_heading = "Streams")]
+    audio: Vec<AudioPick>,
     /// No sound
     #[arg(long, env = "MEZZO_NO_AUDIO", value_parser = clap::builder::BoolishValueParser::new(), help_heading = "Streams")]
     no_audio: bool,
@@ -193,7 +198,12 @@ impl JobArgs {
                 hold: self.hold.map(Text),
                 max_gap: self.max_gap.map(Text),
             },
-            select: SelectWishes { video: self.video, audio: self.audio, no_audio: self.no_audio.then_some(true) },
+            select: SelectWishes {
+                program: self.program.clone().map(Text),
+                video: self.video.clone().map(Text),
+                audio: some(&self.audio).map(AudioWishes),
+                no_audio: self.no_audio.then_some(true),
+            },
         }
     }
 }

@@ -5,19 +5,23 @@ use super::columns::columns;
 use super::{Failure, print};
 use clap::Args;
 use mezzo::capture::StreamInfo;
+use mezzo::capture::offer::{Medium, Offer, Offered};
 use mezzo::capture::stamped::{self, Stamps};
 use mezzo::clock::Lock;
 use mezzo::decode::device::settle;
 use mezzo::encode::served::open_all;
 use mezzo::job::Job;
 use mezzo::ladder::{Bitrate, Ladder};
-use mezzo::plan::{LeftOut, Plan, SourceFacts, resolve};
+use mezzo::plan::{LeftOut, Plan, SoundFacts, SourceFacts, resolve};
 use mezzo::resolution::Resolution;
 use mezzo::stop::Stop;
 use mezzo::timeline;
 use serde::Serialize;
 use std::fmt::Write;
 use std::sync::Arc;
+
+/// Streams of a feed that are shown.
+const MOST_STREAMS: usize = 100;
 
 /// Arguments of `mezzo plan`.
 #[derive(Args, Clone, Debug)]
@@ -39,20 +43,20 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     let job = args.job.planned()?;
     let kept = Resolution::load(&job)?;
     let class = kept.as_ref().map(|kept| kept.class.clone());
-    let Facts { source, language, clock, video } = match kept {
-        Some(kept) => Facts { clock: kept.anchor.map(|_| PlannedClock::new(KEPT, Lock::Own)), source: kept.source, language: kept.language, video: None },
+    let Facts { source, clock, video, offer } = match kept {
+        Some(kept) => Facts { clock: kept.anchor.map(|_| PlannedClock::new(KEPT, Lock::Own)), source: kept.source, video: None, offer: None },
         None => facts(&job)?,
     };
-    let plan = resolve(&job, &source, language.as_deref())?;
+    let plan = resolve(&job, &source)?;
     let (mut plan, _) = open_all(plan, &job)?;
     settle(&mut plan, &job, video.as_deref());
     if let Some(class) = class.filter(|class| *class != plan.class) {
         plan.warnings.push(format!("what is in the output was made by a worker of class {class}; new segments will not be interchangeable with it"));
     }
     if !args.json {
-        return print(&table(&plan, clock.as_ref(), &job.ladder));
+        return print(&(feed(offer.as_ref(), &plan) + &table(&plan, clock.as_ref(), &job.ladder)));
     }
-    let mut text = serde_json::to_string_pretty(&Shown { plan: &plan, clock }).map_err(Failure::failed)?;
+    let mut text = serde_json::to_string_pretty(&Shown { plan: &plan, clock, offer }).map_err(Failure::failed)?;
     text.push('\n');
     print(&text)
 }
@@ -63,10 +67,11 @@ const KEPT: &str = "its own clock, against the anchor that is kept beside the ou
 /// What the plan is made of.
 struct Facts {
     source: SourceFacts,
-    language: Option<String>,
     clock: Option<PlannedClock>,
     /// Absent where an earlier run has resolved the source.
     video: Option<Arc<StreamInfo>>,
+    /// Everything that the input has; likewise.
+    offer: Option<Offer>,
 }
 
 /// The plan for programs.
@@ -76,6 +81,9 @@ struct Shown<'a> {
     plan: &'a Plan,
     /// Absent where an earlier run has resolved the source, and its clock needs no anchor.
     clock: Option<PlannedClock>,
+    /// Everything that the input has; absent where a plan that was kept beside the output is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offer: Option<Offer>,
 }
 
 /// What is going to place the feed on the grid.
@@ -99,19 +107,50 @@ impl PlannedClock {
     }
 }
 
-/// Opens the input, and says what it is, the language of its sound, what will place it, and its video stream.
+/// Opens the input, and says what it is, what will place it, its video stream, and everything that it has.
 fn facts(job: &Job) -> Result<Facts, Failure> {
     let (source, input) = mezzo::pipeline::open(job, &Stop::new())?;
     let (stamps, _) = stamped::look(input)?;
     let (reference, lock) = timeline::expected(&job.timeline, source.origin, stamps == Stamps::Present);
     let clock = Some(PlannedClock::new(reference, lock));
-    Ok(Facts { clock, source: source.facts, language: source.audio.and_then(|audio| audio.language.clone()), video: Some(source.video) })
+    Ok(Facts { clock, source: source.facts, video: Some(source.video), offer: Some(source.offer) })
+}
+
+/// The programmes and streams of the feed, and what is used of them.
+fn feed(offer: Option<&Offer>, plan: &Plan) -> String {
+    let Some(offer) = offer else { return String::new() };
+    let used = |stream: &Offered| {
+        let own = Some(stream.reference());
+        let sound = plan.source.sounds.iter().position(|s| s.stream == own).and_then(|n| plan.audio.iter().find(|a| a.sound == n));
+        match sound {
+            Some(sound) => format!("sound \"{}\", {}", sound.label, sound.role),
+            None if plan.source.video == own => "video".to_owned(),
+            None => String::new(),
+        }
+    };
+    let row = |stream: &Offered| {
+        let kind = ["video", "audio", "other"][stream.kind as usize].to_owned();
+        let program = offer.program_of(stream.index).map_or(String::new(), ToString::to_string);
+        let size = stream.size.filter(|_| stream.kind == Medium::Video).map(|(w, h)| format!("{w}x{h}"));
+        let sound = stream.channels.map(|channels| format!("{channels} ch, {} Hz", stream.sample_rate.unwrap_or(0)));
+        let says = [stream.language.clone(), stream.role.map(|role| role.to_string())].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let pid = stream.pid.map_or(String::new(), |pid| format!("{pid:#x}"));
+        [program, stream.index.to_string(), pid, kind, stream.codec.clone(), size.or(sound).unwrap_or_default(), says, used(stream)]
+    };
+    let head = ["programme", "stream", "pid", "kind", "codec", "shape", "says", "used as"].map(str::to_owned);
+    let mut streams: Vec<&Offered> = offer.streams.iter().collect();
+    streams.sort_by_key(|s| (offer.program_of(s.index).map_or(i32::MAX, |p| p.number), s.index));
+    columns(std::iter::once(head).chain(streams.into_iter().take(MOST_STREAMS).map(row))) + "\n"
 }
 
 /// The plan for people.
 fn table(plan: &Plan, clock: Option<&PlannedClock>, ladder: &Ladder) -> String {
     let source = &plan.source;
-    let sound = source.sample_rate.map_or("no sound".to_owned(), |rate| format!("sound at {rate} Hz"));
+    let heard = |sound: &SoundFacts| match (sound.sample_rate, sound.channels) {
+        (Some(rate), Some(channels)) => format!("sound at {rate} Hz, {channels} ch"),
+        _ => "sound that has not come yet".to_owned(),
+    };
+    let sound = if source.sounds.is_empty() { "no sound".to_owned() } else { source.sounds.iter().map(heard).collect::<Vec<_>>().join(", ") };
     let scan = if source.interlaced { "interlaced" } else { "progressive" };
     let (x, y) = source.sar;
     let mut text = format!(
@@ -141,7 +180,7 @@ fn table(plan: &Plan, clock: Option<&PlannedClock>, ladder: &Ladder) -> String {
         [r.name.clone(), r.codec.name().into(), size, signal, most, quality, r.point.clone(), r.backends.join(", "), r.lanes.to_string()]
     });
     let audio = plan.audio.iter().map(|r| {
-        let shape = format!("{} ch, {}", r.channels, r.language);
+        let shape = format!("{} ch, {}", r.channels, r.tag.as_ref().unwrap_or(&r.language));
         [
             r.name.clone(),
             r.codec.name().into(),

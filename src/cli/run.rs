@@ -76,13 +76,14 @@ mod tests {
 
     #[test]
     fn flags_make_a_job() {
-        let text = "-i - -o o -l tiny --pace live --duration 90s --anchor -1.5=1795292130 --phase -20ms --window 1m --rate 30000/1001 --audio 2";
+        let text = "-i - -o o -l tiny --pace live --duration 90s --anchor -1.5=1795292130 --phase -20ms --window 1m --rate 30000/1001 --audio 2 --audio eng? --program 7";
         let job = job(&text.split(' ').collect::<Vec<_>>()).expect("legal");
         assert_eq!((job.inputs, job.ladder.name.as_str(), job.rate), (vec!["-".to_owned()], "tiny", mezzo::time::Rate::new(30_000, 1001)));
         assert_eq!(job.duration, Some(mezzo::time::Seconds::whole(90)));
         assert_eq!(job.timeline.anchor.map(|a| a.source), Some(mezzo::time::Seconds::new(-3, 2)));
         assert_eq!(job.timeline.phase, mezzo::time::Seconds::new(-1, 50));
-        assert_eq!(job.select.audio, Some(2));
+        let audio: Vec<String> = job.select.audio.iter().map(ToString::to_string).collect();
+        assert_eq!((audio, job.select.program), (vec!["2".to_owned(), "eng?".to_owned()], Some(mezzo::job::ProgramPick::Number(7))));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crossbeam::channel::{Receiver, Sender, after, never, select};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Video may be this many seconds of media ahead of the sound before what is missing counts as silence.
@@ -42,9 +42,30 @@ pub struct Cut {
     pub tail: u32,
 }
 
+/// Raises the stop flag once no sound needs the source any more. Clones share it.
+#[derive(Clone)]
+pub struct Over {
+    left: Arc<AtomicUsize>,
+    stop: Stop,
+}
+
+impl Over {
+    /// For so many sounds.
+    pub fn new(sounds: usize, stop: &Stop) -> Over {
+        Over { left: Arc::new(AtomicUsize::new(sounds)), stop: stop.clone() }
+    }
+
+    /// One of them has all that it needs. To be said once by each.
+    fn done(&self) {
+        if self.left.fetch_sub(1, Relaxed) <= 1 {
+            self.stop.raise();
+        }
+    }
+}
+
 /// The queue of one audio rung.
 pub struct Rung {
-    /// Channels that it wants, 1 or 2.
+    /// Channels that it wants: 1, 2 or 6.
     pub channels: u32,
     /// Bounded. When full the audio thread waits, and with it, in the end, capture: nothing is lost here.
     pub tx: Sender<Flow<PcmSegment>>,
@@ -77,13 +98,15 @@ pub struct Counts {
 pub struct Audio {
     /// What the sound is now; absent before the first packet.
     stream: Option<Arc<StreamInfo>>,
-    /// What decodes it; absent where nothing does.
+    /// What decodes it; absent where nothing does, or until its stream has come.
     samples: Option<Arc<Samples>>,
     cut: Cut,
     patience: Seconds,
     time_base: (i32, i32),
     store: Store,
     waiting: VecDeque<AudioCue>,
+    /// The first cue comes long enough after the first packet of the feed that all sound of its segment was heard, if there is any.
+    hears: bool,
     /// A segment with its whole run-up was made: we are no joiner any more.
     joined: bool,
     /// Packets say for sure whether parts of them are missing, and not only by the demuxer's flag.
@@ -105,35 +128,46 @@ struct Span {
 impl Audio {
     /// Opens a decoder once, to see that it works. Call it before the thread starts.
     pub fn open(stream: &StreamInfo, cut: Cut, counts: Arc<Counts>) -> Result<Audio, AudioError> {
-        let samples = Some(Arc::new(Samples::open(stream)?));
+        Ok(Audio { samples: Some(Arc::new(Samples::open(stream)?)), ..Audio::awaiting(stream.time_base, cut, counts) })
+    }
+
+    /// For a sound whose stream is not there yet: silence until it comes. Its stamps are counted in `time_base`.
+    pub fn awaiting(time_base: (i32, i32), cut: Cut, counts: Arc<Counts>) -> Audio {
         let limits = Limits::default();
         let gops = cut.grid.video.gop_duration().times(2).ceil_ticks(1);
-        let store = Store::new(stream.time_base, Limits { seconds: limits.seconds.saturating_add(gops), ..limits });
-        Ok(Audio {
+        let store = Store::new(time_base, Limits { seconds: limits.seconds.saturating_add(gops), ..limits });
+        Audio {
             stream: None,
-            samples,
+            samples: None,
             cut,
             patience: Seconds::whole(PATIENCE),
-            time_base: stream.time_base,
+            time_base,
             store,
             waiting: VecDeque::new(),
+            hears: false,
             joined: false,
             exact: false,
             gave_up: false,
             counts,
-        })
+        }
+    }
+
+    /// The first cue is at least a run-up after the first picture: what has not come by then, and is not stamped later, the feed does not have. A sound that is away then is
+    /// silence from the first segment on, as it is in a worker that was there before; without this, its track would begin where it comes back.
+    pub fn behind_run_up(self) -> Audio {
+        Audio { hears: true, ..self }
     }
 
     /// Runs until both flows have ended. Sends every rung one segment a cue, in order, and the end that the cues came to; a rung that is gone is left out.
     ///
-    /// Where the event ends before its source does (`--duration`), this stage is the last to need the source: it raises `stop` when it has what it needs,
+    /// Where the event ends before its source does (`--duration`), this stage is the last to need the source: it says so to `over` when it has what it needs,
     /// or `grace` after the event was over, which a live feed has, and which makes it less patient with missing sound.
     pub fn run(
         mut self,
         packets: Receiver<Flow<Unit>>,
         cues: Receiver<Flow<AudioCue>>,
         mut rungs: Vec<Rung>,
-        stop: &Stop,
+        over: &Over,
         grace: Option<Duration>,
     ) -> Result<(), AudioError> {
         if grace.is_some() {
@@ -143,6 +177,7 @@ impl Audio {
         // When what is still missing will not be waited for any more.
         let mut patience = never();
         let (idle_packets, idle_cues) = (never(), never());
+        let mut told = false;
         loop {
             while let Some(cue) = self.ready(if self.gave_up { Some(End::Ended) } else { packets_end }) {
                 let segments = self.serve(&cue, &rungs, packets_end == Some(End::Ended));
@@ -153,7 +188,9 @@ impl Audio {
             {
                 rungs.retain(|rung| rung.tx.send(Flow::End(end)).is_ok());
                 rungs.clear();
-                stop.raise();
+                if !std::mem::replace(&mut told, true) {
+                    over.done();
+                }
                 if packets_end.is_some() {
                     return Ok(());
                 }
@@ -275,6 +312,9 @@ impl Audio {
         let mut channels: Vec<u32> = rungs.iter().map(|rung| rung.channels).collect();
         channels.sort_unstable();
         channels.dedup();
+        if let Some(ticks) = span.ticks.as_ref().filter(|_| self.hears && !cue.whole) {
+            self.store.heard_from(ticks.start);
+        }
         let Selection { parts, clean } = match &span.ticks {
             Some(ticks) => self.store.select(ticks.start, ticks.end, RUN_UP),
             None => Selection::default(),

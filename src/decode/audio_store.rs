@@ -8,6 +8,9 @@ use std::sync::Arc;
 /// A backward step of the stamps by more than this many seconds is a jump of the feed, not a packet out of order.
 const JUMP_SECONDS: i64 = 1;
 
+/// What lies before a hole of more than this many seconds is no run-up of what lies behind it: a worker that joined meanwhile does not have it.
+const HOLE_SECONDS: i64 = 1;
+
 /// How much the store holds; what is beyond is dropped, oldest first.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -47,6 +50,8 @@ pub struct Store {
     stretches: VecDeque<Stretch>,
     bytes: usize,
     packets: usize,
+    /// Whatever the feed has from this stamp on was heard.
+    heard_from: Option<i64>,
     /// The next packet's stamps have nothing to do with those before.
     renewed: bool,
 }
@@ -55,6 +60,8 @@ struct Stretch {
     packets: VecDeque<Stored>,
     /// Nothing of it was missed: the feed jumped here and we saw it.
     whole: bool,
+    /// Stamp of its first packet.
+    begun: i64,
 }
 
 struct Stored {
@@ -80,12 +87,18 @@ impl Store {
     /// An empty store for stamps in `time_base` (numerator, denominator) seconds.
     pub fn new(time_base: (i32, i32), limits: Limits) -> Store {
         let time_base = (i64::from(time_base.0.max(1)), i64::from(time_base.1.max(1)));
-        Store { limits, time_base, stretches: VecDeque::new(), bytes: 0, packets: 0, renewed: false }
+        Store { limits, time_base, stretches: VecDeque::new(), bytes: 0, packets: 0, heard_from: None, renewed: false }
+    }
+
+    /// What the feed has from `stamp` on was heard: where nothing is here, it has nothing.
+    pub fn heard_from(&mut self, stamp: i64) {
+        self.heard_from = Some(self.heard_from.map_or(stamp, |before| before.min(stamp)));
     }
 
     /// What comes next is of another connection, whose stamps begin anew.
     pub fn renew(&mut self) {
         self.renewed = !self.stretches.is_empty();
+        self.heard_from = None;
     }
 
     /// Takes a packet in, which `samples` decodes. Also says how many old ones were dropped for it.
@@ -95,14 +108,14 @@ impl Store {
         let (last, before) = (newest.next(), newest.next());
         let mut pushed = Pushed::Kept;
         match last {
-            Some(_) if std::mem::take(&mut self.renewed) => self.stretches.push_back(Stretch { packets: VecDeque::new(), whole: false }),
+            Some(_) if std::mem::take(&mut self.renewed) => self.stretches.push_back(Stretch { packets: VecDeque::new(), whole: false, begun: pts }),
             Some(last) if pts > last => {}
             Some(last) if last.saturating_sub(pts) <= self.ticks(JUMP_SECONDS) => return (Pushed::Overlap, 0),
             Some(_) if before.is_some_and(|before| before < pts) => {
                 self.forget_newest();
                 pushed = Pushed::Stray;
             }
-            _ => self.stretches.push_back(Stretch { packets: VecDeque::new(), whole: last.is_some() }),
+            _ => self.stretches.push_back(Stretch { packets: VecDeque::new(), whole: last.is_some(), begun: pts }),
         }
         self.bytes = self.bytes.saturating_add(packet.size());
         self.packets += 1;
@@ -170,21 +183,29 @@ impl Store {
     pub fn select(&self, start: i64, end: i64, run_up: usize) -> Selection<'_> {
         let Some(stretch) = self.find(start, end).and_then(|i| self.stretches.get(i)) else {
             // A hole of the feed, where we were listening before it.
-            let listening = self.stretches.iter().any(|s| s.packets.front().is_some_and(|p| p.pts < start));
+            let listening =
+                self.heard_from.is_some_and(|heard| heard <= start) || self.stretches.iter().any(|s| s.packets.front().is_some_and(|p| p.pts < start));
             return Selection { parts: Vec::new(), clean: listening };
         };
         let after = stretch.packets.partition_point(|p| p.pts <= start);
         let stop = stretch.packets.partition_point(|p| p.pts < end);
         let covering = stretch.packets.get(after.saturating_sub(1)).and_then(|p| p.samples.as_ref());
         let first = after.checked_sub(1 + covering.map_or(run_up, |samples| samples.run_up()));
+        let begin = first.unwrap_or(0);
+        let hole = self.ticks(HOLE_SECONDS);
+        // At most up to `start`: what reaches into the segment is no run-up.
+        let stamp = |at: usize| stretch.packets.get(at).map_or(start, |p| p.pts.min(start));
+        let behind_hole = (begin + 1..=after.min(stop)).rev().find(|&at| stamp(at).saturating_sub(stamp(at - 1)) > hole);
         let mut parts: Vec<Part<'_>> = Vec::new();
-        for stored in stretch.packets.range(first.unwrap_or(0)..stop) {
+        for stored in stretch.packets.range(behind_hole.unwrap_or(begin)..stop) {
             match parts.last_mut().filter(|(samples, _)| samples.map(Arc::as_ptr) == stored.samples.as_ref().map(Arc::as_ptr)) {
                 Some((_, packets)) => packets.push(&stored.packet),
                 None => parts.push((stored.samples.as_ref(), vec![&stored.packet])),
             }
         }
-        Selection { parts, clean: first.is_some() || stretch.whole }
+        let begins = stretch.packets.front().is_some_and(|p| p.pts == stretch.begun);
+        let behind_silence = begins && self.heard_from.is_some_and(|heard| stretch.begun.saturating_sub(heard) > hole);
+        Selection { parts, clean: first.is_some() || behind_hole.is_some() || behind_silence || stretch.whole }
     }
 
     /// Frees what no later segment can need, once the one whose first sample is at `start` (ticks) is made: all but `keep` packets before it.
@@ -274,6 +295,25 @@ mod tests {
         let found = [(0, 900), (2000, 4000)]
             .map(|(start, end)| (store.complete(start, end), stamps(&store.select(start, end, 1)).len(), store.select(start, end, 1).clean));
         assert_eq!(found, [(true, 0, false), (true, 0, true)]);
+    }
+
+    #[test]
+    fn what_lies_before_a_hole_is_no_run_up_of_what_lies_behind_it() {
+        let (mut stayed, mut joined) = (Store::new((1, 1000), Limits::default()), Store::new((1, 1000), Limits::default()));
+        for n in 0..10 {
+            stayed.push(packet(n * 20), None);
+        }
+        for n in 300..330 {
+            stayed.push(packet(n * 20), None);
+            joined.push(packet(n * 20), None);
+        }
+        assert!(!joined.select(6000, 6100, 4).clean && !joined.select(2000, 2100, 4).clean, "it may have missed something");
+        joined.heard_from(1900);
+        for (start, end) in [(5900, 6100), (6000, 6100), (6010, 6100), (6100, 6200), (2000, 2100)] {
+            let (a, b) = (stayed.select(start, end, 4), joined.select(start, end, 4));
+            assert_eq!((stamps(&a), a.clean), (stamps(&b), b.clean), "{start}");
+            assert!(a.clean && stamps(&a).iter().all(|&pts| pts >= 6000), "{start}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod deinterlace;
 pub mod device;
 pub mod filler;
 pub mod framesync;
+pub mod mixdown;
 mod offsets;
 mod pce;
 pub mod place;
@@ -40,8 +41,8 @@ pub struct Gone(pub &'static str);
 pub struct Outputs {
     /// Every slot, to the downscaler.
     pub frames: Sender<Flow<Frame>>,
-    /// Every complete GOP, to the audio thread; absent where there is no sound.
-    pub cues: Option<Sender<Flow<AudioCue>>>,
+    /// Every complete GOP, to the thread of each sound; none where there is no sound.
+    pub cues: Vec<Sender<Flow<AudioCue>>>,
     /// Called as soon as it is known that this worker leaves while the event goes on.
     pub leaving: Box<dyn Fn() + Send>,
 }
@@ -58,7 +59,7 @@ impl Outputs {
     }
 
     fn cue(&self, cue: Flow<AudioCue>) -> Result<(), Gone> {
-        self.cues.as_ref().map_or(Ok(()), |cues| cues.send(cue)).map_err(|SendError(_)| Gone("frame sync (sound)"))
+        self.cues.iter().try_for_each(|cues| cues.send(cue.clone())).map_err(|SendError(_)| Gone("frame sync (sound)"))
     }
 
     fn end(&self, end: End) -> Result<(), Gone> {
@@ -161,7 +162,7 @@ pub fn run(
             Some(end) => return Ok(outputs.end(end)?),
             None if stage.sync.as_ref().is_some_and(FrameSync::is_over) => {
                 outputs.end(End::Ended)?;
-                if outputs.cues.is_none() {
+                if outputs.cues.is_empty() {
                     stop.raise();
                 }
                 return Ok(stage.units.drain()?);
@@ -344,7 +345,7 @@ mod tests {
             make,
             Settings { stamp_offset: Seconds::ZERO, live: false, ahead: Seconds::TEN },
             units,
-            Outputs { frames: frames_tx, cues: None, leaving },
+            Outputs { frames: frames_tx, cues: Vec::new(), leaving },
             &stop,
             &status,
         )

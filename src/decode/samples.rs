@@ -2,6 +2,7 @@
 
 use crate::capture::StreamInfo;
 use crate::decode::audio_store::Part;
+use crate::decode::mixdown::limit;
 use crate::decode::pce::begins_with_layout;
 use crate::decode::place::{Piece, Run, place};
 use crate::ffmpeg::{Resampler, SharedParameters, is_discarded, joinable_audio_parameters, same_sound, share_packet};
@@ -116,7 +117,7 @@ impl Samples {
         decoder.open_as_with(self.codec, options)?.audio()
     }
 
-    /// Decodes `packets` from the first on and puts what falls into `window` at its place, once for each entry of `channels` (1 or 2).
+    /// Decodes `packets` from the first on and puts what falls into `window` at its place, once for each entry of `channels` (1, 2 or 6).
     pub fn render(&self, packets: &[&ffmpeg::Packet], window: &Window, channels: &[u32]) -> Rendered {
         let mut out = Decoding::default();
         self.decode(packets, &mut out);
@@ -281,6 +282,9 @@ fn resample(run: &Run, frames: &[Decoded], channels: u32) -> Result<(i64, Vec<Ve
         resampler.feed(frame, piece.from as usize, piece.to as usize, &mut made)?;
     }
     resampler.flush(&mut made)?;
+    if usize::from(first.channels()) > made.len() {
+        limit(&mut made);
+    }
     Ok((at, made))
 }
 

@@ -271,7 +271,7 @@ fn pictures_of_streams_without_pts_are_timed() {
 /// Puts an SEI with a stamp before each access unit.
 fn stamped(units: Vec<Unit>, base: u64) -> Vec<Unit> {
     let put = |unit: Unit| {
-        if unit.kind == Kind::Audio {
+        if unit.kind != Kind::Video {
             return unit;
         }
         let pts = unit.packet.pts().expect("a transport stream");

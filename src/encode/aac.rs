@@ -1,7 +1,7 @@
 //! AAC-LC through libav's own encoder, opened afresh for every segment.
 
 use crate::encode::{EncodeError, Packet};
-use crate::ffmpeg::extradata;
+use crate::ffmpeg::{extradata, layout_of};
 use crate::frame::PcmSegment;
 use crate::plan::AudioRendition;
 use ffmpeg_next as ffmpeg;
@@ -48,8 +48,8 @@ impl Aac {
     /// Opens an encoder once, to see that it works and to learn its configuration.
     pub fn open(rendition: &AudioRendition) -> Result<Aac, EncodeError> {
         let refuse = |why: String| EncodeError::Open { rung: rendition.name.clone(), backend: NAME, why };
-        if !(1..=2).contains(&rendition.channels) {
-            return Err(refuse(format!("channels = {}: 1 or 2 are accepted", rendition.channels)));
+        if ![1, 2, 6].contains(&rendition.channels) {
+            return Err(refuse(format!("channels = {}: 1, 2 and 6 are accepted", rendition.channels)));
         }
         if rendition.grid.frame != FRAME {
             return Err(refuse(format!("frames of {} samples: AAC has {FRAME}", rendition.grid.frame)));
@@ -71,7 +71,7 @@ impl Aac {
     }
 
     fn layout(&self) -> ffmpeg::ChannelLayout {
-        if self.channels == 1 { ffmpeg::ChannelLayout::MONO } else { ffmpeg::ChannelLayout::STEREO }
+        layout_of(self.channels)
     }
 
     fn encoder(&self, bitrate: usize) -> Result<ffmpeg::encoder::audio::Encoder, ffmpeg::Error> {
@@ -174,14 +174,13 @@ fn drain(encoder: &mut ffmpeg::encoder::audio::Encoder, start: i64, packets: &mu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ladder::AudioCodec;
     use crate::time::{AudioGrid, GopId, Grid, Rate, Seconds};
     use std::sync::Arc;
 
     fn rendition(bitrate: u64, channels: u32) -> AudioRendition {
         let video = Grid::new(Rate::new(25, 1).expect("a rate"), Seconds::whole(2));
         let grid = AudioGrid { video, sample_rate: 48_000, frame: FRAME };
-        AudioRendition { name: "a".into(), codec: AudioCodec::Aac, bitrate, channels, grid, language: "und".into() }
+        AudioRendition::main("a", bitrate, channels, grid, "und")
     }
 
     /// White noise, the dearest sound there is, from a fixed seed.
@@ -210,7 +209,7 @@ mod tests {
 
     #[test]
     fn noise_keeps_to_the_bitrate() {
-        for (bitrate, channels) in [(128_000, 2), (64_000, 2), (256_000, 2), (64_000, 1), (192_000, 2)] {
+        for (bitrate, channels) in [(128_000, 2), (64_000, 2), (256_000, 2), (64_000, 1), (192_000, 2), (384_000, 6), (256_000, 6)] {
             let aac = Aac::open(&rendition(bitrate, channels)).expect("opens");
             let packets = aac.encode(&noise(channels, 94)).expect("encodes");
             let bits: u64 = packets.iter().map(|p| p.data.len() as u64 * 8).sum();

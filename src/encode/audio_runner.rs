@@ -48,7 +48,6 @@ fn messages(encoder: &Aac, track: TrackId, segment: &PcmSegment) -> Vec<ToMux> {
 mod tests {
     use super::*;
     use crate::frame::End;
-    use crate::ladder::AudioCodec;
     use crate::plan::AudioRendition;
     use crate::time::{AudioGrid, GopId, Grid, Rate, Seconds};
     use crossbeam::channel::{bounded, unbounded};
@@ -75,7 +74,7 @@ mod tests {
     #[test]
     fn a_failure_costs_its_segment_only() {
         let grid = AudioGrid { video: Grid::new(Rate::new(25, 1).expect("legal"), Seconds::whole(2)), sample_rate: 48_000, frame: 1024 };
-        let rendition = AudioRendition { name: "aac".to_owned(), codec: AudioCodec::Aac, bitrate: 96_000, channels: 2, grid, language: "und".to_owned() };
+        let rendition = AudioRendition::main("aac", 96_000, 2, grid, "und");
         let encoder = Aac::open(&rendition).expect("opens");
         // AAC-LC, 48 kHz, stereo (ISO 14496-3, 1.6.2.1).
         assert_eq!(encoder.config().get(..2), Some(&[0x11, 0x90][..]));

@@ -54,6 +54,18 @@ pub fn is_discarded(packet: &av::Packet) -> bool {
     unsafe { (*packet.as_ptr()).flags & ffi::AV_PKT_FLAG_DISCARD != 0 }
 }
 
+/// The square root of a half.
+const MINUS_3_DB: &str = "0.70710678118654752440";
+
+/// The layout of 1, 2 or 6 channels (ISO/IEC 14496-3, channel configurations 1, 2 and 6); stereo for any other number.
+pub fn layout_of(channels: u32) -> av::ChannelLayout {
+    match channels {
+        1 => av::ChannelLayout::MONO,
+        6 => av::ChannelLayout::_5POINT1_BACK,
+        _ => av::ChannelLayout::STEREO,
+    }
+}
+
 /// Rematrixes and resamples to planar float.
 pub struct Resampler {
     context: av::software::resampling::Context,
@@ -64,9 +76,9 @@ pub struct Resampler {
 }
 
 impl Resampler {
-    /// From `format`, `layout` (of `channels` channels) and `rate` to planar float with `out_channels` channels (1 or 2) at `out_rate`. No dither; filter and phases pinned; the first output sample is at the time of the first input sample.
+    /// From `format`, `layout` (of `channels` channels) and `rate` to planar float with `out_channels` channels (1, 2, or 6 for 5.1) at `out_rate`. Fewer channels are made by the coefficients of ITU-R BS.775: centre and surround at -3 dB, no low-frequency effects; peaks above full scale are left. No dither; filter and phases pinned; the first output sample is at the time of the first input sample.
     pub fn open(format: Sample, layout: av::ChannelLayout, channels: usize, rate: u32, out_channels: u32, out_rate: u32) -> Result<Resampler, av::Error> {
-        let out_layout = if out_channels == 1 { av::ChannelLayout::MONO } else { av::ChannelLayout::STEREO };
+        let out_layout = layout_of(out_channels);
         let mut options = av::Dictionary::new();
         for (key, value) in [
             ("resampler", "swr"),
@@ -78,12 +90,17 @@ impl Resampler {
             ("dither_method", "0"),
             ("async", "0"),
             ("internal_sample_fmt", "fltp"),
+            ("center_mix_level", MINUS_3_DB),
+            ("surround_mix_level", MINUS_3_DB),
+            ("lfe_mix_level", "0"),
+            // No turning down: floats have room above full scale.
+            ("rematrix_maxval", "0"),
         ] {
             options.set(key, value);
         }
         let out_format = Sample::F32(Type::Planar);
         let context = av::software::resampling::Context::get_with(format, layout, rate, out_format, out_layout, out_rate, options)?;
-        Ok(Resampler { context, format, channels, out_layout, out_channels: if out_channels == 1 { 1 } else { 2 } })
+        Ok(Resampler { context, format, channels, out_layout, out_channels: out_layout.channels().unsigned_abs() as usize })
     }
 
     /// Feeds samples `from..to` of `frame` and appends what comes out to `out`, one vector a channel. The frame must be of the format and channel count given to [`Resampler::open`].

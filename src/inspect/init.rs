@@ -15,6 +15,10 @@ pub struct InitFacts {
     pub timescale: u32,
     /// `mdhd` language, ISO 639-2.
     pub language: String,
+    /// `elng`, the language as a tag.
+    pub tag: Option<String>,
+    /// What it is for, as a `kind` box of DASH's scheme says.
+    pub role: Option<String>,
     /// Sample entry kind: `avc1`, `mp4a` …
     pub entry: Kind,
     /// RFC 6381 codec string: `avc1.64001f`, `mp4a.40.2`. The entry kind alone where the configuration is of another codec.
@@ -101,9 +105,18 @@ pub fn init(bytes: &[u8]) -> Result<InitFacts, InspectError> {
     let trak = find(&boxes, b"trak", "trak", "moov", moov.start)?;
     let boxes = Cursor::new(bytes, trak.clone()).boxes()?;
     let edit_list = boxes.iter().any(|b| &b.kind == b"edts");
+    let role = role(bytes, &boxes)?;
     let mdia = find(&boxes, b"mdia", "mdia", "trak", trak.start)?;
     let boxes = Cursor::new(bytes, mdia.clone()).boxes()?;
     let (timescale, language) = mdhd(&mut Cursor::new(bytes, find(&boxes, b"mdhd", "mdhd", "mdia", mdia.start)?))?;
+    let tag = match boxes.iter().find(|b| &b.kind == b"elng") {
+        Some(at) => {
+            let mut body = Cursor::new(bytes, at.body.clone());
+            body.full("elng")?;
+            Some(text(&mut body, "elng")?)
+        }
+        None => None,
+    };
     let mut hdlr = Cursor::new(bytes, find(&boxes, b"hdlr", "hdlr", "mdia", mdia.start)?);
     hdlr.u64("hdlr")?;
     let handler: Kind = hdlr.array("handler")?;
@@ -120,8 +133,20 @@ pub fn init(bytes: &[u8]) -> Result<InitFacts, InspectError> {
         b"soun" => audio(bytes, entry)?,
         _ => return Err(InspectError::Value { at: mdia.start, what: "handler", value: u64::from(u32::from_be_bytes(handler)), accepted: "vide or soun" }),
     };
-    let mut facts =
-        InitFacts { brands, timescale, language, entry: entry.kind, codecs: parts.codecs, btrt: parts.btrt, edit_list, media: parts.media, class, findings };
+    let mut facts = InitFacts {
+        brands,
+        timescale,
+        language,
+        tag,
+        role,
+        entry: entry.kind,
+        codecs: parts.codecs,
+        btrt: parts.btrt,
+        edit_list,
+        media: parts.media,
+        class,
+        findings,
+    };
     super::rules::init(&mut facts);
     Ok(facts)
 }
@@ -144,6 +169,35 @@ fn mdhd(body: &mut Cursor) -> Result<(u32, String), InspectError> {
     let code = body.u16("language")?;
     let letter = |shift: u16| char::from(0x60 + (code >> shift & 0x1f) as u8);
     Ok((timescale, [letter(10), letter(5), letter(0)].iter().collect()))
+}
+
+/// The value of the first `kind` of DASH's role scheme in `udta`.
+fn role(bytes: &[u8], trak: &[BoxAt]) -> Result<Option<String>, InspectError> {
+    for udta in trak.iter().filter(|b| &b.kind == b"udta") {
+        // It may end in 32 bits of zero (QuickTime).
+        let Ok(boxes) = Cursor::new(bytes, udta.body.clone()).boxes() else { continue };
+        for at in boxes.iter().filter(|b| &b.kind == b"kind") {
+            let mut body = Cursor::new(bytes, at.body.clone());
+            body.full("kind")?;
+            let (scheme, value) = (text(&mut body, "kind scheme")?, text(&mut body, "kind value")?);
+            if scheme == crate::role::SCHEME {
+                return Ok(Some(value));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Text up to a zero, of at most 1024 bytes.
+fn text(body: &mut Cursor, what: &'static str) -> Result<String, InspectError> {
+    let mut read = Vec::new();
+    loop {
+        match body.u8(what)? {
+            0 => return Ok(String::from_utf8_lossy(&read).into_owned()),
+            _ if read.len() == 1024 => return Err(InspectError::Many { at: body.at(), what, most: 1024 }),
+            byte => read.push(byte),
+        }
+    }
 }
 
 struct Parts {

@@ -1,7 +1,7 @@
 //! Wishes to a job: defaults filled in, every value in its range.
 
-use super::wishes::{LadderWish, PaceWish, Wishes};
-use super::{ClockKind, Job, Pace, Select, Timeline, Window, is_file};
+use super::wishes::{LadderWish, PaceWish, SelectWishes, Wishes};
+use super::{ClockKind, Job, Pace, Pick, Select, Timeline, Window, is_file};
 use crate::config::ConfigError;
 use crate::ladder::{self, Ladder};
 use crate::secrets::without_secrets;
@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 
 /// The highest rate of a grid, pictures per second (Apple's HLS authoring rules, 1.15).
 pub const MAX_RATE: u32 = 60;
+
+/// The most sounds of a job.
+pub const MAX_SOUNDS: usize = 16;
 
 /// The latest instant of an anchor, 3000-01-01T00:00:00Z in seconds: times in every timescale then stay below 2^53.
 const LAST_INSTANT: i64 = 32_503_680_000;
@@ -58,10 +61,7 @@ impl Wishes {
         if let Some(rate) = rate.filter(|r| r.num() > MAX_RATE * r.den()) {
             return Err(check.wrong("rate", rate, format!("1 to {MAX_RATE} pictures a second (25, 30000/1001)")));
         }
-        let select = Select { video: self.select.video, audio: self.select.audio, no_audio: self.select.no_audio.unwrap_or(false) };
-        if let Some(audio) = select.audio.filter(|_| select.no_audio) {
-            return Err(check.wrong("select.audio", audio, "none beside select.no_audio = true"));
-        }
+        let select = check.select(self.select)?;
         let wished = self.timeline;
         let timeline = Timeline {
             clock: wished.clock.unwrap_or(ClockKind::Auto),
@@ -141,6 +141,30 @@ impl Check<'_> {
             return Err(self.wrong(field, format!("{value} s"), format!("{least} s to {most} s")));
         }
         Ok(value)
+    }
+
+    fn select(&self, wishes: SelectWishes) -> Result<Select, ConfigError> {
+        let audio = wishes.audio.unwrap_or_default().0;
+        let no_audio = wishes.no_audio.unwrap_or(false);
+        if let Some(first) = audio.first().filter(|_| no_audio) {
+            return Err(self.wrong("select.audio", first, "none beside select.no_audio = true"));
+        }
+        if audio.len() > MAX_SOUNDS {
+            return Err(self.wrong("select.audio", format!("{} of them", audio.len()), format!("up to {MAX_SOUNDS}")));
+        }
+        for (i, one) in audio.iter().enumerate() {
+            let named = matches!(one.pick, Pick::Index(_) | Pick::Pid(_));
+            if named && audio.iter().take(i).any(|other| other.pick == one.pick) {
+                return Err(self.wrong("select.audio", format!("{} twice", one.pick), "each stream once"));
+            }
+            let label = |pick: &super::AudioPick| pick.label.clone();
+            if one.label.is_some() && audio.iter().take(i).any(|other| label(other) == label(one)) {
+                let shown = one.label.as_deref().unwrap_or_default();
+                return Err(self.wrong("select.audio", format!("label \"{shown}\" twice"), "a label of its own for each"));
+            }
+        }
+        let program = wishes.program.map(|text| text.0);
+        Ok(Select { program, video: wishes.video.map(|text| text.0.0), audio, no_audio, kept_video: None })
     }
 
     fn inputs(&self, inputs: Vec<String>) -> Result<Vec<String>, ConfigError> {

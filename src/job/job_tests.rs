@@ -45,7 +45,7 @@ fn every_field_is_read_exactly() {
         max_gap: Seconds::whole(60),
     };
     assert_eq!(job.timeline, expected);
-    assert_eq!(job.select, Select { video: Some(0), audio: Some(3), no_audio: false });
+    assert_eq!(job.select, Select { video: Some(Pick::Index(0)), audio: vec![AudioPick::of(Pick::Index(3))], ..Select::default() });
 }
 
 #[test]
@@ -87,7 +87,10 @@ fn every_wrong_field_is_named_with_its_value_and_what_is_accepted() {
         ("timeline.hold = \"2m\"", "timeline.hold = 120 s", "timeline.max_gap (60 s)"),
         ("timeline.max_gap = \"2000h\"", "timeline.max_gap = 7200000 s", "0 s to 86400 s"),
         ("timeline.holt = 1", "unknown field `holt`", "`hold`"),
-        ("select.video = -1", "line 4 (`select.video = -1`)", "expected usize"),
+        ("select.video = -1", "\"-1\" is not a video stream", "pid:PID"),
+        ("select.program = 65536", "\"65536\" is not a programme", "0 to 65535"),
+        ("select.audio = [\"pid:256\", \"pid:0x100\"]", "pid:0x100 twice", "each stream once"),
+        ("select.audio = [\"eng,label=A\", \"fra,label=A\"]", "label \"A\" twice", "a label of its own"),
         ("select = { audio = 1, no_audio = true }", "select.audio = 1", "no_audio"),
         ("input = \"a\"", "unknown field `input`", "`inputs`"),
     ] {

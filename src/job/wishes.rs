@@ -1,5 +1,7 @@
 //! What was asked for: a job file, or flags, or flags over a file. Nothing is decided yet.
 
+use super::audio::AudioWishes;
+use super::select::{ProgramPick, VideoPick};
 use super::value::{Listen, Span, Text};
 use super::{Anchor, ClockKind, DecodeOn, Window};
 use crate::config::{self, ConfigError};
@@ -71,10 +73,12 @@ pub struct TimelineWishes {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SelectWishes {
-    /// Index of the video stream.
-    pub video: Option<usize>,
-    /// Index of the audio stream.
-    pub audio: Option<usize>,
+    /// The programme, by number or name.
+    pub program: Option<Text<ProgramPick>>,
+    /// The video stream, by index or PID.
+    pub video: Option<Text<VideoPick>>,
+    /// The sounds, each by index, PID or language.
+    pub audio: Option<AudioWishes>,
     /// No sound at all.
     pub no_audio: Option<bool>,
 }
@@ -170,6 +174,6 @@ impl SelectWishes {
     /// Sound is one wish: a stream asked for here answers a `no_audio` below, and the other way round.
     fn over(self, below: SelectWishes) -> SelectWishes {
         let sound = if self.audio.is_some() || self.no_audio.is_some() { (self.audio, self.no_audio) } else { (below.audio, below.no_audio) };
-        SelectWishes { video: self.video.or(below.video), audio: sound.0, no_audio: sound.1 }
+        SelectWishes { program: self.program.or(below.program), video: self.video.or(below.video), audio: sound.0, no_audio: sound.1 }
     }
 }

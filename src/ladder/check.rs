@@ -122,10 +122,12 @@ fn rate_wrong(rung: &VideoRung) -> Option<Wrong> {
 
 fn audio_wrong(rung: &AudioRung) -> Option<Wrong> {
     let wrong = |field: &str, value: String, accepted: String| Some((format!("{field} of audio rung \"{}\"", rung.name), value, accepted));
-    if !(1..=2).contains(&rung.channels) {
-        return wrong("channels", rung.channels.to_string(), "1 or 2".into());
+    if ![1, 2, 6].contains(&rung.channels) {
+        return wrong("channels", rung.channels.to_string(), "1, 2 or 6 (5.1)".into());
     }
-    let bitrates = *AUDIO_BITRATES.start()..=(*AUDIO_BITRATES.end()).min(AAC_CHANNEL * u64::from(rung.channels));
+    // A sixth for the low-frequency channel would be too much to ask: 5.1 is five channels and a little.
+    let least = *AUDIO_BITRATES.start() * u64::from(rung.channels.clamp(1, 6).div_ceil(2));
+    let bitrates = least..=(*AUDIO_BITRATES.end()).min(AAC_CHANNEL * u64::from(rung.channels));
     if !bitrates.contains(&rung.bitrate.0) {
         return wrong("bitrate", rung.bitrate.to_string(), format!("{} with {} channel(s)", range(&bitrates), rung.channels));
     }

@@ -110,7 +110,8 @@ fn audio_rungs_are_checked_too() {
         ("bitrate = \"15k\"", "bitrate of audio rung \"s\" = 15k", "16k to 512k"),
         ("bitrate = \"513k\"", "bitrate of audio rung \"s\" = 513k", "16k to 512k"),
         ("bitrate = \"300k\"\nchannels = 1", "bitrate of audio rung \"s\" = 300k", "16k to 256k with 1 channel"),
-        ("bitrate = \"64k\"\nchannels = 6", "channels of audio rung \"s\" = 6", "1 or 2"),
+        ("bitrate = \"64k\"\nchannels = 3", "channels of audio rung \"s\" = 3", "1, 2 or 6"),
+        ("bitrate = \"47k\"\nchannels = 6", "bitrate of audio rung \"s\" = 47k", "48k to 512k with 6 channel"),
         ("channels = 2", "missing field `bitrate`", "line 8"),
     ] {
         let message = error(&with(audio));

@@ -1,13 +1,14 @@
 //! The DASH manifest (ISO/IEC 23009-1), as text: a template in wall-clock time. Number k is due at the end of its slot plus `publish_delay`.
 
+use super::TrackKind;
 use super::describe::Described;
-use super::{TrackKind, language};
 use crate::colour::VideoRange;
 use crate::plan::Rendition;
+use crate::role::{self, Role as Purpose};
 use crate::time::{GopId, Grid, Seconds};
 use dash_mpd_core::{
-    AdaptationSet, AudioChannelConfiguration, EssentialProperty, Label, Latency, MPD, Period, ProducerReferenceTime, Representation, Role, SegmentTemplate,
-    ServiceDescription, SupplementalProperty, UTCTiming, XsDatetime,
+    Accessibility, AdaptationSet, AudioChannelConfiguration, EssentialProperty, Label, Latency, MPD, Period, ProducerReferenceTime, Representation, Role,
+    SegmentTemplate, ServiceDescription, SupplementalProperty, UTCTiming, XsDatetime,
 };
 use std::time::Duration;
 
@@ -88,10 +89,11 @@ fn up(span: Seconds) -> Duration {
 fn adaptations(tracks: &[Described], grid: Grid, extent: Extent) -> Vec<AdaptationSet> {
     let mut sets: Vec<(String, Vec<&Described>)> = Vec::new();
     for track in tracks {
-        // One sample entry, and one number of channels, to a set that a player may switch within.
+        // One sample entry, one sound, and one number of channels, to a set that a player may switch within.
         let entry = track.codecs.split('.').next().unwrap_or_default();
         let range = if let TrackKind::Video { rendition, .. } = &track.spec.kind { rendition.range.name() } else { "" };
-        let key = format!("{} {} {} {range}", entry, track.spec.timescale(), track.audio().map_or(0, |a| a.channels));
+        let sound = track.audio().map_or((0, 0), |a| (a.sound, a.channels));
+        let key = format!("{} {} {sound:?} {range}", entry, track.spec.timescale());
         match sets.iter_mut().find(|(k, _)| *k == key) {
             Some((_, set)) => set.push(track),
             None => sets.push((key, vec![track])),
@@ -109,7 +111,8 @@ fn adaptation(id: usize, tracks: &[&Described], grid: Grid, extent: Extent) -> A
     // A player that does not know a property's scheme leaves out what has it as an essential one: right for HDR, which would look grey (DASH-IF IOP 10.4).
     let colour = range.map_or(Vec::new(), cicp);
     let audio = tracks.iter().find_map(|t| t.audio());
-    let tag = audio.and_then(|a| language::tag(&a.language));
+    let tag = audio.and_then(|a| a.language_tag());
+    let role = audio.map_or(Purpose::Main, |a| a.role);
     let content = if audio.is_some() { "audio" } else { "video" };
     AdaptationSet {
         id: Some(id.to_string()),
@@ -137,7 +140,7 @@ fn adaptation(id: usize, tracks: &[&Described], grid: Grid, extent: Extent) -> A
             Vec::new()
         },
         essential_property: if range == Some(VideoRange::Sdr) { Vec::new() } else { colour.iter().map(|(scheme, value)| essential(scheme, value)).collect() },
-        Label: vec![Label { content: tag.map_or(content.into(), |tag| format!("{content} {tag}")), ..Default::default() }],
+        Label: vec![Label { content: audio.map_or(content, |a| a.label.as_str()).into(), ..Default::default() }],
         // The grid: media time 0 is the epoch. Segments carry the same in `prft`.
         ProducerReferenceTime: vec![ProducerReferenceTime {
             id: Some(id.to_string()),
@@ -148,11 +151,17 @@ fn adaptation(id: usize, tracks: &[&Described], grid: Grid, extent: Extent) -> A
             // It says how the wall-clock time is written; without it Shaka Player takes the date for an NTP number, and every latency is wrong by 70 years.
             UTCTiming: Some(timing()),
         }],
-        Role: vec![Role { schemeIdUri: "urn:mpeg:dash:role:2011".into(), value: Some("main".into()), ..Default::default() }],
+        Role: vec![Role { schemeIdUri: role::SCHEME.into(), value: Some(role.name().into()), ..Default::default() }],
+        Accessibility: role.purpose().map(accessibility).into_iter().collect(),
         SegmentTemplate: Some(template(timescale, grid, extent)),
         representations: tracks.iter().map(|t| representation(t)).collect(),
         ..Default::default()
     }
+}
+
+/// Who it is for that needs it.
+fn accessibility(purpose: &str) -> Accessibility {
+    Accessibility { schemeIdUri: "urn:tva:metadata:cs:AudioPurposeCS:2007".into(), value: Some(purpose.into()), ..Default::default() }
 }
 
 /// Scheme and value of each colour code point (ISO/IEC 23091-2).

@@ -217,7 +217,8 @@ fn mp4a(rendition: &AudioRendition, config: &[u8]) -> Result<SampleEntry, String
         btrt: Some(Btrt { buffer_size_db: buffer, max_bitrate: max, avg_bitrate: avg }),
         taic: None,
     });
-    // `caac`: AAC-LC up to two channels and 48 kHz. The object type is the first five bits (2: AAC-LC).
-    let lc = config.first().is_some_and(|b| b >> 3 == 2) && rendition.channels <= 2 && rate <= 48_000;
-    Ok(SampleEntry { codec, profile: lc.then(|| FourCC::new(b"caac")), light: Vec::new() })
+    // `caac`: AAC-LC up to two channels and 48 kHz; `camc`: more of them (ISO/IEC 23000-19, 10.5 and annex I). The object type is the first five bits (2: AAC-LC).
+    let lc = config.first().is_some_and(|b| b >> 3 == 2) && rate <= 48_000;
+    let brand = FourCC::new(if rendition.channels <= 2 { b"caac" } else { b"camc" });
+    Ok(SampleEntry { codec, profile: lc.then_some(brand), light: Vec::new() })
 }

@@ -1,7 +1,6 @@
 //! HLS playlists (RFC 8216bis), as text. A function of what is listed, and of nothing else.
 
 use super::describe::Described;
-use super::language;
 use super::listing::{Entry, Listing};
 use super::{TrackKind, TrackSpec};
 use crate::time::{Rate, Seconds};
@@ -41,41 +40,102 @@ pub fn media(track: &TrackSpec, listing: &Listing, target: i64, ended: bool) -> 
     text
 }
 
-/// The multivariant playlist: one variant a video rung, each with one audio group. The best rungs get the best sound, the least the least.
+/// The multivariant playlist: one audio group for each rung of sound, with a member for each sound; and a variant for each video rung. The best of these get the best group, the least the least.
+/// Where there is 5.1 as well, each video rung is there once more, for players that take it.
 pub fn main(tracks: &[Described]) -> String {
-    let mut sound: Vec<&Described> = tracks.iter().filter(|t| t.audio().is_some()).collect();
-    sound.sort_by_key(|t| std::cmp::Reverse(t.average));
+    let groups = groups(tracks);
     let mut text = format!("#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-INDEPENDENT-SEGMENTS\n");
-    for track in &sound {
-        let Some(audio) = track.audio() else { continue };
-        let tag = language::tag(&audio.language);
-        let language = tag.map_or(String::new(), |tag| format!(",LANGUAGE=\"{tag}\""));
-        let (group, name, channels, uri) = (&track.spec.name, tag.unwrap_or("main"), audio.channels, track.spec.playlist_path());
-        line(
-            &mut text,
-            format_args!(
-                "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{group}\",NAME=\"{name}\"{language},DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"{channels}\",URI=\"{uri}\""
-            ),
-        );
-    }
+    groups.iter().for_each(|group| group.write(&mut text));
     let video: Vec<&Described> = tracks.iter().filter(|t| matches!(t.spec.kind, TrackKind::Video { .. })).collect();
-    for (i, track) in video.iter().enumerate() {
-        let TrackKind::Video { rendition, .. } = &track.spec.kind else { continue };
-        let audio = sound.get(i * sound.len() / video.len());
-        let (peak, average) = (track.peak + audio.map_or(0, |a| a.peak), track.average + audio.map_or(0, |a| a.average));
-        let codecs = audio.map_or(track.codecs.clone(), |a| format!("{},{}", track.codecs, a.codecs));
-        let (width, height, rate) = (rendition.width, rendition.height, frame_rate(rendition.grid.rate));
-        let range = rendition.range.name();
-        let group = audio.map_or(String::new(), |a| format!(",AUDIO=\"{}\"", a.spec.name));
-        line(
-            &mut text,
-            format_args!(
-                "#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS=\"{codecs}\",RESOLUTION={width}x{height},FRAME-RATE={rate},VIDEO-RANGE={range}{group}\n{}",
-                track.spec.playlist_path()
-            ),
-        );
+    let (wide, narrow): (Vec<&Group>, Vec<&Group>) = groups.iter().partition(|g| g.channels > 2);
+    let kinds: Vec<Vec<&Group>> = [narrow, wide].into_iter().filter(|groups| !groups.is_empty()).collect();
+    if kinds.is_empty() {
+        video.iter().for_each(|track| variant(&mut text, track, None));
+    }
+    for groups in kinds {
+        for (i, track) in video.iter().enumerate() {
+            variant(&mut text, track, groups.get(i * groups.len() / video.len()).copied());
+        }
     }
     text
+}
+
+/// An audio group: one rung of sound.
+struct Group<'a> {
+    name: &'a str,
+    channels: u32,
+    members: Vec<&'a Described>,
+}
+
+/// The groups, dearest first. All have the same members, as RFC 8216bis asks (4.4.6.1.1): a sound that a rung is not made of stands in with the dearest of its own that is no dearer.
+fn groups(tracks: &[Described]) -> Vec<Group<'_>> {
+    let mut sound: Vec<&Described> = tracks.iter().filter(|t| t.audio().is_some()).collect();
+    sound.sort_by_key(|t| std::cmp::Reverse(t.average));
+    let of = |t: &Described| t.audio().map_or(0, |a| a.sound);
+    let rung = |t: &'_ &Described| t.audio().map(|a| a.rung.clone()).unwrap_or_default();
+    let mut sounds: Vec<usize> = sound.iter().map(|t| of(t)).collect();
+    sounds.sort_unstable();
+    sounds.dedup();
+    let mut groups: Vec<Group> = Vec::new();
+    for first in &sound {
+        let Some(audio) = first.audio().filter(|audio| groups.iter().all(|g| g.name != audio.rung)) else { continue };
+        let own = |n: usize| sound.iter().copied().filter(move |t| of(t) == n);
+        let member = |n: usize| {
+            let same = own(n).find(|t| rung(t) == audio.rung);
+            same.or_else(|| own(n).find(|t| t.average <= first.average)).or_else(|| own(n).last())
+        };
+        let members: Vec<&Described> = sounds.iter().filter_map(|&n| member(n)).collect();
+        groups.push(Group { name: &audio.rung, channels: audio.channels, members });
+    }
+    groups
+}
+
+impl Group<'_> {
+    fn write(&self, text: &mut String) {
+        // Those that a player may choose by itself must differ by language or characteristics (4.4.6.1.1).
+        let mut known: Vec<(Option<&str>, Option<&str>)> = Vec::new();
+        for (place, track) in self.members.iter().enumerate() {
+            let Some(audio) = track.audio() else { continue };
+            let (tag, characteristics) = (audio.language_tag(), audio.role.characteristics());
+            let new = !known.contains(&(tag, characteristics));
+            known.push((tag, characteristics));
+            let yes = |is: bool| if is { "YES" } else { "NO" };
+            let attribute = |name: &str, value: Option<&str>| value.map_or(String::new(), |value| format!(",{name}=\"{value}\""));
+            let (group, label, channels, uri) = (self.name, &audio.label, audio.channels, track.spec.playlist_path());
+            let (language, purpose) = (attribute("LANGUAGE", tag), attribute("CHARACTERISTICS", characteristics));
+            let (default, auto) = (yes(place == 0), yes(new));
+            line(
+                text,
+                format_args!(
+                    "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{group}\",NAME=\"{label}\"{language},DEFAULT={default},AUTOSELECT={auto}{purpose},CHANNELS=\"{channels}\",URI=\"{uri}\""
+                ),
+            );
+        }
+    }
+}
+
+fn variant(text: &mut String, track: &Described, group: Option<&Group>) {
+    let TrackKind::Video { rendition, .. } = &track.spec.kind else { return };
+    let members = || group.into_iter().flat_map(|g| &g.members);
+    let loudest = |of: fn(&Described) -> u64| members().map(|m| of(m)).max().unwrap_or(0);
+    let (peak, average) = (track.peak + loudest(|t| t.peak), track.average + loudest(|t| t.average));
+    let mut codecs = vec![track.codecs.as_str()];
+    for member in members() {
+        if !codecs.contains(&member.codecs.as_str()) {
+            codecs.push(&member.codecs);
+        }
+    }
+    let codecs = codecs.join(",");
+    let (width, height, rate) = (rendition.width, rendition.height, frame_rate(rendition.grid.rate));
+    let range = rendition.range.name();
+    let group = group.map_or(String::new(), |g| format!(",AUDIO=\"{}\"", g.name));
+    line(
+        text,
+        format_args!(
+            "#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS=\"{codecs}\",RESOLUTION={width}x{height},FRAME-RATE={rate},VIDEO-RANGE={range}{group}\n{}",
+            track.spec.playlist_path()
+        ),
+    );
 }
 
 fn line(text: &mut String, args: std::fmt::Arguments<'_>) {

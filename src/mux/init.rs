@@ -3,6 +3,7 @@
 //! Nothing in it depends on when or where it was written: no creation time, no duration, no edit list.
 
 use super::{MuxError, TrackKind, TrackSpec, entries, marks};
+use crate::role;
 use mp4_atom::{
     Dinf, Dref, DrefEntry, Encode, FourCC, Ftyp, Hdlr, Kind, Mdhd, Mdia, Minf, Moov, Mvex, Mvhd, Smhd, Stbl, Stco, Stsd, Tkhd, Trak, Trex, Udta, Url, Vmhd,
 };
@@ -21,7 +22,9 @@ pub fn init(track: &TrackSpec, class: &str) -> Result<Vec<u8>, MuxError> {
     Ftyp { major_brand: FourCC::new(b"cmfc"), minor_version: 0, compatible_brands: brands }.encode(&mut out).map_err(boxes)?;
     let start = out.len();
     moov(track, entry.codec)?.encode(&mut out).map_err(boxes)?;
+    let elng = track.tag().map(elng).unwrap_or_default();
     append(&mut out, start, &entry.light)
+        .and_then(|()| append_to_media(&mut out, start, &elng))
         .ok_or_else(|| MuxError::Config { track: track.name.clone(), why: "its sample entry was not found again".to_owned() })?;
     marks::Marks { class: class.to_owned(), ..Default::default() }.write(&mut out)?;
     Ok(out)
@@ -32,26 +35,58 @@ fn append(out: &mut Vec<u8>, start: usize, boxes: &[u8]) -> Option<()> {
     if boxes.is_empty() {
         return Some(());
     }
-    let size = |out: &[u8], at: usize| Some(u32::from_be_bytes(*out.get(at..)?.first_chunk()?));
+    let mut around = inside(out, start, &[b"trak", b"mdia", b"minf", b"stbl", b"stsd"])?;
+    // `stsd` has version, flags and the number of entries before the one that it holds.
+    around.push(around.last()? + 16);
+    grow(out, &around, boxes)
+}
+
+/// The same to the end of its `mdia`.
+fn append_to_media(out: &mut Vec<u8>, start: usize, boxes: &[u8]) -> Option<()> {
+    if boxes.is_empty() {
+        return Some(());
+    }
+    let around = inside(out, start, &[b"trak", b"mdia"])?;
+    grow(out, &around, boxes)
+}
+
+fn size(out: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_be_bytes(*out.get(at..)?.first_chunk()?))
+}
+
+/// Where the box at `start` begins, and those of `path` in it, each in the one before.
+fn inside(out: &[u8], start: usize, path: &[&[u8; 4]]) -> Option<Vec<usize>> {
     let mut around = vec![start];
     let mut at = start + 8;
-    for kind in [b"trak", b"mdia", b"minf", b"stbl", b"stsd"] {
-        while out.get(at + 4..at + 8)? != kind {
+    for kind in path {
+        while out.get(at + 4..at + 8)? != *kind {
             at += size(out, at)?.max(8) as usize;
         }
         around.push(at);
         at += 8;
     }
-    // `stsd` has version, flags and the number of entries before the one that it holds.
-    at += 8;
-    around.push(at);
-    let end = at + size(out, at)? as usize;
-    for at in around {
+    Some(around)
+}
+
+/// Puts `boxes` at the end of the last of the boxes that begin at `around`.
+fn grow(out: &mut Vec<u8>, around: &[usize], boxes: &[u8]) -> Option<()> {
+    let last = *around.last()?;
+    let end = last + size(out, last)? as usize;
+    for &at in around {
         let grown = size(out, at)?.checked_add(u32::try_from(boxes.len()).ok()?)?;
-        out[at..at + 4].copy_from_slice(&grown.to_be_bytes());
+        out.get_mut(at..at + 4)?.copy_from_slice(&grown.to_be_bytes());
     }
     out.splice(end..end, boxes.iter().copied());
     Some(())
+}
+
+/// The extended language tag (ISO/IEC 14496-12, 8.4.6).
+fn elng(tag: &str) -> Vec<u8> {
+    let mut made = u32::try_from(13 + tag.len()).unwrap_or(u32::MAX).to_be_bytes().to_vec();
+    made.extend(b"elng\0\0\0\0");
+    made.extend(tag.bytes());
+    made.push(0);
+    made
 }
 
 fn moov(track: &TrackSpec, codec: mp4_atom::Codec) -> Result<Moov, MuxError> {
@@ -73,7 +108,7 @@ fn moov(track: &TrackSpec, codec: mp4_atom::Codec) -> Result<Moov, MuxError> {
             tkhd.volume = 1.into();
             tkhd.alternate_group = 1;
             minf.smhd = Some(Smhd::default());
-            let kind = Kind { scheme_uri: "urn:mpeg:dash:role:2011".into(), value: "main".into() };
+            let kind = Kind { scheme_uri: role::SCHEME.into(), value: rendition.role.name().into() };
             (b"soun", rendition.language.as_str(), Some(Udta { kind: vec![kind], ..Default::default() }))
         }
     };

@@ -10,7 +10,6 @@ mod entries;
 mod fragment;
 mod hls;
 mod init;
-mod language;
 mod listing;
 pub mod marks;
 mod publish;

@@ -154,7 +154,7 @@ fn manifest_of_a_live_event() {
 </AdaptationSet>
 <AdaptationSet id=\"1\" contentType=\"audio\" lang=\"en\" segmentAlignment=\"true\" mimeType=\"audio/mp4\" startWithSAP=\"1\">
 <AudioChannelConfiguration schemeIdUri=\"urn:mpeg:mpegB:cicp:ChannelConfiguration\" value=\"2\"/>
-<Label>audio en</Label>
+<Label>en</Label>
 <ProducerReferenceTime id=\"1\" inband=\"true\" presentationTime=\"0\" type=\"captured\" wallClockTime=\"1970-01-01T00:00:00Z\">
 <UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:http-head:2014\" value=\"manifest.mpd\"/>
 </ProducerReferenceTime>

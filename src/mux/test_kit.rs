@@ -3,7 +3,7 @@
 use super::{TrackKind, TrackSpec};
 use crate::colour::{HdrMetadata, VideoRange};
 use crate::encode::{Packet, TrackId};
-use crate::ladder::{AudioCodec, VideoCodec};
+use crate::ladder::VideoCodec;
 use crate::plan::{AudioRendition, Rendition};
 use crate::time::{AudioGrid, GopId, Grid, Rate};
 use std::path::Path;
@@ -51,7 +51,7 @@ pub fn video(id: usize, rendition: Rendition, config: Vec<u8>) -> TrackSpec {
 
 pub fn audio(id: usize, name: &str, bitrate: u64, grid: Grid, language: &str, config: Vec<u8>) -> TrackSpec {
     let grid = AudioGrid { video: grid, sample_rate: 48_000, frame: 1024 };
-    let rendition = AudioRendition { name: name.into(), codec: AudioCodec::Aac, bitrate, channels: 2, grid, language: language.into() };
+    let rendition = AudioRendition::main(name, bitrate, 2, grid, language);
     TrackSpec { id: TrackId(id), name: name.into(), kind: TrackKind::Audio { rendition, config } }
 }
 

@@ -104,6 +104,14 @@ impl TrackSpec {
         if gop.0 >= 0 && end < MAX_TIME { Ok(()) } else { Err(MuxError::Number { track: self.name.clone(), gop }) }
     }
 
+    /// Its language as a tag, where that says more than a code.
+    pub fn tag(&self) -> Option<&str> {
+        match &self.kind {
+            TrackKind::Video { .. } => None,
+            TrackKind::Audio { rendition, .. } => rendition.tag.as_deref(),
+        }
+    }
+
     /// `<track>/init.mp4`.
     pub fn init_path(&self) -> String {
         format!("{}/init.mp4", self.name)

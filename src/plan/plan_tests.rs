@@ -3,10 +3,14 @@ use crate::colour::VideoRange;
 use crate::job::{Job, Wishes};
 use crate::ladder::BackendWish;
 
+fn sound(language: Option<&str>) -> SoundFacts {
+    SoundFacts { sample_rate: Some(44_100), channels: Some(2), language: language.map(str::to_owned), ..SoundFacts::default() }
+}
+
 /// A source of 25 progressive SDR pictures a second, with sound.
 pub(crate) fn source(width: u32, height: u32, sar: (u32, u32)) -> SourceFacts {
     let rate = Rate::new(25, 1).expect("legal");
-    SourceFacts { width, height, sar, rate, interlaced: false, range: VideoRange::Sdr, hdr: Default::default(), sample_rate: Some(44_100) }
+    SourceFacts { width, height, sar, rate, interlaced: false, range: VideoRange::Sdr, hdr: Default::default(), video: None, sounds: vec![sound(None)] }
 }
 
 /// A job with a built-in ladder, an input file, and more lines of TOML.
@@ -35,25 +39,25 @@ fn sizes(plan: &Plan) -> Vec<(&str, u32, u32)> {
 
 #[test]
 fn rungs_above_the_source_are_left_out_with_a_line() {
-    let plan = resolve(&job("avc-1080p-6", ""), &source(1024, 576, (1, 1)), None).expect("resolves");
+    let plan = resolve(&job("avc-1080p-6", ""), &source(1024, 576, (1, 1))).expect("resolves");
     assert_eq!(sizes(&plan), [("avc-540p", 960, 540), ("avc-432p", 768, 432), ("avc-360p", 640, 360), ("avc-270p", 480, 270)]);
     assert_eq!(plan.left_out_line().as_deref(), Some("left out: avc-1080p, avc-720p: larger than the source, 1024x576"));
 }
 
 #[test]
 fn anamorphic_and_portrait_sources_keep_their_shape() {
-    let plan = resolve(&job("avc-1080p-6", ""), &source(720, 576, (64, 45)), None).expect("resolves");
+    let plan = resolve(&job("avc-1080p-6", ""), &source(720, 576, (64, 45))).expect("resolves");
     assert_eq!(sizes(&plan).first(), Some(&("avc-540p", 960, 540)));
     assert_eq!(plan.left_out[0], LeftOut { rung: "avc-1080p".into(), why: "larger than the source, 1024x576".into() });
-    let plan = resolve(&job("avc-1080p-6", ""), &source(720, 1280, (1, 1)), None).expect("resolves");
+    let plan = resolve(&job("avc-1080p-6", ""), &source(720, 1280, (1, 1))).expect("resolves");
     assert_eq!(sizes(&plan), [("avc-720p", 720, 1280), ("avc-540p", 540, 960), ("avc-432p", 432, 768), ("avc-360p", 360, 640), ("avc-270p", 270, 480)]);
-    let plan = resolve(&job("avc-1080p-6", ""), &source(3026, 1386, (1, 1)), None).expect("resolves");
+    let plan = resolve(&job("avc-1080p-6", ""), &source(3026, 1386, (1, 1))).expect("resolves");
     assert_eq!(sizes(&plan)[0], ("avc-1080p", 1920, 880));
 }
 
 #[test]
 fn a_source_below_every_rung_still_gets_the_smallest_at_its_own_size() {
-    let plan = resolve(&job("tiny", ""), &source(255, 143, (1, 1)), None).expect("resolves");
+    let plan = resolve(&job("tiny", ""), &source(255, 143, (1, 1))).expect("resolves");
     assert_eq!(sizes(&plan), [("avc-180p", 254, 142)]);
     assert_eq!(plan.left_out_line().as_deref(), Some("left out: avc-270p: larger than the source, 254x142"));
     assert_eq!(plan.warnings, ["avc-180p (320x180) is made at 254x142: the source is no larger"]);
@@ -63,7 +67,7 @@ fn a_source_below_every_rung_still_gets_the_smallest_at_its_own_size() {
 fn sizes_that_no_encoder_takes_are_refused() {
     for (width, height) in [(8, 8), (0, 0), (15, 1000), (16_386, 100), (u32::MAX, u32::MAX)] {
         let sar = (u32::MAX, u32::MAX - 1);
-        let error = resolve(&job("tiny", ""), &source(width, height, sar), None).expect_err("refused").to_string();
+        let error = resolve(&job("tiny", ""), &source(width, height, sar)).expect_err("refused").to_string();
         assert!(error.contains(&format!("size = {width}x{height}")) && error.contains("16 to 16384"), "{error}");
     }
 }
@@ -73,7 +77,7 @@ fn largest_first_and_two_lanes_where_one_core_is_too_slow() {
     let rungs = with_rungs(&[("small", "avc", 320, 180), ("large", "avc", 1920, 1080), ("middle", "avc", 1280, 720)]);
     let mut source = source(1920, 1080, (1, 1));
     let lanes = |source: &SourceFacts| {
-        let plan = resolve(&rungs, source, None).expect("resolves");
+        let plan = resolve(&rungs, source).expect("resolves");
         plan.video.iter().map(|r| (r.name.clone(), r.lanes)).collect::<Vec<_>>()
     };
     assert_eq!(lanes(&source), [("large".to_owned(), 2), ("middle".to_owned(), 1), ("small".to_owned(), 1)]);
@@ -88,7 +92,7 @@ fn the_grid_is_the_sources_rate_capped_to_60_or_the_jobs() {
     let grid = |more: &str, num: u32, den: u32| {
         let mut source = source(1920, 1080, (1, 1));
         source.rate = Rate::new(num, den).expect("legal");
-        let plan = resolve(&job("tiny", more), &source, None).expect("resolves");
+        let plan = resolve(&job("tiny", more), &source).expect("resolves");
         (plan.grid.rate.to_string(), plan.grid.gop_slots)
     };
     assert_eq!(grid("", 30_000, 1001), ("30000/1001".into(), 60));
@@ -106,10 +110,10 @@ fn the_ladder_to_4k_is_made_as_far_as_the_source_reaches() {
         let of = |name: &&str| if name.starts_with("hevc") { (VideoCodec::Hevc, "x265") } else { (VideoCodec::Avc, "x264") };
         names.iter().map(|n| ((*n).to_owned(), of(n).0, vec![of(n).1.to_owned()])).collect::<Vec<_>>()
     };
-    let plan = resolve(&job("sd-to-4k", ""), &source(3840, 2160, (1, 1)), None).expect("resolves");
+    let plan = resolve(&job("sd-to-4k", ""), &source(3840, 2160, (1, 1))).expect("resolves");
     assert_eq!(rungs(&plan), made(&["hevc-2160p", "hevc-1440p", "avc-1080p", "avc-720p", "avc-540p", "avc-432p", "avc-360p", "avc-270p"]));
     assert_eq!(plan.audio.iter().map(|a| a.bitrate / 1000).collect::<Vec<_>>(), [192, 128, 96, 64]);
-    let plan = resolve(&job("sd-to-4k", ""), &source(1280, 720, (1, 1)), None).expect("resolves");
+    let plan = resolve(&job("sd-to-4k", ""), &source(1280, 720, (1, 1))).expect("resolves");
     assert_eq!(rungs(&plan), made(&["avc-720p", "avc-540p", "avc-432p", "avc-360p", "avc-270p"]));
     let line = "left out: hevc-2160p, hevc-1440p, avc-1080p: larger than the source, 1280x720";
     assert_eq!(plan.left_out_line().as_deref(), Some(line));
@@ -120,7 +124,7 @@ fn a_rung_gets_the_backends_that_it_asks_for() {
     let mut job = with_rungs(&[("v", "av1", 320, 180)]);
     let mut with = |wish: BackendWish| {
         job.ladder.video[0].backend = wish;
-        resolve(&job, &source(640, 360, (1, 1)), None).map(|plan| plan.video[0].backends.join(" ")).map_err(|e| e.to_string())
+        resolve(&job, &source(640, 360, (1, 1))).map(|plan| plan.video[0].backends.join(" ")).map_err(|e| e.to_string())
     };
     assert_eq!(with(BackendWish::Default).as_deref(), Ok("rav1e"));
     let auto = with(BackendWish::Auto(crate::ladder::Auto::Auto)).expect("resolves");
@@ -135,22 +139,22 @@ fn a_rung_gets_the_backends_that_it_asks_for() {
 fn a_backend_that_does_not_exist_is_refused() {
     let mut job = job("tiny", "");
     job.ladder.video[0].backend = BackendWish::These(vec!["x264".into(), "openh264".into()]);
-    let error = resolve(&job, &source(1920, 1080, (1, 1)), None).expect_err("unknown").to_string();
+    let error = resolve(&job, &source(1920, 1080, (1, 1))).expect_err("unknown").to_string();
     assert!(error.contains("backend of video rung \"avc-270p\" = \"openh264\"") && error.contains("x264 (8 bits)"), "{error}");
 }
 
 #[test]
 fn sound_is_made_where_there_is_any() {
-    let plan = resolve(&job("tiny", ""), &source(640, 360, (1, 1)), Some("deu")).expect("resolves");
+    let plan = resolve(&job("tiny", ""), &SourceFacts { sounds: vec![sound(Some("deu"))], ..source(640, 360, (1, 1)) }).expect("resolves");
     let made: Vec<_> = plan.audio.iter().map(|a| (a.name.as_str(), a.bitrate, a.grid.sample_rate, a.grid.frame, a.language.as_str())).collect();
     assert_eq!(made, [("aac-128k", 128_000, 48_000, 1024, "deu"), ("aac-64k", 64_000, 48_000, 1024, "deu")]);
     assert_eq!(plan.audio[0].grid.video, plan.grid);
-    let odd = resolve(&job("tiny", ""), &source(640, 360, (1, 1)), Some("D\u{e4}")).expect("resolves");
+    let odd = resolve(&job("tiny", ""), &SourceFacts { sounds: vec![sound(Some("D\u{e4}"))], ..source(640, 360, (1, 1)) }).expect("resolves");
     assert_eq!(odd.audio[0].language, "und");
-    let silent = SourceFacts { sample_rate: None, ..source(640, 360, (1, 1)) };
-    let plan = resolve(&job("tiny", ""), &silent, None).expect("resolves");
+    let silent = SourceFacts { sounds: Vec::new(), ..source(640, 360, (1, 1)) };
+    let plan = resolve(&job("tiny", ""), &silent).expect("resolves");
     assert_eq!((plan.audio.len(), plan.left_out_line().as_deref()), (0, Some("left out: aac-128k, aac-64k: the source has no sound")));
-    let plan = resolve(&job("tiny", "[select]\nno_audio = true"), &source(640, 360, (1, 1)), None).expect("resolves");
+    let plan = resolve(&job("tiny", "[select]\nno_audio = true"), &source(640, 360, (1, 1))).expect("resolves");
     assert_eq!(plan.left_out_line().as_deref(), Some("left out: aac-128k, aac-64k: no sound was asked for"));
 }
 
@@ -159,7 +163,7 @@ fn warnings_say_what_a_user_should_know() {
     let warned = |more: &str, change: fn(&mut SourceFacts)| {
         let mut source = source(640, 360, (1, 1));
         change(&mut source);
-        resolve(&job("tiny", more), &source, None).expect("resolves").warnings.join("; ")
+        resolve(&job("tiny", more), &source).expect("resolves").warnings.join("; ")
     };
     let udp = "inputs = [\"udp://127.0.0.1:5000\"]\n";
     assert_eq!(warned("", |_| {}), "");
@@ -179,7 +183,7 @@ fn a_constant_rate_is_planned_under_its_cap() {
     let mut job = job("tiny", "");
     let rung = &mut job.ladder.video[0];
     (rung.max_bitrate, rung.bitrate, rung.quality) = (None, Some(crate::ladder::Bitrate(300_000)), None);
-    let plan = resolve(&job, &source(1024, 576, (1, 1)), None).expect("resolves");
+    let plan = resolve(&job, &source(1024, 576, (1, 1))).expect("resolves");
     let planned: Vec<_> = plan.video.iter().map(|r| (r.bitrate, r.bitrate.is_none_or(|bits| bits == r.max_bitrate))).collect();
     assert_eq!(planned, [(Some(300_000), true), (None, true)]);
     let kept: Plan = serde_json::from_value(serde_json::to_value(&plan).expect("JSON")).expect("reads back");

@@ -2,14 +2,14 @@
 
 use super::backends;
 use super::fit::{Fit, MIN_SIDE, Shape, Size, believable};
-use super::{AudioRendition, LeftOut, Plan, Rendition, SAMPLE_RATE, SourceFacts, speed};
+use super::{LeftOut, MAX_TRACKS, Plan, Rendition, SourceFacts, sound, speed};
 use crate::class::{self, Build};
 use crate::colour::{HdrMetadata, Signal, VideoRange};
 use crate::encode::{BACKENDS, point};
 use crate::job::check::MAX_RATE;
 use crate::job::{ClockKind, Job, is_file};
 use crate::ladder::{AUTO, VideoRung};
-use crate::time::{AudioGrid, Grid, Rate};
+use crate::time::{Grid, Rate};
 use std::num::NonZero;
 
 /// Samples of an AAC-LC frame (ISO/IEC 14496-3).
@@ -29,6 +29,26 @@ pub enum PlanError {
         /// Coded height.
         height: u32,
     },
+    /// Too many sounds in too many rungs.
+    #[error("select.audio and ladder: {tracks} tracks, with {sounds} sounds in {rungs} rungs each; accepted: up to {MAX_TRACKS}")]
+    Tracks {
+        /// Tracks in all.
+        tracks: usize,
+        /// Sounds.
+        sounds: usize,
+        /// Rungs of sound.
+        rungs: usize,
+    },
+    /// A rung's name leaves no room for the name of a further sound.
+    #[error("ladder: audio rung \"{rung}\" would be track \"{name}\" for another sound; accepted: a rung's name of up to {most} characters")]
+    Name {
+        /// Rung.
+        rung: String,
+        /// Track.
+        name: String,
+        /// The longest that would do.
+        most: usize,
+    },
     /// A rung names a backend that cannot serve it.
     #[error("ladder {ladder}: backend of video rung \"{rung}\" = \"{backend}\"; accepted: {accepted}")]
     Backend {
@@ -43,8 +63,8 @@ pub enum PlanError {
     },
 }
 
-/// Resolves `job` against `source`. `language` is that of the chosen sound, ISO 639-2, where the source says; anything else counts as `und`.
-pub fn resolve(job: &Job, source: &SourceFacts, language: Option<&str>) -> Result<Plan, PlanError> {
+/// Resolves `job` against `source`.
+pub fn resolve(job: &Job, source: &SourceFacts) -> Result<Plan, PlanError> {
     let shape = Shape::of(source);
     let own = shape.size();
     let sides = [source.width, source.height, own.width, own.height];
@@ -63,7 +83,7 @@ pub fn resolve(job: &Job, source: &SourceFacts, language: Option<&str>) -> Resul
         warnings: Vec::new(),
     };
     add_video(&mut plan, job, shape)?;
-    add_audio(&mut plan, job, language);
+    sound::add(&mut plan, job)?;
     plan.warnings.extend(warnings(job, source));
     plan.warnings.extend(mapped(&plan));
     plan.warnings.extend(speed::warnings(&plan.video, std::thread::available_parallelism().map_or(1, NonZero::get)));
@@ -138,30 +158,6 @@ fn rendition(rung: &VideoRung, backends: Vec<String>, size: Size, plan: &Plan) -
         devices: rung.device.iter().cloned().collect(),
     };
     Rendition { lanes: speed::lanes(&one), ..one }
-}
-
-fn add_audio(plan: &mut Plan, job: &Job, language: Option<&str>) {
-    let absent = match plan.source.sample_rate {
-        _ if job.select.no_audio => Some("no sound was asked for"),
-        None => Some("the source has no sound"),
-        Some(_) => None,
-    };
-    let legal = |code: &&str| code.len() == 3 && code.bytes().all(|b| b.is_ascii_lowercase());
-    let language = language.filter(legal).unwrap_or("und");
-    for rung in &job.ladder.audio {
-        if let Some(why) = absent {
-            plan.left_out.push(LeftOut { rung: rung.name.clone(), why: why.to_owned() });
-            continue;
-        }
-        plan.audio.push(AudioRendition {
-            name: rung.name.clone(),
-            codec: rung.codec,
-            bitrate: rung.bitrate.0,
-            channels: rung.channels,
-            grid: AudioGrid { video: plan.grid, sample_rate: SAMPLE_RATE, frame: AAC_FRAME },
-            language: language.to_owned(),
-        });
-    }
 }
 
 /// Which rungs of an HDR source are not HDR.

@@ -201,7 +201,7 @@ fn small(codec: VideoCodec, backend: &str, depth: u32) -> Rendition {
 
 fn open_aac() -> Result<(), String> {
     let grid = AudioGrid { video: grid(), sample_rate: SAMPLE_RATE, frame: AAC_FRAME };
-    let rendition = AudioRendition { name: "probe".to_owned(), codec: AudioCodec::Aac, bitrate: 128_000, channels: 2, grid, language: "und".to_owned() };
+    let rendition = AudioRendition::main("probe", 128_000, 2, grid, "und");
     Aac::open(&rendition).map(drop).map_err(|e| e.to_string())
 }
 

@@ -3,7 +3,7 @@
 use crate::sound::{Order, clip, demux, extent, grid, segments};
 use crossbeam::channel::{bounded, unbounded};
 use mezzo::capture::{Kind, Unit};
-use mezzo::decode::audio::{Audio, Counts, Cut, Rung};
+use mezzo::decode::audio::{Audio, Counts, Cut, Over, Rung};
 use mezzo::encode::aac::{LEAD, TAIL};
 use mezzo::frame::{AudioCue, End, Flow};
 use mezzo::stop::Stop;
@@ -116,12 +116,12 @@ fn sound_that_never_completes_does_not_hold_up_the_end_of_an_event() {
     let (cue_tx, cues) = bounded(2);
     let (tx, made) = unbounded();
     let stop = Stop::new();
-    let quit = stop.clone();
+    let quit = Over::new(1, &stop);
     let thread = std::thread::spawn(move || audio.run(packets, cues, vec![Rung { channels: 2, tx }], &quit, Some(grace)));
     // Three seconds of sound, and no more, though the feed does not end.
     for packet in track.packets.iter().take(140) {
         packet_tx
-            .send(Flow::Item(Unit { kind: Kind::Audio, stream: Arc::clone(&track.stream), packet: packet.clone(), arrival: Seconds::ZERO, hurt: false }))
+            .send(Flow::Item(Unit { kind: Kind::Audio(0), stream: Arc::clone(&track.stream), packet: packet.clone(), arrival: Seconds::ZERO, hurt: false }))
             .expect("listens");
     }
     let last = grid.video.gop(grid.video.nearest(extent(&track).0 + Seconds::whole(3) + offset));

@@ -301,7 +301,7 @@ fn an_output_of_another_job_is_refused() {
     let wishes = mezzo::job::Wishes { inputs: Some(vec![input.clone()]), outputs: Some(vec![dir.path().join("out")]), ..Default::default() };
     let job = wishes.check("test").expect("legal");
     let source = mezzo::plan::SourceFacts { width: 640, height: 360, ..plan.source };
-    mezzo::resolution::Resolution::new(&job, source, None, None, "of-another".into()).store(&job).expect("stored");
+    mezzo::resolution::Resolution::new(&job, source, None, "of-another".into()).store(&job).expect("stored");
 
     refused(
         dir.path(),

@@ -11,7 +11,7 @@ use mezzo::encode::queue::RungQueue;
 use mezzo::encode::{Packet, Stats, ToMux, TrackId, served};
 use mezzo::frame::{AudioCue, End, Origin, Picture};
 use mezzo::job::{Anchor, Pace, Window};
-use mezzo::ladder::{AudioCodec, VideoCodec};
+use mezzo::ladder::VideoCodec;
 use mezzo::mux::{self, TrackKind, TrackSpec};
 use mezzo::plan::{AudioRendition, Rendition};
 use mezzo::sink::Publish;
@@ -77,7 +77,7 @@ fn tracks(grid: Grid) -> [TrackSpec; 2] {
     let recipe = mezzo::encode::Recipe::of(&rendition);
     let config = served::open(&rendition, &recipe).expect("opens").config;
     let sound = AudioGrid { video: grid, sample_rate: 48_000, frame: 1024 };
-    let audio = AudioRendition { name: "a".to_owned(), codec: AudioCodec::Aac, bitrate: 64_000, channels: 2, grid: sound, language: "und".to_owned() };
+    let audio = AudioRendition::main("a", 64_000, 2, sound, "und");
     [
         TrackSpec { id: TrackId(0), name: "v".to_owned(), kind: TrackKind::Video { rendition, config } },
         TrackSpec { id: TrackId(1), name: "a".to_owned(), kind: TrackKind::Audio { rendition: audio, config: AAC.to_vec() } },

@@ -25,4 +25,5 @@ mod soak;
 mod sound;
 mod support;
 mod terminal;
+mod tracks;
 mod twins;

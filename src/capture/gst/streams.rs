@@ -1,14 +1,16 @@
 //! Raw and elementary streams out of a pipeline.
 
-use super::caps::{self, Audio, Stream, Video};
+use super::caps::{self, Stream, Video};
 use super::pipeline::{Event, Pipeline};
 use super::{Early, raw::Raw};
+use crate::capture::choose::choose;
 use crate::capture::facts::{field_rate, grid_rate, sane_sar};
+use crate::capture::offer::{Medium, Offer, Offered};
 use crate::capture::stamps::{Scale, Stamper};
 use crate::capture::{CaptureError, Delivery, Input, Kind, Lost, Opened, Origin, Read, Source, StreamInfo, Unit, new_session};
 use crate::colour::{HdrMetadata, VideoRange};
 use crate::ffmpeg::codec_facts;
-use crate::job::Select;
+use crate::job::{Select, StreamRef};
 use crate::plan::SourceFacts;
 use crate::stop::Stop;
 use crate::time::Seconds;
@@ -39,42 +41,43 @@ struct GstInput {
     pipeline: Pipeline,
     early: Early,
     video: Taken,
-    audio: Option<Taken>,
+    /// Absent where a sound was asked for that no appsink brings.
+    sounds: Vec<Option<Taken>>,
     stamper: Stamper,
     told: u64,
     stop: Stop,
 }
 
-/// Makes a source of what the appsinks get: the first video and the first audio, or the ones that are asked for, counted from 0 in the order of the description.
+/// Makes a source of what the appsinks get: the largest video and the first audio, or the ones that are asked for, counted from 0 in the order of the description.
 pub fn open(url: &str, pipeline: Pipeline, firsts: &[gst::Sample], early: Early, select: &Select, stop: &Stop) -> Opened {
     let fail = |why: String| CaptureError::Open { url: url.to_owned(), why };
     let session = if pipeline.is_live() { new_session() } else { 0 };
-    let (mut video, mut audio) = (None::<(Taken, Video)>, None::<(Taken, Audio)>);
+    let mut brought: Vec<(gst::Caps, Stream)> = Vec::new();
     for (sink, sample) in firsts.iter().enumerate() {
         let name = &pipeline.names()[sink];
         let caps = sample.caps_owned().ok_or_else(|| fail(format!("{name} gets buffers without caps; accepted: {}", caps::ACCEPTED)))?;
         let stream = caps::describe(&caps).map_err(|why| fail(format!("{name} gets {why}")))?;
+        brought.push((caps, stream));
+    }
+    let offer = Offer { programs: Vec::new(), streams: brought.iter().enumerate().map(|(sink, (_, stream))| offered(sink, stream)).collect() };
+    let chosen = choose(&offer, select).map_err(|why| fail(format!("{why}; appsinks are counted from 0")))?;
+    let sinks: Vec<Option<usize>> = chosen.sounds.iter().map(|sound| sound.stream).collect();
+    let (mut taken, mut sounds) = (None::<(Taken, Video)>, sinks.iter().map(|_| None).collect::<Vec<Option<Taken>>>());
+    for (sink, (caps, stream)) in brought.into_iter().enumerate() {
         match stream {
-            Stream::Video(mut v) if video.is_none() && select.video.is_none_or(|n| n == sink) => {
+            Stream::Video(mut v) if sink == chosen.video => {
                 let stream = info(sink, v.parameters.clone(), session);
-                video = Some((Taken { sink, stream, caps, raw: v.raw.take() }, *v));
+                taken = Some((Taken { sink, stream, caps, raw: v.raw.take() }, *v));
             }
-            Stream::Audio(a) if audio.is_none() && !select.no_audio && select.audio.is_none_or(|n| n == sink) => {
-                audio = Some((Taken { sink, stream: info(sink, a.parameters.clone(), session), caps, raw: None }, a));
+            Stream::Audio(a) => {
+                if let Some(place) = sinks.iter().position(|s| *s == Some(sink)).and_then(|n| sounds.get_mut(n)) {
+                    *place = Some(Taken { sink, stream: info(sink, a.parameters, session), caps, raw: None });
+                }
             }
-            Stream::Video(_) | Stream::Audio(_) => {}
+            Stream::Video(_) => {}
         }
     }
-    let Some((taken, video)) = video else {
-        return Err(fail(match select.video {
-            Some(n) => format!("appsink {n} was asked for as video, and brings none; there are {} appsinks, counted from 0", firsts.len()),
-            None => format!("there is no video in what the pipeline delivers; one is needed: {}", caps::ACCEPTED),
-        }));
-    };
-    if let (Some(n), None) = (select.audio, &audio) {
-        return Err(fail(format!("appsink {n} was asked for as audio, and brings none; there are {} appsinks, counted from 0", firsts.len())));
-    }
-    let (audio_taken, audio) = audio.map_or((None, None), |(taken, audio)| (Some(taken), Some(audio)));
+    let Some((taken, video)) = taken else { return Err(fail("the chosen video is gone".to_owned())) };
     let picture_rate = grid_rate(video.rate, video.rate);
     let range = codec_facts(&video.parameters).range;
     let facts = SourceFacts {
@@ -85,19 +88,48 @@ pub fn open(url: &str, pipeline: Pipeline, firsts: &[gst::Sample], early: Early,
         interlaced: video.interlaced,
         range,
         hdr: if range == VideoRange::Sdr { HdrMetadata::default() } else { caps::light(&taken.caps).believed() },
-        sample_rate: audio.as_ref().map(|a| a.sample_rate),
+        video: Some(StreamRef::Index(taken.sink)),
+        sounds: chosen.sounds.into_iter().map(|sound| sound.facts).collect(),
     };
     let source = Source {
         facts,
         video: Arc::clone(&taken.stream),
-        audio: audio_taken.as_ref().map(|taken| Arc::clone(&taken.stream)),
+        audio: sounds.iter().map(|sound| sound.as_ref().map(|taken| Arc::clone(&taken.stream))).collect(),
+        offer,
         origin: if pipeline.is_live() { Origin::Session } else { Origin::Live { wrap: None } },
         duration: None,
         paths: None,
     };
-    let stamper = Stamper::new(SCALE, audio_taken.is_some().then_some(SCALE), picture_rate);
-    let input = GstInput { url: url.to_owned(), pipeline, early, video: taken, audio: audio_taken, stamper, told: 0, stop: stop.clone() };
+    let stamper = Stamper::new(SCALE, vec![SCALE; sounds.len()], picture_rate);
+    let input = GstInput { url: url.to_owned(), pipeline, early, video: taken, sounds, stamper, told: 0, stop: stop.clone() };
     Ok((source, Box::new(input)))
+}
+
+/// An appsink as a stream that can be chosen.
+fn offered(sink: usize, stream: &Stream) -> Offered {
+    let (kind, parameters) = match stream {
+        Stream::Video(v) => (Medium::Video, &v.parameters),
+        Stream::Audio(a) => (Medium::Audio, &a.parameters),
+    };
+    let positive = |n: i32| u32::try_from(n).ok().filter(|n| *n > 0);
+    let (video, audio) = match stream {
+        Stream::Video(v) => (positive(v.size.0).zip(positive(v.size.1)), None),
+        Stream::Audio(a) => (None, Some(a.sample_rate)),
+    };
+    Offered {
+        index: sink,
+        pid: None,
+        kind,
+        codec: parameters.id().name().to_owned(),
+        size: video,
+        channels: audio.and_then(|_| positive(codec_facts(parameters).channels)),
+        sample_rate: audio,
+        language: None,
+        role: None,
+        default: false,
+        still: false,
+        decoder: true,
+    }
 }
 
 fn info(sink: usize, parameters: Parameters, session: u32) -> Arc<StreamInfo> {
@@ -106,13 +138,11 @@ fn info(sink: usize, parameters: Parameters, session: u32) -> Arc<StreamInfo> {
 
 impl GstInput {
     fn unit(&mut self, sink: usize, sample: &gst::Sample) -> Result<Option<Read>, CaptureError> {
-        let (kind, taken) = match &self.audio {
+        let own = self.sounds.iter_mut().enumerate().find_map(|(n, sound)| sound.as_mut().filter(|s| s.sink == sink).map(|sound| (Kind::Audio(n), sound)));
+        let (kind, taken) = match own {
             _ if sink == self.video.sink => (Kind::Video, &mut self.video),
-            Some(_) if self.audio.as_ref().is_some_and(|a| a.sink == sink) => match &mut self.audio {
-                Some(audio) => (Kind::Audio, audio),
-                None => return Ok(None),
-            },
-            _ => return Ok(None),
+            Some(sound) => sound,
+            None => return Ok(None),
         };
         if let Some(caps) = sample.caps_owned().filter(|caps| *caps != taken.caps) {
             match taken.accept(caps) {
@@ -128,7 +158,7 @@ impl GstInput {
         let Some(mut packet) = sample.buffer().and_then(|buffer| taken.packet(buffer)) else { return Ok(Some(Read::Lost(Lost::Read))) };
         let (pts, dts, duration) = times(sample);
         packet.set_pts(pts);
-        packet.set_dts(dts.or(if taken.raw.is_some() || kind == Kind::Audio { pts } else { None }));
+        packet.set_dts(dts.or(if taken.raw.is_some() || kind != Kind::Video { pts } else { None }));
         packet.set_duration(duration);
         packet.set_stream(sink);
         let coded = sample.buffer().is_some_and(|buffer| buffer.flags().contains(gst::BufferFlags::DELTA_UNIT));
@@ -138,7 +168,7 @@ impl GstInput {
         if !self.stamper.stamp(kind, &mut packet) {
             return Ok(Some(Read::Lost(Lost::Stamp)));
         }
-        let stream = Arc::clone(if kind == Kind::Video { &self.video.stream } else { self.audio.as_ref().map_or(&self.video.stream, |a| &a.stream) });
+        let stream = Arc::clone(&taken.stream);
         Ok(Some(Read::Unit(Unit { kind, stream, packet, arrival: Seconds::host_now(), hurt: false })))
     }
 }

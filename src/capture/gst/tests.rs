@@ -69,12 +69,12 @@ fn appsinks_bring_coded_pictures_and_sound() {
     let description = "videotestsrc num-buffers=50 ! video/x-raw,width=320,height=180,framerate=25/1 ! x264enc key-int-max=25 bframes=2 ! h264parse ! appsink name=v \
                        audiotestsrc num-buffers=95 ! audio/x-raw,rate=48000,channels=2 ! avenc_aac ! aacparse ! appsink name=a";
     let (source, mut input) = try_open(description, &Stop::new()).unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!((source.facts.width, source.facts.height, source.facts.sample_rate), (320, 180, Some(48_000)));
+    assert_eq!((source.facts.width, source.facts.height, source.facts.sounds[0].sample_rate), (320, 180, Some(48_000)));
     let units = read_to_the_end(input.as_mut());
     let of = |kind| units.iter().filter(move |u| u.kind == kind);
     assert_eq!(of(Kind::Video).count(), 50);
     assert_eq!(of(Kind::Video).filter(|u| u.packet.is_key()).count(), 2);
-    assert!(of(Kind::Audio).count() >= 90);
+    assert!(of(Kind::Audio(0)).count() >= 90);
     let mut decoder = VideoDecoder::open(&source.video, &source.facts, 1).expect("it opens");
     let mut pictures = Vec::new();
     of(Kind::Video).for_each(|unit| decoder.push(unit, &mut pictures));
@@ -88,7 +88,7 @@ fn a_transport_stream_goes_through_the_demuxer() {
     let Some(path) = clip("ts_dvb_576p25_h264_aac_12s.ts") else { return };
     let description = format!("filesrc location={} ! video/mpegts", path.display());
     let (source, mut input) = try_open(&description, &Stop::new()).unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!((source.facts.width, source.facts.sample_rate), (1024, Some(48_000)));
+    assert_eq!((source.facts.width, source.facts.sounds[0].sample_rate), (1024, Some(48_000)));
     assert_eq!(source.origin, Origin::Live { wrap: Some(Seconds::new(1 << 33, 90_000)) });
     let units = read_to_the_end(input.as_mut());
     assert_eq!(units.iter().filter(|u| u.kind == Kind::Video).count(), 300);

@@ -98,9 +98,10 @@ pub(super) mod tests {
             interlaced: false,
             range: Default::default(),
             hdr: Default::default(),
-            sample_rate: Some(48_000),
+            video: None,
+            sounds: vec![Default::default()],
         };
-        let mut plan: Plan = mezzo::plan::resolve(&job.check("test").expect("legal"), &source, None).expect("resolves");
+        let mut plan: Plan = mezzo::plan::resolve(&job.check("test").expect("legal"), &source).expect("resolves");
         plan.video.retain(|r| ["avc-1080p", "avc-540p"].contains(&r.name.as_str()));
         let status = Status::new(&plan, true);
         let end = Seconds::host_now() - Seconds::whole(2);

@@ -1,7 +1,7 @@
 //! What the tests of the server share: a small real stream made by the FFmpeg CLI, and an HTTP client that shows what is on the wire.
 
 use bytes::Bytes;
-use mezzo::ladder::{AudioCodec, VideoCodec};
+use mezzo::ladder::VideoCodec;
 use mezzo::plan::{AudioRendition, Plan, Rendition, SourceFacts};
 use mezzo::sink::Publish;
 use mezzo::time::{AudioGrid, GopId, Grid, Rate, Seconds};
@@ -89,14 +89,7 @@ pub fn plan() -> Plan {
         lanes: 2,
         devices: Vec::new(),
     };
-    let audio = AudioRendition {
-        name: TRACKS[2].into(),
-        codec: AudioCodec::Aac,
-        bitrate: 96_000,
-        channels: 2,
-        grid: AudioGrid { video: grid, sample_rate: 48_000, frame: 1024 },
-        language: "und".into(),
-    };
+    let audio = AudioRendition::main(TRACKS[2], 96_000, 2, AudioGrid { video: grid, sample_rate: 48_000, frame: 1024 }, "und");
     Plan {
         class: "c1a55".into(),
         source: SourceFacts {
@@ -107,7 +100,8 @@ pub fn plan() -> Plan {
             interlaced: false,
             range: Default::default(),
             hdr: Default::default(),
-            sample_rate: Some(48_000),
+            video: None,
+            sounds: vec![Default::default()],
         },
         decode: None,
         grid,

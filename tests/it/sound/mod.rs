@@ -4,10 +4,9 @@ pub use crate::support::media as clip;
 use crossbeam::channel::{bounded, unbounded};
 use ffmpeg_next as ffmpeg;
 use mezzo::capture::{Kind, StreamInfo, Unit};
-use mezzo::decode::audio::{Audio, Counts, Cut, Rung};
+use mezzo::decode::audio::{Audio, Counts, Cut, Over, Rung};
 use mezzo::encode::aac::{Aac, FRAME, LEAD, TAIL};
 use mezzo::frame::{AudioCue, End, Flow, PcmSegment};
-use mezzo::ladder::AudioCodec;
 use mezzo::plan::AudioRendition;
 use mezzo::time::{AudioGrid, GopId, Grid, Rate, Seconds};
 use std::path::PathBuf;
@@ -37,7 +36,7 @@ pub fn grid() -> AudioGrid {
 }
 
 pub fn rendition(channels: u32, bitrate: u64) -> AudioRendition {
-    AudioRendition { name: "aac".to_owned(), codec: AudioCodec::Aac, bitrate, channels, grid: grid(), language: "und".to_owned() }
+    AudioRendition::main("aac", bitrate, channels, grid(), "und")
 }
 
 /// First and last stamp in seconds.
@@ -67,7 +66,7 @@ pub fn segments(track: &Track, joined: usize, offset: Seconds, channels: u32, or
     let (packet_tx, packet_rx) = bounded(8);
     let (cue_tx, cue_rx) = bounded(2);
     let (tx, rx) = unbounded();
-    let thread = std::thread::spawn(move || audio.run(packet_rx, cue_rx, vec![Rung { channels, tx }], &mezzo::stop::Stop::new(), None));
+    let thread = std::thread::spawn(move || audio.run(packet_rx, cue_rx, vec![Rung { channels, tx }], &Over::new(1, &mezzo::stop::Stop::new()), None));
     let mut gops = gops.map(GopId).peekable();
     let cue = |gop| cue_tx.send(Flow::Item(AudioCue { gop, slots: grid.video.gop_slots, offset, whole: false, last: false })).expect("listens");
     for packet in track.packets.iter().skip(joined) {
@@ -79,7 +78,7 @@ pub fn segments(track: &Track, joined: usize, offset: Seconds, channels: u32, or
             }
         }
         packet_tx
-            .send(Flow::Item(Unit { kind: Kind::Audio, stream: Arc::clone(&track.stream), packet: packet.clone(), arrival: Seconds::ZERO, hurt: false }))
+            .send(Flow::Item(Unit { kind: Kind::Audio(0), stream: Arc::clone(&track.stream), packet: packet.clone(), arrival: Seconds::ZERO, hurt: false }))
             .expect("listens");
     }
     packet_tx.send(Flow::End(End::Ended)).expect("listens");
