@@ -151,6 +151,8 @@ pub struct PcmSegment {
     pub clean: bool,
     /// The sound has what it depends on, or had it in an earlier segment: any other worker that has this feed makes the same segment. False right after a join; not to be published.
     pub joined: bool,
+    /// Which of a job's feeds it is from, as [`Frame::path`].
+    pub path: u8,
     /// The last segment of the event, where that is known in time.
     pub last: bool,
 }

@@ -7,6 +7,7 @@ mod decode;
 mod job_tests;
 mod place;
 pub mod select;
+pub mod standby;
 pub mod value;
 pub mod wishes;
 
@@ -15,6 +16,7 @@ use crate::time::{Rate, Seconds};
 pub use decode::DecodeOn;
 pub use select::{AudioPick, Pick, ProgramPick, Select, StreamRef};
 use serde::Deserialize;
+pub use standby::Standby;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 pub use value::{Listen, Span, Text};
@@ -27,6 +29,8 @@ pub struct Job {
     pub inputs: Vec<String>,
     /// How long one path is waited for where the other one lost something.
     pub path_window: Seconds,
+    /// A second feed of the same programme, from encoders of its own.
+    pub standby: Option<Standby>,
     /// What to make of it.
     pub ladder: Ladder,
     /// Directories to publish into.

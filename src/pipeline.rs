@@ -7,13 +7,15 @@
 //!    └─────► audio ─────────────► rung ───┘
 //! ```
 
+mod standby;
+
 use crate::budget::FrameBudget;
 use crate::capture::stamped::{self, Stamps};
 use crate::capture::{self, CaptureCounters, CaptureError, Input, Origin, Source};
 use crate::clock::{Clock, Tick};
 use crate::decode::audio::{Audio, Cut, Over, Rung};
 use crate::decode::change::Decoding;
-use crate::decode::framesync::{FrameSync, Settings};
+use crate::decode::framesync::{FrameSync, LATENESS, Settings};
 use crate::decode::samples::AudioError;
 use crate::decode::{self, DecodeError, MakeSync, Outputs, filler};
 use crate::downscale::{self, DownscaleError};
@@ -33,7 +35,7 @@ use crate::sink::{self, Sink, SinkError, runner as sink_runner, stored};
 use crate::status::{State, Status};
 use crate::stop::Stop;
 use crate::supervise::{StageError, StageFailure, Threads};
-use crate::time::{GopId, Seconds};
+use crate::time::{GopId, Grid, Seconds};
 use crate::timeline::{self, TimelineError};
 use crossbeam::channel::bounded;
 use ffmpeg_next::codec;
@@ -110,6 +112,12 @@ impl StageFailure for MuxError {
     }
 }
 
+impl StageFailure for decode::Gone {
+    fn is_echo(&self) -> bool {
+        true
+    }
+}
+
 impl StageFailure for Infallible {}
 
 fn wrong(error: impl std::error::Error + Send + Sync + 'static) -> RunError {
@@ -161,6 +169,8 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let raw = source.video.parameters.id() == codec::Id::RAWVIDEO && job.pace == Pace::Fast;
     let (units_tx, units) = bounded(if raw { RAW_UNITS } else { UNITS });
     let (frames_tx, frames) = bounded(FRAMES);
+    let sync = SyncOf { job: job.clone(), grid: plan.grid, run_up: if plan.audio.is_empty() { Seconds::ZERO } else { RUN_UP } };
+    let mut second = standby::Second::of(job, &plan, &sync, stop);
     let (packets_tx, packets) = bounded(TO_MUX);
     let (publish_tx, publish) = bounded(PUBLISH);
 
@@ -173,13 +183,15 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     source.paths.iter().for_each(|paths| status.watch_paths(Arc::clone(paths)));
     threads.spawn("capture", move || capture::run(feed, units_tx, sound_tx, &watch, &counters).map(|_| ()))?;
 
-    let make_sync = make_sync(job, &source, &plan, resolution, &status);
+    let make_sync = sync.make(&source, &status, Some(resolution));
     let (leaver, told) = (schedule.clone(), status.clone());
     let leaving = Box::new(move || {
         told.set_state(State::Leaving);
         leaver.leave();
     });
-    let outputs = Outputs { frames: frames_tx, cues: cues_tx, leaving };
+    // With a second feed, the switch is between this one and the downscaler.
+    let (slots_tx, slots) = bounded(FRAMES);
+    let outputs = Outputs { frames: if second.is_some() { slots_tx } else { frames_tx.clone() }, cues: cues_tx, leaving };
     let (stopping, counted) = (stop.clone(), status.clone());
     let live = job.pace == Pace::Live;
     let ahead = if live { Seconds::ZERO } else { decode::ahead(plan.grid) };
@@ -209,9 +221,13 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         })?;
     }
 
+    let over = Over::new(if second.is_some() { plan.audio.len() } else { sounds.len() }, stop);
     let mut rungs: Vec<Vec<Rung>> = sounds.iter().map(|_| Vec::new()).collect();
     for (rendition, (track, encoder)) in plan.audio.iter().zip(audio_tracks) {
-        let (tx, rx) = bounded(SOUND);
+        let (mut tx, rx) = bounded(SOUND);
+        if let Some(second) = &mut second {
+            tx = second.choose(&mut threads, &rendition.name, (rendition.sound, rendition.channels), tx, &over)?;
+        }
         if let Some(rungs) = rungs.get_mut(rendition.sound) {
             rungs.push(Rung { channels: rendition.channels, tx });
         }
@@ -221,12 +237,17 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
             Ok::<(), Infallible>(())
         })?;
     }
-    let over = Over::new(sounds.len(), stop);
+    // With a second feed, what is over for the first is not over for the event.
+    let over = if second.is_some() { Over::new(usize::MAX, stop) } else { over };
     for (n, (((audio, sound), cues), rungs)) in sounds.into_iter().zip(sound).zip(cues).zip(rungs).enumerate() {
         let (over, grace) = (over.clone(), (job.pace == Pace::Live).then_some(GRACE));
         threads.spawn(&format!("audio/{n}"), move || audio.run(sound, cues, rungs, &over, grace))?;
     }
     drop(packets_tx);
+    match second {
+        Some(second) => second.start(&mut threads, slots, frames_tx, &status)?,
+        None => drop((frames_tx, slots)),
+    }
 
     let settings = mux::Settings {
         class: plan.class.clone(),
@@ -308,10 +329,15 @@ fn require_stamps(job: &Job, source: &Source, input: Box<dyn Input>) -> Result<B
     Err(wrong(TimelineError::NoStamp { pts }))
 }
 
+/// How sound is cut, where there is any.
+fn cut(plan: &Plan) -> Option<Cut> {
+    plan.audio.first().map(|first| Cut { grid: first.grid, lead: aac::LEAD, tail: aac::TAIL })
+}
+
 /// What decodes each sound; none where no rung is made of sound. Of a kept resolution there may be more sounds than the source has now: those are silent.
 fn sounds(source: &Source, plan: &Plan, status: &Status) -> Result<Vec<Audio>, RunError> {
-    let Some(first) = plan.audio.first() else { return Ok(Vec::new()) };
-    let (cut, counts) = (Cut { grid: first.grid, lead: aac::LEAD, tail: aac::TAIL }, Arc::default());
+    let Some(cut) = cut(plan) else { return Ok(Vec::new()) };
+    let counts = Arc::default();
     status.watch_sound(Arc::clone(&counts));
     let open = |n: usize| match source.audio.get(n) {
         Some(Some(stream)) => Audio::open(stream, cut, Arc::clone(&counts)).map_err(wrong),
@@ -356,24 +382,37 @@ fn outputs(job: &Job, plan: &Plan, resolution: &Resolution, store: &Store, statu
     Ok((memory.into_iter().chain(directories).collect(), found))
 }
 
-/// What makes the frame sync once the first picture is there. An anchor taken then is kept beside the outputs before anything is published.
-fn make_sync(job: &Job, source: &Source, plan: &Plan, resolution: Resolution, status: &Arc<Status>) -> MakeSync {
-    let status = Arc::clone(status);
-    let (job, origin, grid, expected) = (job.clone(), source.origin, plan.grid, source.duration);
-    let run_up = if plan.audio.is_empty() { Seconds::ZERO } else { RUN_UP };
-    Box::new(move |first: &Tick| {
-        let kept = resolution.anchor.as_ref().and_then(|taken| taken.anchor());
-        let choice = timeline::choose(&job.timeline, origin, first, kept)?;
-        tracing::info!("the feed is placed by {}", choice.reference);
-        status.clock.choose(choice.reference.to_string(), choice.lock, grid.rate.period());
-        if let Some(taken) = choice.taken {
-            Resolution { anchor: Some(taken.into()), ..resolution }.store(&job)?;
-        }
-        let wrap = if let Origin::Live { wrap } = origin { wrap } else { None };
-        let clock = Clock::new(grid, choice.reference, wrap, job.timeline.phase, job.timeline.max_gap, choice.whole);
-        let duration = job.duration.map(|span| grid.slots_in(span));
-        let run_up = if choice.whole { Seconds::ZERO } else { run_up };
-        let settings = Settings { hold: job.timeline.hold, max_gap: job.timeline.max_gap, duration, expected, run_up, whole: choice.whole };
-        Ok(FrameSync::new(grid, clock, settings, filler::black))
-    })
+/// What frame sync needs of a job, for each of its feeds.
+#[derive(Clone)]
+struct SyncOf {
+    job: Job,
+    grid: Grid,
+    run_up: Seconds,
+}
+
+impl SyncOf {
+    /// What makes the frame sync once the first picture is there. An anchor taken then is kept beside the outputs before anything is published, where `kept` says where.
+    fn make(&self, source: &Source, status: &Arc<Status>, kept: Option<Resolution>) -> MakeSync {
+        let (of, status, origin, expected) = (self.clone(), Arc::clone(status), source.origin, source.duration);
+        Box::new(move |first: &Tick| {
+            let SyncOf { job, grid, run_up } = of;
+            let anchor = kept.as_ref().and_then(|kept| kept.anchor.as_ref()?.anchor());
+            let choice = timeline::choose(&job.timeline, origin, first, anchor)?;
+            tracing::info!("{} is placed by {}", if kept.is_some() { "the feed" } else { "the standby" }, choice.reference);
+            status.clock.choose(choice.reference.to_string(), choice.lock, grid.rate.period());
+            if let (Some(taken), Some(kept)) = (choice.taken, kept) {
+                Resolution { anchor: Some(taken.into()), ..kept }.store(&job)?;
+            }
+            let wrap = if let Origin::Live { wrap } = origin { wrap } else { None };
+            let clock = Clock::new(grid, choice.reference, wrap, job.timeline.phase, job.timeline.max_gap, choice.whole);
+            // Of two feeds, the switch ends the event.
+            let (duration, lateness) = match &job.standby {
+                Some(standby) => (None, standby.conditions.loss),
+                None => (job.duration.map(|span| grid.slots_in(span)), LATENESS),
+            };
+            let run_up = if choice.whole { Seconds::ZERO } else { run_up };
+            let settings = Settings { hold: job.timeline.hold, max_gap: job.timeline.max_gap, duration, expected, run_up, whole: choice.whole, lateness };
+            Ok(FrameSync::new(grid, clock, settings, filler::black))
+        })
+    }
 }

@@ -15,11 +15,12 @@ use crate::encode::queue::Counters;
 use crate::ladder::{AudioCodec, VideoCodec};
 use crate::mux;
 use crate::plan::{Plan, SourceFacts};
+use crate::standby::run::Watch;
 use crate::time::{GopId, Rate, Seconds};
 pub use clock::{ClockSnapshot, ClockStatus};
 pub use counts::{Counter, SourceCounts, State};
 use serde::Serialize;
-pub use snapshot::{InputsSnapshot, PublishedSnapshot, Snapshot, SourceSnapshot, TrackSnapshot};
+pub use snapshot::{InputsSnapshot, PublishedSnapshot, Snapshot, SourceSnapshot, StandbySnapshot, TrackSnapshot};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -39,6 +40,7 @@ struct Watched {
     paths: OnceLock<Arc<paths::Counts>>,
     sound: OnceLock<Arc<audio::Counts>>,
     mux: OnceLock<Arc<mux::Counts>>,
+    standby: OnceLock<(Arc<Watch>, Arc<Status>)>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -187,6 +189,11 @@ impl Status {
         let _ = self.watched.mux.set(counts);
     }
 
+    /// Shows the switch between two feeds, and what the second one's stages count.
+    pub fn watch_standby(&self, switch: Arc<Watch>, second: Arc<Status>) {
+        let _ = self.watched.standby.set((switch, second));
+    }
+
     /// Shows what a video rung counts.
     pub fn watch_rung(&self, track: TrackId, counters: Arc<Counters>) {
         if let Some(t) = self.tracks.get(track.0) {
@@ -253,6 +260,11 @@ impl Status {
             age_ms: tracks.iter().filter_map(|t| t.age_ms).max(),
             feed: self.feed.clone(),
             clock: self.clock.snapshot(),
+            standby: self.watched.standby.get().map(|(switch, second)| StandbySnapshot {
+                switch: switch.snapshot(),
+                clock: second.clock.snapshot(),
+                source: second.source.snapshot(&second.watched),
+            }),
             source: self.source.snapshot(&self.watched),
             inputs: self.watched.paths.get().map(|counts| InputsSnapshot::of(counts)),
             published: self.watched.mux.get().map(|counts| PublishedSnapshot::of(counts)).unwrap_or_default(),

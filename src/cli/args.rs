@@ -6,6 +6,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 use mezzo::config::ConfigError;
 use mezzo::job::audio::AudioWishes;
 use mezzo::job::select::VideoPick;
+use mezzo::job::standby::StandbyWishes;
 use mezzo::job::wishes::{LadderWish, PaceWish, SelectWishes, TimelineWishes};
 use mezzo::job::{Anchor, AudioPick, ClockKind, DecodeOn, Job, Listen, ProgramPick, Span, Text, Window, Wishes};
 use mezzo::time::Rate;
@@ -79,6 +80,9 @@ pub struct JobArgs {
     /// Where the feed comes from: a file, - (stdin), udp:// rtp:// srt:// rist:// rtmp:// rtsp:// http:// https://, gst:PIPELINE, testsrc: (or testsrc:size=1920x1080,rate=50,audio=off); twice for two paths of one feed
     #[arg(long, short, env = "MEZZO_INPUT", value_name = "URL", value_hint = ValueHint::FilePath, help_heading = "Job")]
     input: Vec<String>,
+    /// A second feed of the same programme, from encoders of its own: decoded all the time, and shown where the first is in trouble
+    #[arg(long, env = "MEZZO_STANDBY", value_name = "URL", value_hint = ValueHint::FilePath, help_heading = "Job")]
+    standby: Option<String>,
     /// How long one of two paths is waited for, where the other one lost something [default: 80ms]
     #[arg(long, env = "MEZZO_PATH_WINDOW", value_name = "TIME", allow_hyphen_values = true, help_heading = "Job")]
     path_window: Option<Span>,
@@ -177,6 +181,7 @@ impl JobArgs {
     fn wishes(&self) -> Wishes {
         Wishes {
             inputs: some(&self.input),
+            standby: StandbyWishes { input: self.standby.clone(), ..StandbyWishes::default() },
             path_window: self.path_window.map(Text),
             ladder: self.ladder.clone().map(|wish| LadderWish::Named(wish, PathBuf::new())),
             outputs: some(&self.output),

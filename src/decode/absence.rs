@@ -10,8 +10,9 @@ pub const LATENESS: Seconds = Seconds::ONE;
 const MEMORY: Seconds = Seconds::TEN;
 
 /// How late pictures are, on a clock that only runs forward and whose zero means nothing.
-#[derive(Default)]
 pub struct Absence {
+    /// How much later than the latest one a picture may come.
+    lateness: Seconds,
     /// The largest of (host - grid) in the stretch under way, and in the one before it.
     latest: Option<Seconds>,
     before: Option<Seconds>,
@@ -22,6 +23,11 @@ pub struct Absence {
 }
 
 impl Absence {
+    /// Nothing has come yet.
+    pub fn new(lateness: Seconds) -> Absence {
+        Absence { lateness, latest: None, before: None, since: None, late: 0 }
+    }
+
     /// A picture of `slot` came at `now`. `in_time`: its slot was not filled yet. One that is not counts only after a whole GOP of its kind:
     /// what a decoder held while the feed was away comes out late once, a feed that is slower than before stays so.
     pub fn seen(&mut self, now: Duration, slot: Slot, in_time: bool, grid: Grid) {
@@ -41,7 +47,7 @@ impl Absence {
     /// The host time at which `slot` counts as missing; `None` before the first picture.
     pub fn due(&self, slot: Slot, grid: Grid) -> Option<Duration> {
         let lag = self.latest.into_iter().chain(self.before).max()?;
-        Some((grid.time(slot) + lag + LATENESS).to_duration())
+        Some((grid.time(slot) + lag + self.lateness).to_duration())
     }
 }
 
@@ -65,7 +71,7 @@ mod tests {
     /// Slots of 40 ms, a segment of six seconds at once: the next one is not missing before it would come.
     #[test]
     fn a_feed_that_comes_in_segments_is_not_away_between_them() {
-        let mut absence = Absence::default();
+        let mut absence = Absence::new(LATENESS);
         for n in 0..450_i64 {
             absence.seen(at(7000 + 6000 * (n as u64 / 150)), Slot(n), true, grid());
         }
@@ -74,7 +80,7 @@ mod tests {
 
     #[test]
     fn lag_that_is_over_is_forgotten() {
-        let mut absence = Absence::default();
+        let mut absence = Absence::new(LATENESS);
         absence.seen(at(5000), Slot(0), true, grid());
         let arrivals = (125..700_i64).map(|n| (at(40 * n as u64 + 100), Slot(n)));
         for (now, slot) in arrivals {
@@ -85,7 +91,7 @@ mod tests {
 
     #[test]
     fn what_the_decoder_held_alters_nothing_but_a_slower_feed_does() {
-        let mut absence = Absence::default();
+        let mut absence = Absence::new(LATENESS);
         absence.seen(at(100), Slot(0), true, grid());
         for n in 1..=50 {
             absence.seen(at(40 * n as u64 + 3100), Slot(n), false, grid());

@@ -56,7 +56,7 @@ impl Over {
     }
 
     /// One of them has all that it needs. To be said once by each.
-    fn done(&self) {
+    pub fn done(&self) {
         if self.left.fetch_sub(1, Relaxed) <= 1 {
             self.stop.raise();
         }
@@ -353,6 +353,7 @@ impl Audio {
             damaged,
             clean,
             joined: self.joined,
+            path: 0,
             last: cue.last,
         };
         channels.into_iter().zip(rendered.mixes).map(|(count, planes)| (count, segment(planes))).collect()

@@ -4,6 +4,8 @@
 //! wins, the others are dropped; a gap repeats the last picture for `hold`, then shows filler; a gap longer than `max_gap`
 //! leaves whole GOPs out. Nothing is emitted before the first GOP whose slots are all known from trusted pictures.
 
+pub use super::absence::LATENESS;
+
 use super::absence::Absence;
 use super::offsets::Offsets;
 use crate::clock::{Clock, Event, Placement, Tick};
@@ -75,6 +77,8 @@ pub struct Settings {
     pub run_up: Seconds,
     /// The feed is known from its beginning: its first picture may open the event.
     pub whole: bool,
+    /// A picture of a live feed that comes this much later than any lately is too late; [`LATENESS`] unless another feed stands by.
+    pub lateness: Seconds,
 }
 
 /// What is known of the end of the feed.
@@ -141,7 +145,7 @@ impl FrameSync {
             offsets: Offsets::default(),
             missing: false,
             joined: None,
-            absence: Absence::default(),
+            absence: Absence::new(settings.lateness),
             ended: false,
             counts: Counts::default(),
         }

@@ -21,7 +21,7 @@ fn sync(grid: Grid, reference: Reference, settings: Settings) -> FrameSync {
 }
 
 fn settings(whole: bool) -> Settings {
-    Settings { hold: Seconds::ONE, max_gap: Seconds::whole(60), duration: None, expected: None, run_up: Seconds::ZERO, whole }
+    Settings { hold: Seconds::ONE, max_gap: Seconds::whole(60), duration: None, expected: None, run_up: Seconds::ZERO, whole, lateness: LATENESS }
 }
 
 fn timed(pts: Seconds, key: bool, stamp: Option<Seconds>) -> Timed {

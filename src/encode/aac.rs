@@ -203,6 +203,7 @@ mod tests {
             damaged: 0,
             clean: true,
             joined: true,
+            path: 0,
             last: false,
         }
     }

@@ -32,7 +32,15 @@ fn messages(encoder: &Aac, track: TrackId, segment: &PcmSegment) -> Vec<ToMux> {
     match encoder.encode(segment) {
         Ok(packets) => {
             let filler = u32::try_from(segment.silent_samples.div_ceil(u64::from(FRAME))).unwrap_or(u32::MAX);
-            let stats = Stats { units: segment.frames, filler, damaged: segment.damaged, last: segment.last, busy: started.elapsed(), ..Stats::default() };
+            let stats = Stats {
+                units: segment.frames,
+                filler,
+                damaged: segment.damaged,
+                path: segment.path,
+                last: segment.last,
+                busy: started.elapsed(),
+                ..Stats::default()
+            };
             let mut messages: Vec<ToMux> = packets.into_iter().map(|packet| ToMux::Packet { track, gop, attempt, packet }).collect();
             messages.push(ToMux::Done { track, gop, attempt, stats });
             messages
@@ -67,6 +75,7 @@ mod tests {
             damaged: 0,
             clean: true,
             joined: true,
+            path: 0,
             last: false,
         }
     }

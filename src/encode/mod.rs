@@ -334,6 +334,8 @@ pub struct Stats {
     pub damaged: u32,
     /// How many backends that the plan puts first did not make it; 0: it is as planned, 255: it was to be encoded again for its cap, and the frame budget was spent.
     pub fallback: u8,
+    /// The feed that it shows: 0 the first, 1 the standby, 255 both.
+    pub path: u8,
     /// The last segment of the event, where that is known in time.
     pub last: bool,
     /// Time the encoder took, for statistics only.

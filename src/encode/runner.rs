@@ -164,6 +164,7 @@ impl Lane {
     fn feed(&mut self, gop: &mut Gop, mut frame: Frame) -> Result<bool, RunError> {
         let index = gop.stats.units;
         frame.force_idr = forces_idr(&gop.recipe, frame.force_idr, index, self.rendition.grid.gop_slots);
+        gop.stats.path = if index == 0 || gop.stats.path == frame.path { frame.path } else { u8::MAX };
         gop.stats.units += 1;
         self.counters.encoded.fetch_add(1, Ordering::Relaxed);
         gop.stats.last |= frame.last;

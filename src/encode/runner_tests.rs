@@ -124,7 +124,7 @@ fn a_join_in_mid_gop_waits_for_the_next_and_counts_are_kept() {
     let Some(ToMux::Done { stats, track, .. }) = messages.get(8).cloned() else { panic!("done comes ninth") };
     assert_eq!(
         Stats { busy: Default::default(), ..stats },
-        Stats { units: 8, repeats: 1, filler: 1, damaged: 0, fallback: 0, last: true, busy: Default::default() }
+        Stats { units: 8, repeats: 1, filler: 1, damaged: 0, fallback: 0, path: 0, last: true, busy: Default::default() }
     );
     assert_eq!(track, TRACK);
 }

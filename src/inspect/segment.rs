@@ -176,10 +176,10 @@ pub(super) fn read_marks(body: &mut Cursor) -> Result<Option<Marks>, InspectErro
         return Ok(None);
     }
     let (repeats, fillers, damaged) = (body.u32("repeats")?, body.u32("fillers")?, body.u32("damaged")?);
-    let fallback = body.u8("fallback")?;
+    let (fallback, path) = (body.u8("fallback")?, body.u8("path")?);
     let length = body.u8("class length")?;
     let class = String::from_utf8_lossy(body.take(usize::from(length), "class")?).into_owned();
-    Ok(Some(Marks { class, repeats, fillers, damaged, fallback }))
+    Ok(Some(Marks { class, repeats, fillers, damaged, fallback, path }))
 }
 
 /// Everything but `mdat`, `brands` and `prft`.

@@ -1,5 +1,6 @@
 //! Wishes to a job: defaults filled in, every value in its range.
 
+use super::standby::{Standby, StandbyWishes};
 use super::wishes::{LadderWish, PaceWish, SelectWishes, Wishes};
 use super::{ClockKind, Job, Pace, Pick, Select, Timeline, Window, is_file};
 use crate::config::ConfigError;
@@ -48,6 +49,7 @@ impl Wishes {
         if pace == Pace::Fast && duration.is_none() && inputs.iter().any(|input| input.starts_with("testsrc:") && !input.contains("duration=")) {
             return Err(check.wrong("duration", "none", "a span (30s, 2m): testsrc: at pace fast never ends by itself"));
         }
+        let standby = check.standby(&self.standby, pace)?;
         let input_timeout = span(self.input_timeout).map(|t| check.span("input_timeout", t, milliseconds(100), days(400))).transpose()?;
         let segment = check.span("segment", span(self.segment).unwrap_or(Seconds::whole(2)), milliseconds(200), Seconds::whole(30))?;
         let chunk = span(self.chunk).map(|c| check.span("chunk", c, milliseconds(20), segment)).transpose()?;
@@ -84,6 +86,7 @@ impl Wishes {
             pace,
             duration,
             input_timeout,
+            standby,
             timeline,
             segment,
             chunk,
@@ -181,6 +184,36 @@ impl Check<'_> {
             [..] => Some(format!("{} of them", inputs.len())),
         };
         wrong.map_or(Ok(inputs), |value| Err(self.wrong("inputs", value, accepted)))
+    }
+
+    fn standby(&self, wishes: &StandbyWishes, pace: Pace) -> Result<Option<Standby>, ConfigError> {
+        let Some(input) = wishes.input.clone() else {
+            let alone = (*wishes != StandbyWishes::default()).then(|| self.wrong("standby", "without input", "input = the second feed, beside its conditions"));
+            return alone.map_or(Ok(None), Err);
+        };
+        if input.trim().is_empty() || input.contains('\0') {
+            return Err(self.wrong("standby.input", format!("{input:?}"), "a file, or a URL as of inputs"));
+        }
+        if pace == Pace::Fast {
+            return Err(self.wrong(
+                "standby.input",
+                format!("{:?} with pace = \"fast\"", without_secrets(&input)),
+                "pace = \"live\": which feed is late shows in real time only",
+            ));
+        }
+        let conditions = wishes.conditions();
+        self.span("standby.loss", conditions.loss, milliseconds(40), Seconds::TEN)?;
+        let waits = [
+            ("invalid", conditions.invalid),
+            ("black", conditions.black),
+            ("frozen", conditions.frozen),
+            ("silence", conditions.silence),
+            ("back", conditions.back),
+        ];
+        for (name, wait) in waits.into_iter().filter_map(|(name, wait)| wait.map(|wait| (name, wait))) {
+            self.span(&format!("standby.{name}"), wait, milliseconds(40), days(1))?;
+        }
+        Ok(Some(Standby { input, conditions }))
     }
 
     fn outputs(&self, outputs: Vec<PathBuf>) -> Result<Vec<PathBuf>, ConfigError> {

@@ -2,6 +2,7 @@
 
 use super::audio::AudioWishes;
 use super::select::{ProgramPick, VideoPick};
+use super::standby::StandbyWishes;
 use super::value::{Listen, Span, Text};
 use super::{Anchor, ClockKind, DecodeOn, Window};
 use crate::config::{self, ConfigError};
@@ -17,6 +18,9 @@ use std::path::{Path, PathBuf};
 pub struct Wishes {
     /// Where the feed comes from: a path, `-`, `udp://…`, `testsrc:…`.
     pub inputs: Option<Vec<String>>,
+    /// A second feed of the same programme.
+    #[serde(default)]
+    pub standby: StandbyWishes,
     /// How long one path is waited for where the other one lost something.
     pub path_window: Option<Text<Span>>,
     /// The name of a built-in ladder, a path relative to the job file, or the ladder itself as a table.
@@ -138,6 +142,7 @@ impl Wishes {
     pub fn over(self, below: Wishes) -> Wishes {
         Wishes {
             inputs: self.inputs.or(below.inputs),
+            standby: self.standby.over(below.standby),
             path_window: self.path_window.or(below.path_window),
             ladder: self.ladder.or(below.ladder),
             outputs: self.outputs.or(below.outputs),

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 const RATES: [(u32, u32); 8] = [(24_000, 1001), (24, 1), (25, 1), (30_000, 1001), (30, 1), (50, 1), (60_000, 1001), (60, 1)];
 
 fn marks() -> Marks {
-    Marks { class: "0123abcd".into(), repeats: 3, fillers: 0, damaged: 2, fallback: 1 }
+    Marks { class: "0123abcd".into(), repeats: 3, fillers: 0, damaged: 2, fallback: 1, path: 255 }
 }
 
 fn any_grid() -> impl Strategy<Value = Grid> {

@@ -180,6 +180,9 @@ fn warnings(job: &Job, source: &SourceFacts) -> Vec<String> {
         let unless = if job.timeline.clock == ClockKind::Auto { ", unless the feed carries UTC stamps" } else { "" };
         lines.push(format!("not locked to another worker{unless}: give --anchor SECONDS=UTC or --clock sei"));
     }
+    if job.standby.is_some() {
+        lines.push("the standby is decoded all the time, beside the first feed: decoding costs twice".to_owned());
+    }
     if !believable(source.sar) {
         lines.push(format!("the source says that its pixels are {}:{}; they are taken as square (accepted: 1:4 to 4:1)", source.sar.0, source.sar.1));
     }

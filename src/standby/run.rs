@@ -5,6 +5,7 @@ use super::sound::Silence;
 use super::switch::{Out, Switch};
 use crate::decode::Gone;
 use crate::frame::{End, Flow, Frame};
+use crate::stop::Stop;
 use crate::time::{GopId, Grid};
 use crossbeam::channel::{Receiver, SendError, Sender, never, select};
 use serde::Serialize;
@@ -61,12 +62,19 @@ pub struct Outputs {
     pub frames: Sender<Flow<Frame>>,
     /// The feed of each GOP's sound, one queue for each rung of sound.
     pub chosen: Vec<Sender<Flow<(GopId, usize)>>>,
+    /// Raised where the event is over before its feeds are, and no sound is waited for.
+    pub stop: Stop,
 }
 
 impl Outputs {
     fn sound(&self, item: &Flow<(GopId, usize)>) {
         // One that is gone has failed, and has said so.
         self.chosen.iter().for_each(|chosen| drop(chosen.send(item.clone())));
+    }
+
+    fn end(&self, end: End) -> Result<(), Gone> {
+        self.sound(&Flow::End(end));
+        self.frames.send(Flow::End(end)).map_err(|SendError(_)| Gone("the switch"))
     }
 }
 
@@ -75,7 +83,7 @@ impl Outputs {
 /// # Errors
 /// The stage behind is gone.
 pub fn run(mut switch: Switch, grid: Grid, feeds: [Receiver<Flow<Frame>>; 2], outputs: &Outputs, silence: &Silence, watch: &Arc<Watch>) -> Result<(), Gone> {
-    let (mut out, mut ends) = (Vec::new(), [None::<End>; 2]);
+    let (mut out, mut ends, mut told) = (Vec::new(), [None::<End>; 2], false);
     let idle = [never(), never()];
     while ends.iter().any(Option::is_none) {
         let [first, second] = [0, 1].map(|n| if ends[n].is_some() { &idle[n] } else { &feeds[n] });
@@ -103,11 +111,19 @@ pub fn run(mut switch: Switch, grid: Grid, feeds: [Receiver<Flow<Frame>>; 2], ou
         }
         hand_on(&mut out, outputs, watch)?;
         show(&switch, watch);
+        if switch.has_all() && !std::mem::replace(&mut told, true) {
+            outputs.end(End::Ended)?;
+            if outputs.chosen.is_empty() {
+                outputs.stop.raise();
+            }
+        }
+    }
+    if told {
+        return Ok(());
     }
     // Where this worker leaves, the event goes on.
     let end = if ends.contains(&Some(End::Leaving)) { End::Leaving } else { End::Ended };
-    outputs.sound(&Flow::End(end));
-    outputs.frames.send(Flow::End(end)).map_err(|SendError(_)| Gone("the switch"))
+    outputs.end(end)
 }
 
 fn hand_on(out: &mut Vec<Out>, outputs: &Outputs, watch: &Watch) -> Result<(), Gone> {

@@ -1,5 +1,6 @@
 //! The sound of each GOP, from the feed whose pictures it shows.
 
+use crate::decode::audio::Over;
 use crate::frame::{End, Flow, PcmSegment};
 use crate::time::GopId;
 use crossbeam::channel::{Receiver, Sender, never, select};
@@ -66,8 +67,8 @@ impl Feed {
 }
 
 impl Chooser {
-    /// Runs until all three have ended, or the rung is gone.
-    pub fn run(self) {
+    /// Runs until all three have ended, or the rung is gone. `over` is told when the rung has all that it gets.
+    pub fn run(self, over: &Over) {
         let (mut feeds, mut owed): ([Feed; 2], VecDeque<(GopId, usize)>) = Default::default();
         let mut end: Option<End> = None;
         let mut told = false;
@@ -83,6 +84,7 @@ impl Chooser {
                 told = true;
                 // A rung that is gone has failed, and has said so.
                 let _ = self.rung.send(Flow::End(end));
+                over.done();
             }
             if told && feeds.iter().all(|feed| feed.ended) {
                 return;
@@ -130,14 +132,15 @@ fn next(feeds: &mut [Feed; 2], owed: &mut VecDeque<(GopId, usize)>) -> Option<Pc
         let other = 1 - path.min(1);
         let own = feeds[path.min(1)].segments.remove(&gop);
         let past = feeds[path.min(1)].is_past(gop);
-        let found = own.or_else(|| if past || left { feeds[other].segments.remove(&gop) } else { None });
+        let theirs = |feeds: &mut [Feed; 2]| if past || left { feeds[other].segments.remove(&gop) } else { None };
+        let found = own.map(|own| (own, path)).or_else(|| theirs(feeds).map(|theirs| (theirs, other)));
         if found.is_none() && !(past && feeds[other].is_past(gop)) {
             return None;
         }
         owed.pop_front();
         feeds.iter_mut().for_each(|feed| feed.segments = feed.segments.split_off(&gop.next()));
         match found {
-            Some(segment) => return Some(segment),
+            Some((segment, path)) => return Some(PcmSegment { path: path as u8, ..segment }),
             None => tracing::warn!(gop = gop.0, "neither feed has sound for this segment"),
         }
     }
@@ -147,6 +150,7 @@ fn next(feeds: &mut [Feed; 2], owed: &mut VecDeque<(GopId, usize)>) -> Option<Pc
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stop::Stop;
     use crossbeam::channel::{bounded, unbounded};
 
     fn segment(gop: i64, value: f32) -> Flow<PcmSegment> {
@@ -161,6 +165,7 @@ mod tests {
             damaged: 0,
             clean: true,
             joined: true,
+            path: 0,
             last: false,
         })
     }
@@ -174,7 +179,7 @@ mod tests {
         [&a, &b].into_iter().for_each(|tx| tx.send(Flow::End(End::Ended)).expect("open"));
         c.send(Flow::End(End::Ended)).expect("open");
         let (rung, got) = bounded(64);
-        Chooser { feeds: [first_rx, second_rx], chosen: chosen_rx, rung, silence: Some(silence.clone()) }.run();
+        Chooser { feeds: [first_rx, second_rx], chosen: chosen_rx, rung, silence: Some(silence.clone()) }.run(&Over::new(1, &Stop::new()));
         let mut all: Vec<Flow<PcmSegment>> = got.try_iter().collect();
         assert!(matches!(all.pop(), Some(Flow::End(End::Ended))));
         let seen = |item: Flow<PcmSegment>| if let Flow::Item(s) = item { Some((s.gop.0, s.planes[0][0])) } else { None };

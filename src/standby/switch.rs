@@ -2,12 +2,12 @@
 
 use super::health::{Conditions, Health, Seen, Trouble};
 use super::look::Look;
-use crate::frame::{Frame, Origin};
+use crate::frame::{Frame, Length, Origin};
 use crate::time::{GopId, Grid, Seconds, Slot};
 use std::collections::VecDeque;
 
 /// Slots of a feed that wait, at most, in seconds: those of the standby until they are wanted, beyond it the oldest go; those of a feed in trouble for the standby's, beyond it they are shown.
-const KEPT: Seconds = Seconds::HALF;
+const KEPT: Seconds = Seconds::ONE;
 /// How long the first feed may keep the event waiting when the second is there already.
 const HEAD_START: Seconds = Seconds::HALF;
 
@@ -45,6 +45,12 @@ pub struct Switch {
     paths: [Path; 2],
     active: usize,
     wanted: Option<usize>,
+    /// The event has so many slots.
+    duration: Option<u64>,
+    /// One past its last one, once it has begun.
+    end: Option<Slot>,
+    /// What was shown last.
+    last: Option<Frame>,
     /// The next slot to show; `None` before the first.
     next: Option<Slot>,
     /// Slots that came when others had been shown for them already.
@@ -52,10 +58,10 @@ pub struct Switch {
 }
 
 impl Switch {
-    /// Nothing has come yet.
-    pub fn new(grid: Grid, conditions: Conditions) -> Switch {
+    /// Nothing has come yet. `duration`: how many slots the event has.
+    pub fn new(grid: Grid, conditions: Conditions, duration: Option<u64>) -> Switch {
         let path = || Path { frames: VecDeque::new(), newest: None, health: Health::new(conditions), ended: false, silent_since: None };
-        Switch { grid, conditions, paths: [path(), path()], active: 0, wanted: None, next: None, late: 0 }
+        Switch { grid, conditions, paths: [path(), path()], active: 0, wanted: None, duration, end: None, last: None, next: None, late: 0 }
     }
 
     /// The feed that is shown.
@@ -107,6 +113,11 @@ impl Switch {
         self.decide(out);
     }
 
+    /// Whether the event has all slots of its duration; nothing more is shown.
+    pub fn has_all(&self) -> bool {
+        self.next.zip(self.end).is_some_and(|(next, end)| next >= end)
+    }
+
     /// Whether nothing more comes of either, and all is shown.
     pub fn is_over(&self) -> bool {
         self.paths.iter().all(|path| path.ended && path.frames.is_empty())
@@ -120,7 +131,13 @@ impl Switch {
 
     fn decide(&mut self, out: &mut Vec<Out>) {
         while let Some(next) = self.next.or_else(|| self.start()) {
-            self.next = Some(next);
+            if self.next.replace(next).is_none() {
+                self.end = self.duration.and_then(|slots| i64::try_from(slots).ok()).map(|slots| Slot(next.0.saturating_add(slots)));
+            }
+            if self.has_all() {
+                self.paths.iter_mut().for_each(|path| path.frames.clear());
+                return;
+            }
             self.paths.iter_mut().for_each(|path| while path.frames.pop_front_if(|frame| frame.slot < next).is_some() {});
             let other = 1 - self.active;
             if self.grid.index(next) == 0 && self.returns() {
@@ -149,8 +166,27 @@ impl Switch {
             if trouble.is_some() && self.is_coming(next) {
                 return;
             }
+            if trouble.is_some() && self.is_ahead(next) {
+                self.repeat(next, out);
+                continue;
+            }
             self.show(out);
         }
+    }
+
+    /// Whether the other feed is well, and so far ahead that its pictures for `slot` are gone: it is caught up with, or would be missed for ever.
+    fn is_ahead(&self, slot: Slot) -> bool {
+        let other = 1 - self.active;
+        self.front(other).is_some_and(|frame| frame.slot > slot && frame.origin == Origin::Input) && self.trouble(other).is_none()
+    }
+
+    /// Shows the last picture once more, for `slot`.
+    fn repeat(&mut self, slot: Slot, out: &mut Vec<Out>) {
+        let Some(last) = &self.last else { return self.show(out) };
+        let (gop, opens_gop) = (self.grid.gop(slot), self.grid.index(slot) == 0);
+        let frame = Frame { slot, gop, opens_gop, origin: Origin::Repeat, missed: true, last: false, ..last.clone() };
+        self.paths[self.active].frames.push_front(frame);
+        self.show(out);
     }
 
     /// Whether the other feed, which is behind, is going to have a picture for `slot` soon enough to wait for it.
@@ -209,8 +245,15 @@ impl Switch {
         frame.path = self.active as u8;
         // One feed's end is not the event's.
         frame.last &= over;
+        if let Some(end) = self.end {
+            let last = Slot(end.0 - 1);
+            let short = self.grid.gop(last) == frame.gop && self.grid.index(last) + 1 < self.grid.gop_slots;
+            frame.length = if short { Length::Short(self.grid.index(last) + 1) } else { frame.length };
+            frame.last |= frame.slot == last;
+        }
         let (gop, whole) = (frame.gop, frame.last || self.grid.index(frame.slot) + 1 == self.grid.gop_slots);
         self.next = Some(Slot(frame.slot.0 + 1));
+        self.last = Some(frame.clone());
         out.push(Out::Frame(frame));
         if whole {
             out.push(Out::Sound(gop, self.active));

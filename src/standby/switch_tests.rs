@@ -1,5 +1,5 @@
 use super::*;
-use crate::frame::{Length, Picture, SideData};
+use crate::frame::{Picture, SideData};
 use crate::time::Rate;
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame::Video;
@@ -42,7 +42,7 @@ fn switches(out: &[Out]) -> Vec<(i64, usize, Option<Trouble>)> {
 
 /// Both bring the slots `0..end`; the first misses `gap`. `lag`: how many slots the second is behind (ahead, where negative).
 fn run(end: i64, gap: std::ops::Range<i64>, lag: i64, conditions: Conditions) -> Vec<Out> {
-    let (mut switch, mut out) = (Switch::new(grid(), conditions), Vec::new());
+    let (mut switch, mut out) = (Switch::new(grid(), conditions, None), Vec::new());
     // Missed slots are told 5 slots late.
     let mut events: Vec<(i64, usize, i64)> = (0..end).map(|slot| (slot + if gap.contains(&slot) { 5 } else { 0 }, 0, slot)).collect();
     events.sort_by_key(|e| (e.2, e.0));
@@ -87,7 +87,7 @@ fn the_sound_of_a_gop_is_that_of_its_last_picture() {
 
 #[test]
 fn where_both_are_away_the_first_repeats() {
-    let (mut switch, mut out) = (Switch::new(grid(), Conditions::default()), Vec::new());
+    let (mut switch, mut out) = (Switch::new(grid(), Conditions::default(), None), Vec::new());
     for slot in 0..3 * GOP {
         let missed = (60..90).contains(&slot);
         switch.push(1, frame(slot, missed), &mut out);
@@ -101,7 +101,7 @@ fn where_both_are_away_the_first_repeats() {
 fn a_black_or_frozen_feed_is_left_after_its_time_and_not_before() {
     let conditions = Conditions { black: Some(Seconds::TWO), frozen: Some(Seconds::whole(4)), ..Conditions::default() };
     for (value, due) in [(16u8, 150), (90, 200)] {
-        let (mut switch, mut out) = (Switch::new(grid(), conditions), Vec::new());
+        let (mut switch, mut out) = (Switch::new(grid(), conditions, None), Vec::new());
         for slot in 0..6 * GOP {
             let mut first = frame(slot, false);
             if slot >= 100 {
@@ -121,7 +121,7 @@ fn a_black_or_frozen_feed_is_left_after_its_time_and_not_before() {
 
 #[test]
 fn the_second_begins_where_the_first_is_not_there_and_stays_where_it_is_asked_for() {
-    let (mut switch, mut out) = (Switch::new(grid(), Conditions::default()), Vec::new());
+    let (mut switch, mut out) = (Switch::new(grid(), Conditions::default(), None), Vec::new());
     (0..2 * GOP).for_each(|slot| switch.push(1, frame(slot, false), &mut out));
     assert_eq!((switch.active(), shown(&out).len() as i64), (1, 2 * GOP));
     switch.want(1);
@@ -140,7 +140,7 @@ fn the_second_begins_where_the_first_is_not_there_and_stays_where_it_is_asked_fo
 
 #[test]
 fn a_feed_that_ends_hands_over() {
-    let (mut switch, mut out) = (Switch::new(grid(), Conditions::default()), Vec::new());
+    let (mut switch, mut out) = (Switch::new(grid(), Conditions::default(), None), Vec::new());
     for slot in 0..GOP + 10 {
         switch.push(0, frame(slot, false), &mut out);
     }
@@ -152,7 +152,29 @@ fn a_feed_that_ends_hands_over() {
     switch.end(1, &mut out);
     assert!(switch.is_over());
     let slots = shown(&out);
-    // What the second had kept while the first was shown is half a second.
+    // What the second had kept while the first was shown is a second.
     assert!(slots.windows(2).all(|pair| pair[1].0 > pair[0].0));
     assert_eq!(slots.last().map(|s| (s.0, s.1)), Some((2 * GOP - 1, 1)));
+}
+
+/// Its decoder is that much faster, or its way that much shorter.
+#[test]
+fn a_second_feed_that_is_far_ahead_is_caught_up_with() {
+    let (mut switch, mut out) = (Switch::new(grid(), Conditions { back: None, ..Conditions::default() }, None), Vec::new());
+    for now in 0..10 * GOP {
+        // The first misses what is due from slot 130 on, which is told five slots late.
+        if now < 130 || now >= 135 {
+            let slot = if now < 130 { now } else { now - 5 };
+            switch.push(0, frame(slot, slot >= 130), &mut out);
+        }
+        if now >= 50 {
+            switch.push(1, frame(now + 40, false), &mut out);
+        }
+    }
+    let slots = shown(&out);
+    assert!(slots.windows(2).all(|pair| pair[1].0 == pair[0].0 + 1), "a hole or an overlap");
+    let repeated = slots.iter().filter(|slot| slot.2).count();
+    assert!((1..=22).contains(&repeated), "{repeated} repeated");
+    assert_eq!(switches(&out).len(), 1);
+    assert!(slots.iter().all(|(slot, path, _)| *path == u8::from(*slot >= 130 + repeated as i64)));
 }

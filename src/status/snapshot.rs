@@ -8,6 +8,7 @@ use crate::capture::paths::counts as paths;
 use crate::decode::audio;
 use crate::mux;
 use crate::plan::SourceFacts;
+use crate::standby::run::WatchSnapshot;
 use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -44,6 +45,8 @@ pub struct Snapshot {
     pub clock: Option<ClockSnapshot>,
     /// The source.
     pub source: SourceSnapshot,
+    /// The second feed, and which of both is shown; absent where the job has one.
+    pub standby: Option<StandbySnapshot>,
     /// The paths that it comes on, where they are received here (UDP, RTP, two paths).
     pub inputs: Option<InputsSnapshot>,
     /// What became of it.
@@ -54,6 +57,18 @@ pub struct Snapshot {
     pub tracks: Vec<TrackSnapshot>,
     /// What the plan warned about, and which rungs it left out.
     pub warnings: Vec<String>,
+}
+
+/// The second feed at one moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct StandbySnapshot {
+    /// Which feed is shown, and what is wrong with each.
+    #[serde(flatten)]
+    pub switch: WatchSnapshot,
+    /// What places it on the grid.
+    pub clock: Option<ClockSnapshot>,
+    /// What it brought.
+    pub source: SourceSnapshot,
 }
 
 /// The source at one moment.

@@ -53,6 +53,7 @@ fn segment(planes: &[Vec<f32>], first: usize, frames: usize, lead: u32, tail: u3
         damaged: 0,
         clean: true,
         joined: true,
+        path: 0,
         last: false,
     }
 }

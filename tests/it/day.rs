@@ -6,7 +6,7 @@ use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame::Video;
 use mezzo::capture::unwrap::Unwrap;
 use mezzo::clock::{Clock, Reference, Tick};
-use mezzo::decode::framesync::{Emit, FrameSync, Settings, Timed};
+use mezzo::decode::framesync::{Emit, FrameSync, LATENESS, Settings, Timed};
 use mezzo::encode::queue::RungQueue;
 use mezzo::encode::{Packet, Stats, ToMux, TrackId, served};
 use mezzo::frame::{AudioCue, End, Origin, Picture};
@@ -164,7 +164,7 @@ fn a_day(num: u32, den: u32, by: By) {
         By::Stamps => Reference::Stamps,
     };
     let max_gap = Seconds::MINUTE;
-    let sync_settings = Settings { hold: Seconds::ONE, max_gap, duration: None, expected: None, run_up: Seconds::TWO, whole: false };
+    let sync_settings = Settings { hold: Seconds::ONE, max_gap, duration: None, expected: None, run_up: Seconds::TWO, whole: false, lateness: LATENESS };
     let clock = Clock::new(grid, reference, wrap, Seconds::ZERO, max_gap, false);
     let mut sync = FrameSync::new(grid, clock, sync_settings, |picture| picture.clone());
 

@@ -23,6 +23,7 @@ mod recovery;
 mod samples;
 mod soak;
 mod sound;
+mod standby;
 mod support;
 mod terminal;
 mod tracks;

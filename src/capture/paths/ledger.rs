@@ -30,7 +30,7 @@ pub struct Ledger {
 impl Ledger {
     /// Nothing has come.
     pub fn new() -> Ledger {
-        Ledger { counters: Counters::new(), length: 0, opened: VecDeque::new(), forgotten: 0, open: HashMap::new(), holes: 0 }
+        Ledger { counters: Counters::default(), length: 0, opened: VecDeque::new(), forgotten: 0, open: HashMap::new(), holes: 0 }
     }
 
     /// So many datagrams are missing here.

@@ -55,12 +55,14 @@ pub struct Counters {
 /// No packet of the PID has come.
 const NONE: u8 = 0xff;
 
-impl Counters {
+impl Default for Counters {
     /// Nothing has come.
-    pub fn new() -> Counters {
+    fn default() -> Counters {
         Counters { last: vec![NONE; 1 << 13].into_boxed_slice() }
     }
+}
 
+impl Counters {
     /// How far behind the last packet of its PID this one is, by its counter: 1 where it follows; 0 where it is the same one; modulo 16.
     /// Also 1 for the first packet of a PID, for null packets, and where a packet without payload keeps the counter, as it should.
     pub fn distance(&self, head: Head) -> u8 {
@@ -98,7 +100,7 @@ impl Framer {
 
     /// Whole packets out of one piece, and whether any of it could not be used. Of a stream, what does not fit is left out up to the next packet.
     pub fn take(&mut self, piece: &[u8]) -> (Vec<u8>, bool) {
-        if piece.len() >= SIZE && piece.len() % SIZE == 0 && in_step(piece, 0) {
+        if piece.len() >= SIZE && piece.len().is_multiple_of(SIZE) && in_step(piece, 0) {
             let lost = !self.rest.is_empty();
             self.rest.clear();
             return (piece.to_vec(), lost);
@@ -183,7 +185,7 @@ mod tests {
 
     #[test]
     fn counters_say_how_far() {
-        let mut counters = Counters::new();
+        let mut counters = Counters::default();
         let head = |counter, payload| Head { pid: 256, opens: false, payload, counter, damaged: false, anew: false };
         assert_eq!(counters.distance(head(7, true)), 1, "the first");
         counters.note(head(15, true));

@@ -71,7 +71,7 @@ impl Intake {
             queue,
             framer: if stream { Framer::of_stream() } else { Framer::default() },
             numbers: rtp::Watch::default(),
-            counters: Counters::new(),
+            counters: Counters::default(),
             numbered: None,
             another: 0,
             told: None,

@@ -61,7 +61,7 @@ impl Lane {
             next: 0,
             passed: 0,
             present: HashMap::new(),
-            counters: Counters::new(),
+            counters: Counters::default(),
             blocks: VecDeque::new(),
             moved: None,
             last: None,

@@ -172,7 +172,7 @@ fn assert_same(got: &[Packet], wanted: &[Packet]) {
 
 /// How many packets do not follow the one before of their PID.
 fn breaks(all: &[Packet]) -> usize {
-    let mut counters = crate::capture::paths::packets::Counters::new();
+    let mut counters = crate::capture::paths::packets::Counters::default();
     all.iter()
         .map(Head::of)
         .filter(|head| {
