@@ -65,7 +65,12 @@ fn options(rendition: &Rendition, recipe: &Recipe, device: Option<&Name>) -> Opt
     };
     match recipe.bitrate {
         Some(bitrate) => all.extend(constant(rendition, bitrate, ("rc", "cbr"))),
-        None => all.extend([("rc", "vbr".to_owned()), ("b", "0".to_owned()), ("cq", format!("{:.2}", quality.clamp(0.5, 51.0))), ("maxrate", recipe.cap.to_string())]),
+        None => all.extend([
+            ("rc", "vbr".to_owned()),
+            ("b", "0".to_owned()),
+            ("cq", format!("{:.2}", quality.clamp(0.5, 51.0))),
+            ("maxrate", recipe.cap.to_string()),
+        ]),
     }
     all.extend([
         ("preset", preset.to_owned()),

@@ -55,6 +55,12 @@ pub struct Counters {
 /// No packet of the PID has come.
 const NONE: u8 = 0xff;
 
+impl Default for Counters {
+    fn default() -> Counters {
+        Counters::new()
+    }
+}
+
 impl Counters {
     /// Nothing has come.
     pub fn new() -> Counters {
@@ -98,7 +104,7 @@ impl Framer {
 
     /// Whole packets out of one piece, and whether any of it could not be used. Of a stream, what does not fit is left out up to the next packet.
     pub fn take(&mut self, piece: &[u8]) -> (Vec<u8>, bool) {
-        if piece.len() >= SIZE && piece.len() % SIZE == 0 && in_step(piece, 0) {
+        if piece.len() >= SIZE && piece.len().is_multiple_of(SIZE) && in_step(piece, 0) {
             let lost = !self.rest.is_empty();
             self.rest.clear();
             return (piece.to_vec(), lost);
