@@ -139,7 +139,20 @@ pub fn programs(input: &Input) -> Vec<Program> {
 /// Opens a decoder for `parameters` with at most `threads` threads: frame threads where the codec has them, else slice threads.
 pub fn open_decoder(parameters: &Parameters, time_base: (i32, i32), threads: usize) -> Result<Opened, Error> {
     let codec = ffmpeg::decoder::find(parameters.id()).ok_or(Error::DecoderNotFound)?;
-    open_decoder_as(codec, parameters, time_base, threads, |_| Ok(()))
+    open_decoder_as(codec, parameters, time_base, threads, |context| {
+        if says_its_size(parameters) {
+            // SAFETY: the context is not opened yet, which is when these fields may be set.
+            unsafe { ((*context.as_mut_ptr()).width, (*context.as_mut_ptr()).height) = (0, 0) };
+        }
+        Ok(())
+    })
+}
+
+/// Whether a stream's pictures are as large as it says itself, whatever its container says: H.264 with its parameter sets in band, of which libav's decoder would cut
+/// every later picture of nearly the same size down to what the container said first.
+fn says_its_size(parameters: &Parameters) -> bool {
+    // An AVCDecoderConfigurationRecord begins with its version, 1; a start code with 0.
+    parameters.id() == ffmpeg::codec::Id::H264 && parameters_extradata(parameters).first() != Some(&1)
 }
 
 /// As [`open_decoder`], by `codec`, with what `prepare` sets before.

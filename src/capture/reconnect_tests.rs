@@ -4,7 +4,8 @@ use super::*;
 use crate::capture::media_tests::raised_after;
 use crate::capture::{Kind, Origin, Source, StreamInfo, Unit};
 use crate::colour::VideoRange;
-use crate::plan::SourceFacts;
+use crate::job::StreamRef;
+use crate::plan::{SoundFacts, SourceFacts};
 use crate::time::{Rate, Seconds};
 use ffmpeg_next::codec::Parameters;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -125,4 +126,23 @@ fn what_is_not_there_at_the_start_is_waited_for_only_where_that_was_asked() {
     assert!(opened.is_ok() && calls.lock().expect("no panic").len() == 3);
     let silent = scripted(&[], &Stop::new(), Some(Duration::from_millis(500))).0.err().expect("it never comes");
     assert!(matches!(silent, CaptureError::Silent { after, .. } if after == Duration::from_millis(500)), "{silent}");
+}
+
+#[test]
+fn another_connection_is_asked_for_the_streams_of_the_first() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    let dial = move |select: &Select, _: &Stop| {
+        seen.lock().expect("no panic").push(select.clone());
+        let (mut source, input) = connection(1)?;
+        source.facts.video = Some(StreamRef::Pid(256));
+        source.facts.sounds = vec![SoundFacts { stream: Some(StreamRef::Pid(258)), ..SoundFacts::default() }];
+        Ok((source, input))
+    };
+    let mut input = open("brief", &Select::default(), dial, &Stop::new(), None).unwrap_or_else(|e| panic!("{e}")).1;
+    while !matches!(input.read().expect("it goes on"), Read::Lost(Lost::Outage)) {}
+    let asked = asked.lock().expect("no panic");
+    assert!(asked[0].audio.is_empty() && asked[0].kept_video.is_none());
+    let sounds: Vec<_> = asked[1].audio.iter().map(|pick| (pick.optional, pick.kept)).collect();
+    assert_eq!((asked[1].kept_video, sounds), (Some(StreamRef::Pid(256)), vec![(true, Some(StreamRef::Pid(258)))]));
 }

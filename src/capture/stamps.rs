@@ -33,14 +33,35 @@ struct Track {
     step: i64,
     /// Where the next packet without any stamp goes.
     next: i64,
+    /// Stamp and duration of the last packet.
+    last: Option<(i64, i64)>,
+    /// Ticks by which libav counts too few: a sound that it meets in mid-feed has no duration until its second packet, which it then stamps as the first.
+    behind: i64,
+}
+
+impl Track {
+    fn new(scale: Scale, step: i64) -> Track {
+        Track { scale, step, next: 0, last: None, behind: 0 }
+    }
+
+    /// How much later a packet of sound with this stamp is. One PES packet may hold several, of which libav counts all but the first.
+    fn behind(&mut self, stamp: i64, duration: i64) -> i64 {
+        self.behind = match self.last {
+            Some((last, 0)) if last == stamp => duration,
+            Some((last, _)) if last == stamp => self.behind,
+            _ => 0,
+        };
+        self.last = Some((stamp.saturating_add(self.behind), duration));
+        self.behind
+    }
 }
 
 impl Stamper {
     /// `rate` is what pictures without stamps are counted at.
     pub fn new(video: Scale, audio: Vec<Scale>, rate: Rate) -> Stamper {
         let step = ticks(rate.period(), video.time_base);
-        let sound = |scale: Scale| Sound { track: Track { scale, step: 0, next: 0 }, own_clock: (scale != video).then(|| Unwrap::new(scale.bits)) };
-        Stamper { video: Track { scale: video, step, next: 0 }, audio: audio.into_iter().map(sound).collect(), clock: Unwrap::new(video.bits) }
+        let sound = |scale: Scale| Sound { track: Track::new(scale, 0), own_clock: (scale != video).then(|| Unwrap::new(scale.bits)) };
+        Stamper { video: Track::new(video, step), audio: audio.into_iter().map(sound).collect(), clock: Unwrap::new(video.bits) }
     }
 
     /// A stream goes on as another one, whose stamps are written like this.
@@ -54,7 +75,7 @@ impl Stamper {
             }
             Kind::Audio(n) => {
                 let Some(Sound { track, own_clock }) = self.audio.get_mut(n) else { return };
-                track.scale = scale;
+                *track = Track { next: track.next, ..Track::new(scale, 0) };
                 *own_clock = (scale != self.video.scale).then(|| Unwrap::new(scale.bits));
             }
         }
@@ -90,6 +111,9 @@ impl Stamper {
         if !sane(dts) || !sane(pts) {
             return false;
         }
+        let behind = if let (Kind::Audio(_), Some(pts)) = (kind, pts) { track.behind(pts, packet.duration().max(0)) } else { 0 };
+        let later = |stamp: Option<i64>| stamp.map(|stamp| stamp.saturating_add(behind));
+        let (dts, pts) = (later(dts), later(pts));
         let step = if packet.duration() > 0 { packet.duration() } else { track.step };
         track.next = dts.or(pts).unwrap_or(track.next).saturating_add(step);
         packet.set_dts(dts);
@@ -135,6 +159,22 @@ mod tests {
         // libav's own correction is undone.
         assert_eq!(stamped(&mut s, Kind::Audio(0), Some(-wrap), Some(-wrap)), (Some(wrap), Some(wrap)));
         assert_eq!(stamped(&mut s, Kind::Audio(0), Some(wrap + 1920), Some(wrap + 1920)), (Some(wrap + 1920), Some(wrap + 1920)));
+    }
+
+    /// As libav stamps MPEG audio that it meets in mid-feed, three frames to a PES packet.
+    #[test]
+    fn sound_without_a_duration_at_first_is_where_it_belongs() {
+        let mut s = Stamper::new(TS, vec![TS], Rate::new(25, 1).expect("a rate"));
+        let mut stamps = Vec::new();
+        for (pts, duration) in [(90_000, 0), (90_000, 2160), (92_160, 2160), (96_480, 2160), (98_640, 2160), (98_640, 2160)] {
+            let mut packet = packet(Some(pts), Some(pts));
+            packet.set_duration(duration);
+            assert!(s.stamp(Kind::Audio(0), &mut packet));
+            assert_eq!(packet.dts(), packet.pts());
+            stamps.extend(packet.pts());
+        }
+        // What is stamped twice and says how long it is stays as it is.
+        assert_eq!(stamps, [90_000, 92_160, 94_320, 96_480, 98_640, 98_640]);
     }
 
     #[test]

@@ -82,7 +82,7 @@ fn groups(tracks: &[Described]) -> Vec<Group<'_>> {
         let own = |n: usize| sound.iter().copied().filter(move |t| of(t) == n);
         let member = |n: usize| {
             let same = own(n).find(|t| rung(t) == audio.rung);
-            same.or_else(|| own(n).find(|t| t.average <= first.average)).or_else(|| own(n).last())
+            same.or_else(|| own(n).find(|t| t.average <= first.average)).or_else(|| own(n).next_back())
         };
         let members: Vec<&Described> = sounds.iter().filter_map(|&n| member(n)).collect();
         groups.push(Group { name: &audio.rung, channels: audio.channels, members });

@@ -70,7 +70,7 @@ fn a_loss_costs_no_slot_and_the_first_feed_comes_back_at_a_gop() {
         assert_eq!(switches.first().map(|s| (s.0, s.1, s.2)), Some((130, 1, Some(Trouble::Loss))), "lag {lag}");
         assert_eq!(switches.len(), 2, "lag {lag}: {switches:?}");
         let (at, to, why) = switches[1];
-        assert!(at % GOP == 0 && at >= 180 + 250 && at <= 180 + 250 + 2 * GOP, "lag {lag}: back at {at}");
+        assert!(at % GOP == 0 && (180 + 250..=180 + 250 + 2 * GOP).contains(&at), "lag {lag}: back at {at}");
         assert_eq!((to, why), (0, None));
         assert!(slots.iter().all(|(slot, path, _)| *path == u8::from((130..at).contains(slot))));
     }

@@ -2,6 +2,7 @@
 
 use crate::support::{finish, mezzo, succeed};
 use mezzo::check::{Options, Severity};
+use std::f64::consts::FRAC_1_SQRT_2;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -187,7 +188,7 @@ fn every_sound_is_a_track_of_its_own_in_every_rung() {
     // Each where it belongs: the levels of ITU-R BS.775 in stereo, each channel alone in 5.1.
     let stereo = decoded(&out, "aac", 2);
     // L 200, R 300, C 400, LFE 500, Ls 600, Rs 700 Hz, a quarter of full scale each.
-    for (side, expected) in [(0, [1.0, 0.0, 0.7071, 0.0, 0.7071, 0.0]), (1, [0.0, 1.0, 0.7071, 0.0, 0.0, 0.7071])] {
+    for (side, expected) in [(0, [1.0, 0.0, FRAC_1_SQRT_2, 0.0, FRAC_1_SQRT_2, 0.0]), (1, [0.0, 1.0, FRAC_1_SQRT_2, 0.0, 0.0, FRAC_1_SQRT_2])] {
         for (n, want) in expected.into_iter().enumerate() {
             let have = level(&stereo[side], 200.0 + 100.0 * n as f64, 1.0..4.0) * 4.0;
             assert!((have - want).abs() < 0.05, "side {side}, {} Hz: {have}, not {want}", 200 + 100 * n);

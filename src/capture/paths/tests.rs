@@ -199,7 +199,7 @@ impl Looped {
                         let _ = path;
                     }
                     number += 1;
-                    if number % 4 == 0 && quit.wait(Duration::from_millis(1)) {
+                    if number.is_multiple_of(4) && quit.wait(Duration::from_millis(1)) {
                         return;
                     }
                 }

@@ -75,7 +75,7 @@ impl Content {
             paths: counts.paths.len().min(2),
             main: 0,
             window,
-            passed: Counters::new(),
+            passed: Counters::default(),
             likeness: Likeness::Unknown,
             streak: 0,
             matched: None,
