@@ -168,9 +168,24 @@ function counts(status) {
   const bad = Object.entries(all).filter(([, n]) => n > 0).map(([name, n]) => element("li", `${n} ${name}`, "bad"));
   if (!bad.length) bad.push(element("li", "nothing lost, nothing repeated", "good"));
   bad.push(element("li", `${s.pictures} pictures decoded`), element("li", `${(status.store.bytes / (1 << 20)).toFixed(1)} MiB in memory`));
+  if (status.clock) bad.push(clock(status.clock));
   if (status.inputs) bad.push(...paths(status.inputs));
+  if (status.standby) bad.push(...standby(status.standby));
   at("source").replaceChildren(...bad);
   at("warnings").replaceChildren(...status.warnings.map((w) => element("li", w)));
+}
+
+// What places the feed on the grid.
+function clock(c) {
+  const lock = { locked: "locked", own: "not locked to another worker", lost: "the lock is lost" }[c.lock];
+  const near = c.margin_us * 10 < c.slot_us;
+  return element("li", `placed by ${c.reference}: ${lock}, ${(c.margin_us / 1000).toFixed(1)} ms from another slot`, c.lock === "lost" || near ? "bad" : c.lock === "locked" ? "good" : "");
+}
+
+// Which of two feeds is shown, and how each is.
+function standby(s) {
+  const how = s.trouble.map((trouble, n) => `input ${n + 1} ${trouble ? { loss: "is away", invalid: "is damaged", black: "is black", frozen: "is frozen", silence: "is silent" }[trouble] : "is well"}`);
+  return [element("li", `input ${s.active + 1} is shown; ${how.join(", ")}; ${s.switches} switches`, s.active === 0 && !s.trouble[1] ? "good" : "bad")];
 }
 
 // One line for each path of the input.

@@ -148,27 +148,28 @@ impl Switch {
                     _ => {}
                 }
             }
-            let Some(front) = self.front(self.active) else {
-                if self.paths[self.active].ended && self.front(1 - self.active).is_some() {
-                    self.switch(next, Some(Trouble::Loss), out);
+            let front = self.front(self.active).map(|frame| (frame.slot, frame.missed));
+            let behind = front.is_some_and(|(slot, missed)| missed || slot > next);
+            let ended = front.is_none() && self.paths[self.active].ended && self.front(other).is_some();
+            if let Some(trouble) = self.trouble(self.active).or((behind || ended).then_some(Trouble::Loss)) {
+                if self.is_better(next) {
+                    self.switch(next, Some(trouble), out);
                     continue;
                 }
-                return;
-            };
-            let (slot, missed) = (front.slot, front.missed);
-            let trouble = self.trouble(self.active).or((missed || slot > next).then_some(Trouble::Loss));
-            if let Some(trouble) = trouble
-                && self.is_better(next)
-            {
-                self.switch(next, Some(trouble), out);
-                continue;
+                if self.is_coming(next) {
+                    return;
+                }
+                if self.is_ahead(next) {
+                    self.repeat(next, out);
+                    continue;
+                }
+                if ended {
+                    self.switch(next, Some(trouble), out);
+                    continue;
+                }
             }
-            if trouble.is_some() && self.is_coming(next) {
+            if front.is_none() {
                 return;
-            }
-            if trouble.is_some() && self.is_ahead(next) {
-                self.repeat(next, out);
-                continue;
             }
             self.show(out);
         }

@@ -163,7 +163,7 @@ fn a_second_feed_that_is_far_ahead_is_caught_up_with() {
     let (mut switch, mut out) = (Switch::new(grid(), Conditions { back: None, ..Conditions::default() }, None), Vec::new());
     for now in 0..10 * GOP {
         // The first misses what is due from slot 130 on, which is told five slots late.
-        if now < 130 || now >= 135 {
+        if !(130..135).contains(&now) {
             let slot = if now < 130 { now } else { now - 5 };
             switch.push(0, frame(slot, slot >= 130), &mut out);
         }

@@ -18,6 +18,7 @@ mod media;
 mod origin;
 mod page;
 mod paths;
+mod proof;
 mod reconnect;
 mod recovery;
 mod samples;

@@ -1,28 +1,9 @@
 //! Two encodes of one programme: where the first is in trouble the second is shown, picture by picture, and nobody sees where.
 
+use crate::support::burnt::{LADDER, burnt_in};
 use crate::support::network::Splitter;
 use crate::support::{alone, finish, mezzo, numbers, signal, until, wait};
-use ffmpeg_next as ffmpeg;
-use mezzo::pattern::Size;
-use mezzo::pattern::picture::Pattern;
-use mezzo::time::Rate;
-use std::path::Path;
 use std::process::{Child, Stdio};
-
-const LADDER: &str = r#"
-name = "one"
-[[video]]
-name = "avc"
-codec = "avc"
-width = 640
-height = 360
-max_bitrate = "2M"
-point = "ultrafast"
-[[audio]]
-name = "aac"
-codec = "aac"
-bitrate = "64k"
-"#;
 
 fn feed(splitter: &Splitter, more: &[&str]) -> Child {
     let url = format!("udp://127.0.0.1:{}", splitter.port);
@@ -30,40 +11,9 @@ fn feed(splitter: &Splitter, more: &[&str]) -> Child {
     mezzo(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the feed starts")
 }
 
-/// The number that is burnt into each picture of a track.
-fn burnt_in(root: &Path, track: &str) -> Vec<i64> {
-    let mut bytes = std::fs::read(root.join(track).join("init.mp4")).expect("an init");
-    for number in numbers(root, track) {
-        bytes.extend(std::fs::read(root.join(track).join(format!("{number}.m4s"))).expect("a segment"));
-    }
-    let path = root.join("all.mp4");
-    std::fs::write(&path, bytes).expect("written");
-    let pattern = Pattern::new(Size::new(640, 360).expect("legal"), Rate::new(25, 1).expect("legal"));
-    let mut input = ffmpeg::format::input(&path).expect("opens");
-    let stream = input.streams().best(ffmpeg::media::Type::Video).expect("has pictures");
-    let index = stream.index();
-    let mut decoder = ffmpeg::codec::Context::from_parameters(stream.parameters()).expect("known").decoder().video().expect("opens");
-    let (mut seen, mut picture) = (Vec::new(), ffmpeg::frame::Video::empty());
-    let mut drain = |decoder: &mut ffmpeg::decoder::Video, seen: &mut Vec<i64>| {
-        while decoder.receive_frame(&mut picture).is_ok() {
-            seen.push(pattern.read_slot(picture.data(0), picture.stride(0)).map_or(-1, |slot| slot.0));
-        }
-    };
-    for (stream, packet) in input.packets() {
-        if stream.index() == index {
-            decoder.send_packet(&packet).expect("decodes");
-            drain(&mut decoder, &mut seen);
-        }
-    }
-    decoder.send_eof().expect("ends");
-    drain(&mut decoder, &mut seen);
-    seen
-}
-
 #[test]
 fn a_second_encode_stands_in_and_steps_back() {
     let _alone = alone();
-    ffmpeg::init().expect("libav");
     let dir = tempfile::tempdir().expect("a folder");
     let (ladder, out, job) = (dir.path().join("one.toml"), dir.path().join("out"), dir.path().join("job.toml"));
     std::fs::write(&ladder, LADDER).expect("written");
@@ -96,7 +46,7 @@ fn a_second_encode_stands_in_and_steps_back() {
         let numbers = numbers(&out, track);
         assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{track} has a hole: {numbers:?}");
     }
-    let seen = burnt_in(&out, "avc");
+    let seen = burnt_in(&out, "avc", |number| std::fs::read(out.join(format!("avc/{number}.m4s"))).expect("a segment"));
     let odd: Vec<(usize, &[i64])> = seen.windows(2).enumerate().filter(|(_, pair)| pair[1] != pair[0] + 1).collect();
     assert!(
         odd.len() <= 2 && odd.iter().all(|(_, pair)| pair[1] == pair[0] || pair[1] == pair[0] + 2),

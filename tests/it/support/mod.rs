@@ -1,5 +1,6 @@
 //! What the tests of the whole program share: running it, reading what it published, and making its surroundings unpleasant.
 
+pub mod burnt;
 pub mod network;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,61 @@
+//! The proof: two workers on one live feed, the second started later and behind two paths that each lose packets, the first killed and started again.
+//! What both published is the same, what was hurt says so, and a stream put together of either's segments plays as one.
+
+use crate::support::burnt::{LADDER, burnt_in};
+use crate::support::{alone, finish, mezzo, numbers, signal, until, wait};
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+
+fn worker(dir: &Path, inputs: &[&str], output: &Path) -> Child {
+    let (ladder, output) = (dir.join("one.toml").to_string_lossy().into_owned(), output.to_string_lossy().into_owned());
+    let inputs = inputs.iter().flat_map(|input| ["--input", input]);
+    let args: Vec<&str> = ["run", "--ladder", &ladder, "--clock", "sei", "--window", "whole", "--output", &output].into_iter().chain(inputs).collect();
+    mezzo(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a worker")
+}
+
+/// Takes each segment from one or the other, without a pattern but the same in every run.
+fn either(outputs: &[PathBuf; 2], track: &str, number: i64) -> Vec<u8> {
+    let first = (number.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 63) as usize;
+    let read = |n: usize| std::fs::read(outputs[n].join(track).join(format!("{number}.m4s"))).ok();
+    read(first).or_else(|| read(1 - first)).expect("one of them has it")
+}
+
+#[test]
+fn two_workers_are_one() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::write(dir.path().join("one.toml"), LADDER).expect("written");
+    let outputs = [dir.path().join("a"), dir.path().join("b")];
+    let sockets = [(); 3].map(|()| UdpSocket::bind("127.0.0.1:0").expect("a socket"));
+    let urls = sockets.map(|s| format!("udp://127.0.0.1:{}", s.local_addr().expect("an address").port()));
+    let [own, left, right] = urls.each_ref().map(String::as_str);
+    let args = ["feed", "--size", "640x360", "--rate", "25", "--bitrate", "3M", "--seed", "7", "--output", own, "--output", left, "--output", right];
+    let faults = ["--fault", "2:loss1%", "--fault", "3:loss1%"];
+    let mut feed = mezzo(&[&args[..], &faults[..]].concat()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the feed starts");
+    let mut first = worker(dir.path(), &[own], &outputs[0]);
+    let count = |n: usize| numbers(&outputs[n], "avc").len();
+    until("the first worker publishes", 60, || count(0) >= 3);
+    let mut second = worker(dir.path(), &[left, right], &outputs[1]);
+    until("the second one, too", 60, || count(1) >= 3);
+    signal(&first, "KILL");
+    wait(&mut first, 10);
+    let killed = count(0);
+    let mut again = worker(dir.path(), &[own], &outputs[0]);
+    until("the first goes on", 60, || count(0) >= killed + 4);
+    for child in [&mut again, &mut second, &mut feed] {
+        signal(child, "TERM");
+        wait(child, 15);
+    }
+    let [a, b] = outputs.each_ref().map(|path| path.to_string_lossy().into_owned());
+    let report = finish(mezzo(&["check", &a, "--against", &b, "--json"]), 60);
+    let said: serde_json::Value = serde_json::from_slice(&report.stdout).expect("JSON");
+    let against = |name: &str| said["against"][name].as_u64().unwrap_or_else(|| panic!("no {name} in {said}"));
+    println!("{} segments identical, {} excused", against("identical"), against("excused"));
+    assert!(report.status.success(), "{:#}\n{:#}", said["findings"], said["against"]);
+    assert!(against("identical") >= 8, "{said}");
+    // The first missed what went by while it was not there, and so the numbers are the second one's.
+    let shown = burnt_in(&outputs[1], "avc", |number| either(&outputs, "avc", number));
+    let odd: Vec<&[i64]> = shown.windows(2).filter(|pair| pair[1] != pair[0] + 1).collect();
+    assert!(shown.len() >= 8 * 50 && odd.is_empty(), "{} pictures, not in order: {odd:?}", shown.len());
+}
