@@ -152,7 +152,9 @@ impl Switch {
             let behind = front.is_some_and(|(slot, missed)| missed || slot > next);
             let ended = front.is_none() && self.paths[self.active].ended && self.front(other).is_some();
             if let Some(trouble) = self.trouble(self.active).or((behind || ended).then_some(Trouble::Loss)) {
-                if self.is_better(next) {
+                // One that is right behind what is shown may have a picture for the next slot, too.
+                let right_behind = front.is_none() && self.paths[self.active].newest.is_some_and(|newest| newest.0 + 1 == next.0);
+                if self.is_better(next) && !right_behind {
                     self.switch(next, Some(trouble), out);
                     continue;
                 }
