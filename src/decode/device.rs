@@ -82,7 +82,7 @@ pub fn decoder_for(id: ffmpeg::codec::Id, name: &Name) -> Option<ffmpeg::Codec> 
     found.into_iter().flatten().find(|codec| decodes(codec, name.kind()))
 }
 
-/// The device, shared with all who have it open, within [`PATIENCE`]: on a thread of its own, which is left behind where the driver hangs.
+/// The device, shared with all who have it open, within 10 s: on a thread of its own, which is left behind where the driver hangs.
 ///
 /// # Errors
 /// Why it does not open, in one line.

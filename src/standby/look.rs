@@ -14,7 +14,7 @@ const BRIGHTER: usize = 100;
 /// Mean difference, in steps of 8 bits, below which two pictures show the same: an encoder's noise on a still picture, but not the grain of a camera.
 const STILL: usize = 1;
 
-/// Luma at [`ACROSS`] times [`DOWN`] places, 8 bits each.
+/// Luma at 48 by 27 places, 8 bits each.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Look {
     luma: Vec<u8>,

@@ -171,7 +171,7 @@ pub struct MergeCounts {
     pub waits: AtomicU64,
     /// How much later the second path is than the first, microseconds; negative where it is earlier.
     pub delay: AtomicI64,
-    /// How the paths are merged, by [`MODES`].
+    /// How the paths are merged: a place in the table of modes.
     pub mode: AtomicU64,
 }
 
