@@ -20,12 +20,14 @@ pub struct Served {
 
 /// No backend of a rung opens.
 #[derive(Debug, thiserror::Error)]
-#[error("ladder {ladder}: {source}; accepted: a backend that opens here (`mezzo probe` lists them), or optional = true to do without this rung")]
+#[error("ladder {ladder}: {why}; accepted: a backend that opens here (`mezzo probe` lists them){or}")]
 pub struct ServeError {
     /// Ladder name.
     ladder: String,
     /// The first refusal.
-    source: EncodeError,
+    why: EncodeError,
+    /// What else would do.
+    or: &'static str,
 }
 
 /// Encoders that live for the event, kept open until all rungs have theirs: a driver that has room for fewer says so at the start.
@@ -39,7 +41,7 @@ type Kept = Vec<Box<dyn Encoder>>;
 /// A rung that is not optional, or all rungs, have no backend that opens.
 pub fn open_all(mut plan: Plan, job: &Job) -> Result<(Plan, Vec<Served>), ServeError> {
     let (mut rungs, mut refused, mut kept) = (Vec::new(), None, Kept::new());
-    let wrong = |source: EncodeError| ServeError { ladder: job.ladder.name.clone(), source };
+    let wrong = |why: EncodeError, or: &'static str| ServeError { ladder: job.ladder.name.clone(), why, or };
     let by_hardware = |rung: &Rendition| FAMILIES.iter().any(|family| rung.backends.iter().any(|name| name == family.name));
     if plan.video.iter().any(by_hardware) {
         spread(&mut plan.video, &Devices::here().names());
@@ -55,12 +57,12 @@ pub fn open_all(mut plan: Plan, job: &Job) -> Result<(Plan, Vec<Served>), ServeE
                 plan.left_out.push(LeftOut { rung: rendition.name.clone(), why: error.to_string() });
                 refused.get_or_insert(error);
             }
-            Err(error) => return Err(wrong(error)),
+            Err(error) => return Err(wrong(error, ", or optional = true to do without this rung")),
         }
     }
     drop(kept);
     if let Some(error) = refused.filter(|_| rungs.is_empty()) {
-        return Err(wrong(error));
+        return Err(wrong(error, " for one rung at least: all are optional, and none can be made"));
     }
     plan.video = rungs.iter().map(|served| served.rendition.clone()).collect();
     plan.class = class::of(&plan, job, &Build::here());
