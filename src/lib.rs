@@ -48,3 +48,4 @@ pub mod stop;
 pub mod supervise;
 pub mod time;
 pub mod timeline;
+pub mod verdict;

@@ -177,7 +177,10 @@ fn make(source: &Source, recipe: &Recipe) -> Files {
     let mut files = Files::new();
     for item in published {
         match item {
-            Publish::Init { path, bytes } | Publish::Segment { path, bytes, .. } | Publish::Text { path, bytes } => drop(files.insert(path, bytes.to_vec())),
+            Publish::Init { path, bytes } | Publish::Segment { path, bytes, .. } | Publish::Text { path, bytes, .. } => {
+                drop(files.insert(path, bytes.to_vec()))
+            }
+            Publish::Chunk { .. } | Publish::Abort { .. } => {}
             Publish::Remove { path } => drop(files.remove(&path)),
         }
     }

@@ -8,8 +8,9 @@ use super::{Marks, MuxError, Settings, TrackSpec, entries, fragment, hls, init};
 use crate::encode::{Packet, Stats, TrackId};
 use crate::frame::End;
 use crate::inspect::{self, Code, Finding, InitFacts, SegmentFacts};
-use crate::sink::Publish;
+use crate::sink::{Edge, Publish, Readers};
 use crate::time::{GopId, Grid, Seconds};
+use crate::verdict::Verdict;
 use bytes::Bytes;
 use crossbeam::channel::Sender;
 use std::sync::Arc;
@@ -176,9 +177,10 @@ impl Publisher {
         counts.findings.fetch_add(findings.len() as u64, Relaxed);
         counts.segments.fetch_add(1, Relaxed);
         counts.bytes.fetch_add(bytes.len() as u64, Relaxed);
-        self.over_cap(track, gop, packets);
+        let over_cap = self.over_cap(track, gop, packets);
+        let verdict = Arc::new(Verdict::new(marks, &bytes, &findings, over_cap));
         let (track, path) = (spec.name.clone(), spec.segment_path(gop));
-        self.send(Publish::Segment { track, number: gop, path, bytes: Bytes::from(bytes), slot_end: self.grid.gop_time(gop.next()) })?;
+        self.send(Publish::Segment { track, number: gop, path, bytes: Bytes::from(bytes), slot_end: self.grid.gop_time(gop.next()), verdict })?;
 
         let track = &mut self.tracks[index];
         let units = u32::try_from(packets.len()).unwrap_or(u32::MAX);
@@ -209,9 +211,9 @@ impl Publisher {
         findings
     }
 
-    fn over_cap(&self, track: &Track, gop: GopId, packets: &[Packet]) {
+    fn over_cap(&self, track: &Track, gop: GopId, packets: &[Packet]) -> bool {
         let spec = &track.described.spec;
-        let super::TrackKind::Video { rendition, .. } = &spec.kind else { return };
+        let super::TrackKind::Video { rendition, .. } = &spec.kind else { return false };
         let bits = packets.iter().map(|p| p.data.len() as i128 * 8).sum::<i128>();
         let (num, den) = spec.span(u32::try_from(packets.len()).unwrap_or(u32::MAX)).fraction();
         let most = i128::from(entries::peak(rendition.max_bitrate)) * num / den;
@@ -219,6 +221,7 @@ impl Publisher {
             self.settings.counts.over_cap.fetch_add(1, Relaxed);
             tracing::warn!(track = spec.name, segment = gop.0, bits = bits as u64, most = most as u64, "larger than 1.10 x cap x duration");
         }
+        bits > most
     }
 
     fn undecodable(&mut self, index: usize, gop: GopId, why: String) -> Result<(), MuxError> {
@@ -242,7 +245,8 @@ impl Publisher {
         let track = &self.tracks[index];
         let spec = &track.described.spec;
         let text = hls::media(spec, &track.listing, self.target, ended);
-        self.send(Publish::Text { path: spec.playlist_path(), bytes: Bytes::from(text) })?;
+        let edge = track.listing.last().map(|last| Edge { next: last.next(), parts: 0 });
+        self.send(Publish::Text { path: spec.playlist_path(), bytes: Bytes::from(text), readers: Readers::All, edge })?;
         leave.into_iter().try_for_each(|gop| self.send(Publish::Remove { path: spec.segment_path(gop) }))
     }
 
@@ -260,11 +264,11 @@ impl Publisher {
         let main = hls::main(&described);
         let manifest = dash::manifest(&described, self.grid, self.settings.publish_delay, Extent { kept, first, last, ended });
         if main != self.main {
-            self.send(Publish::Text { path: hls::MAIN.into(), bytes: Bytes::from(main.clone()) })?;
+            self.send(Publish::Text { path: hls::MAIN.into(), bytes: Bytes::from(main.clone()), readers: Readers::All, edge: None })?;
             self.main = main;
         }
         if manifest != self.manifest {
-            self.send(Publish::Text { path: dash::MANIFEST.into(), bytes: Bytes::from(manifest.clone()) })?;
+            self.send(Publish::Text { path: dash::MANIFEST.into(), bytes: Bytes::from(manifest.clone()), readers: Readers::All, edge: None })?;
             self.manifest = manifest;
         }
         Ok(())

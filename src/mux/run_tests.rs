@@ -45,6 +45,8 @@ impl Out {
     fn paths(&self) -> Vec<String> {
         let path = |i: &Publish| match i {
             Publish::Init { path, .. } | Publish::Segment { path, .. } | Publish::Text { path, .. } => path.clone(),
+            Publish::Chunk { path, index, .. } => format!("{path}#{index}"),
+            Publish::Abort { path, .. } => format!("!{path}"),
             Publish::Remove { path } => format!("-{path}"),
         };
         self.items.iter().map(path).collect()
@@ -75,9 +77,10 @@ pub fn outcome(tracks: Vec<TrackSpec>, settings: Settings, input: Vec<ToMux>) ->
     let mut files = BTreeMap::new();
     for item in &items {
         match item {
-            Publish::Init { path, bytes } | Publish::Segment { path, bytes, .. } | Publish::Text { path, bytes } => {
+            Publish::Init { path, bytes } | Publish::Segment { path, bytes, .. } | Publish::Text { path, bytes, .. } => {
                 drop(files.insert(path.clone(), bytes.to_vec()))
             }
+            Publish::Chunk { .. } | Publish::Abort { .. } => {}
             Publish::Remove { path } => assert!(files.remove(path).is_some(), "{path} is removed, but was never there"),
         }
     }

@@ -85,7 +85,9 @@ impl Sink for Directory {
         match item {
             Publish::Init { path, bytes } => self.init(&full(path)?, bytes),
             Publish::Segment { path, bytes, .. } => self.segment(&full(path)?, bytes),
-            Publish::Text { path, bytes } => write_whole(&full(path)?, bytes),
+            Publish::Text { path, bytes, .. } => write_whole(&full(path)?, bytes),
+            // A reader of files sees whole ones only.
+            Publish::Chunk { .. } | Publish::Abort { .. } => Ok(()),
             Publish::Remove { path } => remove(&full(path)?),
         }
     }

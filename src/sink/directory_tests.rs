@@ -1,4 +1,5 @@
 use super::*;
+use crate::sink::Readers;
 use crate::status::tests::plan;
 use crate::time::{GopId, Seconds};
 use bytes::Bytes;
@@ -19,11 +20,12 @@ fn segment(number: i64, bytes: &[u8]) -> Publish {
         path: format!("v/{number}.m4s"),
         bytes: Bytes::copy_from_slice(bytes),
         slot_end: Seconds::ZERO,
+        verdict: Arc::default(),
     }
 }
 
 fn text(bytes: &[u8]) -> Publish {
-    Publish::Text { path: "main.m3u8".into(), bytes: Bytes::copy_from_slice(bytes) }
+    Publish::Text { path: "main.m3u8".into(), bytes: Bytes::copy_from_slice(bytes), readers: Readers::All, edge: None }
 }
 
 /// Every file under `root` with its size, by relative path, temporary ones included.
@@ -127,7 +129,7 @@ fn refuses_what_leads_outside() {
     let root = dir.path().join("out");
     let mut sink = open(&root).expect("open");
     for path in ["../x.mpd", "/tmp/x.mpd", "v/../../x.mpd", "", "."] {
-        let item = Publish::Text { path: path.into(), bytes: Bytes::from_static(b"x") };
+        let item = Publish::Text { path: path.into(), bytes: Bytes::from_static(b"x"), readers: Readers::All, edge: None };
         assert!(sink.publish(&item).is_err(), "{path:?}");
     }
     assert_eq!(names(dir.path()), Vec::<String>::new());

@@ -8,6 +8,7 @@ pub mod stored;
 use crate::ffmpeg::{Access, access};
 use crate::status::Status;
 use crate::time::{GopId, Seconds};
+use crate::verdict::Verdict;
 use bytes::Bytes;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +23,34 @@ pub enum Publish {
         /// The bytes.
         bytes: Bytes,
     },
+    /// The next chunk of a segment in the making, which [`Publish::Segment`] with the same bytes, or [`Publish::Abort`], follows. Only for sinks that hand out chunks.
+    Chunk {
+        /// Track name.
+        track: String,
+        /// Number of its segment.
+        number: GopId,
+        /// Its place in the segment, from 0.
+        index: u32,
+        /// Relative path of the segment.
+        path: String,
+        /// The bytes.
+        bytes: Bytes,
+        /// When its first unit is shown or heard (UTC).
+        start: Seconds,
+        /// How long it lasts.
+        duration: Seconds,
+        /// It can be decoded without what came before it.
+        independent: bool,
+    },
+    /// The segment in the making will not be completed: what is out is out, and its number becomes a gap. Only for sinks that hand out chunks.
+    Abort {
+        /// Track name.
+        track: String,
+        /// Its number.
+        number: GopId,
+        /// Relative path.
+        path: String,
+    },
     /// A whole segment.
     Segment {
         /// Track name.
@@ -34,6 +63,8 @@ pub enum Publish {
         bytes: Bytes,
         /// When its slot ends (UTC), for lag metrics.
         slot_end: Seconds,
+        /// What is known of it beside its bytes.
+        verdict: Arc<Verdict>,
     },
     /// A playlist or manifest; replaces its predecessor at once.
     Text {
@@ -41,6 +72,10 @@ pub enum Publish {
         path: String,
         /// The bytes.
         bytes: Bytes,
+        /// Who it is for.
+        readers: Readers,
+        /// Of a media playlist: how far it reaches.
+        edge: Option<Edge>,
     },
     /// This segment has left the window.
     Remove {
@@ -49,10 +84,45 @@ pub enum Publish {
     },
 }
 
+/// Who a playlist or manifest is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Readers {
+    /// Everybody.
+    All,
+    /// Those of a sink that hands out whole segments only.
+    Whole,
+    /// Those of a sink that hands out chunks as they come.
+    Chunked,
+}
+
+/// How far a media playlist reaches, for readers that wait for the next one (RFC 8216bis, 6.2.5.2).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Edge {
+    /// The number after the last whole segment, or gap, that it lists.
+    pub next: GopId,
+    /// How many parts of that one it lists.
+    pub parts: u32,
+}
+
 /// A destination. Owned by one thread; calls arrive in publishing order.
 pub trait Sink: Send {
+    /// Whether it hands out chunks as they come. If not, it is shown neither chunks nor texts that speak of them.
+    fn takes_chunks(&self) -> bool {
+        false
+    }
     /// Stores one thing. When it returns, a reader can see it whole, or not at all.
     fn publish(&mut self, item: &Publish) -> Result<(), SinkError>;
+}
+
+impl Publish {
+    /// Whether a sink that does, or does not, hand out chunks is shown it.
+    pub fn concerns(&self, takes_chunks: bool) -> bool {
+        match self {
+            Publish::Chunk { .. } | Publish::Abort { .. } | Publish::Text { readers: Readers::Chunked, .. } => takes_chunks,
+            Publish::Text { readers: Readers::Whole, .. } => !takes_chunks,
+            _ => true,
+        }
+    }
 }
 
 /// Why something could not be stored.

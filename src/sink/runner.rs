@@ -8,7 +8,7 @@ use crossbeam::channel::Receiver;
 /// Ends when `rx` closes. The first error ends it too: it is returned, and dropping `rx` tells the muxer. A segment counts in `status` once all have it.
 pub fn run(mut sinks: Vec<Box<dyn Sink>>, rx: Receiver<Publish>, status: &Status) -> Result<(), SinkError> {
     for item in rx {
-        for sink in &mut sinks {
+        for sink in sinks.iter_mut().filter(|sink| item.concerns(sink.takes_chunks())) {
             sink.publish(&item)?;
         }
         if let Publish::Segment { track, number, bytes, slot_end, .. } = &item {
@@ -35,6 +35,7 @@ mod tests {
             path: format!("v/{number}.m4s"),
             bytes: Bytes::from(format!("segment {number}")),
             slot_end: Seconds::whole(2 * number + 2),
+            verdict: Arc::default(),
         }
     }
 

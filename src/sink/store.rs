@@ -207,7 +207,8 @@ impl Sink for Store {
                 let content_type = self.media_type(path.split('/').next().unwrap_or_default());
                 self.write().files.insert(path.clone(), entry(bytes, content_type, true));
             }
-            Publish::Text { path, bytes } => {
+            Publish::Chunk { .. } | Publish::Abort { .. } => {}
+            Publish::Text { path, bytes, .. } => {
                 let entry = entry(bytes, text_type(path), false);
                 self.write().files.insert(path.clone(), entry);
             }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::sink::Readers;
 use crate::time::Seconds;
 
 fn segment(track: &str, number: i64, bytes: &[u8]) -> Publish {
@@ -8,6 +9,7 @@ fn segment(track: &str, number: i64, bytes: &[u8]) -> Publish {
         path: format!("{track}/{number}.m4s"),
         bytes: Bytes::copy_from_slice(bytes),
         slot_end: Seconds::ZERO,
+        verdict: Arc::default(),
     }
 }
 
@@ -24,7 +26,7 @@ fn body(store: &Store, path: &str) -> Result<Bytes, Absent> {
 #[test]
 fn serves_what_was_published_under_its_type() {
     let mut store = Store::new(1000, ["a".to_owned()]);
-    let text = |path: &str| Publish::Text { path: path.into(), bytes: Bytes::from_static(b"x") };
+    let text = |path: &str| Publish::Text { path: path.into(), bytes: Bytes::from_static(b"x"), readers: Readers::All, edge: None };
     let init = |path: &str| Publish::Init { path: path.into(), bytes: Bytes::from_static(b"i") };
     publish(
         &mut store,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use mezzo::ladder::VideoCodec;
 use mezzo::plan::{AudioRendition, Plan, Rendition, SourceFacts};
-use mezzo::sink::Publish;
+use mezzo::sink::{Publish, Readers};
 use mezzo::time::{AudioGrid, GopId, Grid, Rate, Seconds};
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -56,14 +56,14 @@ pub fn published(dir: &Path) -> Vec<Publish> {
         for number in found {
             let path = format!("{track}/{number}.m4s");
             let slot_end = Seconds::host_now();
-            items.extend(read(&path).map(|bytes| Publish::Segment { track: track.into(), number, path, bytes, slot_end }));
+            items.extend(read(&path).map(|bytes| Publish::Segment { track: track.into(), number, path, bytes, slot_end, verdict: Default::default() }));
         }
     }
     for path in TRACKS.map(|t| format!("{t}/media.m3u8")).into_iter().chain(["main.m3u8".to_owned()]) {
         // FFmpeg numbers the init segments; the layout does not.
         let plain = |text: String| (0..TRACKS.len()).fold(text, |t, n| t.replace(&format!("init_{n}.mp4"), "init.mp4"));
         let text = std::fs::read_to_string(dir.join(&path)).ok().map(plain);
-        items.extend(text.map(|text| Publish::Text { path, bytes: Bytes::from(text) }));
+        items.extend(text.map(|text| Publish::Text { path, bytes: Bytes::from(text), readers: Readers::All, edge: None }));
     }
     items
 }
@@ -120,6 +120,7 @@ pub fn segment(name: &str, number: i64, bytes: &[u8]) -> Publish {
         path: format!("{name}/{number}.m4s"),
         bytes: Bytes::copy_from_slice(bytes),
         slot_end: Seconds::host_now(),
+        verdict: Default::default(),
     }
 }
 
