@@ -5,6 +5,7 @@ pub mod check;
 mod decode;
 #[cfg(test)]
 mod job_tests;
+pub mod latency;
 mod place;
 pub mod select;
 pub mod standby;
@@ -14,6 +15,7 @@ pub mod wishes;
 use crate::ladder::Ladder;
 use crate::time::{Rate, Seconds};
 pub use decode::DecodeOn;
+pub use latency::{Latency, Prft};
 pub use select::{AudioPick, Pick, ProgramPick, Select, StreamRef};
 use serde::Deserialize;
 pub use standby::Standby;
@@ -59,6 +61,10 @@ pub struct Job {
     pub rate: Option<Rate>,
     /// Where the source is decoded.
     pub decode: DecodeOn,
+    /// How far encoders look ahead.
+    pub latency: Latency,
+    /// What says when it was produced.
+    pub prft: Prft,
 }
 
 /// How inputs are consumed (`--pace`).
