@@ -331,7 +331,7 @@ fn require_stamps(job: &Job, source: &Source, input: Box<dyn Input>) -> Result<B
 
 /// How sound is cut, where there is any.
 fn cut(plan: &Plan) -> Option<Cut> {
-    plan.audio.first().map(|first| Cut { grid: first.grid, lead: aac::LEAD, tail: aac::TAIL })
+    plan.audio.first().map(|first| Cut { grid: first.grid, lead: aac::LEAD, tail: aac::TAIL, ahead: aac::AHEAD })
 }
 
 /// What decodes each sound; none where no rung is made of sound. Of a kept resolution there may be more sounds than the source has now: those are silent.
@@ -411,7 +411,10 @@ impl SyncOf {
                 None => (job.duration.map(|span| grid.slots_in(span)), LATENESS),
             };
             let run_up = if choice.whole { Seconds::ZERO } else { run_up };
-            let settings = Settings { hold: job.timeline.hold, max_gap: job.timeline.max_gap, duration, expected, run_up, whole: choice.whole, lateness };
+            // Which feed's sound a GOP has is known at its end only.
+            let sound_step = plan::sound_step(&job, grid).filter(|_| job.standby.is_none());
+            let settings =
+                Settings { hold: job.timeline.hold, max_gap: job.timeline.max_gap, duration, expected, run_up, whole: choice.whole, sound_step, lateness };
             Ok(FrameSync::new(grid, clock, settings, filler::black))
         })
     }
