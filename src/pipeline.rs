@@ -24,7 +24,7 @@ use crate::encode::queue::{RungQueue, lanes};
 use crate::encode::served::{self, Served};
 use crate::encode::{TrackId, audio_runner, runner};
 use crate::ffmpeg::give_way;
-use crate::job::{ClockKind, Job, Pace, Prft};
+use crate::job::{ClockKind, Job, Latency, Pace, Prft};
 use crate::mux::{self, MuxError, TrackKind, TrackSpec};
 use crate::plan::{self, Plan};
 use crate::resolution::Resolution;
@@ -60,6 +60,8 @@ const TO_MUX: usize = 1024;
 const PUBLISH: usize = 64;
 /// Threads of the video decoder. Not from the machine: concealment of damaged pictures differs by their number.
 const DECODER_THREADS: usize = 4;
+/// The same at low latency: libav's frame threads hold back a picture each but one.
+const LOW_DECODER_THREADS: usize = 1;
 /// Memory of the embedded origin.
 const STORE_BYTES: u64 = 512 << 20;
 /// A worker that joins starts with the first GOP this long after its first picture: run-up of the sound (24 packets of at most 36 ms, 16 frames of 21 ms) and its skew in the container.
@@ -148,7 +150,8 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     plan.warnings.iter().for_each(|line| tracing::warn!("{line}"));
     let schedule = Arc::new(Schedule::new());
     let (video_tracks, audio_tracks) = (video_tracks(&rungs), audio_tracks(&plan)?);
-    let decoder = Decoding::open(&source.video, &resolution.source, DECODER_THREADS).map_err(wrong)?;
+    let decoder_threads = if job.latency == Latency::Low { LOW_DECODER_THREADS } else { DECODER_THREADS };
+    let decoder = Decoding::open(&source.video, &resolution.source, decoder_threads).map_err(wrong)?;
     let decoder = match &device {
         Some(device) => decoder.on(device),
         None => decoder,

@@ -2,6 +2,7 @@
 
 pub mod backends;
 pub mod fit;
+pub mod latency;
 #[cfg(test)]
 pub(crate) mod plan_tests;
 mod resolve;

@@ -5,7 +5,7 @@ use super::fit::{Fit, MIN_SIDE, Shape, Size, believable};
 use super::{LeftOut, MAX_TRACKS, Plan, Rendition, SourceFacts, sound, speed};
 use crate::class::{self, Build};
 use crate::colour::{HdrMetadata, Signal, VideoRange};
-use crate::encode::{BACKENDS, point};
+use crate::encode::{BACKENDS, delay, point};
 use crate::job::check::MAX_RATE;
 use crate::job::{ClockKind, Job, is_file};
 use crate::ladder::{AUTO, VideoRung};
@@ -87,6 +87,7 @@ pub fn resolve(job: &Job, source: &SourceFacts) -> Result<Plan, PlanError> {
     plan.warnings.extend(warnings(job, source));
     plan.warnings.extend(mapped(&plan));
     plan.warnings.extend(speed::warnings(&plan.video, std::thread::available_parallelism().map_or(1, NonZero::get)));
+    plan.warnings.extend(plan.video.iter().flat_map(delay::warnings));
     plan.class = class::of(&plan, job, &Build::here());
     Ok(plan)
 }
