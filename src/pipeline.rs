@@ -24,7 +24,7 @@ use crate::encode::queue::{RungQueue, lanes};
 use crate::encode::served::{self, Served};
 use crate::encode::{TrackId, audio_runner, runner};
 use crate::ffmpeg::give_way;
-use crate::job::{ClockKind, Job, Pace};
+use crate::job::{ClockKind, Job, Latency, Pace, Prft};
 use crate::mux::{self, MuxError, TrackKind, TrackSpec};
 use crate::plan::{self, Plan};
 use crate::resolution::Resolution;
@@ -60,6 +60,8 @@ const TO_MUX: usize = 1024;
 const PUBLISH: usize = 64;
 /// Threads of the video decoder. Not from the machine: concealment of damaged pictures differs by their number.
 const DECODER_THREADS: usize = 4;
+/// The same at low latency: libav's frame threads hold back a picture each but one.
+const LOW_DECODER_THREADS: usize = 1;
 /// Memory of the embedded origin.
 const STORE_BYTES: u64 = 512 << 20;
 /// A worker that joins starts with the first GOP this long after its first picture: run-up of the sound (24 packets of at most 36 ms, 16 frames of 21 ms) and its skew in the container.
@@ -148,7 +150,8 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     plan.warnings.iter().for_each(|line| tracing::warn!("{line}"));
     let schedule = Arc::new(Schedule::new());
     let (video_tracks, audio_tracks) = (video_tracks(&rungs), audio_tracks(&plan)?);
-    let decoder = Decoding::open(&source.video, &resolution.source, DECODER_THREADS).map_err(wrong)?;
+    let decoder_threads = if job.latency == Latency::Low { LOW_DECODER_THREADS } else { DECODER_THREADS };
+    let decoder = Decoding::open(&source.video, &resolution.source, decoder_threads).map_err(wrong)?;
     let decoder = match &device {
         Some(device) => decoder.on(device),
         None => decoder,
@@ -253,7 +256,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         class: plan.class.clone(),
         publish_delay: job.publish_delay,
         window: job.window,
-        chunk_slots: job.chunk.map(|chunk| plan.grid.nearest(chunk).0.clamp(1, i64::from(plan.grid.gop_slots)) as u32),
+        chunking: plan::chunk_slots(job, plan.grid).map(|slots| mux::Chunking { slots, prft: job.prft == Prft::Chunk }),
         not_before: None,
         stored,
         counts: Arc::default(),
@@ -331,7 +334,7 @@ fn require_stamps(job: &Job, source: &Source, input: Box<dyn Input>) -> Result<B
 
 /// How sound is cut, where there is any.
 fn cut(plan: &Plan) -> Option<Cut> {
-    plan.audio.first().map(|first| Cut { grid: first.grid, lead: aac::LEAD, tail: aac::TAIL })
+    plan.audio.first().map(|first| Cut { grid: first.grid, lead: aac::LEAD, tail: aac::TAIL, ahead: aac::AHEAD })
 }
 
 /// What decodes each sound; none where no rung is made of sound. Of a kept resolution there may be more sounds than the source has now: those are silent.
@@ -412,7 +415,10 @@ impl SyncOf {
                 None => (job.duration.map(|span| grid.slots_in(span)), LATENESS),
             };
             let run_up = if choice.whole { Seconds::ZERO } else { run_up };
-            let settings = Settings { hold: job.timeline.hold, max_gap: job.timeline.max_gap, duration, expected, run_up, whole: choice.whole, lateness };
+            // Which feed's sound a GOP has is known at its end only.
+            let sound_step = plan::sound_step(&job, grid).filter(|_| job.standby.is_none());
+            let settings =
+                Settings { hold: job.timeline.hold, max_gap: job.timeline.max_gap, duration, expected, run_up, whole: choice.whole, sound_step, lateness };
             Ok(FrameSync::new(grid, clock, settings, filler::black))
         })
     }

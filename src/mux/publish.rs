@@ -1,10 +1,13 @@
 //! What goes out, in order: initialisation segments, then every segment before the playlist that lists it, then what all tracks share.
 
 use super::align::Ready;
+use super::chunking::Cuts;
 use super::dash::{self, Extent};
 use super::describe::Described;
 use super::listing::{Entry, Listing};
-use super::{Marks, MuxError, Settings, TrackSpec, entries, fragment, hls, init};
+use super::making::Making;
+use super::parts::{self, Parts};
+use super::{Marks, MuxError, Settings, TrackSpec, entries, hls, init};
 use crate::encode::{Packet, Stats, TrackId};
 use crate::frame::End;
 use crate::inspect::{self, Code, Finding, InitFacts, SegmentFacts};
@@ -27,6 +30,10 @@ pub struct Counts {
     pub gaps: AtomicU64,
     /// Segments that were not published because they cannot be decoded.
     pub undecodable: AtomicU64,
+    /// Chunks published before their segments were complete.
+    pub chunks: AtomicU64,
+    /// Segments given up when chunks of them were out already.
+    pub aborted: AtomicU64,
     /// Rules that published segments break.
     pub findings: AtomicU64,
     /// Segments larger than 1.10 x cap x duration.
@@ -37,19 +44,28 @@ pub struct Counts {
 
 /// Publishes. One per [`super::run`].
 pub struct Publisher {
-    tracks: Vec<Track>,
-    settings: Settings,
+    pub(super) tracks: Vec<Track>,
+    pub(super) settings: Settings,
     grid: Grid,
     target: i64,
+    /// Where playlists list parts: the longest that any is.
+    pub(super) part_target: Option<Seconds>,
     main: String,
-    manifest: String,
+    /// For readers of whole segments, and of chunks.
+    manifest: [String; 2],
     tx: Sender<Publish>,
 }
 
-struct Track {
-    described: Described,
-    init: InitFacts,
+/// A track, and how far it is published.
+pub(super) struct Track {
+    pub(super) described: Described,
+    pub(super) init: InitFacts,
     listing: Listing,
+    /// The segment that comes, as far as it has.
+    pub(super) making: Option<Making>,
+    /// A segment that was given up, of which more may come.
+    pub(super) broken: Option<GopId>,
+    pub(super) parts: Parts,
     /// Anything at all was decided on it, so nobody needs to wait for it.
     heard: bool,
     /// A segment that is shorter than its GOP: nothing may follow it.
@@ -69,15 +85,17 @@ impl Publisher {
             }
         }
         let target = hls::target_duration(&specs);
-        let mut publisher = Publisher { tracks: Vec::new(), settings, grid, target, main: String::new(), manifest: String::new(), tx };
+        let part_target = parts::target(&specs, settings.chunking);
+        let (tracks, main, manifest) = (Vec::new(), String::new(), Default::default());
+        let mut publisher = Publisher { tracks, settings, grid, target, part_target, main, manifest, tx };
         for spec in specs {
             let bytes = init::init(&spec, &publisher.settings.class)?;
             let init = inspect::init(&bytes).map_err(|source| MuxError::Init { track: spec.name.clone(), source })?;
             init.findings.iter().for_each(|f| tracing::warn!(track = spec.name, code = ?f.code, "initialisation segment: {}", f.text));
             publisher.send(Publish::Init { path: spec.init_path(), bytes: Bytes::from(bytes) })?;
             let listing = Listing::new(publisher.settings.window, grid.gop_duration());
-            let described = Described::new(&spec, &init, publisher.settings.chunk_slots);
-            publisher.tracks.push(Track { described, init, listing, heard: false, short: None });
+            let described = Described::new(&spec, &init, publisher.settings.chunking);
+            publisher.tracks.push(Track { described, init, listing, making: None, broken: None, parts: Parts::default(), heard: false, short: None });
         }
         publisher.restore()?;
         Ok(publisher)
@@ -124,12 +142,15 @@ impl Publisher {
         }
         self.tracks[index].heard = true;
         match ready {
-            Ready::Segment { gop, packets, stats } => self.segment(index, gop, &packets, &stats)?,
+            Ready::Part { gop, told, fallback, packets } => return self.part(index, gop, told, fallback, packets),
+            Ready::Cut { gop, from } => return self.cut(index, gop, from),
+            Ready::Segment { gop, packets, stats } => self.segment(index, gop, packets, &stats)?,
             Ready::Gap { from, to, why } => {
+                self.abort(index, "it will not be completed")?;
                 tracing::warn!(track = self.tracks[index].described.spec.name, from = from.0, to = to.0, ?why, "segments left out");
                 self.gap(index, to)?;
             }
-            Ready::End(_) => {}
+            Ready::End(_) => self.abort(index, "the track has ended")?,
         }
         self.shared(None)
     }
@@ -153,22 +174,39 @@ impl Publisher {
         self.shared(end.zip(last))
     }
 
-    fn segment(&mut self, index: usize, gop: GopId, packets: &[Packet], stats: &Stats) -> Result<(), MuxError> {
-        let track = &self.tracks[index];
-        let spec = &track.described.spec;
+    /// The rest of a segment, or all of it.
+    fn segment(&mut self, index: usize, gop: GopId, packets: Vec<Packet>, stats: &Stats) -> Result<(), MuxError> {
         let marks = Marks::new(&self.settings.class, stats);
-        let bytes = match fragment::segment(spec, gop, packets, &marks, stats.last, self.settings.chunk_slots) {
-            Ok(bytes) => bytes,
-            Err(error @ (MuxError::Packets { .. } | MuxError::Number { .. })) => return self.undecodable(index, gop, error.to_string()),
-            Err(error) => return Err(error),
-        };
-        let facts = match inspect::segment(&bytes, Some(&track.init)) {
+        if self.settings.chunking.is_some() {
+            if !self.rest(index, gop, packets, &marks, stats.last)? {
+                return self.gap(index, gop.next());
+            }
+        } else {
+            let spec = &self.tracks[index].described.spec;
+            let mut making = Making::new(spec, gop, &self.settings.class, None);
+            making.push(packets);
+            match making.finish(spec, &marks, stats.last) {
+                Ok(()) => self.tracks[index].making = Some(making),
+                Err(error @ (MuxError::Packets { .. } | MuxError::Number { .. })) => return self.undecodable(index, gop, error.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
+        let Some(making) = self.tracks[index].making.take() else { return Ok(()) };
+        self.whole(index, making, marks)
+    }
+
+    /// Publishes a segment that is complete.
+    fn whole(&mut self, index: usize, making: Making, marks: Marks) -> Result<(), MuxError> {
+        let (track, gop, packets) = (&self.tracks[index], making.gop, making.packets());
+        let spec = &track.described.spec;
+        let facts = match inspect::segment(making.bytes(), Some(&track.init)) {
             Ok(facts) => facts,
-            Err(error) => return self.undecodable(index, gop, format!("{}: segment {gop}: {error}", spec.name)),
+            Err(error) => return self.unfit(index, making, error.to_string()),
         };
         let findings = self.judge(track, gop, &facts, packets);
         if let Some(worst) = findings.iter().find(|f| f.undecodable()) {
-            return self.undecodable(index, gop, format!("{}: segment {gop}: {}", spec.name, worst.text));
+            let why = worst.text.clone();
+            return self.unfit(index, making, why);
         }
         for finding in &findings {
             tracing::warn!(track = spec.name, segment = gop.0, code = ?finding.code, "{}", finding.text);
@@ -176,14 +214,15 @@ impl Publisher {
         let counts = self.counts();
         counts.findings.fetch_add(findings.len() as u64, Relaxed);
         counts.segments.fetch_add(1, Relaxed);
-        counts.bytes.fetch_add(bytes.len() as u64, Relaxed);
         let over_cap = self.over_cap(track, gop, packets);
+        let units = u32::try_from(packets.len()).unwrap_or(u32::MAX);
+        let bytes = making.into_bytes();
+        counts.bytes.fetch_add(bytes.len() as u64, Relaxed);
         let verdict = Arc::new(Verdict::new(marks, &bytes, &findings, over_cap));
         let (track, path) = (spec.name.clone(), spec.segment_path(gop));
         self.send(Publish::Segment { track, number: gop, path, bytes: Bytes::from(bytes), slot_end: self.grid.gop_time(gop.next()), verdict })?;
 
         let track = &mut self.tracks[index];
-        let units = u32::try_from(packets.len()).unwrap_or(u32::MAX);
         track.short = (units < track.described.spec.units(gop)).then_some(gop);
         let (gaps, mut leave) = track.gap_up_to(gop);
         counts.gaps.fetch_add(gaps, Relaxed);
@@ -224,6 +263,15 @@ impl Publisher {
         bits > most
     }
 
+    /// A whole segment that cannot be decoded.
+    fn unfit(&mut self, index: usize, making: Making, why: String) -> Result<(), MuxError> {
+        let (gop, out) = (making.gop, !making.pieces().is_empty());
+        self.tracks[index].making = Some(making).filter(|_| out && self.settings.chunking.is_some());
+        let name = self.tracks[index].described.spec.name.clone();
+        self.abort(index, &why)?;
+        self.undecodable(index, gop, format!("{name}: segment {gop}: {why}"))
+    }
+
     fn undecodable(&mut self, index: usize, gop: GopId, why: String) -> Result<(), MuxError> {
         tracing::error!("{why}: not published");
         self.settings.counts.undecodable.fetch_add(1, Relaxed);
@@ -241,13 +289,35 @@ impl Publisher {
         if gaps == 0 || track.listing.entries().is_empty() { Ok(()) } else { self.playlist(index, false, leave) }
     }
 
-    fn playlist(&self, index: usize, ended: bool, leave: Vec<GopId>) -> Result<(), MuxError> {
+    fn playlist(&mut self, index: usize, ended: bool, leave: Vec<GopId>) -> Result<(), MuxError> {
+        self.live_playlist(index, ended)?;
         let track = &self.tracks[index];
         let spec = &track.described.spec;
-        let text = hls::media(spec, &track.listing, self.target, ended);
+        let text = hls::media(spec, &track.listing, self.target, ended, None);
         let edge = track.listing.last().map(|last| Edge { next: last.next(), parts: 0 });
-        self.send(Publish::Text { path: spec.playlist_path(), bytes: Bytes::from(text), readers: Readers::All, edge })?;
+        let readers = if self.part_target.is_some() { Readers::Whole } else { Readers::All };
+        self.send(Publish::Text { path: spec.playlist_path(), bytes: Bytes::from(text), readers, edge })?;
         leave.into_iter().try_for_each(|gop| self.send(Publish::Remove { path: spec.segment_path(gop) }))
+    }
+
+    /// The playlist with parts, where there are any. Nothing before the first whole segment of the track.
+    pub(super) fn live_playlist(&mut self, index: usize, ended: bool) -> Result<(), MuxError> {
+        let (Some(part_target), Some(last)) = (self.part_target, self.tracks[index].listing.last()) else { return Ok(()) };
+        let (next, target) = (last.next(), self.target);
+        let track = &mut self.tracks[index];
+        track.parts.trim(&track.described.spec, track.described.spec.time(track.described.spec.first_unit(next)), target);
+        let track = &self.tracks[index];
+        let spec = &track.described.spec;
+        let edge = track.parts.edge(next);
+        let others = self.tracks.iter().enumerate().filter(|(other, _)| *other != index).filter_map(|(_, other)| {
+            let (number, part) = other.parts.last(other.listing.last()?.next());
+            Some((other.described.spec.name.as_str(), number, part))
+        });
+        // Of a segment that was given up nothing more comes; of the event's last, neither.
+        let more = track.broken != Some(next) && track.short.is_none();
+        let low = hls::Low { part_target, parts: &track.parts, next: (next, more.then_some(edge.parts)), others: others.collect() };
+        let bytes = Bytes::from(hls::media(spec, &track.listing, target, ended, Some(&low)));
+        self.send(Publish::Text { path: spec.playlist_path(), bytes, readers: Readers::Chunked, edge: Some(edge) })
     }
 
     /// The multivariant playlist and the manifest, where they have changed and every track has been heard of.
@@ -262,24 +332,35 @@ impl Publisher {
         }
         let described: Vec<Described> = there.iter().map(|t| t.described.clone()).collect();
         let main = hls::main(&described);
-        let manifest = dash::manifest(&described, self.grid, self.settings.publish_delay, Extent { kept, first, last, ended });
         if main != self.main {
             self.send(Publish::Text { path: hls::MAIN.into(), bytes: Bytes::from(main.clone()), readers: Readers::All, edge: None })?;
             self.main = main;
         }
-        if manifest != self.manifest {
-            self.send(Publish::Text { path: dash::MANIFEST.into(), bytes: Bytes::from(manifest.clone()), readers: Readers::All, edge: None })?;
-            self.manifest = manifest;
+        let extent = Extent { kept, first, last, ended };
+        let low = self.settings.chunking.and_then(|_| Some(dash::Low { chunk: there.iter().map(|t| t.longest_chunk(&self.settings)).max()? }));
+        let whole = if low.is_some() { Readers::Whole } else { Readers::All };
+        let kinds = [Some((None, whole)), low.map(|low| (Some(low), Readers::Chunked))];
+        for (kind, (low, readers)) in kinds.into_iter().enumerate().filter_map(|(kind, of)| Some((kind, of?))) {
+            let manifest = dash::manifest(&described, self.grid, self.settings.publish_delay, extent, low);
+            if manifest != self.manifest[kind] {
+                self.send(Publish::Text { path: dash::MANIFEST.into(), bytes: Bytes::from(manifest.clone()), readers, edge: None })?;
+                self.manifest[kind] = manifest;
+            }
         }
         Ok(())
     }
 
-    fn send(&self, item: Publish) -> Result<(), MuxError> {
+    pub(super) fn send(&self, item: Publish) -> Result<(), MuxError> {
         self.tx.send(item).map_err(|_| MuxError::Gone)
     }
 }
 
 impl Track {
+    fn longest_chunk(&self, settings: &Settings) -> Seconds {
+        let spec = &self.described.spec;
+        spec.span(Cuts::of(spec, settings.chunking).units)
+    }
+
     /// Lists gaps from the last entry to before `to`: how many, and what to remove. Nothing on an empty list.
     fn gap_up_to(&mut self, to: GopId) -> (u64, Vec<GopId>) {
         let Some(from) = self.listing.last().map(GopId::next).filter(|from| *from < to) else { return (0, Vec::new()) };

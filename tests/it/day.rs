@@ -72,6 +72,8 @@ fn tracks(grid: Grid) -> [TrackSpec; 2] {
         point,
         backends,
         lanes: 1,
+        chunk: None,
+        latency: Default::default(),
         devices: Vec::new(),
     };
     let recipe = mezzo::encode::Recipe::of(&rendition);
@@ -144,7 +146,7 @@ fn a_day(num: u32, den: u32, by: By) {
         class: "0123456789ab".to_owned(),
         publish_delay: Seconds::whole(3),
         window: Window::Last(Seconds::whole(10)),
-        chunk_slots: None,
+        chunking: None,
         not_before: None,
         stored: Vec::new(),
         counts: Arc::default(),
@@ -164,7 +166,8 @@ fn a_day(num: u32, den: u32, by: By) {
         By::Stamps => Reference::Stamps,
     };
     let max_gap = Seconds::MINUTE;
-    let sync_settings = Settings { hold: Seconds::ONE, max_gap, duration: None, expected: None, run_up: Seconds::TWO, whole: false, lateness: LATENESS };
+    let sync_settings =
+        Settings { hold: Seconds::ONE, max_gap, duration: None, expected: None, run_up: Seconds::TWO, whole: false, sound_step: None, lateness: LATENESS };
     let clock = Clock::new(grid, reference, wrap, Seconds::ZERO, max_gap, false);
     let mut sync = FrameSync::new(grid, clock, sync_settings, |picture| picture.clone());
 
