@@ -7,6 +7,7 @@ mod decode;
 mod job_tests;
 mod place;
 pub mod select;
+pub mod serving;
 pub mod standby;
 pub mod value;
 pub mod wishes;
@@ -16,6 +17,7 @@ use crate::time::{Rate, Seconds};
 pub use decode::DecodeOn;
 pub use select::{AudioPick, Pick, ProgramPick, Select, StreamRef};
 use serde::Deserialize;
+pub use serving::Serving;
 pub use standby::Standby;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -37,6 +39,8 @@ pub struct Job {
     pub outputs: Vec<PathBuf>,
     /// Where to serve the page, the embedded origin and the status.
     pub listen: Option<SocketAddr>,
+    /// How that is served.
+    pub serving: Serving,
     /// How inputs are consumed.
     pub pace: Pace,
     /// The event ends after this long.

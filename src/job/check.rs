@@ -95,6 +95,7 @@ impl Wishes {
             select,
             rate,
             decode,
+            serving: check.serving(self.serve)?,
         })
     }
 }
@@ -126,12 +127,12 @@ fn is_path(input: &str) -> bool {
     is_file(input) || input == "-" || ["udp://", "rtp://", "srt://", "rist://", "tcp://", "file:"].iter().any(|scheme| input.starts_with(scheme))
 }
 
-struct Check<'a> {
-    file: &'a str,
+pub(super) struct Check<'a> {
+    pub(super) file: &'a str,
 }
 
 impl Check<'_> {
-    fn wrong(&self, field: &str, value: impl ToString, accepted: impl Into<String>) -> ConfigError {
+    pub(super) fn wrong(&self, field: &str, value: impl ToString, accepted: impl Into<String>) -> ConfigError {
         ConfigError::Value { what: "job", file: self.file.to_owned(), field: field.to_owned(), value: value.to_string(), accepted: accepted.into() }
     }
 

@@ -2,6 +2,7 @@
 
 use super::audio::AudioWishes;
 use super::select::{ProgramPick, VideoPick};
+use super::serving::ServingWishes;
 use super::standby::StandbyWishes;
 use super::value::{Listen, Span, Text};
 use super::{Anchor, ClockKind, DecodeOn, Window};
@@ -53,6 +54,9 @@ pub struct Wishes {
     /// Which streams of the input are used.
     #[serde(default)]
     pub select: SelectWishes,
+    /// How what is listened on is served.
+    #[serde(default)]
+    pub serve: ServingWishes,
 }
 
 /// `[timeline]` as written.
@@ -158,6 +162,7 @@ impl Wishes {
             decode: self.decode.or(below.decode),
             timeline: self.timeline.over(below.timeline),
             select: self.select.over(below.select),
+            serve: self.serve.over(below.serve),
         }
     }
 }
