@@ -29,7 +29,7 @@ use crate::mux::{self, MuxError, TrackKind, TrackSpec};
 use crate::plan::{self, Plan};
 use crate::resolution::Resolution;
 use crate::schedule::Schedule;
-use crate::serve::Server;
+use crate::serve::{Server, Setup};
 use crate::sink::store::Store;
 use crate::sink::{self, Sink, SinkError, runner as sink_runner, stored};
 use crate::status::{State, Status};
@@ -62,8 +62,6 @@ const PUBLISH: usize = 64;
 const DECODER_THREADS: usize = 4;
 /// The same at low latency: libav's frame threads hold back a picture each but one.
 const LOW_DECODER_THREADS: usize = 1;
-/// Memory of the embedded origin.
-const STORE_BYTES: u64 = 512 << 20;
 /// A worker that joins starts with the first GOP this long after its first picture: run-up of the sound (24 packets of at most 36 ms, 16 frames of 21 ms) and its skew in the container.
 const RUN_UP: Seconds = Seconds::TWO;
 /// How long a live event that is over waits for the last of its sound.
@@ -161,8 +159,9 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let tracks: Vec<TrackSpec> = video_tracks.iter().chain(audio_tracks.iter().map(|(track, _)| track)).cloned().collect();
     let inits = tracks.iter().map(|track| Ok((track.init_path(), mux::init(track, &plan.class)?))).collect::<Result<Vec<_>, MuxError>>().map_err(wrong)?;
     sink::agree(&job.outputs, &inits).map_err(wrong)?;
-    let store = Store::new(STORE_BYTES, plan.audio.iter().map(|a| a.name.clone()));
-    let server = job.listen.map(|address| Server::start(address, store.clone(), status.clone())).transpose().map_err(wrong)?;
+    let store = Store::with_folder(job.serving.memory, plan.audio.iter().map(|a| a.name.clone()), job.outputs.first().cloned());
+    let setup = Setup::of(&job.serving).map_err(wrong)?;
+    let server = job.listen.map(|address| Server::start_with(address, store.clone(), status.clone(), setup)).transpose().map_err(wrong)?;
 
     // From here on, things are written.
     let (sinks, stored) = outputs(job, &plan, &resolution, &store, &status)?;
