@@ -41,6 +41,7 @@ use crossbeam::channel::bounded;
 use ffmpeg_next::codec;
 use std::convert::Infallible;
 use std::num::NonZero;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -159,7 +160,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let tracks: Vec<TrackSpec> = video_tracks.iter().chain(audio_tracks.iter().map(|(track, _)| track)).cloned().collect();
     let inits = tracks.iter().map(|track| Ok((track.init_path(), mux::init(track, &plan.class)?))).collect::<Result<Vec<_>, MuxError>>().map_err(wrong)?;
     sink::agree(&job.outputs, &inits).map_err(wrong)?;
-    let store = Store::with_folder(job.serving.memory, plan.audio.iter().map(|a| a.name.clone()), job.outputs.first().cloned());
+    let store = Store::with_folder(job.serving.memory, plan.audio.iter().map(|a| a.name.clone()), job.directories().next().map(Path::to_path_buf));
     let setup = Setup::of(&job.serving).map_err(wrong)?;
     let server = job.listen.map(|address| Server::start_with(address, store.clone(), status.clone(), setup)).transpose().map_err(wrong)?;
 
