@@ -41,6 +41,7 @@ pub mod schedule;
 pub mod secrets;
 pub mod sei;
 pub mod serve;
+pub mod sight;
 pub mod sink;
 pub mod standby;
 pub mod status;

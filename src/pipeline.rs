@@ -30,6 +30,7 @@ use crate::plan::{self, Plan};
 use crate::resolution::Resolution;
 use crate::schedule::Schedule;
 use crate::serve::Server;
+use crate::sight::Watcher;
 use crate::sink::store::Store;
 use crate::sink::{self, Sink, SinkError, runner as sink_runner, stored};
 use crate::status::{State, Status};
@@ -212,8 +213,8 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         let way = u8::try_from(behind * 2).unwrap_or(u8::MAX);
         all_lanes.extend(runners.into_iter().enumerate().map(|(lane, runner)| (format!("{}/{lane}", served.rendition.name), way, runner)));
     }
-    let (targets, hdr) = (plan.targets(), plan.source.hdr);
-    threads.spawn("downscale", move || downscale::run(&frames, &targets, &hdr, queues))?;
+    let (targets, hdr, watcher) = (plan.targets(), plan.source.hdr, Watcher::new(plan.grid));
+    threads.spawn("downscale", move || downscale::run(&frames, &targets, &hdr, watcher, queues))?;
     for (name, way, lane) in all_lanes {
         threads.spawn(&name, move || {
             give_way(way);

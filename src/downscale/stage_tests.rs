@@ -7,6 +7,7 @@ use crate::encode::testing::{frames, pattern, rendition, sdr};
 use crate::encode::{Recipe, ToMux, TrackId, served};
 use crate::frame::{End, Flow};
 use crate::job::Pace;
+use crate::sight::Watcher;
 use crate::time::Rate;
 use crossbeam::channel::{bounded, unbounded};
 use std::sync::Arc;
@@ -27,7 +28,7 @@ fn every_rung_gets_its_size_and_the_end() {
         threads.extend(lanes.into_iter().map(|lane| std::thread::spawn(move || lane.run())));
     }
     drop(mux_tx);
-    let stage = std::thread::spawn(move || run(&rx, &SIZES.map(sdr), &HdrMetadata::default(), rungs));
+    let stage = std::thread::spawn(move || run(&rx, &SIZES.map(sdr), &HdrMetadata::default(), Watcher::new(rendition(SIZES[0], rate, 10, 1, &[]).grid), rungs));
     let pictures: Vec<_> = (0..25).map(|n| pattern(640, 360, n)).collect();
     for frame in frames(rendition(SIZES[0], rate, 10, 1, &[]).grid, 0, &pictures) {
         tx.send(Flow::Item(frame)).expect("the stage runs");
@@ -69,7 +70,7 @@ fn a_rung_that_is_gone_and_a_decoder_that_is_gone_stop_the_stage() {
         } else {
             drop(tx);
         }
-        match run(&rx, &[sdr((64, 36))], &HdrMetadata::default(), vec![queue]) {
+        match run(&rx, &[sdr((64, 36))], &HdrMetadata::default(), Watcher::new(of.grid), vec![queue]) {
             Err(DownscaleError::Gone(rung)) => assert!(rung_gone && rung == "avc-test"),
             Err(DownscaleError::Upstream) => assert!(!rung_gone),
             other => panic!("{other:?}"),

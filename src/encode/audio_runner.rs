@@ -3,6 +3,7 @@
 use crate::encode::aac::{Aac, FRAME};
 use crate::encode::{Stats, ToMux, TrackId, Why};
 use crate::frame::{Flow, PcmSegment};
+use crate::standby::sound::SILENT;
 use crossbeam::channel::{Receiver, Sender};
 use std::time::Instant;
 
@@ -36,6 +37,7 @@ fn messages(encoder: &Aac, track: TrackId, segment: &PcmSegment) -> Vec<ToMux> {
                 units: segment.frames,
                 filler,
                 damaged: segment.damaged,
+                silent: silent(&segment.planes, segment.lead, segment.frames).saturating_sub(filler),
                 path: segment.path,
                 last: segment.last,
                 busy: started.elapsed(),
@@ -50,6 +52,15 @@ fn messages(encoder: &Aac, track: TrackId, segment: &PcmSegment) -> Vec<ToMux> {
             vec![ToMux::Void { track, gop, attempt }, ToMux::Skipped { track, gop, why: Why::Failed }]
         }
     }
+}
+
+/// How many of the `frames` behind `lead` have no sample above [`SILENT`] on any channel.
+fn silent(planes: &[Vec<f32>], lead: u32, frames: u32) -> u32 {
+    let quiet = |n: &u32| {
+        let from = (u64::from(*n) * u64::from(FRAME)) as usize;
+        planes.iter().all(|plane| plane.get(from..).is_none_or(|plane| plane.iter().take(FRAME as usize).all(|sample| sample.abs() <= SILENT)))
+    };
+    (lead..lead.saturating_add(frames)).filter(quiet).count() as u32
 }
 
 #[cfg(test)]
@@ -101,12 +112,12 @@ mod tests {
                 ToMux::Packet { gop, packet, .. } => {
                     assert!(packet.idr && (gop.0 * 94..gop.0 * 94 + 94).contains(&packet.time));
                 }
-                ToMux::Done { gop, stats, .. } => log.push(format!("{gop} done {} {}", stats.units, stats.filler)),
+                ToMux::Done { gop, stats, .. } => log.push(format!("{gop} done {} {} {}", stats.units, stats.filler, stats.silent)),
                 ToMux::Void { gop, .. } => log.push(format!("{gop} void")),
                 ToMux::Skipped { gop, why, .. } => log.push(format!("{gop} {why:?}")),
                 ToMux::End { track, end } => log.push(format!("{track:?} {end:?}")),
             }
         }
-        assert_eq!(log, ["7 done 94 2", "8 void", "8 Failed", "9 void", "9 Failed", "10 done 94 2", "TrackId(3) Leaving"]);
+        assert_eq!(log, ["7 done 94 2 0", "8 void", "8 Failed", "9 void", "9 Failed", "10 done 94 2 92", "TrackId(3) Leaving"]);
     }
 }

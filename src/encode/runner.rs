@@ -174,6 +174,8 @@ impl Lane {
             Origin::Filler => gop.stats.filler += 1,
         }
         gop.stats.damaged += u32::from(frame.damaged);
+        gop.stats.black += u32::from(frame.sight.black);
+        gop.stats.frozen += u32::from(frame.sight.frozen);
         if let Some(held) = &mut gop.held {
             held.frames.push(frame.clone());
         }

@@ -16,6 +16,8 @@ mod publish;
 mod track;
 
 #[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
 mod fragment_tests;
 #[cfg(test)]
 mod playlist_tests;

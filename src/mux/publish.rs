@@ -10,7 +10,7 @@ use crate::frame::End;
 use crate::inspect::{self, Code, Finding, InitFacts, SegmentFacts};
 use crate::sink::{Edge, Publish, Readers};
 use crate::time::{GopId, Grid, Seconds};
-use crate::verdict::Verdict;
+use crate::verdict::{Shown, Verdict};
 use bytes::Bytes;
 use crossbeam::channel::Sender;
 use std::sync::Arc;
@@ -166,7 +166,7 @@ impl Publisher {
             Ok(facts) => facts,
             Err(error) => return self.undecodable(index, gop, format!("{}: segment {gop}: {error}", spec.name)),
         };
-        let findings = self.judge(track, gop, &facts, packets);
+        let findings = self.judge(track, gop, &facts, packets, stats);
         if let Some(worst) = findings.iter().find(|f| f.undecodable()) {
             return self.undecodable(index, gop, format!("{}: segment {gop}: {}", spec.name, worst.text));
         }
@@ -178,7 +178,8 @@ impl Publisher {
         counts.segments.fetch_add(1, Relaxed);
         counts.bytes.fetch_add(bytes.len() as u64, Relaxed);
         let over_cap = self.over_cap(track, gop, packets);
-        let verdict = Arc::new(Verdict::new(marks, &bytes, &findings, over_cap));
+        let shown = Shown::new(stats, track.described.audio().is_some(), spec.span(stats.units).nearest_ticks(1000));
+        let verdict = Arc::new(Verdict::new(marks, &bytes, &findings, over_cap).showing(shown));
         let (track, path) = (spec.name.clone(), spec.segment_path(gop));
         self.send(Publish::Segment { track, number: gop, path, bytes: Bytes::from(bytes), slot_end: self.grid.gop_time(gop.next()), verdict })?;
 
@@ -193,7 +194,7 @@ impl Publisher {
     }
 
     /// What the segment breaks: what it shows itself, and its place among the others.
-    fn judge(&self, track: &Track, gop: GopId, facts: &SegmentFacts, packets: &[Packet]) -> Vec<Finding> {
+    fn judge(&self, track: &Track, gop: GopId, facts: &SegmentFacts, packets: &[Packet], stats: &Stats) -> Vec<Finding> {
         let spec = &track.described.spec;
         let mut findings = facts.findings.clone();
         // An IDR inside that the encoder announces was asked for by a splice; one that it does not announce breaks the sync flag's rule.
@@ -204,6 +205,9 @@ impl Publisher {
         }
         if facts.duration() != packets.len() as u64 * u64::from(spec.unit_ticks()) {
             findings.push(Finding::new(Code::Samples, format!("it lasts {} ticks, for {} units", facts.duration(), packets.len())));
+        }
+        if facts.samples().count() != stats.units as usize {
+            findings.push(Finding::new(Code::Samples, format!("it has {} samples, for {} that were encoded", facts.samples().count(), stats.units)));
         }
         if let Some(short) = track.short {
             findings.push(Finding::new(Code::TfdtBreak, format!("segment {short} was shorter than its GOP, yet this follows")));

@@ -106,7 +106,7 @@ fn packets(track: &TrackSpec, gop: i64, attempt: u32) -> Vec<ToMux> {
 }
 
 fn done(track: &TrackSpec, gop: i64) -> ToMux {
-    ToMux::Done { track: track.id, gop: GopId(gop), attempt: 0, stats: Stats::default() }
+    ToMux::Done { track: track.id, gop: GopId(gop), attempt: 0, stats: Stats { units: track.units(GopId(gop)), ..Stats::default() } }
 }
 
 fn whole(track: &TrackSpec, gop: i64) -> Vec<ToMux> {
@@ -197,7 +197,7 @@ fn a_later_attempt_replaces_the_one_before() {
         packet.data.extend([0, 0, 0, 1, 0x41]);
     }
     let void = ToMux::Void { track: t[0].id, gop: GopId(10), attempt: 0 };
-    let stats = Stats { repeats: 7, ..Stats::default() };
+    let stats = Stats { units: 50, repeats: 7, ..Stats::default() };
     let verdict = ToMux::Done { track: t[0].id, gop: GopId(10), attempt: 1, stats };
     // The first attempt broke off; one straggler of it comes late.
     let straggler = packets(&t[0], 10, 0).remove(9);

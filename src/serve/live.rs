@@ -3,6 +3,7 @@
 use super::App;
 use super::range::{self, Part};
 use crate::sink::store::{Absent, Entry};
+use crate::verdict;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -87,6 +88,11 @@ fn answer(entry: Entry, method: &Method, headers: &HeaderMap) -> Response {
     set(&mut response, header::ETAG, &entry.etag);
     set(&mut response, header::CACHE_CONTROL, if entry.immutable { FOREVER } else { FLEETING });
     set(&mut response, header::ACCEPT_RANGES, "bytes");
+    for (name, value) in entry.verdict.iter().flat_map(|verdict| verdict::headers(verdict)) {
+        if let Ok(name) = header::HeaderName::from_bytes(name.as_bytes()) {
+            set(&mut response, name, &value);
+        }
+    }
     response
 }
 

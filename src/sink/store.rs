@@ -2,6 +2,7 @@
 
 use super::{Publish, Sink, SinkError, stored};
 use crate::time::GopId;
+use crate::verdict::Verdict;
 use bytes::Bytes;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -21,6 +22,8 @@ pub struct Entry {
     pub etag: String,
     /// Whether these bytes will never change under this path (init and media segments).
     pub immutable: bool,
+    /// Of a segment: what is known of it beside its bytes.
+    pub verdict: Option<Arc<Verdict>>,
 }
 
 /// Why there is nothing at a path.
@@ -125,7 +128,8 @@ impl Store {
             let Some(rest) = room.checked_sub(size) else { break };
             room = rest;
             let bytes = std::fs::read(&path).map_err(|e| SinkError::new(&path, e))?;
-            self.put_segment(track, number, &Bytes::from(bytes));
+            let verdict = Verdict::of_stored(&bytes, self.0.audio.contains(track));
+            self.put_segment(track, number, &Bytes::from(bytes), &Arc::new(verdict));
         }
         let mut content = self.write();
         for (track, numbers) in found {
@@ -137,8 +141,8 @@ impl Store {
         Ok(())
     }
 
-    fn put_segment(&self, track: &str, number: GopId, bytes: &Bytes) {
-        let entry = Entry { content_type: self.media_type(track), ..entry(bytes, "", true) };
+    fn put_segment(&self, track: &str, number: GopId, bytes: &Bytes, verdict: &Arc<Verdict>) {
+        let entry = Entry { content_type: self.media_type(track), verdict: Some(Arc::clone(verdict)), ..entry(bytes, "", true) };
         let key = (number, track.to_owned());
         let mut content = self.write();
         if let Some(old) = content.segments.get(&key) {
@@ -202,7 +206,7 @@ impl Content {
 impl Sink for Store {
     fn publish(&mut self, item: &Publish) -> Result<(), SinkError> {
         match item {
-            Publish::Segment { track, number, bytes, .. } => self.put_segment(track, *number, bytes),
+            Publish::Segment { track, number, bytes, verdict, .. } => self.put_segment(track, *number, bytes, verdict),
             Publish::Init { path, bytes } => {
                 let content_type = self.media_type(path.split('/').next().unwrap_or_default());
                 self.write().files.insert(path.clone(), entry(bytes, content_type, true));
@@ -220,7 +224,7 @@ impl Sink for Store {
 
 fn entry(bytes: &Bytes, content_type: &'static str, immutable: bool) -> Entry {
     let hash: String = Sha256::digest(bytes).iter().take(16).map(|b| format!("{b:02x}")).collect();
-    Entry { bytes: bytes.clone(), content_type, etag: format!("\"{hash}\""), immutable }
+    Entry { bytes: bytes.clone(), content_type, etag: format!("\"{hash}\""), immutable, verdict: None }
 }
 
 /// Media types: RFC 8216 section 4, ISO/IEC 23009-1 annex C.
