@@ -3,6 +3,7 @@
 pub mod audio;
 pub mod check;
 mod decode;
+pub mod extras;
 #[cfg(test)]
 mod job_tests;
 mod place;
@@ -14,6 +15,7 @@ pub mod wishes;
 use crate::ladder::Ladder;
 use crate::time::{Rate, Seconds};
 pub use decode::DecodeOn;
+pub use extras::Extras;
 pub use select::{AudioPick, Pick, ProgramPick, Select, StreamRef};
 use serde::Deserialize;
 pub use standby::Standby;
@@ -59,6 +61,8 @@ pub struct Job {
     pub rate: Option<Rate>,
     /// Where the source is decoded.
     pub decode: DecodeOn,
+    /// What players expect beside the media.
+    pub extras: Extras,
 }
 
 /// How inputs are consumed (`--pace`).

@@ -250,6 +250,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         None => drop((frames_tx, slots)),
     }
 
+    let iframes = job.outputs.first().map(|output| stored::pictures(output, &stored, &mux::iframes::tracks(&tracks))).unwrap_or_default();
     let settings = mux::Settings {
         class: plan.class.clone(),
         publish_delay: job.publish_delay,
@@ -257,6 +258,8 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         chunk_slots: job.chunk.map(|chunk| plan.grid.nearest(chunk).0.clamp(1, i64::from(plan.grid.gop_slots)) as u32),
         not_before: None,
         stored,
+        iframes,
+        session: job.extras.session.clone(),
         counts: Arc::default(),
     };
     status.watch_mux(Arc::clone(&settings.counts));

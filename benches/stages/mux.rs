@@ -29,6 +29,8 @@ pub fn bench(criterion: &mut Criterion) {
         chunk_slots: None,
         not_before: None,
         stored: Vec::new(),
+        iframes: Default::default(),
+        session: Vec::new(),
         counts: Arc::default(),
     };
     let bytes: usize = packets.iter().flatten().map(|packet| packet.data.len()).sum();

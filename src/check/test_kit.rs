@@ -168,6 +168,8 @@ fn make(source: &Source, recipe: &Recipe) -> Files {
         chunk_slots: recipe.chunk,
         not_before: Some(GopId(recipe.first + recipe.skip as i64)),
         stored: Vec::new(),
+        iframes: Default::default(),
+        session: Vec::new(),
         counts: Arc::default(),
     };
     let (to_mux, rx) = crossbeam::channel::unbounded();

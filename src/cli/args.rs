@@ -5,6 +5,7 @@ use super::{Failure, check, completions, feed, plan, probe, run};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 use mezzo::config::ConfigError;
 use mezzo::job::audio::AudioWishes;
+use mezzo::job::extras::SessionWishes;
 use mezzo::job::select::VideoPick;
 use mezzo::job::standby::StandbyWishes;
 use mezzo::job::wishes::{LadderWish, PaceWish, SelectWishes, TimelineWishes};
@@ -209,6 +210,8 @@ impl JobArgs {
                 audio: some(&self.audio).map(AudioWishes),
                 no_audio: self.no_audio.then_some(true),
             },
+            thumbnails: None,
+            session_data: SessionWishes::default(),
         }
     }
 }

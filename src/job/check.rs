@@ -2,7 +2,7 @@
 
 use super::standby::{Standby, StandbyWishes};
 use super::wishes::{LadderWish, PaceWish, SelectWishes, Wishes};
-use super::{ClockKind, Job, Pace, Pick, Select, Timeline, Window, is_file};
+use super::{ClockKind, Extras, Job, Pace, Pick, Select, Timeline, Window, is_file};
 use crate::config::ConfigError;
 use crate::ladder::{self, Ladder};
 use crate::secrets::without_secrets;
@@ -95,6 +95,7 @@ impl Wishes {
             select,
             rate,
             decode,
+            extras: Extras { session: self.session_data.check(file)?, thumbnails: self.thumbnails.unwrap_or(false) },
         })
     }
 }

@@ -1,6 +1,7 @@
 //! What was asked for: a job file, or flags, or flags over a file. Nothing is decided yet.
 
 use super::audio::AudioWishes;
+use super::extras::SessionWishes;
 use super::select::{ProgramPick, VideoPick};
 use super::standby::StandbyWishes;
 use super::value::{Listen, Span, Text};
@@ -53,6 +54,11 @@ pub struct Wishes {
     /// Which streams of the input are used.
     #[serde(default)]
     pub select: SelectWishes,
+    /// Tiled pictures for the seek bar.
+    pub thumbnails: Option<bool>,
+    /// What the multivariant playlist says of the event.
+    #[serde(default)]
+    pub session_data: SessionWishes,
 }
 
 /// `[timeline]` as written.
@@ -158,6 +164,8 @@ impl Wishes {
             decode: self.decode.or(below.decode),
             timeline: self.timeline.over(below.timeline),
             select: self.select.over(below.select),
+            thumbnails: self.thumbnails.or(below.thumbnails),
+            session_data: self.session_data.over(below.session_data),
         }
     }
 }

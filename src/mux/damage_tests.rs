@@ -83,7 +83,7 @@ proptest! {
     /// Whatever happens to its packets: published with no undecodable finding of another reader, or a gap; the others are untouched.
     #[test]
     fn any_damage(
-        hits in proptest::collection::vec((0usize..50, 0usize..48, any::<u8>()), 0..6),
+        hits in proptest::collection::vec((0usize..50, 0usize..44, any::<u8>()), 0..6),
         lost in proptest::option::of(0usize..50),
         moved in proptest::option::of((0usize..50, -60i64..60)),
     ) {

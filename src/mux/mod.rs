@@ -9,10 +9,12 @@ mod describe;
 mod entries;
 mod fragment;
 mod hls;
+pub mod iframes;
 mod init;
 mod listing;
 pub mod marks;
 mod publish;
+pub mod session;
 mod track;
 
 #[cfg(test)]
@@ -58,6 +60,10 @@ pub struct Settings {
     pub not_before: Option<GopId>,
     /// After a restart: for each track name the numbers that its destination has already. Playlists go on from there, holes as `EXT-X-GAP`.
     pub stored: Vec<(String, Vec<GopId>)>,
+    /// Of the segments in `stored`, where their first picture is.
+    pub iframes: iframes::Stored,
+    /// What the multivariant playlist says beside the variants.
+    pub session: Vec<session::SessionDatum>,
     /// Counts for metrics; shared with whoever shows them.
     pub counts: Arc<Counts>,
 }

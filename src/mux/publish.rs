@@ -3,8 +3,9 @@
 use super::align::Ready;
 use super::dash::{self, Extent};
 use super::describe::Described;
+use super::iframes::{self, IFrames, Place};
 use super::listing::{Entry, Listing};
-use super::{Marks, MuxError, Settings, TrackSpec, entries, fragment, hls, init};
+use super::{Marks, MuxError, Settings, TrackSpec, entries, fragment, hls, init, session};
 use crate::encode::{Packet, Stats, TrackId};
 use crate::frame::End;
 use crate::inspect::{self, Code, Finding, InitFacts, SegmentFacts};
@@ -50,6 +51,8 @@ struct Track {
     described: Described,
     init: InitFacts,
     listing: Listing,
+    /// The first picture of each segment, where it has a playlist of them.
+    iframes: Option<IFrames>,
     /// Anything at all was decided on it, so nobody needs to wait for it.
     heard: bool,
     /// A segment that is shorter than its GOP: nothing may follow it.
@@ -70,6 +73,7 @@ impl Publisher {
         }
         let target = hls::target_duration(&specs);
         let mut publisher = Publisher { tracks: Vec::new(), settings, grid, target, main: String::new(), manifest: String::new(), tx };
+        let all = specs.clone();
         for spec in specs {
             let bytes = init::init(&spec, &publisher.settings.class)?;
             let init = inspect::init(&bytes).map_err(|source| MuxError::Init { track: spec.name.clone(), source })?;
@@ -77,7 +81,8 @@ impl Publisher {
             publisher.send(Publish::Init { path: spec.init_path(), bytes: Bytes::from(bytes) })?;
             let listing = Listing::new(publisher.settings.window, grid.gop_duration());
             let described = Described::new(&spec, &init, publisher.settings.chunk_slots);
-            publisher.tracks.push(Track { described, init, listing, heard: false, short: None });
+            let iframes = IFrames::of(&spec, &all);
+            publisher.tracks.push(Track { described, init, listing, iframes, heard: false, short: None });
         }
         publisher.restore()?;
         Ok(publisher)
@@ -95,12 +100,16 @@ impl Publisher {
 
     fn restore(&mut self) -> Result<(), MuxError> {
         let stored = std::mem::take(&mut self.settings.stored);
+        let mut places = std::mem::take(&mut self.settings.iframes);
         let mut any = false;
         for (name, mut numbers) in stored {
             let Some(index) = self.tracks.iter().position(|t| t.described.spec.name == name) else { continue };
             numbers.sort_unstable();
             numbers.dedup();
             let mut leave = Vec::new();
+            if let Some(iframes) = &mut self.tracks[index].iframes {
+                places.remove(&name).into_iter().flatten().for_each(|(number, place)| iframes.insert(number, Some(place)));
+            }
             for number in numbers {
                 let track = &mut self.tracks[index];
                 track.described.spec.legal(number)?;
@@ -190,6 +199,9 @@ impl Publisher {
         counts.gaps.fetch_add(gaps, Relaxed);
         let entry = entry(&track.described.spec, gop, units);
         leave.extend(track.listing.push(entry));
+        if let Some(iframes) = &mut track.iframes {
+            iframes.insert(gop, Place::of(&facts));
+        }
         self.playlist(index, false, leave)
     }
 
@@ -245,13 +257,22 @@ impl Publisher {
         if gaps == 0 || track.listing.entries().is_empty() { Ok(()) } else { self.playlist(index, false, leave) }
     }
 
-    fn playlist(&self, index: usize, ended: bool, leave: Vec<GopId>) -> Result<(), MuxError> {
+    fn playlist(&mut self, index: usize, ended: bool, leave: Vec<GopId>) -> Result<(), MuxError> {
+        self.iframes(index, ended)?;
         let track = &self.tracks[index];
         let spec = &track.described.spec;
         let text = hls::media(spec, &track.listing, self.target, ended);
         let edge = track.listing.last().map(|last| Edge { next: last.next(), parts: 0 });
         self.send(Publish::Text { path: spec.playlist_path(), bytes: Bytes::from(text), readers: Readers::All, edge })?;
         leave.into_iter().try_for_each(|gop| self.send(Publish::Remove { path: spec.segment_path(gop) }))
+    }
+
+    /// The I-frame playlist, before the media playlist: what it lists is there as well.
+    fn iframes(&mut self, index: usize, ended: bool) -> Result<(), MuxError> {
+        let track = &mut self.tracks[index];
+        let Some(iframes) = &mut track.iframes else { return Ok(()) };
+        let (path, text) = (iframes::path(&track.described.spec), iframes.playlist(&track.listing, self.target, ended));
+        self.send(Publish::Text { path, bytes: Bytes::from(text), readers: Readers::All, edge: None })
     }
 
     /// The multivariant playlist and the manifest, where they have changed and every track has been heard of.
@@ -265,7 +286,8 @@ impl Publisher {
             return Ok(());
         }
         let described: Vec<Described> = there.iter().map(|t| t.described.clone()).collect();
-        let main = hls::main(&described);
+        let pictures = there.iter().filter(|t| t.iframes.is_some()).map(|t| &t.described);
+        let main = hls::main(&described) + &iframes::streams(pictures) + &session::lines(&self.settings.session);
         let manifest = dash::manifest(&described, self.grid, self.settings.publish_delay, Extent { kept, first, last, ended });
         if main != self.main {
             self.send(Publish::Text { path: hls::MAIN.into(), bytes: Bytes::from(main.clone()), readers: Readers::All, edge: None })?;

@@ -61,6 +61,8 @@ pub fn settings() -> Settings {
         chunk_slots: None,
         not_before: None,
         stored: Vec::new(),
+        iframes: Default::default(),
+        session: Vec::new(),
         counts: Arc::default(),
     }
 }
@@ -140,16 +142,19 @@ fn everything_in_its_order() {
             "v/init.mp4",
             "a/init.mp4",
             "v/10.m4s",
+            "v/iframes.m3u8",
             "v/media.m3u8",
             "a/10.m4s",
             "a/media.m3u8",
             "main.m3u8",
             "manifest.mpd",
             "v/11.m4s",
+            "v/iframes.m3u8",
             "v/media.m3u8",
             "a/11.m4s",
             "a/media.m3u8",
             "manifest.mpd",
+            "v/iframes.m3u8",
             "v/media.m3u8",
             "a/media.m3u8",
             "manifest.mpd"
@@ -280,7 +285,7 @@ fn a_restart_goes_on_from_what_is_stored() {
     assert_eq!(numbers(&out.text("v/media.m3u8")), ["10", "11", "12 gap", "13", "14 gap", "15 gap", "16"]);
     assert_eq!(numbers(&out.text("a/media.m3u8")), ["10", "11", "12", "13 gap", "14 gap", "15 gap", "16"]);
     // What was there before is listed before anything new comes.
-    assert_eq!(out.paths()[..6], ["v/init.mp4", "a/init.mp4", "v/media.m3u8", "a/media.m3u8", "main.m3u8", "manifest.mpd"]);
+    assert_eq!(out.paths()[..7], ["v/init.mp4", "a/init.mp4", "v/iframes.m3u8", "v/media.m3u8", "a/media.m3u8", "main.m3u8", "manifest.mpd"]);
 }
 
 #[test]

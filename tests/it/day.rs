@@ -147,6 +147,8 @@ fn a_day(num: u32, den: u32, by: By) {
         chunk_slots: None,
         not_before: None,
         stored: Vec::new(),
+        iframes: Default::default(),
+        session: Vec::new(),
         counts: Arc::default(),
     };
     let muxed = specs.to_vec();
