@@ -8,6 +8,7 @@
 //! ```
 
 mod standby;
+mod thumbnails;
 
 use crate::budget::FrameBudget;
 use crate::capture::stamped::{self, Stamps};
@@ -214,7 +215,8 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         all_lanes.extend(runners.into_iter().enumerate().map(|(lane, runner)| (format!("{}/{lane}", served.rendition.name), way, runner)));
     }
     let (targets, hdr, watcher) = (plan.targets(), plan.source.hdr, Watcher::new(plan.grid));
-    threads.spawn("downscale", move || downscale::run(&frames, &targets, &hdr, watcher, queues))?;
+    let (tap, thumbnails) = thumbnails::start(job, &plan, &mut threads, &store)?;
+    threads.spawn("downscale", move || downscale::run(&frames, &targets, &hdr, watcher, tap, queues))?;
     for (name, way, lane) in all_lanes {
         threads.spawn(&name, move || {
             give_way(way);
@@ -260,6 +262,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         stored,
         iframes,
         session: job.extras.session.clone(),
+        thumbnails,
         counts: Arc::default(),
     };
     status.watch_mux(Arc::clone(&settings.counts));

@@ -31,6 +31,7 @@ pub fn bench(criterion: &mut Criterion) {
         stored: Vec::new(),
         iframes: Default::default(),
         session: Vec::new(),
+        thumbnails: None,
         counts: Arc::default(),
     };
     let bytes: usize = packets.iter().flatten().map(|packet| packet.data.len()).sum();

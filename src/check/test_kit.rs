@@ -170,6 +170,7 @@ fn make(source: &Source, recipe: &Recipe) -> Files {
         stored: Vec::new(),
         iframes: Default::default(),
         session: Vec::new(),
+        thumbnails: None,
         counts: Arc::default(),
     };
     let (to_mux, rx) = crossbeam::channel::unbounded();

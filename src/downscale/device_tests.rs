@@ -171,7 +171,7 @@ fn rungs_in_software_encode_what_was_scaled_on_the_device() {
     }
     drop(mux_tx);
     let watcher = crate::sight::Watcher::new(rendition(SIZE, rate, 10, 1, &[]).grid);
-    let stage = std::thread::spawn(move || run(&rx, &sizes.map(sdr), &HdrMetadata::default(), watcher, rungs));
+    let stage = std::thread::spawn(move || run(&rx, &sizes.map(sdr), &HdrMetadata::default(), watcher, None, rungs));
     let pictures: Vec<Arc<Video>> = (0..25).map(picture).collect();
     for (frame, picture) in frames(rendition(SIZE, rate, 10, 1, &[]).grid, 0, &pictures).into_iter().zip(&pictures) {
         tx.send(Flow::Item(Frame { picture: Picture::Device(decoder.gives(picture)), ..frame })).expect("the stage runs");

@@ -29,7 +29,7 @@ fn told(bytes: &[u8], init: &InitFacts) -> bool {
 fn silent_places(bytes: &[u8]) -> Vec<(Range<usize>, &'static str)> {
     let mut places = vec![];
     // The first styp has three brands, that of a further chunk one; without it, a chunk is one all the same.
-    const STYP: usize = 4 + 4 + 4 * 3;
+    const STYP: usize = 4 + 4 + 4 + 4 * 3;
     let later = bytes.windows(4).enumerate().filter(|(_, w)| w == b"styp").skip(1).map(|(at, _)| at..at + 4 + 4 + 4 + 4);
     let later: Vec<_> = later.map(|range| (range, "a chunk's brands")).collect();
     let mut each = |kind: &[u8; 4], range: Range<usize>, why: &'static str| {

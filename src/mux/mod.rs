@@ -15,6 +15,7 @@ mod listing;
 pub mod marks;
 mod publish;
 pub mod session;
+pub mod thumbnails;
 mod track;
 
 #[cfg(test)]
@@ -41,7 +42,7 @@ use crate::job::Window;
 use crate::sink::Publish;
 use crate::time::{GopId, Seconds};
 use align::Align;
-use crossbeam::channel::{Receiver, Sender};
+use crossbeam::channel::{Receiver, Sender, never, select};
 use publish::Publisher;
 use std::sync::Arc;
 
@@ -64,6 +65,8 @@ pub struct Settings {
     pub iframes: iframes::Stored,
     /// What the multivariant playlist says beside the variants.
     pub session: Vec<session::SessionDatum>,
+    /// Sheets of thumbnails, where the job asks for them.
+    pub thumbnails: Option<thumbnails::Feed>,
     /// Counts for metrics; shared with whoever shows them.
     pub counts: Arc<Counts>,
 }
@@ -152,10 +155,22 @@ pub enum MuxError {
 pub fn run(tracks: Vec<TrackSpec>, settings: Settings, rx: Receiver<ToMux>, tx: Sender<Publish>) -> Result<(), MuxError> {
     let lanes: Vec<u32> = tracks.iter().map(|t| if let TrackKind::Video { rendition, .. } = &t.kind { rendition.lanes } else { 1 }).collect();
     let names: Vec<String> = tracks.iter().map(|t| t.name.clone()).collect();
+    let mut sheets = settings.thumbnails.as_ref().map_or_else(never, |feed| feed.sheets.clone());
     let mut publisher = Publisher::new(tracks, settings, tx)?;
     let mut align = Align::new(&lanes, &publisher.expected());
     while !align.over() {
-        let Ok(message) = rx.recv() else {
+        let message = select! {
+            recv(rx) -> message => message,
+            recv(sheets) -> sheet => {
+                match sheet {
+                    Ok(sheet) => publisher.sheet(sheet)?,
+                    // Who makes them is done, or broke and has said so.
+                    Err(_) => sheets = never(),
+                }
+                continue;
+            }
+        };
+        let Ok(message) = message else {
             let alive: Vec<&str> = align.alive().into_iter().filter_map(|i| names.get(i).map(String::as_str)).collect();
             return Err(MuxError::Broke(alive.join(", ")));
         };
@@ -164,6 +179,10 @@ pub fn run(tracks: Vec<TrackSpec>, settings: Settings, rx: Receiver<ToMux>, tx: 
             publisher.take(track, ready)?;
         }
         publisher.counts().stale.store(align.stale, std::sync::atomic::Ordering::Relaxed);
+    }
+    if publisher.has_thumbnails() {
+        // Their pictures have ended as those of the rungs have.
+        sheets.iter().try_for_each(|sheet| publisher.sheet(sheet))?;
     }
     publisher.finish(align.end())
 }

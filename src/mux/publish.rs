@@ -5,6 +5,7 @@ use super::dash::{self, Extent};
 use super::describe::Described;
 use super::iframes::{self, IFrames, Place};
 use super::listing::{Entry, Listing};
+use super::thumbnails::{self, Sheet, Thumbnails};
 use super::{Marks, MuxError, Settings, TrackSpec, entries, fragment, hls, init, session};
 use crate::encode::{Packet, Stats, TrackId};
 use crate::frame::End;
@@ -44,6 +45,7 @@ pub struct Publisher {
     target: i64,
     main: String,
     manifest: String,
+    thumbnails: Option<Thumbnails>,
     tx: Sender<Publish>,
 }
 
@@ -61,7 +63,7 @@ struct Track {
 
 impl Publisher {
     /// Publishes the initialisation segments, and the playlists of what is stored already.
-    pub fn new(specs: Vec<TrackSpec>, settings: Settings, tx: Sender<Publish>) -> Result<Publisher, MuxError> {
+    pub fn new(specs: Vec<TrackSpec>, mut settings: Settings, tx: Sender<Publish>) -> Result<Publisher, MuxError> {
         let Some(grid) = specs.first().map(TrackSpec::grid) else { return Err(MuxError::Tracks("there are none; at least one is needed".into())) };
         for (i, spec) in specs.iter().enumerate() {
             if spec.id != TrackId(i) || spec.grid() != grid || specs.iter().take(i).any(|other| other.name == spec.name) {
@@ -72,7 +74,15 @@ impl Publisher {
             }
         }
         let target = hls::target_duration(&specs);
-        let mut publisher = Publisher { tracks: Vec::new(), settings, grid, target, main: String::new(), manifest: String::new(), tx };
+        let (thumbnails, leave) = match &mut settings.thumbnails {
+            Some(feed) => {
+                let (thumbnails, leave) = Thumbnails::new(feed.layout, settings.window, std::mem::take(&mut feed.stored));
+                (Some(thumbnails), leave)
+            }
+            None => (None, Vec::new()),
+        };
+        let mut publisher = Publisher { tracks: Vec::new(), settings, grid, target, main: String::new(), manifest: String::new(), thumbnails, tx };
+        leave.into_iter().try_for_each(|path| publisher.send(Publish::Remove { path }))?;
         let all = specs.clone();
         for spec in specs {
             let bytes = init::init(&spec, &publisher.settings.class)?;
@@ -143,6 +153,23 @@ impl Publisher {
         self.shared(None)
     }
 
+    /// Whether there may be sheets of thumbnails.
+    pub fn has_thumbnails(&self) -> bool {
+        self.thumbnails.is_some()
+    }
+
+    /// A sheet of thumbnails: itself, then the playlist that lists it.
+    pub fn sheet(&mut self, sheet: Sheet) -> Result<(), MuxError> {
+        let text = |path: String, bytes: Vec<u8>| Publish::Text { path, bytes: Bytes::from(bytes), readers: Readers::All, edge: None };
+        let Some(thumbnails) = &mut self.thumbnails else { return Ok(()) };
+        let leave = thumbnails.take(sheet.number);
+        let playlist = thumbnails.playlist(false);
+        self.send(text(thumbnails::path(sheet.number), sheet.bytes))?;
+        self.send(text(thumbnails::playlist_path(), playlist.into_bytes()))?;
+        leave.into_iter().try_for_each(|path| self.send(Publish::Remove { path }))?;
+        self.shared(None)
+    }
+
     /// Everything has ended. Where the event has, end marks are written; where only this worker leaves, none.
     pub fn finish(&mut self, end: End) -> Result<(), MuxError> {
         if end == End::Leaving {
@@ -152,6 +179,10 @@ impl Publisher {
             if !self.tracks[index].listing.entries().is_empty() {
                 self.playlist(index, true, Vec::new())?;
             }
+        }
+        if let Some(thumbnails) = self.thumbnails.as_ref().filter(|thumbnails| thumbnails.any()) {
+            let bytes = Bytes::from(thumbnails.playlist(true));
+            self.send(Publish::Text { path: thumbnails::playlist_path(), bytes, readers: Readers::All, edge: None })?;
         }
         let last = self.tracks.iter().filter_map(|t| t.listing.last()).max();
         let over = |t: &Track| t.listing.entries().iter().rev().find(|e| !e.gap).map(|e| e.start + e.duration);
@@ -287,8 +318,10 @@ impl Publisher {
         }
         let described: Vec<Described> = there.iter().map(|t| t.described.clone()).collect();
         let pictures = there.iter().filter(|t| t.iframes.is_some()).map(|t| &t.described);
-        let main = hls::main(&described) + &iframes::streams(pictures) + &session::lines(&self.settings.session);
+        let images = self.thumbnails.as_ref().map(Thumbnails::stream).unwrap_or_default();
+        let main = hls::main(&described) + &images + &iframes::streams(pictures) + &session::lines(&self.settings.session);
         let manifest = dash::manifest(&described, self.grid, self.settings.publish_delay, Extent { kept, first, last, ended });
+        let manifest = if let Some(thumbnails) = &self.thumbnails { thumbnails.described(manifest) } else { manifest };
         if main != self.main {
             self.send(Publish::Text { path: hls::MAIN.into(), bytes: Bytes::from(main.clone()), readers: Readers::All, edge: None })?;
             self.main = main;

@@ -63,6 +63,7 @@ pub fn settings() -> Settings {
         stored: Vec::new(),
         iframes: Default::default(),
         session: Vec::new(),
+        thumbnails: None,
         counts: Arc::default(),
     }
 }

@@ -85,7 +85,12 @@ impl Sink for Directory {
         match item {
             Publish::Init { path, bytes } => self.init(&full(path)?, bytes),
             Publish::Segment { path, bytes, .. } => self.segment(&full(path)?, bytes),
-            Publish::Text { path, bytes, .. } => write_whole(&full(path)?, bytes),
+            Publish::Text { path, bytes, .. } => {
+                let path = full(path)?;
+                // Thumbnails have a folder that no init segment made.
+                path.parent().map_or(Ok(()), |folder| fs::create_dir_all(folder).map_err(|e| SinkError::new(folder, e)))?;
+                write_whole(&path, bytes)
+            }
             // A reader of files sees whole ones only.
             Publish::Chunk { .. } | Publish::Abort { .. } => Ok(()),
             Publish::Remove { path } => remove(&full(path)?),
@@ -168,7 +173,7 @@ fn sweep(folder: &Path) -> Result<(), SinkError> {
         let ours = name
             .to_str()
             .and_then(|n| n.strip_prefix('.')?.strip_suffix(".tmp"))
-            .is_some_and(|n| [".m4s", ".mp4", ".m3u8", ".mpd", ".json"].iter().any(|e| n.ends_with(e)));
+            .is_some_and(|n| [".m4s", ".mp4", ".m3u8", ".mpd", ".json", ".jpg"].iter().any(|e| n.ends_with(e)));
         if ours && entry.file_type().is_ok_and(|t| t.is_file()) {
             remove(&entry.path())?;
         }

@@ -233,6 +233,7 @@ fn text_type(path: &str) -> &'static str {
         Some("m3u8") => "application/vnd.apple.mpegurl",
         Some("mpd") => "application/dash+xml",
         Some("json") => "application/json",
+        Some("jpg") => "image/jpeg",
         _ => "application/octet-stream",
     }
 }

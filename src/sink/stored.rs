@@ -1,7 +1,7 @@
 //! What an earlier run stored: read once at the start, so that numbering and playlists carry on.
 
 use super::SinkError;
-use crate::mux::iframes;
+use crate::mux::{iframes, thumbnails};
 use crate::time::GopId;
 use std::fs;
 use std::io::{ErrorKind, Read};
@@ -63,6 +63,28 @@ pub fn pictures(dir: &Path, found: &[(String, Vec<GopId>)], tracks: &[String]) -
     };
     let named = found.iter().filter(|(track, _)| tracks.contains(track));
     named.map(|(track, numbers)| (track.clone(), numbers.iter().rev().take(MAX_PICTURES).filter_map(|number| place(track, *number)).collect())).collect()
+}
+
+/// The sheets of thumbnails that exist under `dir`: files `thumbnails/<number>.jpg`, not empty, oldest first.
+pub fn sheets(dir: &Path) -> Result<Vec<GopId>, SinkError> {
+    let folder = dir.join(thumbnails::NAME);
+    let mut found = Vec::new();
+    match fs::read_dir(&folder) {
+        Ok(entries) => {
+            for entry in entries {
+                let entry = entry.map_err(|e| SinkError::new(&folder, e))?;
+                let named = entry.file_name().to_str().and_then(|name| number(&format!("{}.m4s", name.strip_suffix(".jpg")?)));
+                found.extend(named.filter(|_| entry.metadata().is_ok_and(|m| m.is_file() && m.len() > 0)));
+                if found.len() >= 2 * MAX_SEGMENTS {
+                    keep_newest(&mut found);
+                }
+            }
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound => {}
+        Err(e) => return Err(SinkError::new(&folder, e)),
+    }
+    keep_newest(&mut found);
+    Ok(found)
 }
 
 fn keep_newest(found: &mut Vec<GopId>) {

@@ -149,6 +149,7 @@ fn a_day(num: u32, den: u32, by: By) {
         stored: Vec::new(),
         iframes: Default::default(),
         session: Vec::new(),
+        thumbnails: None,
         counts: Arc::default(),
     };
     let muxed = specs.to_vec();

@@ -11,6 +11,7 @@ mod day;
 mod determinism;
 mod determinism_audio;
 mod devices;
+mod extras;
 mod inputs;
 mod isa;
 mod lipsync;
