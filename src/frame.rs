@@ -1,5 +1,6 @@
 //! What flows between the stages: pictures, sound, and the end.
 
+use crate::sight::Sight;
 use crate::time::{GopId, Seconds, Slot};
 use ffmpeg_next as ffmpeg;
 use hwaccel::surface::Surface;
@@ -100,6 +101,8 @@ pub struct Frame {
     pub missed: bool,
     /// Which of a job's feeds it is from, where there are two that are not the same bytes.
     pub path: u8,
+    /// What was seen of it, once it was looked at (`sight.rs`).
+    pub sight: Sight,
     /// What the source said beside the picture.
     pub side: Arc<SideData>,
 }

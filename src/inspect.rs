@@ -5,6 +5,8 @@
 
 mod boxes;
 mod init;
+#[cfg(test)]
+mod mutation_tests;
 mod record;
 mod rules;
 mod segment;
@@ -120,6 +122,29 @@ pub enum Code {
     /// 10: `prft` is missing, or its time is not that of the grid.
     Prft,
 }
+
+/// Every rule, by the name that it has in headers and counts.
+pub const RULES: [(Code, &str); 19] = [
+    (Code::NotIdrFirst, "not-idr-first"),
+    (Code::IdrInside, "idr-inside"),
+    (Code::OpenGop, "open-gop"),
+    (Code::SyncFlag, "sync-flag"),
+    (Code::NalLengths, "nal-lengths"),
+    (Code::TfdtBreak, "tfdt-break"),
+    (Code::TfdtRange, "tfdt-range"),
+    (Code::TfdtGrid, "tfdt-grid"),
+    (Code::Sequence, "sequence"),
+    (Code::Samples, "samples"),
+    (Code::MdatLayout, "mdat-layout"),
+    (Code::BaseIsMoof, "base-is-moof"),
+    (Code::OneTrack, "one-track"),
+    (Code::Offsets, "offsets"),
+    (Code::Timescale, "timescale"),
+    (Code::Brands, "brands"),
+    (Code::SampleEntry, "sample-entry"),
+    (Code::InBand, "in-band"),
+    (Code::Prft, "prft"),
+];
 
 /// One rule broken at one place.
 #[derive(Clone, Debug, PartialEq, Eq)]

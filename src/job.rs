@@ -3,6 +3,7 @@
 pub mod audio;
 pub mod check;
 mod decode;
+pub mod extras;
 #[cfg(test)]
 mod job_tests;
 pub mod latency;
@@ -18,6 +19,7 @@ pub mod wishes;
 use crate::ladder::Ladder;
 use crate::time::{Rate, Seconds};
 pub use decode::DecodeOn;
+pub use extras::Extras;
 pub use latency::{Latency, Prft};
 pub use output::Output;
 pub use select::{AudioPick, Pick, ProgramPick, Select, StreamRef};
@@ -72,6 +74,8 @@ pub struct Job {
     pub latency: Latency,
     /// What says when it was produced.
     pub prft: Prft,
+    /// What players expect beside the media.
+    pub extras: Extras,
 }
 
 impl Job {

@@ -42,6 +42,7 @@ pub mod secrets;
 pub mod sei;
 pub mod serve;
 pub mod shard;
+pub mod sight;
 pub mod sink;
 pub mod standby;
 pub mod status;

@@ -8,6 +8,7 @@
 //! ```
 
 mod standby;
+mod thumbnails;
 
 use crate::budget::FrameBudget;
 use crate::capture::stamped::{self, Stamps};
@@ -30,6 +31,7 @@ use crate::plan::{self, Plan};
 use crate::resolution::Resolution;
 use crate::schedule::Schedule;
 use crate::serve::{Server, Setup};
+use crate::sight::Watcher;
 use crate::sink::store::Store;
 use crate::sink::{self, Sink, SinkError, runner as sink_runner, stored};
 use crate::status::{State, Status};
@@ -215,8 +217,9 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         let way = u8::try_from(behind * 2).unwrap_or(u8::MAX);
         all_lanes.extend(runners.into_iter().enumerate().map(|(lane, runner)| (format!("{}/{lane}", served.rendition.name), way, runner)));
     }
-    let (targets, hdr) = (plan.targets(), plan.source.hdr);
-    threads.spawn("downscale", move || downscale::run(&frames, &targets, &hdr, queues))?;
+    let (targets, hdr, watcher) = (plan.targets(), plan.source.hdr, Watcher::new(plan.grid));
+    let (tap, thumbnails) = thumbnails::start(job, &plan, &mut threads, &store)?;
+    threads.spawn("downscale", move || downscale::run(&frames, &targets, &hdr, watcher, tap, queues))?;
     for (name, way, lane) in all_lanes {
         threads.spawn(&name, move || {
             give_way(way);
@@ -252,6 +255,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         None => drop((frames_tx, slots)),
     }
 
+    let iframes = job.directories().next().map(|output| stored::pictures(output, &stored, &mux::iframes::tracks(&tracks))).unwrap_or_default();
     let settings = mux::Settings {
         class: plan.class.clone(),
         publish_delay: job.publish_delay,
@@ -259,6 +263,9 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         chunking: plan::chunk_slots(job, plan.grid).map(|slots| mux::Chunking { slots, prft: job.prft == Prft::Chunk }),
         not_before: None,
         stored,
+        iframes,
+        session: job.extras.session.clone(),
+        thumbnails,
         counts: Arc::default(),
     };
     status.watch_mux(Arc::clone(&settings.counts));

@@ -5,6 +5,7 @@
 
 mod clock;
 mod counts;
+mod defects;
 mod snapshot;
 
 use crate::capture::CaptureCounters;
@@ -18,8 +19,10 @@ use crate::plan::{Plan, SourceFacts};
 use crate::sink::remote;
 use crate::standby::run::Watch;
 use crate::time::{GopId, Rate, Seconds};
+use crate::verdict::Verdict;
 pub use clock::{ClockSnapshot, ClockStatus};
 pub use counts::{Counter, SourceCounts, State};
+pub use defects::DefectsSnapshot;
 use serde::Serialize;
 pub use snapshot::{InputsSnapshot, PublishedSnapshot, Snapshot, SourceSnapshot, StandbySnapshot, TrackSnapshot};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
@@ -32,6 +35,7 @@ struct Track {
     facts: TrackFacts,
     rung: OnceLock<Arc<Counters>>,
     published: Mutex<Published>,
+    defects: Mutex<defects::Defects>,
 }
 
 /// What stages count by themselves, from when the pipeline hands it over.
@@ -222,6 +226,13 @@ impl Status {
         let _ = self.state.compare_exchange(starting, State::Running as u8, Relaxed, Relaxed);
     }
 
+    /// What the verdict on a segment that was published is. Names beside the plan's are ignored.
+    pub fn segment_judged(&self, track: &str, verdict: &Verdict) {
+        if let Some(t) = self.tracks.iter().find(|t| t.facts.name == track) {
+            lock(&t.defects).take(verdict);
+        }
+    }
+
     /// Tracks of which no segment is stored yet.
     pub fn missing(&self) -> Vec<&str> {
         self.tracks.iter().filter(|t| lock(&t.published).last.is_none()).map(|t| t.facts.name.as_str()).collect()
@@ -285,7 +296,7 @@ impl Status {
 
 impl Track {
     fn new(facts: TrackFacts) -> Track {
-        Track { facts, rung: OnceLock::new(), published: Mutex::default() }
+        Track { facts, rung: OnceLock::new(), published: Mutex::default(), defects: Mutex::default() }
     }
 
     fn snapshot(&self, now: Seconds, segment: Seconds, live: bool) -> TrackSnapshot {
@@ -309,6 +320,7 @@ impl Track {
             retries: count(&|r| &r.retried),
             fallbacks: count(&|r| &r.fallbacks),
             unheld: count(&|r| &r.unheld),
+            quality: lock(&self.defects).snapshot(),
         }
     }
 }

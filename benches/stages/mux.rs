@@ -29,6 +29,9 @@ pub fn bench(criterion: &mut Criterion) {
         chunking: None,
         not_before: None,
         stored: Vec::new(),
+        iframes: Default::default(),
+        session: Vec::new(),
+        thumbnails: None,
         counts: Arc::default(),
     };
     let bytes: usize = packets.iter().flatten().map(|packet| packet.data.len()).sum();

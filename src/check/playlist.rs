@@ -61,6 +61,12 @@ pub struct Main<'a> {
     pub variants: Vec<(usize, Attributes<'a>, &'a str)>,
     /// `EXT-X-MEDIA`.
     pub media: Vec<(usize, Attributes<'a>)>,
+    /// `EXT-X-I-FRAME-STREAM-INF`.
+    pub iframes: Vec<(usize, Attributes<'a>)>,
+    /// `EXT-X-SESSION-DATA`.
+    pub session: Vec<(usize, Attributes<'a>)>,
+    /// `EXT-X-IMAGE-STREAM-INF`.
+    pub images: Vec<(usize, Attributes<'a>)>,
 }
 
 /// Reads a multivariant playlist.
@@ -73,6 +79,9 @@ pub fn main(text: &str) -> Main<'_> {
             Item::Tag { name: "-X-INDEPENDENT-SEGMENTS", .. } => main.independent = true,
             Item::Tag { line, name: "-X-STREAM-INF", value } => pending = Some((line, attributes(value))),
             Item::Tag { line, name: "-X-MEDIA", value } => main.media.push((line, attributes(value))),
+            Item::Tag { line, name: "-X-I-FRAME-STREAM-INF", value } => main.iframes.push((line, attributes(value))),
+            Item::Tag { line, name: "-X-SESSION-DATA", value } => main.session.push((line, attributes(value))),
+            Item::Tag { line, name: "-X-IMAGE-STREAM-INF", value } => main.images.push((line, attributes(value))),
             Item::Tag { .. } => {}
             Item::Uri { uri, .. } => main.variants.extend(pending.take().map(|(line, list)| (line, list, uri))),
         }
@@ -107,6 +116,8 @@ pub struct Media<'a> {
     pub keys: Vec<usize>,
     /// `EXT-X-ENDLIST`.
     pub ended: bool,
+    /// `EXT-X-I-FRAMES-ONLY`.
+    pub iframes_only: bool,
     /// The segments.
     pub entries: Vec<Entry<'a>>,
     /// Tags that are not where they may be, with what is wrong.
@@ -126,6 +137,8 @@ pub struct Entry<'a> {
     pub date: Option<Seconds>,
     /// `EXT-X-GAP`.
     pub gap: bool,
+    /// `EXT-X-BYTERANGE`, as it is written.
+    pub range: Option<&'a str>,
 }
 
 /// Reads a media playlist.
@@ -159,6 +172,8 @@ fn tag<'a>(media: &mut Media<'a>, entry: &mut Entry<'a>, line: usize, name: &'a 
         "-X-MAP" => media.maps.push((line, attribute(&attributes(value), "URI").unwrap_or(""), media.entries.len())),
         "-X-DATERANGE" => media.date_ranges.push((line, attributes(value))),
         "-X-GAP" => entry.gap = true,
+        "-X-BYTERANGE" => entry.range = Some(value),
+        "-X-I-FRAMES-ONLY" => media.iframes_only = true,
         "INF" => {
             entry.duration = value.split(',').next().and_then(|d| d.parse().ok()).filter(|d| *d >= Seconds::ZERO);
             if entry.duration.is_none() {

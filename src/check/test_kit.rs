@@ -168,6 +168,9 @@ fn make(source: &Source, recipe: &Recipe) -> Files {
         chunking: recipe.chunk.map(|slots| Chunking { slots, prft: true }),
         not_before: Some(GopId(recipe.first + recipe.skip as i64)),
         stored: Vec::new(),
+        iframes: Default::default(),
+        session: Vec::new(),
+        thumbnails: None,
         counts: Arc::default(),
     };
     let (to_mux, rx) = crossbeam::channel::unbounded();

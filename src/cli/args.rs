@@ -5,6 +5,7 @@ use super::{Failure, check, completions, feed, plan, probe, run};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 use mezzo::config::ConfigError;
 use mezzo::job::audio::AudioWishes;
+use mezzo::job::extras::SessionWishes;
 use mezzo::job::select::VideoPick;
 use mezzo::job::serving::ServingWishes;
 use mezzo::job::standby::StandbyWishes;
@@ -230,6 +231,8 @@ impl JobArgs {
                 no_audio: self.no_audio.then_some(true),
             },
             serve: ServingWishes { tls_cert: self.tls_cert.clone(), tls_key: self.tls_key.clone(), memory: self.serve_memory },
+            thumbnails: None,
+            session_data: SessionWishes::default(),
         }
     }
 }

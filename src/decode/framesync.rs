@@ -384,6 +384,7 @@ impl FrameSync {
             damaged: timed.damaged,
             missed: self.missing,
             path: 0,
+            sight: Default::default(),
             side: Arc::new(side),
         }));
         self.next = Some(Slot(slot.0 + 1));

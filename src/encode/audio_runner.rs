@@ -3,6 +3,7 @@
 use crate::encode::aac::{Aac, FRAME, Parts};
 use crate::encode::{EncodeError, Packet, Stats, ToMux, Told, TrackId, Why};
 use crate::frame::{Flow, PcmSegment};
+use crate::standby::sound::SILENT;
 use crate::time::GopId;
 use crossbeam::channel::{Receiver, SendError, Sender};
 use std::time::{Duration, Instant};
@@ -44,6 +45,8 @@ struct Open {
     parts: Option<Parts>,
     told: Told,
     frames: u32,
+    /// Frames without sound so far.
+    silent: u32,
     busy: Duration,
 }
 
@@ -64,7 +67,7 @@ impl Runner {
         if segment.from == 0 && !segment.more {
             let started = Instant::now();
             let packets = self.encoder.encode(segment);
-            return self.send(segment, packets, started.elapsed());
+            return self.send(segment, packets, started.elapsed(), silent(segment));
         }
         let mut open = match self.open.take().filter(|open| open.gop == gop) {
             Some(open) => open,
@@ -74,7 +77,7 @@ impl Runner {
                 Ok(parts) => Open { parts: Some(parts), ..Open::left_out(gop) },
                 Err(error) => {
                     self.open = Some(Open::left_out(gop));
-                    return self.send(segment, Err(error), Duration::ZERO);
+                    return self.send(segment, Err(error), Duration::ZERO, 0);
                 }
             },
         };
@@ -85,12 +88,13 @@ impl Runner {
         let started = Instant::now();
         let packets = parts.encode(&self.encoder, segment);
         open.busy += started.elapsed();
+        open.silent += silent(segment);
         if packets.is_err() || !segment.more {
             self.open = packets.is_err().then(|| Open::left_out(gop));
             if let Some((unit, told)) = open.tell(segment).filter(|_| packets.is_ok()) {
                 self.tx.send(ToMux::Told { track, gop, unit, told })?;
             }
-            return self.send(segment, packets, open.busy);
+            return self.send(segment, packets, open.busy, open.silent);
         }
         if let Some((unit, told)) = open.tell(segment) {
             self.tx.send(ToMux::Told { track, gop, unit, told })?;
@@ -100,7 +104,7 @@ impl Runner {
     }
 
     /// The last packets of a segment, or why there are none.
-    fn send(&self, segment: &PcmSegment, packets: Result<Vec<Packet>, EncodeError>, busy: Duration) -> Sent {
+    fn send(&self, segment: &PcmSegment, packets: Result<Vec<Packet>, EncodeError>, busy: Duration, silent: u32) -> Sent {
         let (track, gop, attempt) = (self.track, segment.gop, 0);
         match packets {
             Ok(packets) => {
@@ -108,6 +112,7 @@ impl Runner {
                     units: segment.frames,
                     filler: fillers(segment),
                     damaged: segment.damaged,
+                    silent: silent.saturating_sub(fillers(segment)),
                     path: segment.path,
                     last: segment.last,
                     busy,
@@ -135,7 +140,7 @@ impl Runner {
 
 impl Open {
     fn left_out(gop: GopId) -> Open {
-        Open { gop, parts: None, told: Told::default(), frames: 0, busy: Duration::ZERO }
+        Open { gop, parts: None, told: Told::default(), frames: 0, silent: 0, busy: Duration::ZERO }
     }
 
     /// What a part adds to what was told of the segment, with the unit that it is told of; nothing where there is nothing to say.
@@ -151,6 +156,16 @@ impl Open {
 /// Silent samples in frames, rounded up.
 fn fillers(segment: &PcmSegment) -> u32 {
     u32::try_from(segment.silent_samples.div_ceil(u64::from(FRAME))).unwrap_or(u32::MAX)
+}
+
+/// How many of the frames that a segment, or a part of one, brings to publish have no sample above [`SILENT`] on any channel.
+fn silent(segment: &PcmSegment) -> u32 {
+    let end = segment.lead + segment.frames + if segment.more { segment.tail } else { 0 };
+    let quiet = |n: &u32| {
+        let from = u64::from(n - segment.from) as usize * FRAME as usize;
+        segment.planes.iter().all(|plane| plane.get(from..).is_none_or(|plane| plane.iter().take(FRAME as usize).all(|sample| sample.abs() <= SILENT)))
+    };
+    (segment.lead.max(segment.from)..end).filter(quiet).count() as u32
 }
 
 #[cfg(test)]
@@ -204,13 +219,13 @@ mod tests {
                 ToMux::Packet { gop, packet, .. } => {
                     assert!(packet.idr && (gop.0 * 94..gop.0 * 94 + 94).contains(&packet.time));
                 }
-                ToMux::Done { gop, stats, .. } => log.push(format!("{gop} done {} {}", stats.units, stats.filler)),
+                ToMux::Done { gop, stats, .. } => log.push(format!("{gop} done {} {} {}", stats.units, stats.filler, stats.silent)),
                 ToMux::Void { gop, .. } => log.push(format!("{gop} void")),
                 other @ (ToMux::Told { .. } | ToMux::Backend { .. } | ToMux::Continue { .. }) => panic!("{other:?}"),
                 ToMux::Skipped { gop, why, .. } => log.push(format!("{gop} {why:?}")),
                 ToMux::End { track, end } => log.push(format!("{track:?} {end:?}")),
             }
         }
-        assert_eq!(log, ["7 done 94 2", "8 void", "8 Failed", "9 void", "9 Failed", "10 done 94 2", "TrackId(3) Leaving"]);
+        assert_eq!(log, ["7 done 94 2 0", "8 void", "8 Failed", "9 void", "9 Failed", "10 done 94 2 92", "TrackId(3) Leaving"]);
     }
 }

@@ -338,6 +338,12 @@ pub struct Stats {
     pub fallback: u8,
     /// The feed that it shows: 0 the first, 1 the standby, 255 both.
     pub path: u8,
+    /// Slots of black that the feed itself sends.
+    pub black: u32,
+    /// Slots in which the feed shows what it has shown for half a second.
+    pub frozen: u32,
+    /// Of sound: audio frames of silence that the feed itself sends.
+    pub silent: u32,
     /// The last segment of the event, where that is known in time.
     pub last: bool,
     /// Time the encoder took, for statistics only.

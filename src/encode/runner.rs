@@ -180,6 +180,8 @@ impl Lane {
         }
         gop.stats.damaged += u32::from(frame.damaged);
         self.tell(gop, &frame)?;
+        gop.stats.black += u32::from(frame.sight.black);
+        gop.stats.frozen += u32::from(frame.sight.frozen);
         if let Some(held) = &mut gop.held {
             held.frames.push(frame.clone());
         }

@@ -121,14 +121,13 @@ fn a_join_in_mid_gop_waits_for_the_next_and_counts_are_kept() {
     let mut items = input(&of, 83, 5 + G);
     items[6].origin = crate::frame::Origin::Repeat;
     items[7].origin = crate::frame::Origin::Filler;
+    items[8].sight.black = true;
+    items[9..11].iter_mut().for_each(|frame| frame.sight.frozen = true);
     items.last_mut().expect("some").last = true;
     let (messages, _) = run(&of, items, Some(End::Ended));
     assert_eq!(told(&messages), ["packets 11.0 x8", "done 11.0 8", "end Ended"]);
     let Some(ToMux::Done { stats, track, .. }) = messages.get(8).cloned() else { panic!("done comes ninth") };
-    assert_eq!(
-        Stats { busy: Default::default(), ..stats },
-        Stats { units: 8, repeats: 1, filler: 1, damaged: 0, fallback: 0, path: 0, last: true, busy: Default::default() }
-    );
+    assert_eq!(Stats { busy: Default::default(), ..stats }, Stats { units: 8, repeats: 1, filler: 1, black: 1, frozen: 2, last: true, ..Stats::default() });
     assert_eq!(track, TRACK);
 }
 

@@ -130,6 +130,7 @@ pub fn frames(grid: Grid, first: i64, pictures: &[Arc<Video>]) -> Vec<Frame> {
             damaged: false,
             missed: false,
             path: 0,
+            sight: Default::default(),
             side: Arc::new(SideData::default()),
         }
     };

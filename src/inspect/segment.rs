@@ -217,7 +217,7 @@ fn read_moof(bytes: &[u8], moof: &BoxAt, already: usize, findings: &mut Vec<Find
     let mut tfdt = Cursor::new(bytes, one(&children, b"tfdt", "tfdt", "traf", traf.start)?);
     let (version, _) = tfdt.full("tfdt")?;
     let time = if version == 0 { u64::from(tfdt.u32("tfdt")?) } else { tfdt.u64("tfdt")? };
-    if version == 0 || time >= 1 << 53 {
+    if version != 1 || time >= 1 << 53 {
         findings.push(Finding::new(Code::TfdtRange, format!("tfdt is {time}, version {version}; version 1 and less than 2^53 are accepted")));
     }
     let run = read_trun(&mut Cursor::new(bytes, one(&children, b"trun", "trun", "traf", traf.start)?), &defaults, moof.start, already)?;

@@ -2,7 +2,7 @@
 
 use super::standby::{Standby, StandbyWishes};
 use super::wishes::{LadderWish, PaceWish, SelectWishes, Wishes};
-use super::{ClockKind, Job, Latency, Pace, Pick, Select, Timeline, Window, is_file, outputs};
+use super::{ClockKind, Extras, Job, Latency, Pace, Pick, Select, Timeline, Window, is_file, outputs};
 use crate::config::ConfigError;
 use crate::ladder::{self, Ladder};
 use crate::secrets::without_secrets;
@@ -107,6 +107,7 @@ impl Wishes {
             latency,
             prft: self.prft.unwrap_or_default(),
             serving: check.serving(self.serve)?,
+            extras: Extras { session: self.session_data.check(file)?, thumbnails: self.thumbnails.unwrap_or(false) },
         })
     }
 }

@@ -1,6 +1,7 @@
 //! What was asked for: a job file, or flags, or flags over a file. Nothing is decided yet.
 
 use super::audio::AudioWishes;
+use super::extras::SessionWishes;
 use super::outputs::OutputWish;
 use super::select::{ProgramPick, VideoPick};
 use super::serving::ServingWishes;
@@ -64,6 +65,11 @@ pub struct Wishes {
     /// How what is listened on is served.
     #[serde(default)]
     pub serve: ServingWishes,
+    /// Tiled pictures for the seek bar.
+    pub thumbnails: Option<bool>,
+    /// What the multivariant playlist says of the event.
+    #[serde(default)]
+    pub session_data: SessionWishes,
 }
 
 /// `[timeline]` as written.
@@ -174,6 +180,8 @@ impl Wishes {
             timeline: self.timeline.over(below.timeline),
             select: self.select.over(below.select),
             serve: self.serve.over(below.serve),
+            thumbnails: self.thumbnails.or(below.thumbnails),
+            session_data: self.session_data.over(below.session_data),
         }
     }
 }

@@ -92,7 +92,7 @@ fn part_name(number: GopId, index: usize) -> String {
 }
 
 /// The multivariant playlist: one audio group for each rung of sound, with a member for each sound; and a variant for each video rung. The best of these get the best group, the least the least.
-/// Where there is 5.1 as well, each video rung is there once more, for players that take it.
+/// Where there is 5.1 as well, each video rung is there once more, for players that take it. Where there is sound, the last variant is of sound alone.
 pub fn main(tracks: &[Described]) -> String {
     let groups = groups(tracks);
     let mut text = format!("#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-INDEPENDENT-SEGMENTS\n");
@@ -107,6 +107,9 @@ pub fn main(tracks: &[Described]) -> String {
         for (i, track) in video.iter().enumerate() {
             variant(&mut text, track, groups.get(i * groups.len() / video.len()).copied());
         }
+    }
+    if let Some(group) = sound_alone(&groups) {
+        variant_of_sound(&mut text, group);
     }
     text
 }
@@ -189,12 +192,37 @@ fn variant(text: &mut String, track: &Described, group: Option<&Group>) {
     );
 }
 
+/// The most bits per second of a variant of sound alone (Apple's authoring rules, 9.9: one of at most 192 kb/s).
+const SOUND_ALONE: u64 = 192_000;
+
+/// The group for who hears only, or has no room for pictures: the best of mono or stereo within the limit, else the least of all.
+fn sound_alone<'a, 'b>(groups: &'a [Group<'b>]) -> Option<&'a Group<'b>> {
+    let average = |group: &Group| group.members.iter().map(|m| m.average).max().unwrap_or(0);
+    let fits = groups.iter().filter(|group| group.channels <= 2 && average(group) <= SOUND_ALONE);
+    fits.max_by_key(|group| average(group)).or_else(|| groups.iter().min_by_key(|group| average(group)))
+}
+
+/// A variant without pictures: its media playlist is that of its group's first member.
+fn variant_of_sound(text: &mut String, group: &Group) {
+    let loudest = |of: fn(&Described) -> u64| group.members.iter().map(|m| of(m)).max().unwrap_or(0);
+    let (peak, average) = (loudest(|t| t.peak), loudest(|t| t.average));
+    let Some(first) = group.members.first() else { return };
+    let mut codecs: Vec<&str> = Vec::new();
+    group.members.iter().for_each(|m| {
+        if !codecs.contains(&m.codecs.as_str()) {
+            codecs.push(&m.codecs)
+        }
+    });
+    let (name, uri, codecs) = (group.name, first.spec.playlist_path(), codecs.join(","));
+    line(text, format_args!("#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS=\"{codecs}\",AUDIO=\"{name}\"\n{uri}"));
+}
+
 fn line(text: &mut String, args: std::fmt::Arguments<'_>) {
     writeln!(text, "{args}").expect("writing to a String does not fail");
 }
 
 /// Seconds in decimal: nine digits at most, three at least.
-fn decimal(span: Seconds) -> String {
+pub(super) fn decimal(span: Seconds) -> String {
     in_nanos(nanos(span))
 }
 

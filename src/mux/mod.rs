@@ -12,16 +12,21 @@ mod describe;
 mod entries;
 mod fragment;
 mod hls;
+pub mod iframes;
 mod init;
 mod listing;
 mod making;
 pub mod marks;
 mod parts;
 mod publish;
+pub mod session;
+pub mod thumbnails;
 mod track;
 
 #[cfg(test)]
 mod chunked_tests;
+#[cfg(test)]
+mod damage_tests;
 #[cfg(test)]
 mod fragment_tests;
 #[cfg(test)]
@@ -45,7 +50,7 @@ use crate::job::Window;
 use crate::sink::Publish;
 use crate::time::{GopId, Seconds};
 use align::Align;
-use crossbeam::channel::{Receiver, Sender};
+use crossbeam::channel::{Receiver, Sender, never, select};
 use publish::Publisher;
 use std::sync::Arc;
 
@@ -64,6 +69,12 @@ pub struct Settings {
     pub not_before: Option<GopId>,
     /// After a restart: for each track name the numbers that its destination has already. Playlists go on from there, holes as `EXT-X-GAP`.
     pub stored: Vec<(String, Vec<GopId>)>,
+    /// Of the segments in `stored`, where their first picture is.
+    pub iframes: iframes::Stored,
+    /// What the multivariant playlist says beside the variants.
+    pub session: Vec<session::SessionDatum>,
+    /// Sheets of thumbnails, where the job asks for them.
+    pub thumbnails: Option<thumbnails::Feed>,
     /// Counts for metrics; shared with whoever shows them.
     pub counts: Arc<Counts>,
 }
@@ -153,10 +164,22 @@ pub fn run(tracks: Vec<TrackSpec>, settings: Settings, rx: Receiver<ToMux>, tx: 
     let lanes: Vec<u32> = tracks.iter().map(|t| if let TrackKind::Video { rendition, .. } = &t.kind { rendition.lanes } else { 1 }).collect();
     let names: Vec<String> = tracks.iter().map(|t| t.name.clone()).collect();
     let chunked = settings.chunking.is_some();
+    let mut sheets = settings.thumbnails.as_ref().map_or_else(never, |feed| feed.sheets.clone());
     let mut publisher = Publisher::new(tracks, settings, tx)?;
     let mut align = Align::new(&lanes, &publisher.expected(), chunked);
     while !align.over() {
-        let Ok(message) = rx.recv() else {
+        let message = select! {
+            recv(rx) -> message => message,
+            recv(sheets) -> sheet => {
+                match sheet {
+                    Ok(sheet) => publisher.sheet(sheet)?,
+                    // Who makes them is done, or broke and has said so.
+                    Err(_) => sheets = never(),
+                }
+                continue;
+            }
+        };
+        let Ok(message) = message else {
             publisher.abort_all()?;
             let alive: Vec<&str> = align.alive().into_iter().filter_map(|i| names.get(i).map(String::as_str)).collect();
             return Err(MuxError::Broke(alive.join(", ")));
@@ -166,6 +189,10 @@ pub fn run(tracks: Vec<TrackSpec>, settings: Settings, rx: Receiver<ToMux>, tx: 
             publisher.take(track, ready)?;
         }
         publisher.counts().stale.store(align.stale, std::sync::atomic::Ordering::Relaxed);
+    }
+    if publisher.has_thumbnails() {
+        // Their pictures have ended as those of the rungs have.
+        sheets.iter().try_for_each(|sheet| publisher.sheet(sheet))?;
     }
     publisher.finish(align.end())
 }

@@ -101,6 +101,8 @@ avc-1080p/media.m3u8
 avc-720p/media.m3u8
 #EXT-X-STREAM-INF:BANDWIDTH=879211,AVERAGE-BANDWIDTH=799811,CODECS=\"avc1.64001f,mp4a.40.2\",RESOLUTION=640x360,FRAME-RATE=29.970,VIDEO-RANGE=SDR,AUDIO=\"aac-64k\"
 avc-360p/media.m3u8
+#EXT-X-STREAM-INF:BANDWIDTH=143506,AVERAGE-BANDWIDTH=130706,CODECS=\"mp4a.40.2\",AUDIO=\"aac-128k\"
+aac-128k/media.m3u8
 ";
     assert_eq!(hls::main(&described()), expected);
     // No sound at all is legal.

@@ -4,16 +4,18 @@ use super::align::Ready;
 use super::chunking::Cuts;
 use super::dash::{self, Extent};
 use super::describe::Described;
+use super::iframes::{self, IFrames, Place};
 use super::listing::{Entry, Listing};
 use super::making::Making;
 use super::parts::{self, Parts};
-use super::{Marks, MuxError, Settings, TrackSpec, entries, hls, init};
+use super::thumbnails::{self, Sheet, Thumbnails};
+use super::{Marks, MuxError, Settings, TrackSpec, entries, hls, init, session};
 use crate::encode::{Packet, Stats, TrackId};
 use crate::frame::End;
 use crate::inspect::{self, Code, Finding, InitFacts, SegmentFacts};
 use crate::sink::{Edge, Publish, Readers};
 use crate::time::{GopId, Grid, Seconds};
-use crate::verdict::Verdict;
+use crate::verdict::{Shown, Verdict};
 use bytes::Bytes;
 use crossbeam::channel::Sender;
 use std::sync::Arc;
@@ -53,6 +55,7 @@ pub struct Publisher {
     main: String,
     /// For readers of whole segments, and of chunks.
     manifest: [String; 2],
+    thumbnails: Option<Thumbnails>,
     tx: Sender<Publish>,
 }
 
@@ -66,6 +69,8 @@ pub(super) struct Track {
     /// A segment that was given up, of which more may come.
     pub(super) broken: Option<GopId>,
     pub(super) parts: Parts,
+    /// The first picture of each segment, where it has a playlist of them.
+    iframes: Option<IFrames>,
     /// Anything at all was decided on it, so nobody needs to wait for it.
     heard: bool,
     /// A segment that is shorter than its GOP: nothing may follow it.
@@ -74,7 +79,7 @@ pub(super) struct Track {
 
 impl Publisher {
     /// Publishes the initialisation segments, and the playlists of what is stored already.
-    pub fn new(specs: Vec<TrackSpec>, settings: Settings, tx: Sender<Publish>) -> Result<Publisher, MuxError> {
+    pub fn new(specs: Vec<TrackSpec>, mut settings: Settings, tx: Sender<Publish>) -> Result<Publisher, MuxError> {
         let Some(grid) = specs.first().map(TrackSpec::grid) else { return Err(MuxError::Tracks("there are none; at least one is needed".into())) };
         for (i, spec) in specs.iter().enumerate() {
             if spec.id != TrackId(i) || spec.grid() != grid || specs.iter().take(i).any(|other| other.name == spec.name) {
@@ -85,9 +90,18 @@ impl Publisher {
             }
         }
         let target = hls::target_duration(&specs);
+        let (thumbnails, leave) = match &mut settings.thumbnails {
+            Some(feed) => {
+                let (thumbnails, leave) = Thumbnails::new(feed.layout, settings.window, std::mem::take(&mut feed.stored));
+                (Some(thumbnails), leave)
+            }
+            None => (None, Vec::new()),
+        };
         let part_target = parts::target(&specs, settings.chunking);
         let (tracks, main, manifest) = (Vec::new(), String::new(), Default::default());
-        let mut publisher = Publisher { tracks, settings, grid, target, part_target, main, manifest, tx };
+        let mut publisher = Publisher { tracks, settings, grid, target, part_target, main, manifest, thumbnails, tx };
+        leave.into_iter().try_for_each(|path| publisher.send(Publish::Remove { path }))?;
+        let all = specs.clone();
         for spec in specs {
             let bytes = init::init(&spec, &publisher.settings.class)?;
             let init = inspect::init(&bytes).map_err(|source| MuxError::Init { track: spec.name.clone(), source })?;
@@ -95,7 +109,9 @@ impl Publisher {
             publisher.send(Publish::Init { path: spec.init_path(), bytes: Bytes::from(bytes) })?;
             let listing = Listing::new(publisher.settings.window, grid.gop_duration());
             let described = Described::new(&spec, &init, publisher.settings.chunking);
-            publisher.tracks.push(Track { described, init, listing, making: None, broken: None, parts: Parts::default(), heard: false, short: None });
+            let iframes = IFrames::of(&spec, &all);
+            let parts = Parts::default();
+            publisher.tracks.push(Track { described, init, listing, iframes, making: None, broken: None, parts, heard: false, short: None });
         }
         publisher.restore()?;
         Ok(publisher)
@@ -113,12 +129,16 @@ impl Publisher {
 
     fn restore(&mut self) -> Result<(), MuxError> {
         let stored = std::mem::take(&mut self.settings.stored);
+        let mut places = std::mem::take(&mut self.settings.iframes);
         let mut any = false;
         for (name, mut numbers) in stored {
             let Some(index) = self.tracks.iter().position(|t| t.described.spec.name == name) else { continue };
             numbers.sort_unstable();
             numbers.dedup();
             let mut leave = Vec::new();
+            if let Some(iframes) = &mut self.tracks[index].iframes {
+                places.remove(&name).into_iter().flatten().for_each(|(number, place)| iframes.insert(number, Some(place)));
+            }
             for number in numbers {
                 let track = &mut self.tracks[index];
                 track.described.spec.legal(number)?;
@@ -155,6 +175,23 @@ impl Publisher {
         self.shared(None)
     }
 
+    /// Whether there may be sheets of thumbnails.
+    pub fn has_thumbnails(&self) -> bool {
+        self.thumbnails.is_some()
+    }
+
+    /// A sheet of thumbnails: itself, then the playlist that lists it.
+    pub fn sheet(&mut self, sheet: Sheet) -> Result<(), MuxError> {
+        let text = |path: String, bytes: Vec<u8>| Publish::Text { path, bytes: Bytes::from(bytes), readers: Readers::All, edge: None };
+        let Some(thumbnails) = &mut self.thumbnails else { return Ok(()) };
+        let leave = thumbnails.take(sheet.number);
+        let playlist = thumbnails.playlist(false);
+        self.send(text(thumbnails::path(sheet.number), sheet.bytes))?;
+        self.send(text(thumbnails::playlist_path(), playlist.into_bytes()))?;
+        leave.into_iter().try_for_each(|path| self.send(Publish::Remove { path }))?;
+        self.shared(None)
+    }
+
     /// Everything has ended. Where the event has, end marks are written; where only this worker leaves, none.
     pub fn finish(&mut self, end: End) -> Result<(), MuxError> {
         if end == End::Leaving {
@@ -164,6 +201,10 @@ impl Publisher {
             if !self.tracks[index].listing.entries().is_empty() {
                 self.playlist(index, true, Vec::new())?;
             }
+        }
+        if let Some(thumbnails) = self.thumbnails.as_ref().filter(|thumbnails| thumbnails.any()) {
+            let bytes = Bytes::from(thumbnails.playlist(true));
+            self.send(Publish::Text { path: thumbnails::playlist_path(), bytes, readers: Readers::All, edge: None })?;
         }
         let last = self.tracks.iter().filter_map(|t| t.listing.last()).max();
         let over = |t: &Track| t.listing.entries().iter().rev().find(|e| !e.gap).map(|e| e.start + e.duration);
@@ -192,18 +233,18 @@ impl Publisher {
             }
         }
         let Some(making) = self.tracks[index].making.take() else { return Ok(()) };
-        self.whole(index, making, marks)
+        self.whole(index, making, marks, stats)
     }
 
     /// Publishes a segment that is complete.
-    fn whole(&mut self, index: usize, making: Making, marks: Marks) -> Result<(), MuxError> {
+    fn whole(&mut self, index: usize, making: Making, marks: Marks, stats: &Stats) -> Result<(), MuxError> {
         let (track, gop, packets) = (&self.tracks[index], making.gop, making.packets());
         let spec = &track.described.spec;
         let facts = match inspect::segment(making.bytes(), Some(&track.init)) {
             Ok(facts) => facts,
             Err(error) => return self.unfit(index, making, error.to_string()),
         };
-        let findings = self.judge(track, gop, &facts, packets);
+        let findings = self.judge(track, gop, &facts, packets, stats);
         if let Some(worst) = findings.iter().find(|f| f.undecodable()) {
             let why = worst.text.clone();
             return self.unfit(index, making, why);
@@ -216,9 +257,10 @@ impl Publisher {
         counts.segments.fetch_add(1, Relaxed);
         let over_cap = self.over_cap(track, gop, packets);
         let units = u32::try_from(packets.len()).unwrap_or(u32::MAX);
+        let shown = Shown::new(stats, track.described.audio().is_some(), spec.span(stats.units).nearest_ticks(1000));
         let bytes = making.into_bytes();
         counts.bytes.fetch_add(bytes.len() as u64, Relaxed);
-        let verdict = Arc::new(Verdict::new(marks, &bytes, &findings, over_cap));
+        let verdict = Arc::new(Verdict::new(marks, &bytes, &findings, over_cap).showing(shown));
         let (track, path) = (spec.name.clone(), spec.segment_path(gop));
         self.send(Publish::Segment { track, number: gop, path, bytes: Bytes::from(bytes), slot_end: self.grid.gop_time(gop.next()), verdict })?;
 
@@ -228,11 +270,14 @@ impl Publisher {
         counts.gaps.fetch_add(gaps, Relaxed);
         let entry = entry(&track.described.spec, gop, units);
         leave.extend(track.listing.push(entry));
+        if let Some(iframes) = &mut track.iframes {
+            iframes.insert(gop, Place::of(&facts));
+        }
         self.playlist(index, false, leave)
     }
 
     /// What the segment breaks: what it shows itself, and its place among the others.
-    fn judge(&self, track: &Track, gop: GopId, facts: &SegmentFacts, packets: &[Packet]) -> Vec<Finding> {
+    fn judge(&self, track: &Track, gop: GopId, facts: &SegmentFacts, packets: &[Packet], stats: &Stats) -> Vec<Finding> {
         let spec = &track.described.spec;
         let mut findings = facts.findings.clone();
         // An IDR inside that the encoder announces was asked for by a splice; one that it does not announce breaks the sync flag's rule.
@@ -243,6 +288,9 @@ impl Publisher {
         }
         if facts.duration() != packets.len() as u64 * u64::from(spec.unit_ticks()) {
             findings.push(Finding::new(Code::Samples, format!("it lasts {} ticks, for {} units", facts.duration(), packets.len())));
+        }
+        if facts.samples().count() != stats.units as usize {
+            findings.push(Finding::new(Code::Samples, format!("it has {} samples, for {} that were encoded", facts.samples().count(), stats.units)));
         }
         if let Some(short) = track.short {
             findings.push(Finding::new(Code::TfdtBreak, format!("segment {short} was shorter than its GOP, yet this follows")));
@@ -291,6 +339,7 @@ impl Publisher {
 
     fn playlist(&mut self, index: usize, ended: bool, leave: Vec<GopId>) -> Result<(), MuxError> {
         self.live_playlist(index, ended)?;
+        self.iframes(index, ended)?;
         let track = &self.tracks[index];
         let spec = &track.described.spec;
         let text = hls::media(spec, &track.listing, self.target, ended, None);
@@ -320,6 +369,14 @@ impl Publisher {
         self.send(Publish::Text { path: spec.playlist_path(), bytes, readers: Readers::Chunked, edge: Some(edge) })
     }
 
+    /// The I-frame playlist, before the media playlist: what it lists is there as well.
+    fn iframes(&mut self, index: usize, ended: bool) -> Result<(), MuxError> {
+        let track = &mut self.tracks[index];
+        let Some(iframes) = &mut track.iframes else { return Ok(()) };
+        let (path, text) = (iframes::path(&track.described.spec), iframes.playlist(&track.listing, self.target, ended));
+        self.send(Publish::Text { path, bytes: Bytes::from(text), readers: Readers::All, edge: None })
+    }
+
     /// The multivariant playlist and the manifest, where they have changed and every track has been heard of.
     fn shared(&mut self, ended: Option<(Seconds, GopId)>) -> Result<(), MuxError> {
         let there: Vec<&Track> = self.tracks.iter().filter(|t| !t.listing.entries().is_empty()).collect();
@@ -331,7 +388,9 @@ impl Publisher {
             return Ok(());
         }
         let described: Vec<Described> = there.iter().map(|t| t.described.clone()).collect();
-        let main = hls::main(&described);
+        let pictures = there.iter().filter(|t| t.iframes.is_some()).map(|t| &t.described);
+        let images = self.thumbnails.as_ref().map(Thumbnails::stream).unwrap_or_default();
+        let main = hls::main(&described) + &images + &iframes::streams(pictures) + &session::lines(&self.settings.session);
         if main != self.main {
             self.send(Publish::Text { path: hls::MAIN.into(), bytes: Bytes::from(main.clone()), readers: Readers::All, edge: None })?;
             self.main = main;
@@ -342,6 +401,7 @@ impl Publisher {
         let kinds = [Some((None, whole)), low.map(|low| (Some(low), Readers::Chunked))];
         for (kind, (low, readers)) in kinds.into_iter().enumerate().filter_map(|(kind, of)| Some((kind, of?))) {
             let manifest = dash::manifest(&described, self.grid, self.settings.publish_delay, extent, low);
+            let manifest = if let Some(thumbnails) = &self.thumbnails { thumbnails.described(manifest) } else { manifest };
             if manifest != self.manifest[kind] {
                 self.send(Publish::Text { path: dash::MANIFEST.into(), bytes: Bytes::from(manifest.clone()), readers, edge: None })?;
                 self.manifest[kind] = manifest;

@@ -2,7 +2,7 @@
 
 use super::range::{self, Part};
 use crate::sink::store::{Entry, Text};
-use crate::verdict::Verdict;
+use crate::verdict::{self, Verdict};
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -102,8 +102,9 @@ pub(super) fn entry(asked: Asked, entry: &Entry, cache: &str) -> Response {
 }
 
 /// Headers that tell what is known of a segment beside its bytes.
-pub(super) fn about_segment(_verdict: &Verdict) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
-    std::iter::empty()
+pub(super) fn about_segment(verdict: &Verdict) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
+    let header = |(name, value): (&str, String)| Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(&value).ok()?));
+    verdict::headers(verdict).into_iter().filter_map(header)
 }
 
 /// A playlist or manifest, compressed where that is welcome. A range is of the plain one.

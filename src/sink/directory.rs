@@ -118,7 +118,12 @@ impl Sink for Directory {
                 let late = self.held.shown(*number, *slot_end);
                 late.iter().try_for_each(|path| remove(&full(path)?))
             }
-            Publish::Text { path, bytes, .. } => write_with(&full(path)?, bytes, self.fsync == Fsync::All),
+            Publish::Text { path, bytes, .. } => {
+                let path = full(path)?;
+                // Thumbnails have a folder that no init segment made.
+                path.parent().map_or(Ok(()), |folder| fs::create_dir_all(folder).map_err(|e| SinkError::new(folder, e)))?;
+                write_with(&path, bytes, self.fsync == Fsync::All)
+            }
             // A reader of files sees whole ones only.
             Publish::Chunk { .. } | Publish::Abort { .. } => Ok(()),
             Publish::Remove { path } if self.held.leaves(path) => remove(&full(path)?),
@@ -220,7 +225,7 @@ fn sweep(folder: &Path) -> Result<(), SinkError> {
         let ours = name
             .to_str()
             .and_then(|n| n.strip_prefix('.')?.strip_suffix(".tmp"))
-            .is_some_and(|n| [".m4s", ".mp4", ".m3u8", ".mpd", ".json"].iter().any(|e| n.ends_with(e)));
+            .is_some_and(|n| [".m4s", ".mp4", ".m3u8", ".mpd", ".json", ".jpg"].iter().any(|e| n.ends_with(e)));
         if ours && entry.file_type().is_ok_and(|t| t.is_file()) {
             remove(&entry.path())?;
         }

@@ -12,8 +12,9 @@ pub fn run(mut sinks: Vec<Box<dyn Sink>>, rx: Receiver<Publish>, status: &Status
         for sink in sinks.iter_mut().filter(|sink| sink.wants(&item)) {
             sink.publish(&item)?;
         }
-        if let Publish::Segment { track, number, bytes, slot_end, .. } = &item {
+        if let Publish::Segment { track, number, bytes, slot_end, verdict, .. } = &item {
             status.segment_published(track, *number, bytes.len() as u64, *slot_end);
+            status.segment_judged(track, verdict);
         }
     }
     // One limit for all: each has a thread of its own that goes on while another is waited for.

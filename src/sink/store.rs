@@ -201,7 +201,8 @@ impl Store {
             let Some(rest) = room.checked_sub(size) else { break };
             room = rest;
             let bytes = std::fs::read(&path).map_err(|e| SinkError::new(&path, e))?;
-            self.put_segment(track, number, &Bytes::from(bytes), None);
+            let verdict = Verdict::of_stored(&bytes, self.0.audio.contains(track));
+            self.put_segment(track, number, &Bytes::from(bytes), Some(&Arc::new(verdict)));
         }
         let here = self.0.folder.as_deref() == Some(dir);
         let mut content = self.write();

@@ -28,6 +28,7 @@ fn frame(slot: i64, missed: bool) -> Frame {
         damaged: false,
         missed,
         path: 0,
+        sight: Default::default(),
         side: Arc::new(SideData::default()),
     }
 }

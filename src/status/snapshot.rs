@@ -2,7 +2,7 @@
 
 use super::clock::ClockSnapshot;
 use super::counts::{SourceCounts, State};
-use super::{TrackFacts, Watched};
+use super::{DefectsSnapshot, TrackFacts, Watched};
 use crate::capture::CaptureCounters;
 use crate::capture::paths::counts as paths;
 use crate::decode::audio;
@@ -182,6 +182,8 @@ pub struct TrackSnapshot {
     pub fallbacks: u64,
     /// GOPs whose frames were not held for another try, because the frame budget was spent.
     pub unheld: u64,
+    /// What was wrong with its segments, though they were published.
+    pub quality: DefectsSnapshot,
 }
 
 impl SourceCounts {

@@ -149,6 +149,9 @@ fn a_day(num: u32, den: u32, by: By) {
         chunking: None,
         not_before: None,
         stored: Vec::new(),
+        iframes: Default::default(),
+        session: Vec::new(),
+        thumbnails: None,
         counts: Arc::default(),
     };
     let muxed = specs.to_vec();

@@ -12,6 +12,7 @@ mod determinism;
 mod determinism_audio;
 mod devices;
 mod dvr;
+mod extras;
 mod http2;
 mod inputs;
 mod isa;

@@ -78,6 +78,7 @@ fn text_type(path: &str) -> &'static str {
     match path.rsplit_once('.').map(|(_, extension)| extension) {
         Some("m3u8") => "application/vnd.apple.mpegurl",
         Some("mpd") => "application/dash+xml",
+        Some("jpg") => "image/jpeg",
         Some("json") => "application/json",
         Some("vtt") => "text/vtt",
         _ => "application/octet-stream",
