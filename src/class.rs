@@ -5,6 +5,7 @@
 mod arithmetic;
 mod encoders;
 
+use crate::decode::filler::Filler;
 use crate::encode::point::{self, X264Point};
 use crate::ffmpeg::pin_cpu;
 use crate::job::Job;
@@ -90,6 +91,9 @@ pub fn of(plan: &Plan, job: &Job, build: &Build) -> String {
         "hold": fraction(job.timeline.hold),
         "max_gap": fraction(job.timeline.max_gap),
     });
+    if let Filler::Picture(slate) = &job.timeline.filler {
+        facts["filler"] = json!(slate.digest());
+    }
     if let Some(name) = plan.decode.as_deref().and_then(Name::parse) {
         // Which of several devices does not count, as it does not for encoders; that it is one does: pictures that a device scales differ from the host's.
         facts["decode"] = json!(name.kind().name());

@@ -15,18 +15,19 @@ use crate::capture::{self, CaptureCounters, CaptureError, Input, Origin, Source}
 use crate::clock::{Clock, Tick};
 use crate::decode::audio::{Audio, Cut, Over, Rung};
 use crate::decode::change::Decoding;
+use crate::decode::early::Early;
 use crate::decode::framesync::{FrameSync, LATENESS, Settings};
 use crate::decode::samples::AudioError;
-use crate::decode::{self, DecodeError, MakeSync, Outputs, filler};
+use crate::decode::{self, DecodeError, MakeEarly, MakeSync, Outputs, filler};
 use crate::downscale::{self, DownscaleError};
 use crate::encode::aac::{self, Aac};
 use crate::encode::queue::{RungQueue, lanes};
 use crate::encode::served::{self, Served};
 use crate::encode::{TrackId, audio_runner, runner};
 use crate::ffmpeg::give_way;
-use crate::job::{ClockKind, Job, Pace};
+use crate::job::{ClockKind, Job, Pace, Start};
 use crate::mux::{self, MuxError, TrackKind, TrackSpec};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, SourceFacts};
 use crate::resolution::Resolution;
 use crate::schedule::Schedule;
 use crate::serve::Server;
@@ -133,22 +134,30 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let kept = Resolution::load(job).map_err(wrong)?;
     // A restart takes the streams that were chosen first.
     let asked = kept.as_ref().map_or_else(|| job.clone(), |kept| kept.reopened(job));
-    let opened = open(&asked, stop).map_err(not_opened).and_then(|(source, input)| Ok((require_stamps(job, &source, input)?, source)));
+    let opened = match known(&asked, kept.as_ref())? {
+        Some(facts) => Ok(later(&asked, &facts, stop)),
+        None => open(&asked, stop).map_err(not_opened),
+    };
+    let opened = opened.and_then(|(source, input)| Ok((require_stamps(job, &source, input)?, source)));
     if stop.is_raised() {
         tracing::info!("asked to stop before the feed came: nothing was written");
         return Ok(());
     }
     let (input, source) = opened?;
-    let resolution = kept.unwrap_or_else(|| Resolution::new(job, source.facts.clone(), None, String::new()));
+    let resolution = kept.unwrap_or_else(|| Resolution::new(job, stated(job, &source.facts), None, String::new()));
     let plan = plan::resolve(job, &resolution.source).map_err(wrong)?;
     let (mut plan, rungs) = served::open_all(plan, job).map_err(wrong)?;
-    let device = decode::device::settle(&mut plan, job, Some(&source.video));
+    // What comes late is decoded by whatever takes it then.
+    let device = if source.later.is_some() { None } else { decode::device::settle(&mut plan, job, Some(&source.video)) };
     let resolution = Resolution { class: plan.class.clone(), ..resolution };
     plan.left_out_line().iter().for_each(|line| tracing::info!("{line}"));
     plan.warnings.iter().for_each(|line| tracing::warn!("{line}"));
     let schedule = Arc::new(Schedule::new());
     let (video_tracks, audio_tracks) = (video_tracks(&rungs), audio_tracks(&plan)?);
-    let decoder = Decoding::open(&source.video, &resolution.source, DECODER_THREADS).map_err(wrong)?;
+    let decoder = match &source.later {
+        Some(_) => Decoding::awaiting(&source.video, &resolution.source, DECODER_THREADS),
+        None => Decoding::open(&source.video, &resolution.source, DECODER_THREADS).map_err(wrong)?,
+    };
     let decoder = match &device {
         Some(device) => decoder.on(device),
         None => decoder,
@@ -195,8 +204,9 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let (stopping, counted) = (stop.clone(), status.clone());
     let live = job.pace == Pace::Live;
     let ahead = if live { Seconds::ZERO } else { decode::ahead(plan.grid) };
-    let settings = decode::Settings { stamp_offset: job.timeline.stamp_offset, live, ahead };
-    threads.spawn("decode", move || decode::run(decoder, make_sync, settings, units, outputs, &stopping, &counted))?;
+    let settings = decode::Settings { stamp_offset: job.timeline.stamp_offset, live, ahead, max_gap: job.timeline.max_gap };
+    let make_early = (job.timeline.start == Start::Now).then(|| sync.make_early(&plan.source)).flatten();
+    threads.spawn("decode", move || decode::run(decoder, make_sync, make_early, settings, units, outputs, &stopping, &counted))?;
 
     let mut queues = Vec::new();
     let mut all_lanes = Vec::new();
@@ -316,9 +326,38 @@ pub fn open(job: &Job, stop: &Stop) -> Result<(Source, Box<dyn Input>), CaptureE
     capture::open_all(&job.inputs, job.path_window, job.pace, &job.select, stop, timeout)
 }
 
+/// The inputs of a job that need not be there yet.
+fn later(job: &Job, facts: &SourceFacts, stop: &Stop) -> (Source, Box<dyn Input>) {
+    capture::open_later(&job.inputs, job.path_window, job.pace, &job.select, stop, job.input_timeout.map(Seconds::to_duration), facts)
+}
+
+/// What the source is, where the event begins before it is there: as an earlier run found it, or as the job says.
+///
+/// # Errors
+/// Neither says.
+pub fn known(job: &Job, kept: Option<&Resolution>) -> Result<Option<SourceFacts>, RunError> {
+    if job.timeline.start != Start::Now {
+        return Ok(None);
+    }
+    kept.map(|kept| kept.source.clone()).or_else(|| job.source.clone()).map(Some).ok_or_else(|| wrong(Unknown))
+}
+
+/// An event is to begin before its feed, and nobody says what that is.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "timeline.start = \"now\": nothing is known of the feed; accepted: with [source] in the job file (size = \"1920x1080\", rate = \"25\"), or with an output that an earlier run published into"
+)]
+struct Unknown;
+
+/// What the plan goes by: the source as the job says that it is, or as it was found.
+pub fn stated(job: &Job, found: &SourceFacts) -> SourceFacts {
+    let said = job.source.clone().map(|said| SourceFacts { video: found.video, sounds: found.sounds.clone(), ..said });
+    said.unwrap_or_else(|| found.clone())
+}
+
 /// Where the job insists on UTC stamps, refuses a feed whose first picture has none, before anything is written.
 fn require_stamps(job: &Job, source: &Source, input: Box<dyn Input>) -> Result<Box<dyn Input>, RunError> {
-    if job.timeline.clock != ClockKind::Sei || source.origin == Origin::Utc {
+    if job.timeline.clock != ClockKind::Sei || source.origin == Origin::Utc || source.later.is_some() {
         return Ok(input);
     }
     let broke = |error: CaptureError| StageError { thread: "capture".to_owned(), why: Box::new(error), echo: false };
@@ -391,11 +430,25 @@ struct SyncOf {
 }
 
 impl SyncOf {
+    /// What fills the slots of an event that begins before its feed, which `facts` describe; nothing where a picture of that size cannot be made.
+    fn make_early(&self, facts: &SourceFacts) -> Option<MakeEarly> {
+        let SyncOf { job, grid, .. } = self.clone();
+        let like = filler::shape(facts)?;
+        let (duration, lateness) = match &job.standby {
+            Some(standby) => (None, standby.conditions.loss),
+            None => (job.duration.map(|span| grid.slots_in(span)), LATENESS),
+        };
+        Some(Box::new(move |now| Early::new(grid, job.timeline.filler.after(&like), duration, lateness, now)))
+    }
+
     /// What makes the frame sync once the first picture is there. An anchor taken then is kept beside the outputs before anything is published, where `kept` says where.
     fn make(&self, source: &Source, status: &Arc<Status>, kept: Option<Resolution>) -> MakeSync {
-        let (of, status, origin, expected) = (self.clone(), Arc::clone(status), source.origin, source.duration);
+        let (of, status, origin, expected, later) = (self.clone(), Arc::clone(status), source.origin, source.duration, source.later.clone());
         Box::new(move |first: &Tick| {
             let SyncOf { job, grid, run_up } = of;
+            let arrived = later.as_ref().and_then(|later| later.get());
+            let origin = arrived.map_or(origin, |arrived| arrived.origin);
+            arrived.and_then(|arrived| arrived.paths.clone()).into_iter().for_each(|paths| status.watch_paths(paths));
             let anchor = kept.as_ref().and_then(|kept| kept.anchor.as_ref()?.anchor());
             let choice = timeline::choose(&job.timeline, origin, first, anchor)?;
             tracing::info!("{} is placed by {}", if kept.is_some() { "the feed" } else { "the standby" }, choice.reference);
@@ -412,7 +465,8 @@ impl SyncOf {
             };
             let run_up = if choice.whole { Seconds::ZERO } else { run_up };
             let settings = Settings { hold: job.timeline.hold, max_gap: job.timeline.max_gap, duration, expected, run_up, whole: choice.whole, lateness };
-            Ok(FrameSync::new(grid, clock, settings, filler::black))
+            let filler = job.timeline.filler.clone();
+            Ok(FrameSync::new(grid, clock, settings, Box::new(move |like| filler.after(like))))
         })
     }
 }

@@ -17,7 +17,7 @@ fn grid(num: u32, den: u32) -> Grid {
 
 fn sync(grid: Grid, reference: Reference, settings: Settings) -> FrameSync {
     let clock = Clock::new(grid, reference, None, Seconds::ZERO, settings.max_gap, settings.whole);
-    FrameSync::new(grid, clock, settings, |_| picture())
+    FrameSync::new(grid, clock, settings, Box::new(|_| picture()))
 }
 
 fn settings(whole: bool) -> Settings {

@@ -1,10 +1,12 @@
 //! What was asked for: a job file, or flags, or flags over a file. Nothing is decided yet.
 
 use super::audio::AudioWishes;
+use super::filler::FillerWish;
 use super::select::{ProgramPick, VideoPick};
+use super::source::SourceWishes;
 use super::standby::StandbyWishes;
 use super::value::{Listen, Span, Text};
-use super::{Anchor, ClockKind, DecodeOn, Window};
+use super::{Anchor, ClockKind, DecodeOn, Start, Window};
 use crate::config::{self, ConfigError};
 use crate::ladder::Ladder;
 use crate::time::Rate;
@@ -53,6 +55,9 @@ pub struct Wishes {
     /// Which streams of the input are used.
     #[serde(default)]
     pub select: SelectWishes,
+    /// What the source is.
+    #[serde(default)]
+    pub source: SourceWishes,
 }
 
 /// `[timeline]` as written.
@@ -71,6 +76,10 @@ pub struct TimelineWishes {
     pub hold: Option<Text<Span>>,
     /// A gap longer than this is not filled.
     pub max_gap: Option<Text<Span>>,
+    /// "black", or the path of a picture, relative to the job file.
+    pub filler: Option<Text<FillerWish>>,
+    /// When the event begins.
+    pub start: Option<Start>,
 }
 
 /// `[select]` as written.
@@ -135,6 +144,8 @@ impl Wishes {
         if let Some(LadderWish::Named(_, base)) = &mut wishes.ladder {
             *base = path.parent().unwrap_or(Path::new("")).to_owned();
         }
+        let base = path.parent().unwrap_or(Path::new(""));
+        wishes.timeline.filler = wishes.timeline.filler.map(|filler| Text(filler.0.from(base)));
         Ok(wishes)
     }
 
@@ -158,6 +169,7 @@ impl Wishes {
             decode: self.decode.or(below.decode),
             timeline: self.timeline.over(below.timeline),
             select: self.select.over(below.select),
+            source: self.source.over(below.source),
         }
     }
 }
@@ -171,6 +183,8 @@ impl TimelineWishes {
             stamp_offset: self.stamp_offset.or(below.stamp_offset),
             hold: self.hold.or(below.hold),
             max_gap: self.max_gap.or(below.max_gap),
+            filler: self.filler.or(below.filler),
+            start: self.start.or(below.start),
         }
     }
 }

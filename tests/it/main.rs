@@ -11,6 +11,8 @@ mod day;
 mod determinism;
 mod determinism_audio;
 mod devices;
+mod early;
+mod filler;
 mod inputs;
 mod isa;
 mod lipsync;
