@@ -7,11 +7,11 @@
 //!    └─────► audio ─────────────► rung ───┘
 //! ```
 
+mod feeds;
 mod standby;
 
 use crate::budget::FrameBudget;
-use crate::capture::stamped::{self, Stamps};
-use crate::capture::{self, CaptureCounters, CaptureError, Input, Origin, Source};
+use crate::capture::{self, CaptureCounters, CaptureError, Origin, Source};
 use crate::clock::{Clock, Tick};
 use crate::decode::audio::{Audio, Cut, Over, Rung};
 use crate::decode::change::Decoding;
@@ -25,7 +25,7 @@ use crate::encode::queue::{RungQueue, lanes};
 use crate::encode::served::{self, Served};
 use crate::encode::{TrackId, audio_runner, runner};
 use crate::ffmpeg::give_way;
-use crate::job::{ClockKind, Job, Pace, Start};
+use crate::job::{Job, Pace, Start};
 use crate::mux::{self, MuxError, TrackKind, TrackSpec};
 use crate::plan::{self, Plan, SourceFacts};
 use crate::resolution::Resolution;
@@ -37,8 +37,10 @@ use crate::status::{State, Status};
 use crate::stop::Stop;
 use crate::supervise::{StageError, StageFailure, Threads};
 use crate::time::{GopId, Grid, Seconds};
-use crate::timeline::{self, TimelineError};
+use crate::timeline;
 use crossbeam::channel::bounded;
+pub use feeds::{Feeds, feeds, known, open, stated};
+use feeds::{later, require_stamps};
 use ffmpeg_next::codec;
 use std::convert::Infallible;
 use std::num::NonZero;
@@ -135,16 +137,17 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     // A restart takes the streams that were chosen first.
     let asked = kept.as_ref().map_or_else(|| job.clone(), |kept| kept.reopened(job));
     let opened = match known(&asked, kept.as_ref())? {
-        Some(facts) => Ok(later(&asked, &facts, stop)),
-        None => open(&asked, stop).map_err(not_opened),
+        Some(facts) => Ok(Feeds::of(later(&asked, &facts, stop))),
+        None => feeds(&asked, stop),
     };
-    let opened = opened.and_then(|(source, input)| Ok((require_stamps(job, &source, input)?, source)));
+    let opened = opened.and_then(|feeds| Ok((require_stamps(job, &feeds.source, feeds.input)?, feeds.source, feeds.second, feeds.job)));
     if stop.is_raised() {
         tracing::info!("asked to stop before the feed came: nothing was written");
         return Ok(());
     }
-    let (input, source) = opened?;
+    let (input, source, opened, other) = opened?;
     let resolution = kept.unwrap_or_else(|| Resolution::new(job, stated(job, &source.facts), None, String::new()));
+    let job = other.as_ref().unwrap_or(job);
     let plan = plan::resolve(job, &resolution.source).map_err(wrong)?;
     let (mut plan, rungs) = served::open_all(plan, job).map_err(wrong)?;
     // What comes late is decoded by whatever takes it then.
@@ -153,7 +156,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     plan.left_out_line().iter().for_each(|line| tracing::info!("{line}"));
     plan.warnings.iter().for_each(|line| tracing::warn!("{line}"));
     let schedule = Arc::new(Schedule::new());
-    let (video_tracks, audio_tracks) = (video_tracks(&rungs), audio_tracks(&plan)?);
+    let (video_tracks, audio_tracks) = (video_tracks(&rungs), audio_tracks(&plan, job.chunk)?);
     let decoder = match &source.later {
         Some(_) => Decoding::awaiting(&source.video, &resolution.source, DECODER_THREADS),
         None => Decoding::open(&source.video, &resolution.source, DECODER_THREADS).map_err(wrong)?,
@@ -179,7 +182,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let (units_tx, units) = bounded(if raw { RAW_UNITS } else { UNITS });
     let (frames_tx, frames) = bounded(FRAMES);
     let sync = SyncOf { job: job.clone(), grid: plan.grid, run_up: if plan.audio.is_empty() { Seconds::ZERO } else { RUN_UP } };
-    let mut second = standby::Second::of(job, &plan, &sync, stop);
+    let mut second = standby::Second::of(job, &plan, &sync, stop, opened);
     let (packets_tx, packets) = bounded(TO_MUX);
     let (publish_tx, publish) = bounded(PUBLISH);
 
@@ -263,7 +266,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         class: plan.class.clone(),
         publish_delay: job.publish_delay,
         window: job.window,
-        chunk_slots: job.chunk.map(|chunk| plan.grid.nearest(chunk).0.clamp(1, i64::from(plan.grid.gop_slots)) as u32),
+        chunk_slots: chunk_slots(job.chunk, plan.grid),
         not_before: None,
         stored,
         counts: Arc::default(),
@@ -309,65 +312,6 @@ fn say_what_came_of_it(status: &Status) {
     }
 }
 
-/// A feed that never shows anything is not a wrong job.
-fn not_opened(error: CaptureError) -> RunError {
-    match error {
-        CaptureError::Silent { .. } => StageError { thread: "capture".to_owned(), why: Box::new(error), echo: false }.into(),
-        error => wrong(error),
-    }
-}
-
-/// Opens the inputs of a job.
-///
-/// # Errors
-/// As [`capture::open_all`].
-pub fn open(job: &Job, stop: &Stop) -> Result<(Source, Box<dyn Input>), CaptureError> {
-    let timeout = job.input_timeout.map(Seconds::to_duration);
-    capture::open_all(&job.inputs, job.path_window, job.pace, &job.select, stop, timeout)
-}
-
-/// The inputs of a job that need not be there yet.
-fn later(job: &Job, facts: &SourceFacts, stop: &Stop) -> (Source, Box<dyn Input>) {
-    capture::open_later(&job.inputs, job.path_window, job.pace, &job.select, stop, job.input_timeout.map(Seconds::to_duration), facts)
-}
-
-/// What the source is, where the event begins before it is there: as an earlier run found it, or as the job says.
-///
-/// # Errors
-/// Neither says.
-pub fn known(job: &Job, kept: Option<&Resolution>) -> Result<Option<SourceFacts>, RunError> {
-    if job.timeline.start != Start::Now {
-        return Ok(None);
-    }
-    kept.map(|kept| kept.source.clone()).or_else(|| job.source.clone()).map(Some).ok_or_else(|| wrong(Unknown))
-}
-
-/// An event is to begin before its feed, and nobody says what that is.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "timeline.start = \"now\": nothing is known of the feed; accepted: with [source] in the job file (size = \"1920x1080\", rate = \"25\"), or with an output that an earlier run published into"
-)]
-struct Unknown;
-
-/// What the plan goes by: the source as the job says that it is, or as it was found.
-pub fn stated(job: &Job, found: &SourceFacts) -> SourceFacts {
-    let said = job.source.clone().map(|said| SourceFacts { video: found.video, sounds: found.sounds.clone(), ..said });
-    said.unwrap_or_else(|| found.clone())
-}
-
-/// Where the job insists on UTC stamps, refuses a feed whose first picture has none, before anything is written.
-fn require_stamps(job: &Job, source: &Source, input: Box<dyn Input>) -> Result<Box<dyn Input>, RunError> {
-    if job.timeline.clock != ClockKind::Sei || source.origin == Origin::Utc || source.later.is_some() {
-        return Ok(input);
-    }
-    let broke = |error: CaptureError| StageError { thread: "capture".to_owned(), why: Box::new(error), echo: false };
-    let (stamps, input) = stamped::look(input).map_err(broke)?;
-    let Stamps::Absent(pts) = stamps else { return Ok(input) };
-    let (num, den) = source.video.time_base;
-    let pts = pts.and_then(|ticks| Seconds::from_ticks(ticks, num, den)).unwrap_or(Seconds::ZERO);
-    Err(wrong(TimelineError::NoStamp { pts }))
-}
-
 /// How sound is cut, where there is any.
 fn cut(plan: &Plan) -> Option<Cut> {
     plan.audio.first().map(|first| Cut { grid: first.grid, lead: aac::LEAD, tail: aac::TAIL })
@@ -385,6 +329,11 @@ fn sounds(source: &Source, plan: &Plan, status: &Status) -> Result<Vec<Audio>, R
     (0..plan.source.sounds.len()).map(|n| open(n).map(Audio::behind_run_up)).collect()
 }
 
+/// Slots of a chunk.
+fn chunk_slots(chunk: Option<Seconds>, grid: Grid) -> Option<u32> {
+    chunk.map(|chunk| grid.nearest(chunk).0.clamp(1, i64::from(grid.gop_slots)) as u32)
+}
+
 /// The track of every rung, with the parameter sets of the encoders that were opened for it.
 fn video_tracks(rungs: &[Served]) -> Vec<TrackSpec> {
     let track = |(id, served): (usize, &Served)| {
@@ -395,11 +344,13 @@ fn video_tracks(rungs: &[Served]) -> Vec<TrackSpec> {
 }
 
 /// Likewise for audio.
-fn audio_tracks(plan: &Plan) -> Result<Vec<(TrackSpec, Aac)>, RunError> {
+fn audio_tracks(plan: &Plan, chunk: Option<Seconds>) -> Result<Vec<(TrackSpec, Aac)>, RunError> {
     let track = |(place, rendition): (usize, &plan::AudioRendition)| {
         let encoder = Aac::open(rendition).map_err(wrong)?;
         let kind = TrackKind::Audio { rendition: rendition.clone(), config: encoder.config().to_vec() };
-        Ok((TrackSpec { id: TrackId(plan.video.len() + place), name: rendition.name.clone(), kind }, encoder))
+        let track = TrackSpec { id: TrackId(plan.video.len() + place), name: rendition.name.clone(), kind };
+        let boxes = mux::overhead(&track, chunk_slots(chunk, plan.grid));
+        Ok((track, encoder.with_boxes(boxes)))
     };
     plan.audio.iter().enumerate().map(track).collect()
 }

@@ -31,6 +31,7 @@ mod stored;
 pub mod testsrc;
 mod turn;
 mod turns;
+mod unlike;
 pub mod unwrap;
 mod watch;
 
@@ -40,6 +41,7 @@ pub use libav::start_libav;
 pub use pace::Pacer;
 pub use run::{CaptureCounters, Feed, run};
 pub use turn::Turn;
+pub use unlike::look as are_unlike;
 
 use crate::ffmpeg::SharedParameters;
 use crate::job::{Pace, Select};

@@ -12,7 +12,7 @@ use mezzo::decode::device::settle;
 use mezzo::encode::served::open_all;
 use mezzo::job::{Job, Start};
 use mezzo::ladder::{Bitrate, Ladder};
-use mezzo::pipeline;
+use mezzo::pipeline::{self, Feeds};
 use mezzo::plan::{LeftOut, Plan, SoundFacts, SourceFacts, resolve};
 use mezzo::resolution::Resolution;
 use mezzo::stop::Stop;
@@ -41,7 +41,7 @@ pub struct PlanArgs {
 
 /// Prints the plan of a job.
 pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
-    let job = args.job.planned()?;
+    let mut job = args.job.planned()?;
     let kept = Resolution::load(&job)?;
     let class = kept.as_ref().map(|kept| kept.class.clone());
     let early = job.timeline.start == Start::Now;
@@ -49,7 +49,7 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
         Some(kept) => Facts { clock: kept.anchor.map(|_| PlannedClock::new(KEPT, Lock::Own)), source: kept.source, video: None, offer: None },
         None => match pipeline::known(&job, None)? {
             Some(source) => Facts { source, clock: None, video: None, offer: None },
-            None => facts(&job)?,
+            None => facts(&mut job)?,
         },
     };
     let plan = resolve(&job, &source)?;
@@ -115,8 +115,9 @@ impl PlannedClock {
 }
 
 /// Opens the input, and says what it is, what will place it, its video stream, and everything that it has.
-fn facts(job: &Job) -> Result<Facts, Failure> {
-    let (source, input) = pipeline::open(job, &Stop::new())?;
+fn facts(job: &mut Job) -> Result<Facts, Failure> {
+    let Feeds { source, input, job: other, .. } = pipeline::feeds(job, &Stop::new())?;
+    other.into_iter().for_each(|other| *job = other);
     let (stamps, _) = stamped::look(input)?;
     let (reference, lock) = timeline::expected(&job.timeline, source.origin, stamps == Stamps::Present);
     let clock = Some(PlannedClock::new(reference, lock));

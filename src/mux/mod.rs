@@ -26,7 +26,7 @@ mod run_tests;
 #[cfg(test)]
 pub(crate) mod test_kit;
 
-pub use fragment::{ntp, segment, sequence};
+pub use fragment::{ntp, overhead, segment, sequence};
 pub use init::init;
 pub use marks::Marks;
 pub use publish::Counts;

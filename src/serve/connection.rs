@@ -1,6 +1,7 @@
 //! Accepting connections, and the limits that keep slow, many or hostile clients from costing the worker anything.
 
-use axum::Router;
+use super::control::Peer;
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -107,6 +108,7 @@ pub(super) async fn accept(listener: TcpListener, routers: Routers, limits: Limi
 async fn serve(stream: TcpStream, router: Router, reserved: bool, limits: &Limits, mut stop: watch::Receiver<bool>) {
     // Without it small answers wait for the client's acknowledgement; where it cannot be set they are only slower.
     let _ = stream.set_nodelay(true);
+    let router = router.layer(Extension(Peer(stream.peer_addr().ok())));
     let (head_time, age, last_answer) =
         if reserved { (limits.reserve_time, limits.reserve_time, limits.reserve_time) } else { (limits.head_time, limits.age, limits.last_answer) };
     // The limits below are HTTP/1's; while it is not known which version a client speaks, there is none.

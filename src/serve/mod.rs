@@ -7,9 +7,11 @@
 //! | `/healthz` | 200 while the process runs |
 //! | `/readyz` | 200 once every track has a segment, else 503 with the names of those that have none |
 //! | `/v1/status` | [`crate::status::Snapshot`] and the store's usage as JSON |
+//! | `/v1/input` | POST, from this machine: which of two feeds is shown |
 //! | `/v1/time` | UTC as `xs:dateTime`, for DASH `UTCTiming` (`urn:mpeg:dash:utc:http-xsdate:2014`) |
 
 mod connection;
+mod control;
 mod live;
 mod page;
 mod range;
@@ -22,7 +24,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -139,6 +141,7 @@ fn routers(app: App) -> Routers {
         .route("/page.css", get(page::css))
         .route("/page.js", get(page::js))
         .route("/live/{*path}", get(live::published))
+        .route("/v1/input", post(control::input))
         .fallback(async || (StatusCode::NOT_FOUND, "not found\n"));
     let finish = |router: Router<App>| router.layer(middleware::from_fn(cross_origin)).with_state(app.clone());
     Routers { all: finish(all), reserved: finish(about.fallback(full)) }
