@@ -18,6 +18,7 @@ mod light;
 mod parameters;
 mod protocol;
 mod sound;
+mod srt;
 mod url;
 mod wire;
 
@@ -33,6 +34,7 @@ pub use light::Light;
 pub use parameters::{Fields, VideoParameters, audio_parameters, video_parameters};
 pub use protocol::ProtocolBytes;
 pub use sound::{Resampler, is_discarded, joinable_audio_parameters, layout_of, same_sound};
+pub use srt::on_srt_log;
 pub use url::UrlReader;
 pub use wire::Wire;
 

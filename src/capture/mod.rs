@@ -22,6 +22,7 @@ mod pipe;
 mod playlist;
 mod psi;
 mod reconnect;
+pub mod refused;
 mod rendezvous;
 mod renumber;
 pub mod run;

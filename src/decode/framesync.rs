@@ -8,7 +8,7 @@ pub use super::absence::LATENESS;
 
 use super::absence::Absence;
 use super::early::Early;
-use super::offsets::Offsets;
+use super::offsets::{Offset, Offsets};
 use crate::clock::{Clock, Event, Placement, Tick};
 use crate::frame::{AudioCue, End, Frame, Length, Origin, Picture, SideData};
 use crate::time::{GopId, Grid, Seconds, Slot};
@@ -420,7 +420,8 @@ impl FrameSync {
         }));
         self.next = Some(Slot(slot.0 + 1));
         if last || index + 1 == self.grid.gop_slots {
-            out.push(Emit::Cue(AudioCue { gop, slots: index + 1, offset: self.offsets.close(gop, self.grid), whole: self.settings.whole, last }));
+            let Offset { offset, before } = self.offsets.close(gop, self.grid);
+            out.push(Emit::Cue(AudioCue { gop, slots: index + 1, offset, before, whole: self.settings.whole, last }));
         }
         self.ended |= ends;
     }

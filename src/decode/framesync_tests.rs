@@ -55,7 +55,10 @@ fn a_file_is_counted_from_its_first_picture() {
     let offset = Seconds::whole(-1);
     assert_eq!(
         cues(&out),
-        vec![AudioCue { gop: GopId(0), slots: 50, offset, whole: true, last: false }, AudioCue { gop: GopId(1), slots: 25, offset, whole: true, last: true }]
+        vec![
+            AudioCue { gop: GopId(0), slots: 50, offset, before: None, whole: true, last: false },
+            AudioCue { gop: GopId(1), slots: 25, offset, before: None, whole: true, last: true }
+        ]
     );
 }
 

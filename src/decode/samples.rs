@@ -75,6 +75,19 @@ pub struct Rendered {
     pub faults: u64,
 }
 
+impl Rendered {
+    /// With the sound of the next window, which begins at sample `at`, behind it. What either covers on the other's side does not count.
+    pub fn followed_by(mut self, next: Rendered, at: i64) -> Rendered {
+        for (mix, more) in self.mixes.iter_mut().zip(next.mixes) {
+            mix.iter_mut().zip(more).for_each(|(plane, more)| plane.extend(more));
+        }
+        let before = self.covered.into_iter().map(|c| c.start..c.end.min(at));
+        self.covered = before.chain(next.covered.into_iter().map(|c| c.start.max(at)..c.end)).filter(|c| c.start < c.end).collect();
+        self.faults += next.faults;
+        self
+    }
+}
+
 impl Samples {
     /// Opens a decoder once, to see that it works.
     pub fn open(stream: &StreamInfo) -> Result<Samples, AudioError> {
