@@ -5,6 +5,7 @@
 mod arithmetic;
 mod encoders;
 
+use crate::decode::filler::Filler;
 use crate::encode::point::{self, X264Point};
 use crate::ffmpeg::pin_cpu;
 use crate::job::{Job, Latency, Prft};
@@ -92,6 +93,9 @@ pub fn of(plan: &Plan, job: &Job, build: &Build) -> String {
     });
     if job.prft == Prft::Chunk {
         facts["prft"] = json!("chunk");
+    }
+    if let Filler::Picture(slate) = &job.timeline.filler {
+        facts["filler"] = json!(slate.digest());
     }
     if let Some(name) = plan.decode.as_deref().and_then(Name::parse) {
         // Which of several devices does not count, as it does not for encoders; that it is one does: pictures that a device scales differ from the host's.

@@ -127,6 +127,8 @@ pub struct AudioCue {
     pub more: bool,
     /// What to add to a source time to get UTC, for every audio sample of this GOP (its run-up included).
     pub offset: Seconds,
+    /// Source time was moved within the GOP: what was to be added before this slot.
+    pub before: Option<(Slot, Seconds)>,
     /// The feed is known from its beginning: there is no earlier sound that a run-up could lack.
     pub whole: bool,
     /// The last GOP of the event, where that is known in time.

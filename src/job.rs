@@ -4,6 +4,7 @@ pub mod audio;
 pub mod check;
 mod decode;
 pub mod extras;
+pub mod filler;
 #[cfg(test)]
 mod job_tests;
 pub mod latency;
@@ -12,11 +13,14 @@ pub mod outputs;
 mod place;
 pub mod select;
 pub mod serving;
+pub mod source;
 pub mod standby;
 pub mod value;
 pub mod wishes;
 
+use crate::decode::filler::Filler;
 use crate::ladder::Ladder;
+use crate::plan::SourceFacts;
 use crate::time::{Rate, Seconds};
 pub use decode::DecodeOn;
 pub use extras::Extras;
@@ -76,6 +80,8 @@ pub struct Job {
     pub prft: Prft,
     /// What players expect beside the media.
     pub extras: Extras,
+    /// What the source is, where the job says and no look at it is wanted: all that a plan depends on but its streams.
+    pub source: Option<SourceFacts>,
 }
 
 impl Job {
@@ -83,6 +89,17 @@ impl Job {
     pub fn directories(&self) -> impl Iterator<Item = &Path> {
         self.outputs.iter().filter_map(Output::path)
     }
+}
+
+/// `timeline.start`: when an event begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// With the feed's first picture
+    #[default]
+    FirstPicture,
+    /// At once, with filler until the feed comes; what the feed is must be known: by [source] in the job, or by an earlier run
+    Now,
 }
 
 /// How inputs are consumed (`--pace`).
@@ -109,6 +126,10 @@ pub struct Timeline {
     pub hold: Seconds,
     /// A gap longer than this is not filled: its GOPs are left out (`EXT-X-GAP`).
     pub max_gap: Seconds,
+    /// What filler shows.
+    pub filler: Filler,
+    /// When the event begins.
+    pub start: Start,
 }
 
 /// `timeline.clock`.

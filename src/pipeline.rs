@@ -7,30 +7,31 @@
 //!    └─────► audio ─────────────► rung ───┘
 //! ```
 
+mod feeds;
 mod standby;
 mod thumbnails;
 
 use crate::budget::FrameBudget;
-use crate::capture::stamped::{self, Stamps};
-use crate::capture::{self, CaptureCounters, CaptureError, Input, Origin, Source};
+use crate::capture::{self, CaptureCounters, CaptureError, Origin, Source};
 use crate::clock::{Clock, Tick};
 use crate::decode::audio::{Audio, Cut, Over, Rung};
 use crate::decode::change::Decoding;
+use crate::decode::early::Early;
 use crate::decode::framesync::{FrameSync, LATENESS, Settings};
 use crate::decode::samples::AudioError;
-use crate::decode::{self, DecodeError, MakeSync, Outputs, filler};
+use crate::decode::{self, DecodeError, MakeEarly, MakeSync, Outputs, filler};
 use crate::downscale::{self, DownscaleError};
 use crate::encode::aac::{self, Aac};
 use crate::encode::queue::{RungQueue, lanes};
 use crate::encode::served::{self, Served};
 use crate::encode::{TrackId, audio_runner, runner};
 use crate::ffmpeg::give_way;
-use crate::job::{ClockKind, Job, Latency, Pace, Prft};
+use crate::job::{Job, Latency, Pace, Prft, Start};
 use crate::mux::{self, MuxError, TrackKind, TrackSpec};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, SourceFacts};
 use crate::resolution::Resolution;
 use crate::schedule::Schedule;
-use crate::serve::{Server, Setup};
+use crate::serve::{Server, Setup, control};
 use crate::sight::Watcher;
 use crate::sink::store::Store;
 use crate::sink::{self, Sink, SinkError, runner as sink_runner, stored};
@@ -38,8 +39,10 @@ use crate::status::{State, Status};
 use crate::stop::Stop;
 use crate::supervise::{StageError, StageFailure, Threads};
 use crate::time::{GopId, Grid, Seconds};
-use crate::timeline::{self, TimelineError};
+use crate::timeline;
 use crossbeam::channel::bounded;
+pub use feeds::{Feeds, feeds, known, open, stated};
+use feeds::{later, require_stamps};
 use ffmpeg_next::codec;
 use std::convert::Infallible;
 use std::num::NonZero;
@@ -136,23 +139,33 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let kept = Resolution::load(job).map_err(wrong)?;
     // A restart takes the streams that were chosen first.
     let asked = kept.as_ref().map_or_else(|| job.clone(), |kept| kept.reopened(job));
-    let opened = open(&asked, stop).map_err(not_opened).and_then(|(source, input)| Ok((require_stamps(job, &source, input)?, source)));
+    let opened = match known(&asked, kept.as_ref())? {
+        Some(facts) => Ok(Feeds::of(later(&asked, &facts, stop))),
+        None => feeds(&asked, stop),
+    };
+    let opened = opened.and_then(|feeds| Ok((require_stamps(job, &feeds.source, feeds.input)?, feeds.source, feeds.second, feeds.job)));
     if stop.is_raised() {
         tracing::info!("asked to stop before the feed came: nothing was written");
         return Ok(());
     }
-    let (input, source) = opened?;
-    let resolution = kept.unwrap_or_else(|| Resolution::new(job, source.facts.clone(), None, String::new()));
+    let (input, source, opened, other) = opened?;
+    let resolution = kept.unwrap_or_else(|| Resolution::new(job, stated(job, &source.facts), None, String::new()));
+    let job = other.as_ref().unwrap_or(job);
     let plan = plan::resolve(job, &resolution.source).map_err(wrong)?;
     let (mut plan, rungs) = served::open_all(plan, job).map_err(wrong)?;
-    let device = decode::device::settle(&mut plan, job, Some(&source.video));
+    // What comes late is decoded by whatever takes it then.
+    let device = if source.later.is_some() { None } else { decode::device::settle(&mut plan, job, Some(&source.video)) };
     let resolution = Resolution { class: plan.class.clone(), ..resolution };
     plan.left_out_line().iter().for_each(|line| tracing::info!("{line}"));
     plan.warnings.iter().for_each(|line| tracing::warn!("{line}"));
     let schedule = Arc::new(Schedule::new());
-    let (video_tracks, audio_tracks) = (video_tracks(&rungs), audio_tracks(&plan)?);
+    let chunking = plan::chunk_slots(job, plan.grid).map(|slots| mux::Chunking { slots, prft: job.prft == Prft::Chunk });
+    let (video_tracks, audio_tracks) = (video_tracks(&rungs), audio_tracks(&plan, chunking)?);
     let decoder_threads = if job.latency == Latency::Low { LOW_DECODER_THREADS } else { DECODER_THREADS };
-    let decoder = Decoding::open(&source.video, &resolution.source, decoder_threads).map_err(wrong)?;
+    let decoder = match &source.later {
+        Some(_) => Decoding::awaiting(&source.video, &resolution.source, decoder_threads),
+        None => Decoding::open(&source.video, &resolution.source, decoder_threads).map_err(wrong)?,
+    };
     let decoder = match &device {
         Some(device) => decoder.on(device),
         None => decoder,
@@ -163,7 +176,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let inits = tracks.iter().map(|track| Ok((track.init_path(), mux::init(track, &plan.class)?))).collect::<Result<Vec<_>, MuxError>>().map_err(wrong)?;
     sink::agree(&job.outputs, &inits).map_err(wrong)?;
     let store = Store::with_folder(job.serving.memory, plan.audio.iter().map(|a| a.name.clone()), job.directories().next().map(Path::to_path_buf));
-    let setup = Setup::of(&job.serving).map_err(wrong)?;
+    let setup = Setup { routes: control::routes(Arc::clone(&status)), ..Setup::of(&job.serving).map_err(wrong)? };
     let server = job.listen.map(|address| Server::start_with(address, store.clone(), status.clone(), setup)).transpose().map_err(wrong)?;
 
     // From here on, things are written.
@@ -175,7 +188,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let (units_tx, units) = bounded(if raw { RAW_UNITS } else { UNITS });
     let (frames_tx, frames) = bounded(FRAMES);
     let sync = SyncOf { job: job.clone(), grid: plan.grid, run_up: if plan.audio.is_empty() { Seconds::ZERO } else { RUN_UP } };
-    let mut second = standby::Second::of(job, &plan, &sync, stop);
+    let mut second = standby::Second::of(job, &plan, &sync, stop, opened);
     let (packets_tx, packets) = bounded(TO_MUX);
     let (publish_tx, publish) = bounded(PUBLISH);
 
@@ -200,8 +213,9 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let (stopping, counted) = (stop.clone(), status.clone());
     let live = job.pace == Pace::Live;
     let ahead = if live { Seconds::ZERO } else { decode::ahead(plan.grid) };
-    let settings = decode::Settings { stamp_offset: job.timeline.stamp_offset, live, ahead };
-    threads.spawn("decode", move || decode::run(decoder, make_sync, settings, units, outputs, &stopping, &counted))?;
+    let settings = decode::Settings { stamp_offset: job.timeline.stamp_offset, live, ahead, max_gap: job.timeline.max_gap };
+    let make_early = (job.timeline.start == Start::Now).then(|| sync.make_early(&plan.source)).flatten();
+    threads.spawn("decode", move || decode::run(decoder, make_sync, make_early, settings, units, outputs, &stopping, &counted))?;
 
     let mut queues = Vec::new();
     let mut all_lanes = Vec::new();
@@ -260,7 +274,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         class: plan.class.clone(),
         publish_delay: job.publish_delay,
         window: job.window,
-        chunking: plan::chunk_slots(job, plan.grid).map(|slots| mux::Chunking { slots, prft: job.prft == Prft::Chunk }),
+        chunking,
         not_before: None,
         stored,
         iframes,
@@ -309,36 +323,6 @@ fn say_what_came_of_it(status: &Status) {
     }
 }
 
-/// A feed that never shows anything is not a wrong job.
-fn not_opened(error: CaptureError) -> RunError {
-    match error {
-        CaptureError::Silent { .. } => StageError { thread: "capture".to_owned(), why: Box::new(error), echo: false }.into(),
-        error => wrong(error),
-    }
-}
-
-/// Opens the inputs of a job.
-///
-/// # Errors
-/// As [`capture::open_all`].
-pub fn open(job: &Job, stop: &Stop) -> Result<(Source, Box<dyn Input>), CaptureError> {
-    let timeout = job.input_timeout.map(Seconds::to_duration);
-    capture::open_all(&job.inputs, job.path_window, job.pace, &job.select, stop, timeout)
-}
-
-/// Where the job insists on UTC stamps, refuses a feed whose first picture has none, before anything is written.
-fn require_stamps(job: &Job, source: &Source, input: Box<dyn Input>) -> Result<Box<dyn Input>, RunError> {
-    if job.timeline.clock != ClockKind::Sei || source.origin == Origin::Utc {
-        return Ok(input);
-    }
-    let broke = |error: CaptureError| StageError { thread: "capture".to_owned(), why: Box::new(error), echo: false };
-    let (stamps, input) = stamped::look(input).map_err(broke)?;
-    let Stamps::Absent(pts) = stamps else { return Ok(input) };
-    let (num, den) = source.video.time_base;
-    let pts = pts.and_then(|ticks| Seconds::from_ticks(ticks, num, den)).unwrap_or(Seconds::ZERO);
-    Err(wrong(TimelineError::NoStamp { pts }))
-}
-
 /// How sound is cut, where there is any.
 fn cut(plan: &Plan) -> Option<Cut> {
     plan.audio.first().map(|first| Cut { grid: first.grid, lead: aac::LEAD, tail: aac::TAIL, ahead: aac::AHEAD })
@@ -366,11 +350,13 @@ fn video_tracks(rungs: &[Served]) -> Vec<TrackSpec> {
 }
 
 /// Likewise for audio.
-fn audio_tracks(plan: &Plan) -> Result<Vec<(TrackSpec, Aac)>, RunError> {
+fn audio_tracks(plan: &Plan, chunking: Option<mux::Chunking>) -> Result<Vec<(TrackSpec, Aac)>, RunError> {
     let track = |(place, rendition): (usize, &plan::AudioRendition)| {
         let encoder = Aac::open(rendition).map_err(wrong)?;
         let kind = TrackKind::Audio { rendition: rendition.clone(), config: encoder.config().to_vec() };
-        Ok((TrackSpec { id: TrackId(plan.video.len() + place), name: rendition.name.clone(), kind }, encoder))
+        let track = TrackSpec { id: TrackId(plan.video.len() + place), name: rendition.name.clone(), kind };
+        let boxes = mux::overhead(&track, chunking);
+        Ok((track, encoder.with_boxes(boxes)))
     };
     plan.audio.iter().enumerate().map(track).collect()
 }
@@ -402,11 +388,25 @@ struct SyncOf {
 }
 
 impl SyncOf {
+    /// What fills the slots of an event that begins before its feed, which `facts` describe; nothing where a picture of that size cannot be made.
+    fn make_early(&self, facts: &SourceFacts) -> Option<MakeEarly> {
+        let SyncOf { job, grid, .. } = self.clone();
+        let like = filler::shape(facts)?;
+        let (duration, lateness) = match &job.standby {
+            Some(standby) => (None, standby.conditions.loss),
+            None => (job.duration.map(|span| grid.slots_in(span)), LATENESS),
+        };
+        Some(Box::new(move |now| Early::new(grid, job.timeline.filler.after(&like), duration, lateness, now)))
+    }
+
     /// What makes the frame sync once the first picture is there. An anchor taken then is kept beside the outputs before anything is published, where `kept` says where.
     fn make(&self, source: &Source, status: &Arc<Status>, kept: Option<Resolution>) -> MakeSync {
-        let (of, status, origin, expected) = (self.clone(), Arc::clone(status), source.origin, source.duration);
+        let (of, status, origin, expected, later) = (self.clone(), Arc::clone(status), source.origin, source.duration, source.later.clone());
         Box::new(move |first: &Tick| {
             let SyncOf { job, grid, run_up } = of;
+            let arrived = later.as_ref().and_then(|later| later.get());
+            let origin = arrived.map_or(origin, |arrived| arrived.origin);
+            arrived.and_then(|arrived| arrived.paths.clone()).into_iter().for_each(|paths| status.watch_paths(paths));
             let anchor = kept.as_ref().and_then(|kept| kept.anchor.as_ref()?.anchor());
             let choice = timeline::choose(&job.timeline, origin, first, anchor)?;
             tracing::info!("{} is placed by {}", if kept.is_some() { "the feed" } else { "the standby" }, choice.reference);
@@ -426,7 +426,8 @@ impl SyncOf {
             let sound_step = plan::sound_step(&job, grid).filter(|_| job.standby.is_none());
             let settings =
                 Settings { hold: job.timeline.hold, max_gap: job.timeline.max_gap, duration, expected, run_up, whole: choice.whole, sound_step, lateness };
-            Ok(FrameSync::new(grid, clock, settings, filler::black))
+            let filler = job.timeline.filler.clone();
+            Ok(FrameSync::new(grid, clock, settings, Box::new(move |like| filler.after(like))))
         })
     }
 }

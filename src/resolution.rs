@@ -98,7 +98,7 @@ impl AnchorTaken {
 /// A short hash of what a resolution depends on: inputs, ladder, segment, rate, select, timeline.
 pub fn digest(job: &Job) -> String {
     let (timeline, select) = (&job.timeline, &job.select);
-    short_hash(&json!({
+    let mut facts = json!({
         // A signed URL or a passphrase may be another one after a restart.
         "inputs": job.inputs.iter().map(|input| without_secrets(input)).collect::<Vec<_>>(),
         "ladder": job.ladder,
@@ -116,7 +116,11 @@ pub fn digest(job: &Job) -> String {
         "stamp_offset": fraction(timeline.stamp_offset),
         "hold": fraction(timeline.hold),
         "max_gap": fraction(timeline.max_gap),
-    }))
+    });
+    if let Some(source) = &job.source {
+        facts["source"] = json!(source);
+    }
+    short_hash(&facts)
 }
 
 impl Resolution {

@@ -205,6 +205,11 @@ impl Status {
         let _ = self.watched.standby.set((switch, second));
     }
 
+    /// What shows one of two feeds, where there are two.
+    pub fn standby(&self) -> Option<&Arc<Watch>> {
+        self.watched.standby.get().map(|(watch, _)| watch)
+    }
+
     /// Shows what a video rung counts.
     pub fn watch_rung(&self, track: TrackId, counters: Arc<Counters>) {
         if let Some(t) = self.tracks.get(track.0) {

@@ -179,7 +179,7 @@ pub fn describe(url: &str, mut context: context::Input, select: &Select, watch: 
         failures: 0,
         ended: false,
     };
-    Ok((Source { facts, video: info, audio: sounds, offer, origin, duration, paths: None }, Box::new(input)))
+    Ok((Source { facts, video: info, audio: sounds, offer, origin, duration, paths: None, later: None }, Box::new(input)))
 }
 
 /// Where a programme is asked for by a name that has not come yet (a service description table comes every two seconds), reads on until it has; the packets that were read.

@@ -5,7 +5,7 @@ use super::listen::{self, BETWEEN_CALLERS, Callers, listener};
 use super::playlist::Playlist;
 use super::renumber::Renumbered;
 use super::watch::Watch;
-use super::{CaptureError, Input, Opened, Source, apart};
+use super::{CaptureError, Input, Opened, Source, apart, refused};
 use crate::ffmpeg::ProtocolBytes;
 use crate::job::{Pace, Select};
 use crate::secrets::without_secrets;
@@ -129,6 +129,9 @@ pub fn open(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened {
         return Err(fail(format!("its passphrase has {length} characters; {}", protocol.accepted)));
     }
     let (place, listens) = listener(url);
+    if scheme == "srt" {
+        refused::watch();
+    }
     if listens {
         tracing::info!("input {shown}: waiting for somebody to connect");
     }

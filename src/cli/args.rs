@@ -6,11 +6,13 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 use mezzo::config::ConfigError;
 use mezzo::job::audio::AudioWishes;
 use mezzo::job::extras::SessionWishes;
+use mezzo::job::filler::FillerWish;
 use mezzo::job::select::VideoPick;
 use mezzo::job::serving::ServingWishes;
+use mezzo::job::source::SourceWishes;
 use mezzo::job::standby::StandbyWishes;
 use mezzo::job::wishes::{LadderWish, PaceWish, SelectWishes, TimelineWishes};
-use mezzo::job::{Anchor, AudioPick, ClockKind, DecodeOn, Job, Latency, Listen, Prft, ProgramPick, Span, Text, Window, Wishes};
+use mezzo::job::{Anchor, AudioPick, ClockKind, DecodeOn, Job, Latency, Listen, Prft, ProgramPick, Span, Start, Text, Window, Wishes};
 use mezzo::time::Rate;
 use std::path::PathBuf;
 
@@ -150,6 +152,12 @@ pub struct JobArgs {
     /// A gap longer than this is left out of the playlists [default: 60s]
     #[arg(long, env = "MEZZO_MAX_GAP", value_name = "TIME", allow_hyphen_values = true, help_heading = "Timeline")]
     max_gap: Option<Span>,
+    /// What is shown where the feed is away for longer than hold: black, or a picture (PNG, JPEG and the like), fitted into each rung [default: black]
+    #[arg(long, env = "MEZZO_FILLER", value_name = "black|PICTURE", value_hint = ValueHint::FilePath, help_heading = "Timeline")]
+    filler: Option<FillerWish>,
+    /// When the event begins; now: with filler until the feed comes, where [source] in the job file, or an earlier run, says what that is [default: first-picture]
+    #[arg(long, env = "MEZZO_START", value_enum, help_heading = "Timeline")]
+    start: Option<Start>,
 
     /// The programme of a transport stream, by number or service name [default: that of the largest picture]
     #[arg(long, env = "MEZZO_PROGRAM", value_name = "NUMBER|NAME", help_heading = "Streams")]
@@ -223,6 +231,8 @@ impl JobArgs {
                 stamp_offset: self.stamp_offset.map(Text),
                 hold: self.hold.map(Text),
                 max_gap: self.max_gap.map(Text),
+                filler: self.filler.clone().map(Text),
+                start: self.start,
             },
             select: SelectWishes {
                 program: self.program.clone().map(Text),
@@ -233,6 +243,7 @@ impl JobArgs {
             serve: ServingWishes { tls_cert: self.tls_cert.clone(), tls_key: self.tls_key.clone(), memory: self.serve_memory },
             thumbnails: None,
             session_data: SessionWishes::default(),
+            source: SourceWishes::default(),
         }
     }
 }

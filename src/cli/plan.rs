@@ -10,8 +10,9 @@ use mezzo::capture::stamped::{self, Stamps};
 use mezzo::clock::Lock;
 use mezzo::decode::device::settle;
 use mezzo::encode::served::open_all;
-use mezzo::job::Job;
+use mezzo::job::{Job, Start};
 use mezzo::ladder::{Bitrate, Ladder};
+use mezzo::pipeline::{self, Feeds};
 use mezzo::plan::latency::Expected;
 use mezzo::plan::{LeftOut, Plan, SoundFacts, SourceFacts, resolve};
 use mezzo::resolution::Resolution;
@@ -41,16 +42,22 @@ pub struct PlanArgs {
 
 /// Prints the plan of a job.
 pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
-    let job = args.job.planned()?;
+    let mut job = args.job.planned()?;
     let kept = Resolution::load(&job)?;
     let class = kept.as_ref().map(|kept| kept.class.clone());
+    let early = job.timeline.start == Start::Now;
     let Facts { source, clock, video, offer } = match kept {
         Some(kept) => Facts { clock: kept.anchor.map(|_| PlannedClock::new(KEPT, Lock::Own)), source: kept.source, video: None, offer: None },
-        None => facts(&job)?,
+        None => match pipeline::known(&job, None)? {
+            Some(source) => Facts { source, clock: None, video: None, offer: None },
+            None => facts(&mut job)?,
+        },
     };
     let plan = resolve(&job, &source)?;
     let (mut plan, _) = open_all(plan, &job)?;
-    settle(&mut plan, &job, video.as_deref());
+    if !early {
+        settle(&mut plan, &job, video.as_deref());
+    }
     if let Some(class) = class.filter(|class| *class != plan.class) {
         plan.warnings.push(format!("what is in the output was made by a worker of class {class}; new segments will not be interchangeable with it"));
     }
@@ -112,12 +119,13 @@ impl PlannedClock {
 }
 
 /// Opens the input, and says what it is, what will place it, its video stream, and everything that it has.
-fn facts(job: &Job) -> Result<Facts, Failure> {
-    let (source, input) = mezzo::pipeline::open(job, &Stop::new())?;
+fn facts(job: &mut Job) -> Result<Facts, Failure> {
+    let Feeds { source, input, job: other, .. } = pipeline::feeds(job, &Stop::new())?;
+    other.into_iter().for_each(|other| *job = other);
     let (stamps, _) = stamped::look(input)?;
     let (reference, lock) = timeline::expected(&job.timeline, source.origin, stamps == Stamps::Present);
     let clock = Some(PlannedClock::new(reference, lock));
-    Ok(Facts { clock, source: source.facts, video: Some(source.video), offer: Some(source.offer) })
+    Ok(Facts { clock, source: pipeline::stated(job, &source.facts), video: Some(source.video), offer: Some(source.offer) })
 }
 
 /// The programmes and streams of the feed, and what is used of them.

@@ -5,7 +5,7 @@
 use crate::capture::{StreamInfo, Unit};
 use crate::decode::audio_store::{Limits, Pushed, Selection, Store};
 use crate::decode::place::offset_ticks;
-use crate::decode::samples::{self, AudioError, Samples, Window};
+use crate::decode::samples::{self, AudioError, Rendered, Samples, Window};
 use crate::frame::{AudioCue, End, Flow, PcmSegment};
 use crate::plan::SAMPLE_RATE;
 use crate::stop::Stop;
@@ -134,6 +134,12 @@ struct Begun {
     joined: bool,
     /// Stamps from here on move nothing.
     settled: Option<i64>,
+}
+
+/// A part of a segment's sound that is moved alike, and the packets that it is made of.
+struct Stretch {
+    window: Window,
+    ticks: Option<Range<i64>>,
 }
 
 /// Where a segment's sound is.
@@ -328,6 +334,24 @@ impl Audio {
         i64::try_from((in_source * den).div_euclid(i128::from(SAMPLE_RATE) * num)).ok()
     }
 
+    /// The window in one piece, or in two where source time was moved within it: each with what is added on its side.
+    fn stretches(&self, cue: &AudioCue, span: &Span) -> Vec<Stretch> {
+        let Window { first, samples, settled, .. } = span.window;
+        let end = first + samples as i64;
+        let stretch = |first: i64, end: i64, offset: Seconds| {
+            let window = Window { first, samples: usize::try_from(end - first).unwrap_or(0), offset, settled };
+            let after = end + AHEAD * i64::from(self.cut.grid.frame);
+            Stretch { window, ticks: self.ticks(first, offset).zip(self.ticks(after, offset)).map(|(a, b)| a..b.saturating_add(1)) }
+        };
+        match cue.before {
+            Some((slot, before)) => {
+                let at = self.cut.grid.video.time(slot).ceil_ticks(SAMPLE_RATE).clamp(first, end);
+                vec![stretch(first, at, before), stretch(at, end, span.window.offset)]
+            }
+            None => vec![Stretch { window: Window { settled, ..span.window }, ticks: span.ticks.clone() }],
+        }
+    }
+
     /// Makes the segment of `cue`, or the next part of it, once for each channel count among the rungs. `over`: the feed has ended.
     fn serve(&mut self, cue: &AudioCue, rungs: &[Rung], over: bool) -> Vec<(u32, PcmSegment)> {
         let Some(mut span) = self.span(cue) else { return Vec::new() };
@@ -341,21 +365,32 @@ impl Audio {
         if let Some(ticks) = span.ticks.as_ref().filter(|_| self.hears && !cue.whole && begun.is_none()) {
             self.store.heard_from(ticks.start);
         }
-        let Selection { parts, clean } = match &span.ticks {
-            Some(ticks) => self.store.select(ticks.start, ticks.end, RUN_UP),
-            None => Selection::default(),
-        };
+        let stretches = self.stretches(cue, &span);
+        let mut rendered: Option<Rendered> = None;
+        let (mut clean, mut corrupt, mut run_up) = (true, 0, None);
+        for Stretch { window, ticks } in &stretches {
+            let Selection { parts, clean: whole } = match ticks {
+                Some(ticks) => self.store.select(ticks.start, ticks.end, RUN_UP),
+                None => Selection::default(),
+            };
+            clean &= whole;
+            // Where half of them are flagged, the multiplexer is meant (see `damage.rs`).
+            let packets = || parts.iter().flat_map(|(_, packets)| packets);
+            let flagged = packets().filter(|packet| packet.is_corrupt()).count();
+            corrupt += if self.exact || flagged * 2 < packets().count() { flagged as u64 } else { 0 };
+            let made = samples::render(&parts, self.time_base, window, &channels);
+            rendered = Some(match rendered {
+                Some(before) => before.followed_by(made, window.first),
+                None => made,
+            });
+            run_up = parts.iter().filter_map(|(samples, _)| samples.map(|samples| samples.run_up())).max().max(run_up);
+        }
+        let Some(rendered) = rendered else { return Vec::new() };
         let clean = begun.map_or(clean, |begun| begun.clean);
         self.joined |= begun.is_none() && (clean || cue.whole);
         let joined = begun.map_or(self.joined, |begun| begun.joined);
-        // Where half of them are flagged, the multiplexer is meant (see `damage.rs`).
-        let packets = || parts.iter().flat_map(|(_, packets)| packets);
-        let corrupt = packets().filter(|packet| packet.is_corrupt()).count();
-        let corrupt = if self.exact || corrupt * 2 < packets().count() { corrupt as u64 } else { 0 };
-        let rendered = samples::render(&parts, self.time_base, &span.window, &channels);
-        let run_up = parts.iter().filter_map(|(samples, _)| samples.map(|samples| samples.run_up())).max().unwrap_or(RUN_UP);
-        if let Some(ticks) = span.ticks.as_ref().filter(|_| !cue.more) {
-            self.store.free_before(ticks.start, ticks.end, run_up + KEEP);
+        if let Some(ticks) = stretches.last().and_then(|stretch| stretch.ticks.as_ref()).filter(|_| !cue.more) {
+            self.store.free_before(ticks.start, ticks.end, run_up.unwrap_or(RUN_UP) + KEEP);
         }
 
         let frame = i64::from(self.cut.grid.frame);

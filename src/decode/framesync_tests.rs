@@ -17,7 +17,7 @@ fn grid(num: u32, den: u32) -> Grid {
 
 fn sync(grid: Grid, reference: Reference, settings: Settings) -> FrameSync {
     let clock = Clock::new(grid, reference, None, Seconds::ZERO, settings.max_gap, settings.whole);
-    FrameSync::new(grid, clock, settings, |_| picture())
+    FrameSync::new(grid, clock, settings, Box::new(|_| picture()))
 }
 
 fn settings(whole: bool) -> Settings {
@@ -65,8 +65,8 @@ fn a_file_is_counted_from_its_first_picture() {
     assert_eq!(
         cues(&out),
         vec![
-            AudioCue { gop: GopId(0), slots: 50, more: false, offset, whole: true, last: false },
-            AudioCue { gop: GopId(1), slots: 25, more: false, offset, whole: true, last: true }
+            AudioCue { gop: GopId(0), slots: 50, more: false, offset, before: None, whole: true, last: false },
+            AudioCue { gop: GopId(1), slots: 25, more: false, offset, before: None, whole: true, last: true }
         ]
     );
 }

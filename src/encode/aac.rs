@@ -34,8 +34,12 @@ const NAME: &str = "aac";
 const PLENTY: usize = 48_000;
 
 /// libav's rate control misses by up to a third on noise. A segment whose frames have more than this share of the rung's bitrate is encoded again at a rate
-/// that is lower by as much, so that with its boxes it stays below 1.10 x.
-const MOST: (u64, u64) = (105, 100);
+/// that is lower by as much.
+const MOST: u64 = 105;
+/// So is one that has more than this with its boxes, which are a tenth of a second at 32 kb/s.
+const MOST_BOXED: u64 = 110;
+/// What the boxes leave to the frames at the least: of a segment of a few frames, which ends an event, they may be most.
+const LEAST: u64 = 50;
 
 /// How often at most.
 const TRIES: u32 = 6;
@@ -47,6 +51,8 @@ pub struct Aac {
     channels: u32,
     sample_rate: u32,
     config: Vec<u8>,
+    /// Bytes of a segment's boxes.
+    boxes: u64,
 }
 
 impl Aac {
@@ -61,13 +67,18 @@ impl Aac {
         }
         let bitrate = usize::try_from(rendition.bitrate).map_err(|_| refuse(format!("bitrate = {}", rendition.bitrate)))?;
         let sample_rate = rendition.grid.sample_rate;
-        let mut aac = Aac { rung: rendition.name.clone(), bitrate, channels: rendition.channels, sample_rate, config: Vec::new() };
+        let mut aac = Aac { rung: rendition.name.clone(), bitrate, channels: rendition.channels, sample_rate, config: Vec::new(), boxes: 0 };
         let encoder = aac.encoder(bitrate).map_err(|error| refuse(error.to_string()))?;
         aac.config = extradata(&encoder);
         if aac.config.len() < 2 {
             return Err(refuse("it has no AudioSpecificConfig".to_owned()));
         }
         Ok(aac)
+    }
+
+    /// Leaves room for so many bytes of boxes in each segment.
+    pub fn with_boxes(self, boxes: u64) -> Aac {
+        Aac { boxes, ..self }
     }
 
     /// AudioSpecificConfig (ISO 14496-3, 1.6.2.1), for `esds`.
@@ -113,7 +124,9 @@ impl Aac {
         let failed = |why: String| EncodeError::Failed { rung: self.rung.clone(), backend: NAME, gop: segment.gop, why };
         let total = self.check(segment, 0).map_err(failed)?;
         let range = segment.first_frame..segment.first_frame + i64::from(segment.frames);
-        let most = (self.bitrate as u64).saturating_mul(u64::from(segment.frames) * u64::from(FRAME)) / u64::from(self.sample_rate) / 8 * MOST.0 / MOST.1;
+        let share =
+            |percent: u64| (self.bitrate as u64).saturating_mul(u64::from(segment.frames) * u64::from(FRAME)) / u64::from(self.sample_rate) / 8 * percent / 100;
+        let most = share(MOST).min(share(MOST_BOXED).saturating_sub(self.boxes)).max(share(LEAST));
         let mut bitrate = self.bitrate;
         let mut tries = 0;
         loop {
@@ -284,6 +297,23 @@ mod tests {
             joined: true,
             path: 0,
             last: false,
+        }
+    }
+
+    /// With its boxes no segment is larger than 1.10 x bitrate x duration, however short it is and however low the rate.
+    #[test]
+    fn boxes_count_where_rates_are_low() {
+        for (seconds, frames, bitrate, channels) in [(1, 47, 32_000, 1), (1, 47, 48_000, 2), (1, 47, 64_000, 2), (2, 94, 32_000, 2), (2, 94, 64_000, 2)] {
+            let mut rendition = rendition(bitrate, channels);
+            rendition.grid.video = Grid::new(rendition.grid.video.rate, Seconds::whole(seconds));
+            let aac = Aac::open(&rendition).expect("opens");
+            let kind = crate::mux::TrackKind::Audio { rendition, config: aac.config().to_vec() };
+            let boxes = crate::mux::overhead(&crate::mux::TrackSpec { id: crate::encode::TrackId(0), name: "a".to_owned(), kind }, None);
+            let packets = aac.with_boxes(boxes).encode(&noise(channels, frames)).expect("encodes");
+            let bits: u64 = packets.iter().map(|p| p.data.len() as u64 * 8).sum::<u64>() + boxes * 8;
+            let budget = bitrate * u64::from(frames) * u64::from(FRAME) / 48_000;
+            assert!(bits * 100 <= budget * 110, "{bitrate}/{channels} at {seconds} s: {} %", bits * 100 / budget);
+            assert!(bits * 100 >= budget * 70, "{bitrate}/{channels} at {seconds} s: only {} %", bits * 100 / budget);
         }
     }
 

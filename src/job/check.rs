@@ -1,13 +1,18 @@
 //! Wishes to a job: defaults filled in, every value in its range.
 
+use super::filler::FillerWish;
 use super::standby::{Standby, StandbyWishes};
 use super::wishes::{LadderWish, PaceWish, SelectWishes, Wishes};
-use super::{ClockKind, Extras, Job, Latency, Pace, Pick, Select, Timeline, Window, is_file, outputs};
+use super::{ClockKind, Extras, Job, Latency, Pace, Pick, Select, Start, Timeline, Window, is_file, outputs};
+use crate::capture::may_come_later;
 use crate::config::ConfigError;
+use crate::decode::filler::Filler;
+use crate::decode::slate::{self, Slate, SlateError};
 use crate::ladder::{self, Ladder};
 use crate::secrets::without_secrets;
 use crate::time::Seconds;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The highest rate of a grid, pictures per second (Apple's HLS authoring rules, 1.15).
 pub const MAX_RATE: u32 = 60;
@@ -19,7 +24,7 @@ pub const MAX_SOUNDS: usize = 16;
 const LAST_INSTANT: i64 = 32_503_680_000;
 
 impl Wishes {
-    /// The job that these wishes make. `file` (the job file, or "arguments") goes into errors. Reads the ladder, nothing else.
+    /// The job that these wishes make. `file` (the job file, or "arguments") goes into errors. Reads the ladder and the filler, nothing else.
     pub fn check(self, file: &str) -> Result<Job, ConfigError> {
         let no_outputs = self.outputs.as_ref().is_none_or(Vec::is_empty) && self.output.as_ref().is_none_or(Vec::is_empty);
         if no_outputs && self.listen.is_none() && self.inputs.as_ref().is_some_and(|inputs| !inputs.is_empty()) {
@@ -81,8 +86,11 @@ impl Wishes {
             stamp_offset: check.span("timeline.stamp_offset", span(wished.stamp_offset).unwrap_or(Seconds::ZERO), days(-1), days(1))?,
             hold: check.span("timeline.hold", span(wished.hold).unwrap_or(Seconds::whole(1)), Seconds::ZERO, Seconds::whole(3600))?,
             max_gap: check.span("timeline.max_gap", span(wished.max_gap).unwrap_or(Seconds::whole(60)), Seconds::ZERO, days(1))?,
+            filler: check.filler(wished.filler.map(|text| text.0))?,
+            start: check.start(wished.start.unwrap_or_default(), &inputs, pace)?,
         };
         check.timeline(&timeline)?;
+        let source = self.source.facts(&select).map_err(|(field, value, accepted)| check.wrong(field, value, accepted))?;
         let path_window = check.span("path_window", span(self.path_window).unwrap_or(milliseconds(80)), Seconds::ZERO, Seconds::whole(2))?;
         let decode = self.decode.map(|text| text.0).unwrap_or_default();
         let listen = self.listen.map(|text| text.0.0);
@@ -108,6 +116,7 @@ impl Wishes {
             prft: self.prft.unwrap_or_default(),
             serving: check.serving(self.serve)?,
             extras: Extras { session: self.session_data.check(file)?, thumbnails: self.thumbnails.unwrap_or(false) },
+            source,
         })
     }
 }
@@ -227,6 +236,24 @@ impl Check<'_> {
             self.span(&format!("standby.{name}"), wait, milliseconds(40), days(1))?;
         }
         Ok(Some(Standby { input, conditions }))
+    }
+
+    fn start(&self, start: Start, inputs: &[String], pace: Pace) -> Result<Start, ConfigError> {
+        let odd = inputs.iter().find(|input| !may_come_later(input));
+        let value = match odd {
+            _ if start == Start::FirstPicture => return Ok(start),
+            Some(input) => format!("\"now\" with input {:?}", without_secrets(input)),
+            None if pace == Pace::Fast => "\"now\" with pace = \"fast\"".to_owned(),
+            None => return Ok(start),
+        };
+        Err(self.wrong("timeline.start", value, "\"now\" for live inputs with a URL (udp, rtp, srt, rist, tcp, rtmp, rtsp, http); else \"first-picture\""))
+    }
+
+    /// Reads the picture, where one is named.
+    fn filler(&self, wish: Option<FillerWish>) -> Result<Filler, ConfigError> {
+        let Some(FillerWish::Picture(path)) = wish else { return Ok(Filler::Black) };
+        let read = |e: SlateError| ConfigError::Read { what: "filler", file: e.file.display().to_string(), why: format!("{}; {}", e.why, slate::ACCEPTED) };
+        Slate::read(&path).map(|slate| Filler::Picture(Arc::new(slate))).map_err(read)
     }
 
     fn timeline(&self, timeline: &Timeline) -> Result<(), ConfigError> {

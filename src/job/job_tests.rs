@@ -43,6 +43,8 @@ fn every_field_is_read_exactly() {
         stamp_offset: Seconds::whole(37),
         hold: Seconds::whole(2),
         max_gap: Seconds::whole(60),
+        filler: Filler::Black,
+        start: Start::FirstPicture,
     };
     assert_eq!(job.timeline, expected);
     assert_eq!(job.select, Select { video: Some(Pick::Index(0)), audio: vec![AudioPick::of(Pick::Index(3))], ..Select::default() });

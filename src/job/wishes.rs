@@ -2,12 +2,14 @@
 
 use super::audio::AudioWishes;
 use super::extras::SessionWishes;
+use super::filler::FillerWish;
 use super::outputs::OutputWish;
 use super::select::{ProgramPick, VideoPick};
 use super::serving::ServingWishes;
+use super::source::SourceWishes;
 use super::standby::StandbyWishes;
 use super::value::{Listen, Span, Text};
-use super::{Anchor, ClockKind, DecodeOn, Latency, Prft, Window};
+use super::{Anchor, ClockKind, DecodeOn, Latency, Prft, Start, Window};
 use crate::config::{self, ConfigError};
 use crate::ladder::Ladder;
 use crate::time::Rate;
@@ -70,6 +72,9 @@ pub struct Wishes {
     /// What the multivariant playlist says of the event.
     #[serde(default)]
     pub session_data: SessionWishes,
+    /// What the source is.
+    #[serde(default)]
+    pub source: SourceWishes,
 }
 
 /// `[timeline]` as written.
@@ -88,6 +93,10 @@ pub struct TimelineWishes {
     pub hold: Option<Text<Span>>,
     /// A gap longer than this is not filled.
     pub max_gap: Option<Text<Span>>,
+    /// "black", or the path of a picture, relative to the job file.
+    pub filler: Option<Text<FillerWish>>,
+    /// When the event begins.
+    pub start: Option<Start>,
 }
 
 /// `[select]` as written.
@@ -152,6 +161,8 @@ impl Wishes {
         if let Some(LadderWish::Named(_, base)) = &mut wishes.ladder {
             *base = path.parent().unwrap_or(Path::new("")).to_owned();
         }
+        let base = path.parent().unwrap_or(Path::new(""));
+        wishes.timeline.filler = wishes.timeline.filler.map(|filler| Text(filler.0.from(base)));
         Ok(wishes)
     }
 
@@ -182,6 +193,7 @@ impl Wishes {
             serve: self.serve.over(below.serve),
             thumbnails: self.thumbnails.or(below.thumbnails),
             session_data: self.session_data.over(below.session_data),
+            source: self.source.over(below.source),
         }
     }
 }
@@ -195,6 +207,8 @@ impl TimelineWishes {
             stamp_offset: self.stamp_offset.or(below.stamp_offset),
             hold: self.hold.or(below.hold),
             max_gap: self.max_gap.or(below.max_gap),
+            filler: self.filler.or(below.filler),
+            start: self.start.or(below.start),
         }
     }
 }

@@ -39,7 +39,7 @@ mod run_tests;
 pub(crate) mod test_kit;
 
 pub use chunking::Chunking;
-pub use fragment::{ntp, segment, sequence};
+pub use fragment::{ntp, overhead, segment, sequence};
 pub use init::init;
 pub use marks::Marks;
 pub use publish::Counts;

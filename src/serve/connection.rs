@@ -1,11 +1,12 @@
 //! Accepting connections, and the limits that keep slow, many or hostile clients from costing the worker anything.
 
 use super::activity::{Activity, Ceased};
+use super::control::Peer;
 use super::limits::{Limits, Load};
 use super::patient::Patient;
 use super::tls::Tls;
-use axum::Router;
 use axum::extract::Request;
+use axum::{Extension, Router};
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -97,6 +98,7 @@ impl Connection {
     async fn serve(mut self, stream: TcpStream, tls: Option<Tls>) {
         // Without it small answers wait for the client's acknowledgement; where it cannot be set they are only slower.
         let _ = stream.set_nodelay(true);
+        self.router = self.router.clone().layer(Extension(Peer(stream.peer_addr().ok())));
         let mut stream = Patient::new(stream, self.limits.stall);
         let head_time = self.limits.head_time;
         let mut stop = self.stop.clone();

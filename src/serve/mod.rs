@@ -7,11 +7,13 @@
 //! | `/healthz` | 200 while the process runs |
 //! | `/readyz` | 200 once every track has a segment, else 503 with the names of those that have none |
 //! | `/v1/status` | [`crate::status::Snapshot`] and the store's usage as JSON |
+//! | `/v1/input` | POST, from this machine: which of two feeds is shown |
 //! | `/v1/time` | UTC as `xs:dateTime`, for DASH `UTCTiming` (`urn:mpeg:dash:utc:http-xsdate:2014`) |
 
 mod activity;
 mod answer;
 mod connection;
+pub mod control;
 mod filed;
 mod limits;
 mod listener;

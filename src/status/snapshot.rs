@@ -5,6 +5,7 @@ use super::counts::{SourceCounts, State};
 use super::{DefectsSnapshot, TrackFacts, Watched};
 use crate::capture::CaptureCounters;
 use crate::capture::paths::counts as paths;
+use crate::capture::refused;
 use crate::decode::audio;
 use crate::mux;
 use crate::plan::SourceFacts;
@@ -209,7 +210,7 @@ impl SourceCounts {
             left_device: self.left_device.get(),
             disconnects: capture(&|c| &c.disconnects),
             reconnects: capture(&|c| &c.reconnects),
-            callers_refused: capture(&|c| &c.callers),
+            callers_refused: capture(&|c| &c.callers) + refused::count(),
             changes: capture(&|c| &c.moves) + capture(&|c| &c.formats),
         }
     }

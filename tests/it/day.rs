@@ -172,7 +172,7 @@ fn a_day(num: u32, den: u32, by: By) {
     let sync_settings =
         Settings { hold: Seconds::ONE, max_gap, duration: None, expected: None, run_up: Seconds::TWO, whole: false, sound_step: None, lateness: LATENESS };
     let clock = Clock::new(grid, reference, wrap, Seconds::ZERO, max_gap, false);
-    let mut sync = FrameSync::new(grid, clock, sync_settings, |picture| picture.clone());
+    let mut sync = FrameSync::new(grid, clock, sync_settings, Box::new(Picture::clone));
 
     let picture = Picture::Cpu(Arc::new(Video::new(Pixel::GRAY8, 2, 2)));
     let (mut unwrap, mut out) = (Unwrap::new(33), Vec::new());

@@ -4,6 +4,7 @@ use super::counts::one;
 use super::receive::{Drained, Handed, Intake};
 use crate::capture::libav::{options, start_libav, words};
 use crate::capture::pipe::Pipe;
+use crate::capture::refused;
 use crate::ffmpeg::UrlReader;
 use crate::stop::Stop;
 use std::fs::File;
@@ -77,6 +78,9 @@ pub fn run(stream: Stream, mut intake: Intake, shown: &str, reconnects: &std::sy
         Stream::Pipe(pipe) => copy(pipe, &mut intake, drained, clock, quit),
         Stream::File(file) => copy(file, &mut intake, drained, clock, quit),
         Stream::Connection { url, protocol } => {
+            if protocol == "srt" {
+                refused::watch();
+            }
             let mut pause = AGAIN[0];
             while !quit.is_raised() {
                 // While there is nothing to read, there is nothing to wait for.
