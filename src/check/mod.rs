@@ -22,6 +22,7 @@ mod hostile_tests;
 mod ledger;
 mod locate;
 mod media;
+mod parts;
 mod playlist;
 mod profiles;
 mod report;

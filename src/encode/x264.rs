@@ -43,13 +43,7 @@ fn sets_id(name: &str, rendition: &Rendition) -> usize {
 }
 
 /// libav's options. Those of the bucket and the quality must be libav's own: its wrapper would take a difference between them and x264's for a change of mind.
-fn options(
-    rendition: &Rendition,
-    recipe: &Recipe,
-    point: &X264Point,
-    low: &[(&str, &str)],
-    sets_id: usize,
-) -> Result<Vec<(String, String)>, String> {
+fn options(rendition: &Rendition, recipe: &Recipe, point: &X264Point, low: &[(&str, &str)], sets_id: usize) -> Result<Vec<(String, String)>, String> {
     let rate = rendition.grid.rate;
     let vbv = Vbv::new(rendition, recipe, (point.fill_percent, point.start_percent))?;
     let occupied = vbv.size / 100 * vbv.start;
