@@ -23,6 +23,7 @@ mod iframes;
 mod ledger;
 mod locate;
 mod media;
+mod parts;
 mod playlist;
 mod profiles;
 mod report;

@@ -1,5 +1,6 @@
 //! Playlists as raw lines: what is written, where, before any meaning. The strict checks need more than a lenient parser keeps.
 
+use super::parts;
 use crate::time::Seconds;
 
 /// Most entries of a playlist.
@@ -110,8 +111,16 @@ pub struct Media<'a> {
     pub discontinuities: Vec<usize>,
     /// `EXT-X-DATERANGE`.
     pub date_ranges: Vec<(usize, Attributes<'a>)>,
-    /// Lines of `EXT-X-PART`, `-PART-INF`, `-SERVER-CONTROL`, `-PRELOAD-HINT`.
-    pub low_latency: Vec<usize>,
+    /// `EXT-X-PART-INF`.
+    pub part_inf: Vec<(usize, Attributes<'a>)>,
+    /// `EXT-X-SERVER-CONTROL`.
+    pub control: Vec<(usize, Attributes<'a>)>,
+    /// `EXT-X-PART`.
+    pub parts: Vec<Part<'a>>,
+    /// `EXT-X-PRELOAD-HINT`.
+    pub hints: Vec<(usize, Attributes<'a>)>,
+    /// `EXT-X-RENDITION-REPORT`.
+    pub reports: Vec<(usize, Attributes<'a>)>,
     /// Lines of `EXT-X-KEY`.
     pub keys: Vec<usize>,
     /// `EXT-X-ENDLIST`.
@@ -122,6 +131,30 @@ pub struct Media<'a> {
     pub entries: Vec<Entry<'a>>,
     /// Tags that are not where they may be, with what is wrong.
     pub faults: Vec<(usize, String)>,
+}
+
+impl Media<'_> {
+    /// Whether anything of low-latency HLS is in it.
+    pub fn low_latency(&self) -> bool {
+        !(self.part_inf.is_empty() && self.parts.is_empty() && self.hints.is_empty() && self.control.is_empty() && self.reports.is_empty())
+    }
+}
+
+/// A part of a segment in a playlist.
+#[derive(Debug, Default)]
+pub struct Part<'a> {
+    /// Its line.
+    pub line: usize,
+    /// URI.
+    pub uri: &'a str,
+    /// `DURATION`.
+    pub duration: Option<Seconds>,
+    /// `INDEPENDENT=YES`.
+    pub independent: bool,
+    /// `GAP=YES`.
+    pub gap: bool,
+    /// The segment that it is of, as an index into the entries; one past the last for the one that comes.
+    pub entry: usize,
 }
 
 /// A segment in a playlist.
@@ -186,7 +219,11 @@ fn tag<'a>(media: &mut Media<'a>, entry: &mut Entry<'a>, line: usize, name: &'a 
                 media.faults.push((line, "EXT-X-PROGRAM-DATE-TIME is not a date in UTC (2026-11-21T20:15:30.040Z)".to_owned()));
             }
         }
-        "-X-PART" | "-X-PART-INF" | "-X-SERVER-CONTROL" | "-X-PRELOAD-HINT" => media.low_latency.push(line),
+        "-X-PART" => media.parts.push(parts::part(line, value, media.entries.len())),
+        "-X-PART-INF" => media.part_inf.push((line, attributes(value))),
+        "-X-SERVER-CONTROL" => media.control.push((line, attributes(value))),
+        "-X-PRELOAD-HINT" => media.hints.push((line, attributes(value))),
+        "-X-RENDITION-REPORT" => media.reports.push((line, attributes(value))),
         _ => {}
     }
 }

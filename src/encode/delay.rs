@@ -5,14 +5,14 @@ use crate::job::Latency;
 use crate::plan::Rendition;
 
 /// Pictures that the first backend of `rendition` holds back: the packet of a picture comes out when so many more are in. As measured with fresh encoders of a GOP
-/// (x264 veryfast 11, superfast 4, x265 16, SVT-AV1 37); rav1e holds a whole GOP, and a picture or two at low latency; hardware is set to hold none.
+/// (x264 veryfast 11, superfast 4, x265 16, SVT-AV1 37); rav1e holds a whole GOP, and four pictures at low latency; hardware is set to hold none.
 pub fn delay(rendition: &Rendition) -> u32 {
     let low = rendition.latency == Latency::Low;
     match rendition.backends.first().map_or("", String::as_str) {
         "x264" => point::x264(&rendition.point).map_or(0, |point| point.at(rendition.latency).0.delay()),
         "x265" => x265::settings(&rendition.point).map_or(0, |point| point.delay(rendition.latency)),
         "svt-av1" => svt_av1::delay(rendition.latency),
-        "rav1e" if low => 2,
+        "rav1e" if low => 4,
         "rav1e" => rendition.grid.gop_slots,
         _ => 0,
     }

@@ -44,6 +44,8 @@ mod determinism_tests;
 #[cfg(test)]
 mod isa_tests;
 #[cfg(test)]
+mod latency_tests;
+#[cfg(test)]
 mod runner_tests;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -164,7 +164,7 @@ const X264: [X264Point; 8] = [
 ];
 
 /// What low latency alters at every point: no lookahead and no B pictures, so that each picture comes out before the next goes in.
-const LOW: &[(&str, &str)] = settings! { "b-adapt" = "0", "b-pyramid" = "none", "weightb" = "0", "mbtree" = "0", "sync-lookahead" = "0", "force-cfr" = "1" };
+const LOW: &[(&str, &str)] = settings! { "b-adapt" = "0", "b-pyramid" = "none", "weightb" = "0", "mbtree" = "0", "sync-lookahead" = "0" };
 
 impl X264Point {
     /// The point as it is at `latency`; low latency fills its bucket as the points without lookahead do.

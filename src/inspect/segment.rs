@@ -97,6 +97,11 @@ pub struct Prft {
 }
 
 impl SegmentFacts {
+    /// Whether any chunk has `brand`: of a segment that left in chunks, each says what is true of it, and the last one what is known at the end only.
+    pub fn says(&self, brand: &Kind) -> bool {
+        self.chunks.iter().any(|chunk| chunk.brands.contains(brand))
+    }
+
     /// First decoding time, in the timescale.
     pub fn tfdt(&self) -> u64 {
         self.chunks.first().map_or(0, |c| c.tfdt)

@@ -7,6 +7,7 @@ use crate::encode::{Packet, Stats, Told, Why};
 use crate::frame::End;
 use crate::inspect;
 use crate::plan::Rendition;
+use crate::sink::{Edge, Readers};
 use std::time::Duration;
 
 const CUT: Chunking = Chunking { slots: 10, prft: false };
@@ -205,4 +206,98 @@ fn a_short_gop_ends_with_its_mark() {
         let last = inspect::segment(parts.last().expect("one"), None).expect("reads");
         assert!(last.brands.contains(b"lmsg") && last.samples().count() == (slots - 1) % 10 + 1, "{slots}");
     }
+}
+
+/// The text that was published last for `path` before item `before`, for these readers.
+fn text(out: &Out, path: &str, readers: Readers, before: usize) -> (String, Option<Edge>) {
+    let found = out.items.iter().take(before).rev().find_map(|item| match item {
+        Publish::Text { path: p, bytes, readers: r, edge } if p == path && *r == readers => Some((String::from_utf8_lossy(bytes).into_owned(), *edge)),
+        _ => None,
+    });
+    found.unwrap_or_else(|| panic!("no {path} for {readers:?}"))
+}
+
+/// Parts of the last segments and of the one that comes, hints that come true, and how far the others are.
+#[test]
+fn playlists_list_parts_as_they_come() {
+    let t = tracks();
+    let whole = |number: i64| {
+        [all(&t[0], number), vec![done(&t[0], number, 0, Stats::default())], all(&t[1], number), vec![done(&t[1], number, 0, Stats::default())]].concat()
+    };
+    let input = [(10..16).flat_map(whole).collect(), all(&t[0], 16)[..25].to_vec()].concat();
+    let (_, out) = outcome(tracks(), cut(), input);
+    // The encoders broke off behind two chunks of 16: as it was before that.
+    let abort = out.items.iter().position(|i| matches!(i, Publish::Abort { .. })).expect("it is given up");
+    let (list, edge) = text(&out, "v/media.m3u8", Readers::Chunked, abort);
+    assert_eq!(edge, Some(Edge { next: GopId(16), parts: 2 }));
+    let head = "#EXTM3U
+#EXT-X-VERSION:8
+#EXT-X-TARGETDURATION:2
+#EXT-X-MEDIA-SEQUENCE:10
+#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK=6.000,PART-HOLD-BACK=1.200
+#EXT-X-PART-INF:PART-TARGET=0.400
+#EXT-X-PLAYLIST-TYPE:EVENT
+#EXT-X-INDEPENDENT-SEGMENTS
+#EXT-X-MAP:URI=\"init.mp4\"
+";
+    assert!(list.starts_with(head), "{list}");
+    let tail = "#EXT-X-PART:DURATION=0.400,URI=\"15.4.m4s\"
+#EXTINF:2.000,
+15.m4s
+#EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:32.000Z
+#EXT-X-PART:DURATION=0.400,URI=\"16.0.m4s\",INDEPENDENT=YES
+#EXT-X-PART:DURATION=0.400,URI=\"16.1.m4s\"
+#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"16.2.m4s\"
+#EXT-X-RENDITION-REPORT:URI=\"../a/media.m3u8\",LAST-MSN=15,LAST-PART=5
+";
+    assert!(list.ends_with(tail), "{list}");
+    // Three target durations: 13, 14 and 15 are within 6 s of the end.
+    let first = list.lines().find(|l| l.starts_with("#EXT-X-PART:")).expect("a part");
+    assert!(first.contains("\"13.0.m4s\"") || first.contains("\"12.0.m4s\""), "{first}");
+    // 18 AAC frames, which is as many as fit: no part is longer than the target.
+    let (sound, _) = text(&out, "a/media.m3u8", Readers::Chunked, abort);
+    assert!(sound.contains("#EXT-X-PART:DURATION=0.384,URI=\"15.0.m4s\",INDEPENDENT=YES"), "{sound}");
+    // What was given up: the rest never comes, and nothing is promised.
+    let (list, edge) = text(&out, "v/media.m3u8", Readers::Chunked, usize::MAX);
+    assert_eq!(edge, Some(Edge { next: GopId(16), parts: 5 }));
+    assert!(list.contains("\"16.2.m4s\",GAP=YES") && !list.contains("PRELOAD-HINT"), "{list}");
+    // Every hint came true, or was given up.
+    let mut promised: Option<String> = None;
+    for item in &out.items[..abort] {
+        match item {
+            Publish::Chunk { track, number, index, .. } if track == "v" => {
+                let name = format!("{}.{index}.m4s", number.0);
+                assert!(promised.take().is_none_or(|hint| hint == name), "{name}");
+            }
+            Publish::Text { path, bytes, readers: Readers::Chunked, .. } if path == "v/media.m3u8" => {
+                let text = String::from_utf8_lossy(bytes);
+                promised = text.lines().find_map(|l| l.strip_prefix("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"")).map(|l| l.trim_end_matches('"').to_owned());
+            }
+            _ => {}
+        }
+    }
+    // Readers of whole segments see none of it.
+    let (plain, edge) = text(&out, "v/media.m3u8", Readers::Whole, usize::MAX);
+    assert!(!plain.contains("PART") && plain.ends_with("15.m4s\n") && edge == Some(Edge { next: GopId(16), parts: 0 }), "{plain}");
+    let (low, _) = text(&out, "manifest.mpd", Readers::Chunked, usize::MAX);
+    assert!(low.contains("availabilityTimeOffset=\"1.6\"") && low.contains("availabilityTimeComplete=\"false\"") && low.contains("<PlaybackRate"), "{low}");
+    assert!(low.contains("target=\"4200\""), "3 s, and three chunks: {low}");
+    let (plain, _) = text(&out, "manifest.mpd", Readers::Whole, usize::MAX);
+    assert!(!plain.contains("availabilityTime") && plain.contains("target=\"9000\""), "{plain}");
+}
+
+/// At one picture of 60 a second an AAC frame is longer than a chunk by more than parts may differ.
+#[test]
+fn parts_are_left_out_where_they_could_not_keep_to_the_rules() {
+    let of = |num: u32, slots: u32, sound: bool| {
+        let grid = grid(num, 1, 2 * num);
+        let mut tracks = vec![video(0, rendition("v", 640, 360, 2_000_000, grid), avcc())];
+        tracks.extend(sound.then(|| audio(1, "a", 128_000, grid, "eng", ASC.to_vec())));
+        parts::target(&tracks, Some(Chunking { slots, prft: false }))
+    };
+    assert_eq!(of(60, 1, true), None);
+    assert_eq!(of(60, 1, false), Some(Seconds::new(1, 60)));
+    assert_eq!(of(50, 1, true), Some(Seconds::new(1024, 48_000)), "0.94 of an AAC frame");
+    assert_eq!(of(30, 1, true), Some(Seconds::new(1, 30)));
+    assert_eq!(of(30, 6, true), Some(Seconds::new(1, 5)));
 }

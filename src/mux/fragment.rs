@@ -69,9 +69,9 @@ pub(super) fn chunk(track: &TrackSpec, first: i64, packets: &[Packet], head: &He
     Ok(())
 }
 
-/// `mfhd` of chunk `index` (from 0) of segment `gop` where a whole segment has `per_segment` of them: k x chunks + index + 1, modulo 2^32.
-pub fn sequence(gop: GopId, per_segment: u32, index: u32) -> u32 {
-    let number = i128::from(gop.0) * i128::from(per_segment) + i128::from(index) + 1;
+/// `mfhd` of chunk `index` (from 0) of segment `gop` where it grows by `step` from segment to segment ([`Cuts::step`]): k x step + index + 1, modulo 2^32.
+pub fn sequence(gop: GopId, step: u32, index: u32) -> u32 {
+    let number = i128::from(gop.0) * i128::from(step) + i128::from(index) + 1;
     number.rem_euclid(1 << 32) as u32
 }
 
@@ -91,9 +91,10 @@ pub fn overhead(track: &TrackSpec, chunking: Option<Chunking>) -> u64 {
     // styp of five brands, marks; then a chunk's styp, prft, moof (mfhd, traf, tfhd, tfdt, trun) and mdat header.
     let (head, chunk) = (36 + 37 + MAX_CLASS as u64, 20 + 32 + (8 + 16 + 8 + 24 + 20 + 24) + 8);
     // Filler in mid-segment: marks once more, and a brand for every chunk.
-    let later = if cuts.per_segment > 1 { 37 + MAX_CLASS as u64 + 8 * u64::from(cuts.per_segment) } else { 0 };
-    let unsaid = if cuts.prft { 0 } else { 32 * u64::from(cuts.per_segment - 1) };
-    head + later + u64::from(cuts.per_segment) * chunk - unsaid + units * each
+    let most = u64::from(cuts.most);
+    let later = if most > 1 { 37 + MAX_CLASS as u64 + 8 * most } else { 0 };
+    let unsaid = if cuts.prft { 0 } else { 32 * (most - 1) };
+    head + later + most * chunk - unsaid + units * each
 }
 
 /// Whether `packets` are one GOP of the grid, or, where it is not `complete`, its beginning.

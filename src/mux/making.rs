@@ -148,7 +148,7 @@ impl Making {
             last,
             filler,
             prft: index == 0 || self.cuts.prft,
-            sequence: fragment::sequence(self.gop, self.cuts.per_segment, index),
+            sequence: fragment::sequence(self.gop, self.cuts.step, index),
         };
         let start = self.bytes.len();
         let packets = self.packets.get(range.clone()).unwrap_or_default();

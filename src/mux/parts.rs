@@ -47,6 +47,11 @@ impl Parts {
         }
     }
 
+    /// Whether nothing is known of any.
+    pub fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
     /// Those of segment `number`.
     pub fn of(&self, number: GopId) -> &[Part] {
         self.segments.iter().find(|(n, _)| *n == number).map_or(&[], |(_, parts)| parts)

@@ -362,8 +362,8 @@ impl Publisher {
             let (number, part) = other.parts.last(other.listing.last()?.next());
             Some((other.described.spec.name.as_str(), number, part))
         });
-        // Of a segment that was given up nothing more comes; of the event's last, neither.
-        let more = track.broken != Some(next) && track.short.is_none();
+        // Of a segment that was given up nothing more comes; of the event's last, neither. After a restart nobody knows what comes next.
+        let more = track.broken != Some(next) && track.short.is_none() && !track.parts.is_empty();
         let low = hls::Low { part_target, parts: &track.parts, next: (next, more.then_some(edge.parts)), others: others.collect() };
         let bytes = Bytes::from(hls::media(spec, &track.listing, target, ended, Some(&low)));
         self.send(Publish::Text { path: spec.playlist_path(), bytes, readers: Readers::Chunked, edge: Some(edge) })
