@@ -49,7 +49,7 @@ fn publish(mut store: Store, load: &Load, delays: &Delays, stop: &AtomicBool) {
             }
             let (name, path) = (format!("t{track}"), format!("t{track}/{number}.m4s"));
             // Other bytes in every chunk, as in life.
-            let fill = |index: u32| vec![(number as u32 * PARTS + index) as u8; size];
+            let fill = |index: u32| vec![(number * i64::from(PARTS) + i64::from(index)) as u8; size];
             let bytes = Bytes::from(fill(index));
             let start = Seconds::ZERO;
             delays.published(track, (number, index), false);

@@ -1,12 +1,13 @@
 //! What goes on in a connection of HTTP/2, whose requests come and go side by side: hyper tells neither when none is left nor when a reader takes none of them.
 
 use axum::body::Body;
+use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
@@ -66,7 +67,7 @@ impl Asking {
     /// Its answer is there, and is sent from now on.
     pub fn answered(self, body: Body) -> Body {
         self.0.sent.fetch_add(1, Relaxed);
-        Body::new(Sending { body, activity: Arc::clone(&self.0) })
+        Body::new(Sending { body, rest: Bytes::new(), activity: Arc::clone(&self.0) })
     }
 }
 
@@ -77,26 +78,48 @@ impl Drop for Asking {
     }
 }
 
+/// Bytes that are handed over at once. Hyper takes what it is given whole, however little the reader takes of it, and asks for more only when that has left.
+const BLOCK: usize = 64 << 10;
+
 struct Sending {
     body: Body,
+    /// Of what the body gave last, that which is not handed over.
+    rest: Bytes,
     activity: Arc<Activity>,
 }
 
 impl http_body::Body for Sending {
-    type Data = bytes::Bytes;
+    type Data = Bytes;
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         self.activity.touch();
-        Pin::new(&mut self.body).poll_frame(cx)
+        if self.rest.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => self.rest = data,
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                ended => return Poll::Ready(ended),
+            }
+        }
+        let take = self.rest.len().min(BLOCK);
+        let block = self.rest.split_to(take);
+        Poll::Ready(Some(Ok(Frame::data(block))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (rest, hint) = (self.rest.len() as u64, self.body.size_hint());
+        let mut all = SizeHint::new();
+        all.set_lower(hint.lower() + rest);
+        if let Some(upper) = hint.upper() {
+            all.set_upper(upper + rest);
+        }
+        all
     }
 }
 

@@ -28,10 +28,11 @@ fn what_memory_has_no_room_for_is_served_from_the_disk() {
     let open = || Store::with_folder(2 * SIZE as u64, [], Some(dir.path().to_owned()));
     let mut tags = Vec::new();
     {
-        let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(open()), Box::new(Directory::open(dir.path(), &tracks, status.clone()).expect("a directory"))];
-        // One that memory dropped before it was on the disk would be a hole: the store is the first of the two on purpose.
         let store = open();
-        sinks[0] = Box::new(store.clone());
+        let directory = Directory::open(dir.path(), &tracks, status.clone()).expect("a directory");
+        let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(store.clone()), Box::new(directory)];
+        let init = Publish::Init { path: format!("{TRACK}/init.mp4"), bytes: b"init".as_slice().into() };
+        sinks.iter_mut().for_each(|sink| sink.publish(&init).expect("stored"));
         for number in 0..6 {
             let item = segment(TRACK, number, &bytes(number));
             sinks.iter_mut().for_each(|sink| sink.publish(&item).expect("stored"));

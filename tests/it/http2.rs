@@ -44,16 +44,6 @@ fn both_versions_are_spoken_on_one_port() {
     assert_eq!(get(&["--http2-prior-knowledge", "-r", "1-2"], &url("10.0.m4s")), "2 206 ar");
     assert_eq!(&get(&["--http2-prior-knowledge"], &url("media.m3u8?_HLS_msn=12"))[..5], "2 400");
 
-    // A segment in the making and a playlist, both waited for on one connection.
-    let mut both = Command::new("curl");
-    both.args(["-sS", "--max-time", "10", "--http2-prior-knowledge", "-Z", &url("10.m4s"), &url("media.m3u8?_HLS_msn=10&_HLS_part=1")]);
-    let both = both.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("curl");
-    until_connected(server.address(), &both);
-    publish(&mut store, [chunk(10, 1, b"-more"), segment("avc-360p", 10, b"part-more"), playlist(11, 0, "")]);
-    let both = both.wait_with_output().expect("curl");
-    let text = String::from_utf8_lossy(&both.stdout);
-    assert!(both.status.success() && text.contains("part-more") && text.contains("# 11.0"), "{text}");
-
     // One that is given up must not look whole.
     publish(&mut store, [chunk(11, 0, b"half")]);
     let cut = Command::new("curl").args(["-sS", "--max-time", "10", "--http2-prior-knowledge", &url("11.m4s")]).stdout(Stdio::piped()).spawn().expect("curl");
@@ -147,6 +137,45 @@ fn ends(stream: &mut TcpStream) -> Vec<u8> {
     got
 }
 
+/// `GET path` of `x`.
+fn request(stream: u32, path: &str) -> Vec<u8> {
+    frame(1, 0x5, stream, &[&[0x82, 0x86, 0x41, 1, b'x', 0x44, path.len() as u8][..], path.as_bytes()].concat())
+}
+
+#[test]
+fn what_is_waited_for_holds_up_nothing_else_on_its_connection() {
+    let _alone = alone();
+    let (server, mut store) = start(Limits::default());
+    publish(&mut store, [segment("avc-360p", 9, b"nine"), chunk(10, 0, b"first"), playlist(10, 1, "")]);
+    let mut stream = connect(server.address());
+    let requests = ["10.m4s", "10.1.m4s", "media.m3u8?_HLS_msn=10&_HLS_part=1", "media.m3u8?_HLS_msn=11", "9.m4s"].into_iter().zip([1, 3, 5, 7, 9]);
+    let requests: Vec<u8> = requests.flat_map(|(path, id)| request(id, &format!("/live/avc-360p/{path}"))).collect();
+    stream.write_all(&[PREFACE, &SETTINGS, &requests].concat()).expect("sent");
+    let mut got = Vec::new();
+    // A DATA frame with these bytes, on this stream.
+    let mut comes = |id: u32, bytes: &str| {
+        let mut block = [0; 4096];
+        let wanted = [&id.to_be_bytes(), bytes.as_bytes()].concat();
+        while !got.windows(wanted.len()).any(|w| w == wanted) {
+            let n = stream.read(&mut block).unwrap_or_else(|e| panic!("{bytes} on {id}: {e}"));
+            assert!(n > 0, "ended before {bytes}");
+            got.extend_from_slice(&block[..n]);
+        }
+        String::from_utf8_lossy(&got).into_owned()
+    };
+    // Who asks last is answered, and so is what there is of the segment; the others wait.
+    comes(9, "nine");
+    let so_far = comes(1, "first");
+    assert!(!so_far.contains("EXTM3U") && !so_far.contains("-more"), "{so_far}");
+    publish(&mut store, [chunk(10, 1, b"-more"), playlist(10, 2, "")]);
+    comes(3, "-more");
+    comes(1, "-more");
+    let so_far = comes(5, "#EXTM3U");
+    assert!(so_far.contains("# 10.2") && !so_far.contains("# 11.0"), "{so_far}");
+    publish(&mut store, [segment("avc-360p", 10, b"first-more"), chunk(11, 0, b"x"), segment("avc-360p", 11, b"x"), playlist(12, 0, "")]);
+    assert!(comes(7, "#EXTM3U").contains("# 12.0"));
+}
+
 #[test]
 fn a_connection_of_no_use_is_closed() {
     let _alone = alone();
@@ -160,9 +189,7 @@ fn a_connection_of_no_use_is_closed() {
     let (server, mut store) = start(Limits { stall: brief, head_time: Duration::from_secs(60), ..Limits::default() });
     publish(&mut store, [segment("avc-360p", 1, &vec![7; 4 << 20])]);
     let mut deaf = connect(server.address());
-    let path = b"/live/avc-360p/1.m4s";
-    let fields = [&[0x82, 0x86, 0x41, 1, b'x', 0x44, path.len() as u8][..], path].concat();
-    deaf.write_all(&[PREFACE, &SETTINGS, &frame(1, 0x5, 1, &fields)].concat()).expect("sent");
+    deaf.write_all(&[PREFACE, &SETTINGS, &request(1, "/live/avc-360p/1.m4s")].concat()).expect("sent");
     let got = ends(&mut deaf);
     assert!((65_000..80_000).contains(&got.len()), "{} bytes", got.len());
 }
