@@ -56,8 +56,7 @@ pub(super) fn agree(output: &PushOutput, inits: &[(String, Vec<u8>)]) -> Result<
 }
 
 /// What is wrong with an init segment that differs.
-pub(super) const OTHER_INIT: &str =
-    "there is an init segment of another encoding already, and an event never has a second one; push to an empty place, or with the settings and version of the first run";
+pub(super) const OTHER_INIT: &str = "there is an init segment of another encoding already, and an event never has a second one; push to an empty place, or with the settings and version of the first run";
 
 /// The path of the first init segment that is there and differs.
 async fn other_init(http: &Http, inits: &[(String, Vec<u8>)]) -> Result<Option<String>, String> {

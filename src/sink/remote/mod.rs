@@ -13,9 +13,9 @@ mod lane;
 mod queue;
 pub mod texts;
 
+use super::held::Held;
 use super::{Context, Publish, Sink, SinkError};
 use crate::job::Pace;
-use super::held::Held;
 use crate::job::output::{Backlog, Keep};
 use crate::time::Seconds;
 use crate::verdict::Verdict;

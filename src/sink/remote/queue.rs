@@ -310,7 +310,12 @@ impl Queue {
                 let texts: Vec<(String, Bytes)> = lane.texts.iter().map(|(path, bytes)| (path.clone(), bytes.clone())).collect();
                 self.let_go(piece);
                 self.counts.filled_in.fetch_add(1, Relaxed);
-                texts.into_iter().filter(|(path, _)| !self.has_newer(path)).collect::<Vec<_>>().into_iter().for_each(|(path, bytes)| self.text(&path, Some(bytes)));
+                texts
+                    .into_iter()
+                    .filter(|(path, _)| !self.has_newer(path))
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .for_each(|(path, bytes)| self.text(&path, Some(bytes)));
             }
             Filled::Again => {
                 lane.missing.insert(piece.number, Arc::clone(piece));

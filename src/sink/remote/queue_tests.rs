@@ -60,7 +60,9 @@ fn taken_text(queue: &mut Queue) -> Option<String> {
 #[test]
 fn a_text_waits_for_what_it_lists() {
     let mut q = queue(true);
-    for item in [segment("v", 1), text("v/media.m3u8", "v1"), text("manifest.mpd", "m1"), segment("a", 1), text("a/media.m3u8", "a1"), text("manifest.mpd", "m2")] {
+    for item in
+        [segment("v", 1), text("v/media.m3u8", "v1"), text("manifest.mpd", "m1"), segment("a", 1), text("a/media.m3u8", "a1"), text("manifest.mpd", "m2")]
+    {
         q.publish(&item);
     }
     assert_eq!(taken_text(&mut q), None, "no segment is there");
