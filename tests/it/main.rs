@@ -11,6 +11,7 @@ mod day;
 mod determinism;
 mod determinism_audio;
 mod devices;
+mod directory;
 mod inputs;
 mod isa;
 mod lipsync;
