@@ -62,9 +62,10 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
         plan.warnings.push(format!("what is in the output was made by a worker of class {class}; new segments will not be interchangeable with it"));
     }
     if !args.json {
-        return print(&(feed(offer.as_ref(), &plan) + &table(&plan, clock.as_ref(), &job.ladder)));
+        return print(&(feed(offer.as_ref(), &plan) + &table(&plan, clock.as_ref(), &job.ladder) + &outputs(&job)));
     }
-    let mut text = serde_json::to_string_pretty(&Shown { plan: &plan, clock, offer, chunks: Expected::of(&plan) }).map_err(Failure::failed)?;
+    let outputs = job.outputs.iter().map(ToString::to_string).collect();
+    let mut text = serde_json::to_string_pretty(&Shown { plan: &plan, clock, offer, chunks: Expected::of(&plan), outputs }).map_err(Failure::failed)?;
     text.push('\n');
     print(&text)
 }
@@ -95,6 +96,8 @@ struct Shown<'a> {
     /// How soon a picture is out; absent where segments leave whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     chunks: Option<Expected>,
+    /// Where it would be published, without what opens it.
+    outputs: Vec<String>,
 }
 
 /// What is going to place the feed on the grid.
@@ -156,6 +159,12 @@ fn feed(offer: Option<&Offer>, plan: &Plan) -> String {
 }
 
 /// The plan for people.
+/// Where it would be published; nothing where that is not said.
+fn outputs(job: &Job) -> String {
+    let lines = job.outputs.iter().map(|output| format!("  {output}\n"));
+    if job.outputs.is_empty() { String::new() } else { format!("\noutputs\n{}", lines.collect::<String>()) }
+}
+
 fn table(plan: &Plan, clock: Option<&PlannedClock>, ladder: &Ladder) -> String {
     let source = &plan.source;
     let heard = |sound: &SoundFacts| match (sound.sample_rate, sound.channels) {

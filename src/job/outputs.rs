@@ -242,8 +242,9 @@ impl One<'_> {
 
     /// A URL with a host and no more than a path behind it, which ends in a slash.
     fn parsed(&self, text: &str) -> Result<Url, ConfigError> {
+        let host = text.split_once("://").is_some_and(|(_, rest)| !rest.is_empty() && !rest.starts_with(['/', '?', '#']));
         let url = Url::parse(text).map_err(|e| self.address(&e.to_string()))?;
-        if url.host_str().is_none_or(str::is_empty) || url.path().contains("//") {
+        if !host || url.host_str().is_none_or(str::is_empty) || url.path().contains("//") {
             return Err(self.address("it has no host or bucket, or an empty part in its path"));
         }
         if url.path().ends_with('/') {

@@ -70,7 +70,7 @@ mod tests {
                 assert!(there.remove(&path), "{path} was there");
             }
             let old = format!("v/{}.m4s", n - 4);
-            if held.leaves(&old) {
+            if n >= 1004 && held.leaves(&old) {
                 there.remove(&old);
             }
         }

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 /// How often a trouble that goes on is told again.
 const REMIND: Duration = Duration::from_secs(60);
 
+/// How long nothing more is said of one, whatever happens.
+const QUIET: Duration = Duration::from_secs(5);
+
 /// The counts of one destination.
 #[derive(Debug, Default)]
 pub struct Counts {
@@ -52,6 +55,9 @@ struct State {
     lanes: HashMap<usize, Kind>,
     last_error: Option<String>,
     told: Option<(Kind, Instant)>,
+    /// The log says that it is in trouble.
+    loud: bool,
+    last_well: Option<Instant>,
 }
 
 /// A remote destination at one moment, as `/v1/status` shows it.
@@ -115,8 +121,10 @@ impl Counts {
         state.lanes.insert(lane, failure.kind);
         state.last_error = Some(failure.why.clone());
         let now = Instant::now();
-        if state.told.is_none_or(|(kind, at)| now >= at + REMIND || (kind != failure.kind && now >= at + REMIND / 12)) {
+        let news = |kind: Kind| kind != failure.kind || !state.loud;
+        if state.told.is_none_or(|(kind, at)| now >= at + REMIND || (news(kind) && now >= at + QUIET)) {
             state.told = Some((failure.kind, now));
+            state.loud = true;
             drop(state);
             tracing::warn!(output = self.shown, kind = failure.kind.name(), "the output does not take what is published: {}", failure.why);
         }
@@ -126,10 +134,16 @@ impl Counts {
     pub fn well(&self, lane: usize) {
         let mut state = self.state();
         state.lanes.remove(&lane);
-        if state.lanes.is_empty() && state.told.take().is_some() {
+        state.last_well = Some(Instant::now());
+        if state.lanes.is_empty() && std::mem::take(&mut state.loud) {
             drop(state);
             tracing::info!(output = self.shown, dropped = self.dropped.load(Relaxed), "the output takes what is published");
         }
+    }
+
+    /// When a request went well last.
+    pub fn last_well(&self) -> Option<Instant> {
+        self.state().last_well
     }
 
     /// The count of a kind of failure.

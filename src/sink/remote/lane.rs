@@ -1,7 +1,8 @@
 //! What runs on the thread of a destination: a task for each track, one for texts, one that fills in.
 
 use super::failure::{Failure, Kind};
-use super::queue::{Filled, Piece, Queue, TEXTS, Work};
+use super::queue::{Filled, Queue, TEXTS, Work};
+use super::track::Piece;
 use super::{Carrier, PATIENCE, Shared, Upload};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;

@@ -12,6 +12,7 @@ pub mod growing;
 mod lane;
 mod queue;
 pub mod texts;
+mod track;
 
 use super::held::Held;
 use super::{Context, Publish, Sink, SinkError};
@@ -31,6 +32,9 @@ use tokio::sync::Notify;
 
 /// A destination at full speed that takes nothing for this long ends the run.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Live, a destination that takes nothing for this long, or two segments, is not waited for at the end.
+const DEAD: Duration = Duration::from_secs(4);
 
 /// One thing that is sent.
 pub(in crate::sink) struct Upload<'a> {
@@ -146,6 +150,9 @@ impl<C: Carrier> Remote<C> {
         let mut queue = self.shared.queue();
         while !queue.has_room() {
             self.shared.unbroken()?;
+            if self.thread.as_ref().is_none_or(JoinHandle::is_finished) {
+                return Err(SinkError { path: self.shared.counts.shown().to_owned(), why: "its thread is gone".to_owned() });
+            }
             let waited = self.shared.moved.wait_timeout(queue, Duration::from_secs(1));
             queue = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -215,15 +222,18 @@ impl<C: Carrier> Sink for Remote<C> {
     /// Live: brings out what it can until `deadline`. At full speed: everything, for as long as the destination takes anything.
     fn finish(&mut self, deadline: Instant) -> Result<(), SinkError> {
         self.shared.closed.store(true, Relaxed);
+        let began = Instant::now();
+        let silence = DEAD.max(self.shared.segment * 2);
         let mut queue = self.shared.queue();
         queue.close();
         self.shared.changed.notify_waiters();
         while !queue.is_idle() && self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
             let left = deadline.saturating_duration_since(Instant::now());
-            if self.shared.live && left.is_zero() || self.shared.unbroken().is_err() {
+            let silent = self.shared.counts.last_well().map_or(began, |last| last.max(began)).elapsed();
+            if self.shared.live && (left.is_zero() || silent > silence) || self.shared.unbroken().is_err() {
                 break;
             }
-            let wait = if self.shared.live { left.min(Duration::from_secs(1)) } else { Duration::from_secs(1) };
+            let wait = if self.shared.live { left.min(Duration::from_millis(200)) } else { Duration::from_secs(1) };
             let waited = self.shared.moved.wait_timeout(queue, wait);
             queue = waited.unwrap_or_else(PoisonError::into_inner).0;
         }

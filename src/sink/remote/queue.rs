@@ -4,14 +4,14 @@
 //! fallen behind goes on at the live edge, the segments that it leaves out being filled in later for as long as they are held.
 
 use super::counts::Counts;
-use super::growing::Growing;
+use super::track::{Lane, Piece, Waiting};
 use crate::sink::{Publish, stored};
 use crate::time::GopId;
 use crate::verdict::Verdict;
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// The lane of playlists and manifests.
 pub const TEXTS: usize = 0;
@@ -19,27 +19,8 @@ pub const TEXTS: usize = 0;
 const WAITING: usize = 2;
 /// The most lanes; more tracks than a job may have.
 const MAX_LANES: usize = 256;
-/// The most numbers of a lane that are remembered as not being there.
-const MAX_ABSENT: usize = 100_000;
 /// The most texts that wait; two of a path.
 const MAX_TEXTS: usize = 1024;
-
-/// A segment for this destination.
-#[derive(Debug)]
-pub struct Piece {
-    /// Its number.
-    pub number: GopId,
-    /// Relative path.
-    pub path: String,
-    /// Its bytes.
-    pub body: Growing,
-    /// What is known of it, once it is whole.
-    pub verdict: OnceLock<Arc<Verdict>>,
-    /// Its place in publishing order, once it is whole.
-    whole: OnceLock<u64>,
-    /// Bytes that count for the limit.
-    counted: AtomicU64,
-}
 
 /// What is to be done next.
 #[derive(Debug)]
@@ -63,36 +44,11 @@ pub enum Work {
 }
 
 #[derive(Debug)]
-enum Waiting {
-    Greet,
-    Segment(Arc<Piece>),
-}
-
-#[derive(Debug)]
 struct Text {
     seq: u64,
     path: String,
     /// `None`: delete it.
     bytes: Option<Bytes>,
-}
-
-/// A track.
-#[derive(Debug, Default)]
-pub struct Lane {
-    name: String,
-    /// Path and bytes of its init segment.
-    pub init: Option<(String, Bytes)>,
-    waiting: VecDeque<Waiting>,
-    busy: Option<Arc<Piece>>,
-    making: Option<Arc<Piece>>,
-    missing: BTreeMap<GopId, Arc<Piece>>,
-    /// Numbers that the destination does not have, for its playlists.
-    absent: BTreeSet<GopId>,
-    newest: Option<GopId>,
-    /// The last texts of the track.
-    texts: BTreeMap<String, Bytes>,
-    /// Its last request went well.
-    well: bool,
 }
 
 /// What bounds it.
@@ -326,6 +282,7 @@ impl Queue {
     }
 
     /// Bytes of whole segments that wait.
+    #[cfg(test)]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -351,6 +308,10 @@ impl Queue {
     pub fn give_up(&mut self) {
         let left: Vec<Arc<Piece>> = self.lanes.iter().flat_map(Lane::held).chain(self.filling.iter().cloned()).collect();
         left.iter().for_each(|piece| self.drop_piece(piece));
+        for lane in &mut self.lanes {
+            lane.waiting.clear();
+            lane.missing.clear();
+        }
         self.texts.clear();
     }
 
@@ -377,9 +338,7 @@ impl Queue {
         let oldest = GopId(lane.newest.map_or(i64::MIN, |newest| newest.0.saturating_sub(self.limits.fill)));
         let keep = lane.missing.split_off(&oldest);
         let old = std::mem::replace(&mut lane.missing, keep);
-        while lane.absent.len() > MAX_ABSENT {
-            lane.absent.pop_first();
-        }
+        lane.bound_absent();
         old.values().for_each(|piece| self.drop_piece(piece));
     }
 
@@ -426,46 +385,6 @@ pub enum Filled {
     Again,
     /// The destination does not want it.
     Never,
-}
-
-impl Lane {
-    fn begin(&mut self, number: GopId, path: &str) {
-        // One that never became whole: nobody can finish it now.
-        if let Some(lost) = self.making.take() {
-            lost.body.abort();
-        }
-        let piece = Arc::new(Piece {
-            number,
-            path: path.to_owned(),
-            body: Growing::default(),
-            verdict: OnceLock::new(),
-            whole: OnceLock::new(),
-            counted: AtomicU64::new(0),
-        });
-        self.making = Some(Arc::clone(&piece));
-        self.waiting.push_back(Waiting::Segment(piece));
-    }
-
-    fn held(&self) -> impl Iterator<Item = Arc<Piece>> {
-        let waiting = self.waiting.iter().filter_map(|one| if let Waiting::Segment(piece) = one { Some(piece) } else { None });
-        waiting.chain(&self.busy).chain(self.missing.values()).cloned()
-    }
-
-    fn waiting_whole(&self) -> impl Iterator<Item = &Arc<Piece>> {
-        let whole = |piece: &&Arc<Piece>| piece.whole.get().is_some();
-        self.waiting.iter().filter_map(|one| if let Waiting::Segment(piece) = one { Some(piece) } else { None }).filter(whole)
-    }
-
-    fn holds(&self, piece: &Arc<Piece>) -> bool {
-        self.held().any(|other| Arc::ptr_eq(&other, piece))
-    }
-
-    /// Whether all that was published before `seq` is there, or was given up for now.
-    fn settled(&self, seq: u64) -> bool {
-        let before = |piece: &Arc<Piece>| piece.whole.get().is_some_and(|whole| *whole < seq);
-        let greets = self.waiting.iter().any(|one| matches!(one, Waiting::Greet));
-        !greets && !self.busy.iter().any(before) && !self.waiting_whole().any(before)
-    }
 }
 
 #[cfg(test)]
