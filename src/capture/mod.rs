@@ -4,6 +4,7 @@
 
 mod apart;
 pub mod choose;
+mod describe;
 pub mod facts;
 mod follow;
 #[cfg(feature = "gstreamer")]
@@ -15,6 +16,7 @@ mod leading;
 mod libav;
 mod listen;
 mod network;
+mod numbers;
 pub mod offer;
 pub mod pace;
 pub mod paths;

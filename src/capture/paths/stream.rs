@@ -66,6 +66,11 @@ impl Stream {
     pub fn ends(&self) -> bool {
         !matches!(self, Stream::Connection { .. })
     }
+
+    /// Whether the other side waits where more comes than is taken. SRT and RIST drop what is late, and tell nobody.
+    pub fn waits(&self) -> bool {
+        if let Stream::Connection { protocol, .. } = self { *protocol == "tcp" } else { true }
+    }
 }
 
 fn kind_of(input: &str) -> &str {
@@ -95,7 +100,7 @@ pub fn run(stream: Stream, mut intake: Intake, shown: &str, reconnects: &std::sy
                                     pause = AGAIN[0];
                                     let at = clock.elapsed();
                                     drained.until(at);
-                                    if intake.piece(&buffer[..length], at, false) == Handed::Off {
+                                    if intake.piece(&buffer[..length], at) == Handed::Off {
                                         return;
                                     }
                                 }
@@ -137,7 +142,7 @@ fn copy(mut from: impl Read, intake: &mut Intake, drained: &Drained, clock: Inst
             Ok(length) => {
                 let at = clock.elapsed();
                 drained.until(at);
-                if intake.piece(&buffer[..length], at, true) == Handed::Off {
+                if intake.piece(&buffer[..length], at) == Handed::Off {
                     return;
                 }
             }
