@@ -42,7 +42,7 @@ fn publish(mut store: Store, load: &Load, delays: &Delays, stop: &AtomicBool) {
     for tick in 0_u32.. {
         let (number, index) = (FIRST + i64::from(tick / PARTS), tick % PARTS);
         for track in 0..load.tracks {
-            let apart = if load.at_once { CHUNK * 0 } else { CHUNK * track as u32 / load.tracks as u32 };
+            let apart = if load.at_once { std::time::Duration::ZERO } else { CHUNK * track as u32 / load.tracks as u32 };
             std::thread::sleep((CHUNK * tick + apart).saturating_sub(begun.elapsed()));
             if stop.load(Relaxed) {
                 return;
