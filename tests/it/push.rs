@@ -120,6 +120,7 @@ fn a_token_that_is_renewed_is_taken_and_is_never_shown() {
     show.segments(2);
     until("it is refused", 5, || show.counts(0).failures["refused"] > 0);
     assert_eq!((receiver.taken().len(), show.counts(0).state), (0, "refused"));
+    assert!(receiver.seen().iter().all(|one| one.status == 401));
     std::fs::write(&token, "renewed-token\n").expect("written");
     show.segments(3);
     let counts = show.end().remove(0);

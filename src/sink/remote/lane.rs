@@ -202,6 +202,10 @@ async fn send<C: Carrier>(shared: &Shared<C>, line: &mut Line<C>, lane: usize, p
             // While it is still being made, the rest of it may find a destination that is back.
             let since = piece.body.get().map_or(now, |(_, whole)| Instant::from_std(whole).max(started));
             if now + wait > since + shared.segment {
+                if failure.kind == Kind::Throttled {
+                    // It asked for it; the next segment can wait as long.
+                    sleep(wait.min(shared.segment)).await;
+                }
                 return false;
             }
         } else if now > started + PATIENCE {

@@ -92,7 +92,9 @@ impl Show {
     }
 
     pub fn segments(&mut self, count: usize) {
-        (0..count).for_each(|_| drop(self.segment()));
+        for _ in 0..count {
+            self.segment();
+        }
     }
 
     /// What the destination behind a network says of itself, in the order of the job.
