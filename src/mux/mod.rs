@@ -1,16 +1,17 @@
 //! Muxing: packets to CMAF segments, and the HLS and DASH text around them. Everything but [`run`] is free of I/O, clocks and threads.
 //!
-//! - `track`: what is known of a track; `entries`: sample entries, one function per codec; `init`, `fragment`: the segments; `marks`: mezzo's own box
+//! - `track`: what is known of a track; `entries`: sample entries, one function per codec; `init`, `fragment`: the segments; `marks`, `card`: mezzo's own boxes
 //! - `align`: brings what the encoders say into order; `listing`: which segments exist; `hls`, `dash`: the text; `publish`: what goes out, in order
 
 mod align;
-mod dash;
-mod describe;
+pub mod card;
+pub(crate) mod dash;
+pub(crate) mod describe;
 mod entries;
 mod fragment;
-mod hls;
+pub(crate) mod hls;
 mod init;
-mod listing;
+pub(crate) mod listing;
 pub mod marks;
 mod publish;
 mod track;
