@@ -25,7 +25,7 @@ pub(super) async fn published(State(app): State<App>, uri: Uri, method: Method, 
     let path = uri.path().strip_prefix("/live/").unwrap_or_default();
     let mut arrivals = app.store.arrivals();
     let mut found = app.store.get(path);
-    if found.as_ref().is_err_and(|absent| *absent == Absent::Early(1)) && app.status.is_running() {
+    if found.as_ref().is_err_and(|absent| *absent == Absent::Early(1)) && app.publisher.is_running() {
         let coming = async {
             while arrivals.changed().await.is_ok() {
                 found = app.store.get(path);
@@ -34,7 +34,7 @@ pub(super) async fn published(State(app): State<App>, uri: Uri, method: Method, 
                 }
             }
         };
-        let patience = (app.status.segment_duration() * 3 / 2).min(LONGEST_WAIT);
+        let patience = (app.publisher.segment_duration() * 3 / 2).min(LONGEST_WAIT);
         // Nothing came: `found` says so still.
         let _ = timeout(patience, coming).await;
     }
@@ -53,9 +53,9 @@ pub(super) async fn published(State(app): State<App>, uri: Uri, method: Method, 
 
 /// How long a segment so far ahead will not be there: until just before the one before it may come. Only where segments come in real time.
 fn until_due(app: &App, ahead: i64) -> String {
-    let segment = i64::try_from(app.status.segment_duration().as_millis()).unwrap_or(i64::MAX);
+    let segment = i64::try_from(app.publisher.segment_duration().as_millis()).unwrap_or(i64::MAX);
     let seconds = (ahead - 1).saturating_mul(segment) / 1000 - 1;
-    if app.status.is_live() { format!("public, max-age={}", seconds.clamp(1, LONGEST_ABSENCE)) } else { FLEETING.to_owned() }
+    if app.publisher.is_live() { format!("public, max-age={}", seconds.clamp(1, LONGEST_ABSENCE)) } else { FLEETING.to_owned() }
 }
 
 fn answer(entry: Entry, method: &Method, headers: &HeaderMap) -> Response {

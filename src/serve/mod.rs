@@ -12,11 +12,11 @@
 mod connection;
 mod live;
 mod page;
+mod publisher;
 mod range;
 mod status;
 
 use crate::sink::store::Store;
-use crate::status::Status;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -30,6 +30,7 @@ use tokio::sync::watch;
 
 pub use connection::Limits;
 use connection::Routers;
+pub use publisher::Publisher;
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +57,16 @@ pub enum ServeError {
 #[derive(Clone)]
 struct App {
     store: Store,
-    status: Arc<Status>,
+    publisher: Arc<dyn Publisher>,
+}
+
+/// How it is served.
+#[derive(Clone, Default)]
+pub struct Setup {
+    /// What a client may take.
+    pub limits: Limits,
+    /// Further routes, beside those of the table above; under the limits that players have.
+    pub routes: Router,
 }
 
 /// A running server. Dropping it stops it, too.
@@ -68,12 +78,12 @@ pub struct Server {
 
 impl Server {
     /// Listens on `address` and serves from a thread of its own. When this returns, the address is taken and connections are accepted; nothing else is needed from the caller.
-    pub fn start(address: SocketAddr, store: Store, status: Arc<Status>) -> Result<Server, ServeError> {
-        Server::start_with(address, store, status, Limits::default())
+    pub fn start(address: SocketAddr, store: Store, publisher: Arc<dyn Publisher>) -> Result<Server, ServeError> {
+        Server::start_with(address, store, publisher, Setup::default())
     }
 
-    /// As [`Server::start`], with other limits.
-    pub fn start_with(address: SocketAddr, store: Store, status: Arc<Status>, limits: Limits) -> Result<Server, ServeError> {
+    /// As [`Server::start`], with another setup.
+    pub fn start_with(address: SocketAddr, store: Store, publisher: Arc<dyn Publisher>, setup: Setup) -> Result<Server, ServeError> {
         let bind = |why| ServeError::Bind { address, why };
         let thread = |why| ServeError::Thread { address, why };
         let listener = std::net::TcpListener::bind(address).map_err(bind)?;
@@ -85,8 +95,8 @@ impl Server {
             tokio::net::TcpListener::from_std(listener).map_err(bind)?
         };
         let (stop, stopped) = watch::channel(false);
-        let routers = routers(App { store, status });
-        let run = move || runtime.block_on(connection::accept(listener, routers, limits, stopped));
+        let routers = routers(App { store, publisher }, setup.routes);
+        let run = move || runtime.block_on(connection::accept(listener, routers, setup.limits, stopped));
         let joined = std::thread::Builder::new().name("serve".to_owned()).spawn(run).map_err(thread)?;
         Ok(Server { address: bound, stop, thread: Some(joined) })
     }
@@ -127,7 +137,7 @@ impl Drop for Server {
     }
 }
 
-fn routers(app: App) -> Routers {
+fn routers(app: App, routes: Router) -> Routers {
     let about = Router::new()
         .route("/healthz", get(status::healthz))
         .route("/readyz", get(status::readyz))
@@ -141,7 +151,7 @@ fn routers(app: App) -> Routers {
         .route("/live/{*path}", get(live::published))
         .fallback(async || (StatusCode::NOT_FOUND, "not found\n"));
     let finish = |router: Router<App>| router.layer(middleware::from_fn(cross_origin)).with_state(app.clone());
-    Routers { all: finish(all), reserved: finish(about.fallback(full)) }
+    Routers { all: finish(all).merge(routes), reserved: finish(about.fallback(full)) }
 }
 
 /// What players are told when all connections are taken.

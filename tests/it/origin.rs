@@ -2,7 +2,7 @@
 
 use crate::common::{Answer, TRACKS, answer, ask, has, plan, published, segment, stream};
 use crate::support::{alone, until};
-use mezzo::serve::{Limits, Server};
+use mezzo::serve::{Limits, Server, Setup};
 use mezzo::sink::store::Store;
 use mezzo::sink::{Publish, Sink};
 use mezzo::status::Status;
@@ -18,7 +18,7 @@ const ANY: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 fn start(limits: Limits) -> (Server, Store, Arc<Status>) {
     let store = Store::new(64 << 20, [TRACKS[2].to_owned()]);
     let status = Arc::new(Status::new(&plan(), true));
-    let server = Server::start_with(SocketAddr::from(ANY), store.clone(), status.clone(), limits).expect("started");
+    let server = Server::start_with(SocketAddr::from(ANY), store.clone(), status.clone(), Setup { limits, ..Setup::default() }).expect("started");
     (server, store, status)
 }
 
