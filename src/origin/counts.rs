@@ -1,7 +1,6 @@
 //! What the origin counts, and `/v1/status` as it shows it.
 
 use super::mask::Mask;
-use crate::sink::store::Usage;
 use serde::Serialize;
 
 /// Counts of one pipeline on one track, since the start.
@@ -97,8 +96,6 @@ pub struct Snapshot {
     pub tracks: Vec<TrackSnapshot>,
     /// What is hidden.
     pub masks: Vec<Mask>,
-    /// How full the memory is.
-    pub store: Usage,
     /// Things that could not be written to the output directory.
     pub unwritten: u64,
     /// Why the last of them could not.

@@ -387,6 +387,12 @@ impl Desk {
         self.grid.map(|(grid, _)| grid.gop_duration())
     }
 
+    /// Whether the event is of today, so that it can be said when a number is due.
+    pub fn is_live(&self, now: Seconds) -> bool {
+        let newest = self.grid.zip(self.edge.newest()).map(|((grid, _), newest)| grid.gop_time(newest.next()));
+        newest.is_some_and(|newest| (now - newest).abs() < Seconds::MINUTE.times(10))
+    }
+
     /// Names of tracks of which nothing is published.
     pub fn missing(&self) -> Vec<String> {
         self.tracks.iter().filter(|t| t.last().is_none()).map(|t| t.name.clone()).collect()
