@@ -133,7 +133,9 @@ mod tests {
 
     #[test]
     fn flags_make_an_origin() {
-        let options = options("--listen :0 --pipelines west,east,lab --mask west:5-9,lab:1- --window whole --publish-delay 3s --patience 1s", Some("sesame-open")).expect("legal");
+        let options =
+            options("--listen :0 --pipelines west,east,lab --mask west:5-9,lab:1- --window whole --publish-delay 3s --patience 1s", Some("sesame-open"))
+                .expect("legal");
         assert_eq!(options.settings.pipelines, ["west", "east", "lab"]);
         assert_eq!(options.masks.iter().map(ToString::to_string).collect::<Vec<_>>(), ["west:5-9", "lab:1-"]);
         assert_eq!((options.settings.publish_delay, options.settings.patience), (Seconds::whole(3), Seconds::whole(1)));
@@ -142,7 +144,12 @@ mod tests {
 
     #[test]
     fn a_wrong_origin_is_refused() {
-        for (args, said) in [("", "--listen"), ("--listen x", "an address"), ("--listen :0 --patience 2h", "patience = 7200 s; 0 s to 60 s"), ("--listen :0 --mask A", "FROM-TO")] {
+        for (args, said) in [
+            ("", "--listen"),
+            ("--listen x", "an address"),
+            ("--listen :0 --patience 2h", "patience = 7200 s; 0 s to 60 s"),
+            ("--listen :0 --mask A", "FROM-TO"),
+        ] {
             let error = options(args, None).err().expect("wrong");
             assert!(error.contains(said), "{args}: {error}");
         }

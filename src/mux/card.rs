@@ -31,9 +31,7 @@ impl Card {
         let place = short(track.id.0);
         match &track.kind {
             TrackKind::Video { .. } => Card { place, rung: track.name.clone(), ..Card::default() },
-            TrackKind::Audio { rendition, .. } => {
-                Card { place, sound: short(rendition.sound), rung: rendition.rung.clone(), label: rendition.label.clone() }
-            }
+            TrackKind::Audio { rendition, .. } => Card { place, sound: short(rendition.sound), rung: rendition.rung.clone(), label: rendition.label.clone() },
         }
     }
 

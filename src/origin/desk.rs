@@ -128,7 +128,16 @@ impl Desk {
     }
 
     /// A segment came, with its last byte at `received`.
-    pub fn segment(&mut self, pipeline: usize, name: &str, number: GopId, bytes: Bytes, received: Seconds, now: Seconds, out: &mut Out) -> Result<Fate, Refusal> {
+    pub fn segment(
+        &mut self,
+        pipeline: usize,
+        name: &str,
+        number: GopId,
+        bytes: Bytes,
+        received: Seconds,
+        now: Seconds,
+        out: &mut Out,
+    ) -> Result<Fate, Refusal> {
         let no_init = || Refusal::NoInit { track: name.chars().take(64).collect() };
         let index = self.tracks.iter().position(|t| t.name == name).ok_or_else(no_init)?;
         {
@@ -401,7 +410,9 @@ impl Desk {
     /// The tracks, for `/v1/status`, in the order of the playlists.
     pub fn snapshot(&self, now: Seconds) -> Vec<TrackSnapshot> {
         let mut tracks: Vec<&Track> = self.tracks.iter().collect();
-        tracks.sort_by_cached_key(|t| t.shown.as_ref().map_or_else(|| (usize::MAX, true, std::cmp::Reverse(0), t.name.clone()), |s| received::order(&s.described.spec)));
+        tracks.sort_by_cached_key(|t| {
+            t.shown.as_ref().map_or_else(|| (usize::MAX, true, std::cmp::Reverse(0), t.name.clone()), |s| received::order(&s.described.spec))
+        });
         let segment = self.segment_duration().unwrap_or(Seconds::TWO);
         let sender = |t: &Track, place: usize| PipelineSnapshot {
             pipeline: self.settings.pipelines[place].clone(),

@@ -40,14 +40,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits {
-            small: 1 << 20,
-            segment: 64 << 20,
-            coming: 512 << 20,
-            bodies: 256,
-            body_time: Duration::from_secs(60),
-            stall: Duration::from_secs(10),
-        }
+        Limits { small: 1 << 20, segment: 64 << 20, coming: 512 << 20, bodies: 256, body_time: Duration::from_secs(60), stall: Duration::from_secs(10) }
     }
 }
 

@@ -46,7 +46,15 @@ pub fn read(init: &InitFacts, bytes: &[u8]) -> Result<SegmentFacts, String> {
 }
 
 /// The candidate that `facts` of `bytes` are for `number` of `track`, from pipeline `pipeline`. In words where it has no place there.
-pub fn candidate(track: &Described, init: &InitFacts, number: GopId, facts: &SegmentFacts, bytes: Bytes, pipeline: usize, received: Seconds) -> Result<Candidate, String> {
+pub fn candidate(
+    track: &Described,
+    init: &InitFacts,
+    number: GopId,
+    facts: &SegmentFacts,
+    bytes: Bytes,
+    pipeline: usize,
+    received: Seconds,
+) -> Result<Candidate, String> {
     let spec = &track.spec;
     spec.legal(number).map_err(|e| e.to_string())?;
     let ticks = |ticks: u64| Seconds::new(ticks.into(), init.timescale.max(1).into());

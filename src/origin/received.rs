@@ -26,7 +26,9 @@ pub fn grid(init: &InitFacts, number: GopId, segment: &SegmentFacts) -> Result<G
     // Up to 30 s at 120 pictures a second.
     match u32::try_from(slots) {
         Ok(gop_slots @ 2..=3600) if count <= slots => Ok(Grid { rate, gop_slots }),
-        _ => Err(format!("segment {number} has {count} pictures and starts at {tfdt} of {one} each; accepted is number x pictures of a segment, counted from 1970")),
+        _ => Err(format!(
+            "segment {number} has {count} pictures and starts at {tfdt} of {one} each; accepted is number x pictures of a segment, counted from 1970"
+        )),
     }
 }
 
@@ -97,7 +99,9 @@ pub fn spec(name: &str, init: &InitFacts, grid: Grid, first: &SegmentFacts) -> T
 /// The order in which playlists have tracks: that of the plan; what comes from elsewhere after it, largest first, sound last.
 pub fn order(track: &TrackSpec) -> (usize, bool, std::cmp::Reverse<u64>, String) {
     let size = match &track.kind {
-        TrackKind::Video { rendition, .. } => (u64::from(rendition.width) * u64::from(rendition.height)).saturating_mul(1 << 32).saturating_add(rendition.max_bitrate),
+        TrackKind::Video { rendition, .. } => {
+            (u64::from(rendition.width) * u64::from(rendition.height)).saturating_mul(1 << 32).saturating_add(rendition.max_bitrate)
+        }
         TrackKind::Audio { rendition, .. } => rendition.bitrate,
     };
     (track.id.0, matches!(track.kind, TrackKind::Audio { .. }), std::cmp::Reverse(size), track.name.clone())

@@ -86,7 +86,8 @@ pub(super) fn folders(dir: &Path) -> Result<Vec<String>, SinkError> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(SinkError::new(dir, e)),
     };
-    let mut names: Vec<String> = entries.flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).filter_map(|e| e.file_name().into_string().ok()).collect();
+    let mut names: Vec<String> =
+        entries.flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).filter_map(|e| e.file_name().into_string().ok()).collect();
     names.sort_unstable();
     names.truncate(MAX_TRACKS);
     Ok(names)

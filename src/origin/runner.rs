@@ -132,7 +132,13 @@ impl Runner {
         let now = Seconds::host_now();
         let segment = self.desk.segment_duration();
         let snapshot = Snapshot {
-            state: if self.desk.over { "ended" } else if self.desk.open { "running" } else { "waiting" },
+            state: if self.desk.over {
+                "ended"
+            } else if self.desk.open {
+                "running"
+            } else {
+                "waiting"
+            },
             now: now.to_rfc3339(),
             segment_ms: segment.map(|s| s.nearest_ticks(1000)),
             pipelines: self.desk.settings.pipelines.clone(),
