@@ -185,7 +185,7 @@ proptest! {
         let mut roll = move || { dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407); (dice >> 33) as usize };
         let mut order: Vec<usize> = (0..specs.len()).collect();
         order.sort_by_cached_key(|_| roll());
-        order.iter().for_each(|&place| drop(kit.init(roll() % 2, &specs[place])));
+        order.iter().for_each(|&place| assert_eq!(kit.init(roll() % 2, &specs[place]), Ok(Fate::Published)));
         for number in numbers.clone() {
             order.sort_by_cached_key(|_| roll());
             for &place in &order {
