@@ -11,11 +11,11 @@ PACKAGES := libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev libavde
             libzimg-dev libclang-dev clang gcc libc6-dev make nasm pkg-config ffmpeg
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo check test bench versus encoders faults testdata fuzz
+.PHONY: help deps build demo check test test-players bench versus latency encoders faults testdata fuzz
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: deps, build, check (format, lints, documentation), bench, versus FEED=file (beside FFmpeg 9), encoders (docs/encoders.md), faults (the drill of docs/faults.md), testdata, fuzz TARGET=name"
+	@echo "also: deps, build, check (format, lints, documentation), bench, versus FEED=file (beside FFmpeg 9), latency (likewise), test-players (hls.js, Shaka Player, dash.js in Chromium), encoders (docs/encoders.md), faults (the drill of docs/faults.md), testdata, fuzz TARGET=name"
 	@echo "settings: INPUT=$(INPUT) LADDER=$(LADDER) PORT=$(PORT)"
 
 # Installs only what is missing; without anything missing it needs no network and no rights.
@@ -44,8 +44,18 @@ test: deps
 		$(CARGO) nextest run --workspace --locked && $(CARGO) test --workspace --doc --locked; \
 	else $(CARGO) test --workspace --locked; fi
 
+# Real players in a real browser: 60 s each on AVC and on AV1 (ARGS='--seconds 15 --codec avc' for a quick look).
+test-players: PACKAGES += chromium nodejs npm
+test-players: build
+	cd tests/players && npm ci --no-audit --no-fund --silent
+	node tests/players/players.mjs $(ARGS)
+
 bench: deps
 	$(CARGO) bench --locked
+
+# From a picture's time to its chunk readable at the origin, and FFmpeg's low-latency DASH beside it.
+latency: build ffmpeg-9
+	target/versus/bin/python benches/latency $(ARGS)
 
 # FFmpeg 9 with libvmaf, static, from PyPI; target/versus is the environment that it is installed in.
 FEED ?= testdata/pattern-1080p25.ts

@@ -5,6 +5,8 @@ pub mod check;
 mod decode;
 #[cfg(test)]
 mod job_tests;
+pub mod output;
+pub mod outputs;
 mod place;
 pub mod select;
 pub mod standby;
@@ -14,11 +16,12 @@ pub mod wishes;
 use crate::ladder::Ladder;
 use crate::time::{Rate, Seconds};
 pub use decode::DecodeOn;
+pub use output::Output;
 pub use select::{AudioPick, Pick, ProgramPick, Select, StreamRef};
 use serde::Deserialize;
 pub use standby::Standby;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 pub use value::{Listen, Span, Text};
 pub use wishes::Wishes;
 
@@ -33,8 +36,8 @@ pub struct Job {
     pub standby: Option<Standby>,
     /// What to make of it.
     pub ladder: Ladder,
-    /// Directories to publish into.
-    pub outputs: Vec<PathBuf>,
+    /// Where to publish.
+    pub outputs: Vec<Output>,
     /// Where to serve the page, the embedded origin and the status.
     pub listen: Option<SocketAddr>,
     /// How inputs are consumed.
@@ -59,6 +62,13 @@ pub struct Job {
     pub rate: Option<Rate>,
     /// Where the source is decoded.
     pub decode: DecodeOn,
+}
+
+impl Job {
+    /// The directories among the outputs.
+    pub fn directories(&self) -> impl Iterator<Item = &Path> {
+        self.outputs.iter().filter_map(Output::path)
+    }
 }
 
 /// How inputs are consumed (`--pace`).

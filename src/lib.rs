@@ -43,6 +43,7 @@ pub mod schedule;
 pub mod secrets;
 pub mod sei;
 pub mod serve;
+pub mod shard;
 pub mod sink;
 pub mod standby;
 pub mod status;

@@ -371,15 +371,16 @@ type Stored = Vec<(String, Vec<GopId>)>;
 /// Opens the destinations, memory first, and finds what an earlier life of this job left in them.
 fn outputs(job: &Job, plan: &Plan, resolution: &Resolution, store: &Store, status: &Arc<Status>) -> Result<(Vec<Box<dyn Sink>>, Stored), RunError> {
     let names: Vec<String> = plan.video.iter().map(|r| r.name.clone()).chain(plan.audio.iter().map(|r| r.name.clone())).collect();
-    let directories = job.outputs.iter().map(|output| sink::open(output, &names, status)).collect::<Result<Vec<_>, _>>().map_err(wrong)?;
+    let context = sink::Context::of(plan, job.pace, status);
+    let destinations = job.outputs.iter().map(|output| sink::open(output, &context)).collect::<Result<Vec<_>, _>>().map_err(wrong)?;
     resolution.store(job).map_err(wrong)?;
     let mut found = Stored::new();
-    if let Some(output) = job.outputs.first() {
+    if let Some(output) = job.directories().next() {
         found = stored::scan(output, &names).map_err(wrong)?;
         store.restore(output, &found).map_err(wrong)?;
     }
     let memory = job.listen.map(|_| Box::new(store.clone()) as Box<dyn Sink>);
-    Ok((memory.into_iter().chain(directories).collect(), found))
+    Ok((memory.into_iter().chain(destinations).collect(), found))
 }
 
 /// What frame sync needs of a job, for each of its feeds.

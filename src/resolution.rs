@@ -134,7 +134,7 @@ impl Resolution {
     pub fn load(job: &Job) -> Result<Option<Resolution>, ResolutionError> {
         let wanted = digest(job);
         let mut kept: Option<(&Path, Resolution)> = None;
-        for output in &job.outputs {
+        for output in job.directories() {
             let Some(found) = read(output)? else { continue };
             if found.job != wanted {
                 return Err(ResolutionError::OtherJob { output: output.display().to_string(), found: found.job, wanted });
@@ -152,7 +152,7 @@ impl Resolution {
 
     /// Keeps it beside every output, as the first file there: made under another name, stored, then renamed.
     pub fn store(&self, job: &Job) -> Result<(), ResolutionError> {
-        job.outputs.iter().try_for_each(|output| self.store_in(output))
+        job.directories().try_for_each(|output| self.store_in(output))
     }
 
     fn store_in(&self, output: &Path) -> Result<(), ResolutionError> {
@@ -194,7 +194,7 @@ mod tests {
     use crate::time::Seconds;
 
     fn job(outputs: &[&Path]) -> Job {
-        Job { outputs: outputs.iter().map(|p| p.to_path_buf()).collect(), ..plan_tests::job("tiny", "") }
+        Job { outputs: outputs.iter().map(|p| crate::job::Output::directory(*p)).collect(), ..plan_tests::job("tiny", "") }
     }
 
     fn resolution(job: &Job) -> Resolution {

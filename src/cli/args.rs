@@ -91,8 +91,8 @@ pub struct JobArgs {
     /// The ladder: the name of a built-in one (avc-1080p-6, demo, hevc-1080p-6, sd-to-4k, three-codecs, tiny) or a TOML file [default: avc-1080p-6]
     #[arg(long, short, env = "MEZZO_LADDER", value_name = "NAME|FILE", value_hint = ValueHint::FilePath, help_heading = "Job")]
     ladder: Option<String>,
-    /// A directory to publish into; may be given more than once
-    #[arg(long, short, env = "MEZZO_OUTPUT", value_name = "DIRECTORY", value_hint = ValueHint::DirPath, help_heading = "Job")]
+    /// Where to publish: a directory, https://… (DASH-IF ingest), s3://, gs:// or az://BUCKET/PREFIX; may be repeated. Options behind a # of a URL, or in [[output]] of a job file: docs/outputs.md
+    #[arg(long, short, env = "MEZZO_OUTPUT", value_name = "DIRECTORY|URL", value_hint = ValueHint::DirPath, help_heading = "Job")]
     output: Vec<PathBuf>,
     /// Serve the page (/), the streams (/live/), health and status here: 127.0.0.1:8080, or :8080 for every address
     #[arg(long, env = "MEZZO_LISTEN", value_name = "ADDRESS", help_heading = "Job")]
@@ -187,6 +187,7 @@ impl JobArgs {
             path_window: self.path_window.map(Text),
             ladder: self.ladder.clone().map(|wish| LadderWish::Named(wish, PathBuf::new())),
             outputs: some(&self.output),
+            output: None,
             listen: self.listen.map(Text),
             pace: self.pace,
             duration: self.duration.map(Text),

@@ -218,8 +218,8 @@ impl FrameSync {
         }
         let newest = self.pending.as_ref().map(|(p, _)| p.slot).or(self.next.map(|n| Slot(n.0 - 1)));
         match newest {
-            // While joining, it may be the one before that was placed by a wrong stamp.
-            Some(newest) if placement.slot < newest && self.next.is_some() => self.counts.late += 1,
+            // While joining, it may be the one before that was placed by a wrong stamp. The first picture of a whole feed opens the event.
+            Some(newest) if placement.slot < newest && (self.next.is_some() || self.settings.whole && newest.0 >= 0) => self.counts.late += 1,
             Some(newest) if placement.slot == newest => self.compete(placement, timed),
             _ => {
                 self.emit_pending(false, out);

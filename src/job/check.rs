@@ -2,12 +2,12 @@
 
 use super::standby::{Standby, StandbyWishes};
 use super::wishes::{LadderWish, PaceWish, SelectWishes, Wishes};
-use super::{ClockKind, Job, Pace, Pick, Select, Timeline, Window, is_file};
+use super::{ClockKind, Job, Pace, Pick, Select, Timeline, Window, is_file, outputs};
 use crate::config::ConfigError;
 use crate::ladder::{self, Ladder};
 use crate::secrets::without_secrets;
 use crate::time::Seconds;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The highest rate of a grid, pictures per second (Apple's HLS authoring rules, 1.15).
 pub const MAX_RATE: u32 = 60;
@@ -21,8 +21,9 @@ const LAST_INSTANT: i64 = 32_503_680_000;
 impl Wishes {
     /// The job that these wishes make. `file` (the job file, or "arguments") goes into errors. Reads the ladder, nothing else.
     pub fn check(self, file: &str) -> Result<Job, ConfigError> {
-        if self.outputs.as_ref().is_none_or(Vec::is_empty) && self.listen.is_none() && self.inputs.as_ref().is_some_and(|inputs| !inputs.is_empty()) {
-            let accepted = "at least one directory (--output) or an address to serve on (--listen)";
+        let no_outputs = self.outputs.as_ref().is_none_or(Vec::is_empty) && self.output.as_ref().is_none_or(Vec::is_empty);
+        if no_outputs && self.listen.is_none() && self.inputs.as_ref().is_some_and(|inputs| !inputs.is_empty()) {
+            let accepted = "at least one directory or URL (--output) or an address to serve on (--listen)";
             return Err(Check { file }.wrong("outputs", "none", accepted));
         }
         self.check_planned(file)
@@ -32,7 +33,6 @@ impl Wishes {
     pub fn check_planned(self, file: &str) -> Result<Job, ConfigError> {
         let check = Check { file };
         let inputs = check.inputs(self.inputs.unwrap_or_default())?;
-        let outputs = check.outputs(self.outputs.unwrap_or_default())?;
         let ladder = match self.ladder {
             Some(LadderWish::Named(wish, base)) => Ladder::load(&wish, &base)?,
             Some(LadderWish::Inline(ladder)) => ladder.check(file, ladder::POINTS).map(|()| ladder)?,
@@ -58,6 +58,7 @@ impl Wishes {
             (Some(Window::Whole), _) | (None, Pace::Fast) => Window::Whole,
             (None, Pace::Live) => Window::Last(Seconds::whole(120).max(segment.times(3))),
         };
+        let outputs = outputs::check(&check, self.outputs.unwrap_or_default(), self.output.unwrap_or_default(), window)?;
         let publish_delay = check.span("publish_delay", span(self.publish_delay).unwrap_or(Seconds::whole(6)), Seconds::ZERO, Seconds::whole(3600))?;
         let rate = self.rate.map(|text| text.0);
         if let Some(rate) = rate.filter(|r| r.num() > MAX_RATE * r.den()) {
@@ -126,16 +127,16 @@ fn is_path(input: &str) -> bool {
     is_file(input) || input == "-" || ["udp://", "rtp://", "srt://", "rist://", "tcp://", "file:"].iter().any(|scheme| input.starts_with(scheme))
 }
 
-struct Check<'a> {
+pub(super) struct Check<'a> {
     file: &'a str,
 }
 
 impl Check<'_> {
-    fn wrong(&self, field: &str, value: impl ToString, accepted: impl Into<String>) -> ConfigError {
+    pub(super) fn wrong(&self, field: &str, value: impl ToString, accepted: impl Into<String>) -> ConfigError {
         ConfigError::Value { what: "job", file: self.file.to_owned(), field: field.to_owned(), value: value.to_string(), accepted: accepted.into() }
     }
 
-    fn span(&self, field: &str, value: Seconds, least: Seconds, most: Seconds) -> Result<Seconds, ConfigError> {
+    pub(super) fn span(&self, field: &str, value: Seconds, least: Seconds, most: Seconds) -> Result<Seconds, ConfigError> {
         let (num, den) = value.fraction();
         if den > MAX_DENOMINATOR {
             return Err(self.wrong(field, format!("{num}/{den} s"), format!("whole microseconds, or a fraction with a denominator up to {MAX_DENOMINATOR}")));
@@ -214,19 +215,6 @@ impl Check<'_> {
             self.span(&format!("standby.{name}"), wait, milliseconds(40), days(1))?;
         }
         Ok(Some(Standby { input, conditions }))
-    }
-
-    fn outputs(&self, outputs: Vec<PathBuf>) -> Result<Vec<PathBuf>, ConfigError> {
-        for (i, output) in outputs.iter().enumerate() {
-            let shown = output.display();
-            if output.as_os_str().is_empty() || shown.to_string().contains("://") {
-                return Err(self.wrong("outputs", format!("\"{shown}\""), "the path of a directory"));
-            }
-            if outputs.iter().take(i).any(|other| other == output) {
-                return Err(self.wrong("outputs", format!("\"{shown}\" twice"), "each directory once"));
-            }
-        }
-        Ok(outputs)
     }
 
     fn timeline(&self, timeline: &Timeline) -> Result<(), ConfigError> {

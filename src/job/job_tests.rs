@@ -58,7 +58,7 @@ fn every_wrong_field_is_named_with_its_value_and_what_is_accepted() {
         ("inputs = [\" \"]", "inputs = \" \"", "one: a file"),
         ("inputs = \"a\"", "line 3 (`inputs = \"a\"`)", "expected a sequence"),
         ("outputs = []", "outputs = none", "--output"),
-        ("outputs = [\"s3://bucket\"]", "outputs = \"s3://bucket\"", "path of a directory"),
+        ("outputs = [\"ftp://host/x\"]", "outputs = \"ftp://host/x\"", "path of a directory"),
         ("outputs = [\"o\", \"o\"]", "outputs = \"o\" twice", "each directory once"),
         ("ladder = \"huge\"", "ladder huge", "avc-1080p-6, demo, hevc-1080p-6, sd-to-4k, three-codecs, tiny"),
         ("ladder = 3", "line 3 (`ladder = 3`)", "built-in ladder"),

@@ -1,6 +1,7 @@
 //! What was asked for: a job file, or flags, or flags over a file. Nothing is decided yet.
 
 use super::audio::AudioWishes;
+use super::outputs::OutputWish;
 use super::select::{ProgramPick, VideoPick};
 use super::standby::StandbyWishes;
 use super::value::{Listen, Span, Text};
@@ -25,8 +26,10 @@ pub struct Wishes {
     pub path_window: Option<Text<Span>>,
     /// The name of a built-in ladder, a path relative to the job file, or the ladder itself as a table.
     pub ladder: Option<LadderWish>,
-    /// Directories to publish into.
+    /// Where to publish: directories and URLs.
     pub outputs: Option<Vec<PathBuf>>,
+    /// Where to publish, each with its options.
+    pub output: Option<Vec<OutputWish>>,
     /// Where to serve.
     pub listen: Option<Text<Listen>>,
     /// How inputs are consumed.
@@ -145,6 +148,8 @@ impl Wishes {
             standby: self.standby.over(below.standby),
             path_window: self.path_window.or(below.path_window),
             ladder: self.ladder.or(below.ladder),
+            // A flag means all that is written in the file, in both ways.
+            output: if self.outputs.is_some() { self.output } else { self.output.or(below.output) },
             outputs: self.outputs.or(below.outputs),
             listen: self.listen.or(below.listen),
             pace: self.pace.or(below.pace),

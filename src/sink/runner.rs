@@ -3,6 +3,7 @@
 use super::{Publish, Sink, SinkError};
 use crate::status::Status;
 use crossbeam::channel::Receiver;
+use std::time::{Duration, Instant};
 
 /// Publishes everything from `rx` to all of `sinks`, each item in all of them before the next one, in the order of `sinks`; put the quickest first.
 /// Ends when `rx` closes. The first error ends it too: it is returned, and dropping `rx` tells the muxer. A segment counts in `status` once all have it.
@@ -15,8 +16,17 @@ pub fn run(mut sinks: Vec<Box<dyn Sink>>, rx: Receiver<Publish>, status: &Status
             status.segment_published(track, *number, bytes.len() as u64, *slot_end);
         }
     }
-    Ok(())
+    // One limit for all: each has a thread of its own that goes on while another is waited for.
+    let deadline = Instant::now() + DRAIN;
+    let mut ended = Ok(());
+    for sink in &mut sinks {
+        ended = ended.and(sink.finish(deadline));
+    }
+    ended
 }
+
+/// How long destinations may take for what still waits, once nothing more comes. Less than what an orchestrator gives a worker that it asks to leave.
+const DRAIN: Duration = Duration::from_secs(15);
 
 #[cfg(test)]
 mod tests {
