@@ -7,7 +7,7 @@ mod encoders;
 
 use crate::encode::point::{self, X264Point};
 use crate::ffmpeg::pin_cpu;
-use crate::job::Job;
+use crate::job::{Job, Prft};
 use crate::plan::{Plan, Rendition, SourceFacts};
 use crate::time::Seconds;
 use ffmpeg_next as ffmpeg;
@@ -90,6 +90,9 @@ pub fn of(plan: &Plan, job: &Job, build: &Build) -> String {
         "hold": fraction(job.timeline.hold),
         "max_gap": fraction(job.timeline.max_gap),
     });
+    if job.prft == Prft::Chunk {
+        facts["prft"] = json!("chunk");
+    }
     if let Some(name) = plan.decode.as_deref().and_then(Name::parse) {
         // Which of several devices does not count, as it does not for encoders; that it is one does: pictures that a device scales differ from the host's.
         facts["decode"] = json!(name.kind().name());

@@ -15,7 +15,7 @@ mod units;
 pub use boxes::Kind;
 pub use init::{Colour, InitFacts, Media, init};
 pub use record::{av1_codecs, hevc_codecs};
-pub use segment::{Chunk, Prft, Sample, SegmentFacts, segment};
+pub use segment::{Chunk, Prft, Sample, SegmentFacts, chunk, segment};
 
 /// Why bytes cannot be read as what they should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -5,6 +5,7 @@ pub mod check;
 mod decode;
 #[cfg(test)]
 mod job_tests;
+pub mod latency;
 pub mod output;
 pub mod outputs;
 mod place;
@@ -16,6 +17,7 @@ pub mod wishes;
 use crate::ladder::Ladder;
 use crate::time::{Rate, Seconds};
 pub use decode::DecodeOn;
+pub use latency::{Latency, Prft};
 pub use output::Output;
 pub use select::{AudioPick, Pick, ProgramPick, Select, StreamRef};
 use serde::Deserialize;
@@ -62,6 +64,10 @@ pub struct Job {
     pub rate: Option<Rate>,
     /// Where the source is decoded.
     pub decode: DecodeOn,
+    /// How far encoders look ahead.
+    pub latency: Latency,
+    /// What says when it was produced.
+    pub prft: Prft,
 }
 
 impl Job {

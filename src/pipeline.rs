@@ -24,7 +24,7 @@ use crate::encode::queue::{RungQueue, lanes};
 use crate::encode::served::{self, Served};
 use crate::encode::{TrackId, audio_runner, runner};
 use crate::ffmpeg::give_way;
-use crate::job::{ClockKind, Job, Pace};
+use crate::job::{ClockKind, Job, Pace, Prft};
 use crate::mux::{self, MuxError, TrackKind, TrackSpec};
 use crate::plan::{self, Plan};
 use crate::resolution::Resolution;
@@ -253,7 +253,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         class: plan.class.clone(),
         publish_delay: job.publish_delay,
         window: job.window,
-        chunk_slots: job.chunk.map(|chunk| plan.grid.nearest(chunk).0.clamp(1, i64::from(plan.grid.gop_slots)) as u32),
+        chunking: plan::chunk_slots(job, plan.grid).map(|slots| mux::Chunking { slots, prft: job.prft == Prft::Chunk }),
         not_before: None,
         stored,
         counts: Arc::default(),

@@ -26,7 +26,7 @@ pub fn bench(criterion: &mut Criterion) {
         class: plan.class.clone(),
         publish_delay: Seconds::whole(6),
         window: Window::Whole,
-        chunk_slots: None,
+        chunking: None,
         not_before: None,
         stored: Vec::new(),
         counts: Arc::default(),

@@ -8,7 +8,7 @@ use mezzo::job::audio::AudioWishes;
 use mezzo::job::select::VideoPick;
 use mezzo::job::standby::StandbyWishes;
 use mezzo::job::wishes::{LadderWish, PaceWish, SelectWishes, TimelineWishes};
-use mezzo::job::{Anchor, AudioPick, ClockKind, DecodeOn, Job, Listen, ProgramPick, Span, Text, Window, Wishes};
+use mezzo::job::{Anchor, AudioPick, ClockKind, DecodeOn, Job, Latency, Listen, Prft, ProgramPick, Span, Text, Window, Wishes};
 use mezzo::time::Rate;
 use std::path::PathBuf;
 
@@ -113,13 +113,19 @@ pub struct JobArgs {
     /// How long a segment lasts, to the nearest whole number of pictures [default: 2s]
     #[arg(long, env = "MEZZO_SEGMENT", value_name = "TIME", allow_hyphen_values = true, help_heading = "Segments")]
     segment: Option<Span>,
-    /// Split segments into chunks of this length (500ms) [default: one chunk a segment]
+    /// Hand segments out in chunks of this length (200ms), each as soon as it is encoded [default: one chunk a segment; 200ms with --latency low]
     #[arg(long, env = "MEZZO_CHUNK", value_name = "TIME", allow_hyphen_values = true, help_heading = "Segments")]
     chunk: Option<Span>,
+    /// How far encoders look ahead [default: normal]
+    #[arg(long, env = "MEZZO_LATENCY", value_enum, help_heading = "Segments")]
+    latency: Option<Latency>,
+    /// What says when it was produced (prft) [default: segment]
+    #[arg(long, env = "MEZZO_PRFT", value_enum, help_heading = "Segments")]
+    prft: Option<Prft>,
     /// Which segments are kept and listed: whole, or the last so many seconds [default: 120 at pace live, whole at pace fast]
     #[arg(long, env = "MEZZO_WINDOW", value_name = "whole|TIME", allow_hyphen_values = true, help_heading = "Segments")]
     window: Option<Window>,
-    /// When a segment is due, counted from the end of its slot; the same for both workers of a pair [default: 6s]
+    /// When a segment is due, counted from the end of its slot; the same for both workers of a pair [default: 6s; 1s with --latency low]
     #[arg(long, env = "MEZZO_PUBLISH_DELAY", value_name = "TIME", allow_hyphen_values = true, help_heading = "Segments")]
     publish_delay: Option<Span>,
     /// Pictures a second (25, 30000/1001) [default: as the source, at most 60]
@@ -198,6 +204,8 @@ impl JobArgs {
             publish_delay: self.publish_delay.map(Text),
             rate: self.rate.map(Text),
             decode: self.decode.clone().map(Text),
+            latency: self.latency,
+            prft: self.prft,
             timeline: TimelineWishes {
                 clock: self.clock,
                 anchor: self.anchor.map(Text),

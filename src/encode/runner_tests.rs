@@ -66,6 +66,9 @@ fn told(messages: &[ToMux]) -> Vec<String> {
             ToMux::Packet { gop, attempt, .. } => format!("packets {gop}.{attempt}"),
             ToMux::Done { gop, attempt, stats, .. } => format!("done {gop}.{attempt} {}", stats.units),
             ToMux::Void { gop, attempt, .. } => format!("void {gop}.{attempt}"),
+            ToMux::Told { .. } => continue,
+            ToMux::Backend { gop, fallback, .. } => format!("backend {gop} {fallback}"),
+            ToMux::Continue { gop, attempt, from, .. } => format!("continue {gop}.{attempt} {from}"),
             ToMux::Skipped { gop, why, .. } => format!("skipped {gop} {why:?}"),
             ToMux::End { end, .. } => format!("end {end:?}"),
         };

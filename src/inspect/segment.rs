@@ -120,6 +120,19 @@ impl SegmentFacts {
 
 /// Reads a media segment. With its initialisation segment's facts, times and NAL units are checked as well.
 pub fn segment(bytes: &[u8], init: Option<&InitFacts>) -> Result<SegmentFacts, InspectError> {
+    let mut facts = read(bytes, init)?;
+    super::rules::segment(&mut facts, init);
+    Ok(facts)
+}
+
+/// Reads one chunk of a media segment, `first` or further on: as [`segment()`], but for the rules that only all chunks together can break.
+pub fn chunk(bytes: &[u8], init: Option<&InitFacts>, first: bool) -> Result<SegmentFacts, InspectError> {
+    let mut facts = read(bytes, init)?;
+    super::rules::chunk(&mut facts, init, first);
+    Ok(facts)
+}
+
+fn read(bytes: &[u8], init: Option<&InitFacts>) -> Result<SegmentFacts, InspectError> {
     let mut facts = SegmentFacts::default();
     let (mut styp, mut prft, mut moof) = (Vec::new(), None, None);
     for at in Cursor::new(bytes, 0..bytes.len()).boxes()? {
@@ -151,7 +164,6 @@ pub fn segment(bytes: &[u8], init: Option<&InitFacts>) -> Result<SegmentFacts, I
     {
         units::read(bytes, init, syntax, &mut facts)?;
     }
-    super::rules::segment(&mut facts, init);
     Ok(facts)
 }
 

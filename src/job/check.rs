@@ -2,7 +2,7 @@
 
 use super::standby::{Standby, StandbyWishes};
 use super::wishes::{LadderWish, PaceWish, SelectWishes, Wishes};
-use super::{ClockKind, Job, Pace, Pick, Select, Timeline, Window, is_file, outputs};
+use super::{ClockKind, Job, Latency, Pace, Pick, Select, Timeline, Window, is_file, outputs};
 use crate::config::ConfigError;
 use crate::ladder::{self, Ladder};
 use crate::secrets::without_secrets;
@@ -52,14 +52,22 @@ impl Wishes {
         let standby = check.standby(&self.standby, pace)?;
         let input_timeout = span(self.input_timeout).map(|t| check.span("input_timeout", t, milliseconds(100), days(400))).transpose()?;
         let segment = check.span("segment", span(self.segment).unwrap_or(Seconds::whole(2)), milliseconds(200), Seconds::whole(30))?;
-        let chunk = span(self.chunk).map(|c| check.span("chunk", c, milliseconds(20), segment)).transpose()?;
+        let latency = self.latency.unwrap_or_default();
+        // One picture at the highest rate, rounded down.
+        let low_chunk = (latency == Latency::Low).then(|| milliseconds(200).min(segment));
+        let chunk = span(self.chunk).or(low_chunk).map(|c| check.span("chunk", c, milliseconds(16), segment)).transpose()?;
         let window = match (self.window.map(|text| text.0), pace) {
             (Some(Window::Last(span)), _) => Window::Last(check.span("window", span, segment.times(3), days(400))?),
             (Some(Window::Whole), _) | (None, Pace::Fast) => Window::Whole,
             (None, Pace::Live) => Window::Last(Seconds::whole(120).max(segment.times(3))),
         };
         let outputs = outputs::check(&check, self.outputs.unwrap_or_default(), self.output.unwrap_or_default(), window)?;
-        let publish_delay = check.span("publish_delay", span(self.publish_delay).unwrap_or(Seconds::whole(6)), Seconds::ZERO, Seconds::whole(3600))?;
+        let publish_delay = check.span(
+            "publish_delay",
+            span(self.publish_delay).unwrap_or(if latency == Latency::Low { Seconds::whole(1) } else { Seconds::whole(6) }),
+            Seconds::ZERO,
+            Seconds::whole(3600),
+        )?;
         let rate = self.rate.map(|text| text.0);
         if let Some(rate) = rate.filter(|r| r.num() > MAX_RATE * r.den()) {
             return Err(check.wrong("rate", rate, format!("1 to {MAX_RATE} pictures a second (25, 30000/1001)")));
@@ -96,6 +104,8 @@ impl Wishes {
             select,
             rate,
             decode,
+            latency,
+            prft: self.prft.unwrap_or_default(),
         })
     }
 }

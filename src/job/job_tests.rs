@@ -69,7 +69,7 @@ fn every_wrong_field_is_named_with_its_value_and_what_is_accepted() {
         ("duration = \"long\"", "\"long\"", "30s, 2m"),
         ("segment = \"100ms\"", "segment = 0.1 s", "0.2 s to 30 s"),
         ("segment = 31", "segment = 31 s", "0.2 s to 30 s"),
-        ("chunk = 3", "chunk = 3 s", "0.02 s to 2 s"),
+        ("chunk = 3", "chunk = 3 s", "0.016 s to 2 s"),
         ("window = 5", "window = 5 s", "6 s to"),
         ("window = \"all\"", "\"all\"", "whole"),
         ("publish_delay = -1", "publish_delay = -1 s", "0 s to 3600 s"),

@@ -5,7 +5,7 @@ use super::outputs::OutputWish;
 use super::select::{ProgramPick, VideoPick};
 use super::standby::StandbyWishes;
 use super::value::{Listen, Span, Text};
-use super::{Anchor, ClockKind, DecodeOn, Window};
+use super::{Anchor, ClockKind, DecodeOn, Latency, Prft, Window};
 use crate::config::{self, ConfigError};
 use crate::ladder::Ladder;
 use crate::time::Rate;
@@ -50,6 +50,10 @@ pub struct Wishes {
     pub rate: Option<Text<Rate>>,
     /// "auto", "software", or a device.
     pub decode: Option<Text<DecodeOn>>,
+    /// "normal" or "low".
+    pub latency: Option<Latency>,
+    /// "segment" or "chunk".
+    pub prft: Option<Prft>,
     /// How source time becomes UTC.
     #[serde(default)]
     pub timeline: TimelineWishes,
@@ -161,6 +165,8 @@ impl Wishes {
             publish_delay: self.publish_delay.or(below.publish_delay),
             rate: self.rate.or(below.rate),
             decode: self.decode.or(below.decode),
+            latency: self.latency.or(below.latency),
+            prft: self.prft.or(below.prft),
             timeline: self.timeline.over(below.timeline),
             select: self.select.over(below.select),
         }

@@ -1,6 +1,6 @@
 //! A track as playlists describe it: codec string and bandwidth, both from what was written and settings, never from what was measured.
 
-use super::{TrackKind, TrackSpec, entries, fragment};
+use super::{Chunking, TrackKind, TrackSpec, entries, fragment};
 use crate::inspect::InitFacts;
 use crate::plan::AudioRendition;
 
@@ -18,10 +18,10 @@ pub struct Described {
 }
 
 impl Described {
-    /// `spec` as its initialisation segment `init` has it, in segments of chunks of `chunk_slots`.
-    pub fn new(spec: &TrackSpec, init: &InitFacts, chunk_slots: Option<u32>) -> Described {
+    /// `spec` as its initialisation segment `init` has it, in segments of such chunks.
+    pub fn new(spec: &TrackSpec, init: &InitFacts, chunking: Option<Chunking>) -> Described {
         let (num, den) = spec.grid().gop_duration().fraction();
-        let bits = i128::from(fragment::overhead(spec, chunk_slots)) * 8 * den;
+        let bits = i128::from(fragment::overhead(spec, chunking)) * 8 * den;
         let container = u64::try_from((bits + num - 1) / num.max(1)).unwrap_or(u64::MAX);
         let cap = match &spec.kind {
             TrackKind::Video { rendition, .. } => rendition.max_bitrate,

@@ -1,10 +1,13 @@
 //! Muxing: packets to CMAF segments, and the HLS and DASH text around them. Everything but [`run`] is free of I/O, clocks and threads.
 //!
 //! - `track`: what is known of a track; `entries`: sample entries, one function per codec; `init`, `fragment`: the segments; `marks`, `card`: mezzo's own boxes
+//! - `chunking`: where segments are cut; `making`: a segment while its packets come; `chunked`: its chunks, out before it is complete
 //! - `align`: brings what the encoders say into order; `listing`: which segments exist; `hls`, `dash`: the text; `publish`: what goes out, in order
 
 mod align;
 pub mod card;
+mod chunked;
+pub mod chunking;
 pub(crate) mod dash;
 pub(crate) mod describe;
 mod entries;
@@ -12,10 +15,13 @@ mod fragment;
 pub(crate) mod hls;
 mod init;
 pub(crate) mod listing;
+mod making;
 pub mod marks;
 mod publish;
 mod track;
 
+#[cfg(test)]
+mod chunked_tests;
 #[cfg(test)]
 mod fragment_tests;
 #[cfg(test)]
@@ -27,6 +33,7 @@ mod run_tests;
 #[cfg(test)]
 pub(crate) mod test_kit;
 
+pub use chunking::Chunking;
 pub use fragment::{ntp, segment, sequence};
 pub use init::init;
 pub use marks::Marks;
@@ -51,8 +58,8 @@ pub struct Settings {
     pub publish_delay: Seconds,
     /// Which segments are kept and listed.
     pub window: Window,
-    /// Slots of a chunk; one chunk a segment where absent.
-    pub chunk_slots: Option<u32>,
+    /// Chunks, which leave as they are encoded; one chunk a segment where absent.
+    pub chunking: Option<Chunking>,
     /// Segments below this number are dropped, on every track, so that all start at the same one. Nothing is expected before the first that comes.
     pub not_before: Option<GopId>,
     /// After a restart: for each track name the numbers that its destination has already. Playlists go on from there, holes as `EXT-X-GAP`.
@@ -145,10 +152,12 @@ pub enum MuxError {
 pub fn run(tracks: Vec<TrackSpec>, settings: Settings, rx: Receiver<ToMux>, tx: Sender<Publish>) -> Result<(), MuxError> {
     let lanes: Vec<u32> = tracks.iter().map(|t| if let TrackKind::Video { rendition, .. } = &t.kind { rendition.lanes } else { 1 }).collect();
     let names: Vec<String> = tracks.iter().map(|t| t.name.clone()).collect();
+    let chunked = settings.chunking.is_some();
     let mut publisher = Publisher::new(tracks, settings, tx)?;
-    let mut align = Align::new(&lanes, &publisher.expected());
+    let mut align = Align::new(&lanes, &publisher.expected(), chunked);
     while !align.over() {
         let Ok(message) = rx.recv() else {
+            publisher.abort_all()?;
             let alive: Vec<&str> = align.alive().into_iter().filter_map(|i| names.get(i).map(String::as_str)).collect();
             return Err(MuxError::Broke(alive.join(", ")));
         };

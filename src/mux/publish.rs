@@ -4,7 +4,8 @@ use super::align::Ready;
 use super::dash::{self, Extent};
 use super::describe::Described;
 use super::listing::{Entry, Listing};
-use super::{Marks, MuxError, Settings, TrackSpec, entries, fragment, hls, init};
+use super::making::Making;
+use super::{Marks, MuxError, Settings, TrackSpec, entries, hls, init};
 use crate::encode::{Packet, Stats, TrackId};
 use crate::frame::End;
 use crate::inspect::{self, Code, Finding, InitFacts, SegmentFacts};
@@ -27,6 +28,10 @@ pub struct Counts {
     pub gaps: AtomicU64,
     /// Segments that were not published because they cannot be decoded.
     pub undecodable: AtomicU64,
+    /// Chunks published before their segments were complete.
+    pub chunks: AtomicU64,
+    /// Segments given up when chunks of them were out already.
+    pub aborted: AtomicU64,
     /// Rules that published segments break.
     pub findings: AtomicU64,
     /// Segments larger than 1.10 x cap x duration.
@@ -37,8 +42,8 @@ pub struct Counts {
 
 /// Publishes. One per [`super::run`].
 pub struct Publisher {
-    tracks: Vec<Track>,
-    settings: Settings,
+    pub(super) tracks: Vec<Track>,
+    pub(super) settings: Settings,
     grid: Grid,
     target: i64,
     main: String,
@@ -46,10 +51,15 @@ pub struct Publisher {
     tx: Sender<Publish>,
 }
 
-struct Track {
-    described: Described,
-    init: InitFacts,
+/// A track, and how far it is published.
+pub(super) struct Track {
+    pub(super) described: Described,
+    pub(super) init: InitFacts,
     listing: Listing,
+    /// The segment that comes, as far as it has.
+    pub(super) making: Option<Making>,
+    /// A segment that was given up, of which more may come.
+    pub(super) broken: Option<GopId>,
     /// Anything at all was decided on it, so nobody needs to wait for it.
     heard: bool,
     /// A segment that is shorter than its GOP: nothing may follow it.
@@ -76,8 +86,8 @@ impl Publisher {
             init.findings.iter().for_each(|f| tracing::warn!(track = spec.name, code = ?f.code, "initialisation segment: {}", f.text));
             publisher.send(Publish::Init { path: spec.init_path(), bytes: Bytes::from(bytes) })?;
             let listing = Listing::new(publisher.settings.window, grid.gop_duration());
-            let described = Described::new(&spec, &init, publisher.settings.chunk_slots);
-            publisher.tracks.push(Track { described, init, listing, heard: false, short: None });
+            let described = Described::new(&spec, &init, publisher.settings.chunking);
+            publisher.tracks.push(Track { described, init, listing, making: None, broken: None, heard: false, short: None });
         }
         publisher.restore()?;
         Ok(publisher)
@@ -124,12 +134,15 @@ impl Publisher {
         }
         self.tracks[index].heard = true;
         match ready {
-            Ready::Segment { gop, packets, stats } => self.segment(index, gop, &packets, &stats)?,
+            Ready::Part { gop, told, fallback, packets } => return self.part(index, gop, told, fallback, packets),
+            Ready::Cut { gop, from } => return self.cut(index, gop, from),
+            Ready::Segment { gop, packets, stats } => self.segment(index, gop, packets, &stats)?,
             Ready::Gap { from, to, why } => {
+                self.abort(index, "it will not be completed")?;
                 tracing::warn!(track = self.tracks[index].described.spec.name, from = from.0, to = to.0, ?why, "segments left out");
                 self.gap(index, to)?;
             }
-            Ready::End(_) => {}
+            Ready::End(_) => self.abort(index, "the track has ended")?,
         }
         self.shared(None)
     }
@@ -153,22 +166,39 @@ impl Publisher {
         self.shared(end.zip(last))
     }
 
-    fn segment(&mut self, index: usize, gop: GopId, packets: &[Packet], stats: &Stats) -> Result<(), MuxError> {
-        let track = &self.tracks[index];
-        let spec = &track.described.spec;
+    /// The rest of a segment, or all of it.
+    fn segment(&mut self, index: usize, gop: GopId, packets: Vec<Packet>, stats: &Stats) -> Result<(), MuxError> {
         let marks = Marks::new(&self.settings.class, stats);
-        let bytes = match fragment::segment(spec, gop, packets, &marks, stats.last, self.settings.chunk_slots) {
-            Ok(bytes) => bytes,
-            Err(error @ (MuxError::Packets { .. } | MuxError::Number { .. })) => return self.undecodable(index, gop, error.to_string()),
-            Err(error) => return Err(error),
-        };
-        let facts = match inspect::segment(&bytes, Some(&track.init)) {
+        if self.settings.chunking.is_some() {
+            if !self.rest(index, gop, packets, &marks, stats.last)? {
+                return self.gap(index, gop.next());
+            }
+        } else {
+            let spec = &self.tracks[index].described.spec;
+            let mut making = Making::new(spec, gop, &self.settings.class, None);
+            making.push(packets);
+            match making.finish(spec, &marks, stats.last) {
+                Ok(()) => self.tracks[index].making = Some(making),
+                Err(error @ (MuxError::Packets { .. } | MuxError::Number { .. })) => return self.undecodable(index, gop, error.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
+        let Some(making) = self.tracks[index].making.take() else { return Ok(()) };
+        self.whole(index, making, marks)
+    }
+
+    /// Publishes a segment that is complete.
+    fn whole(&mut self, index: usize, making: Making, marks: Marks) -> Result<(), MuxError> {
+        let (track, gop, packets) = (&self.tracks[index], making.gop, making.packets());
+        let spec = &track.described.spec;
+        let facts = match inspect::segment(making.bytes(), Some(&track.init)) {
             Ok(facts) => facts,
-            Err(error) => return self.undecodable(index, gop, format!("{}: segment {gop}: {error}", spec.name)),
+            Err(error) => return self.unfit(index, making, error.to_string()),
         };
         let findings = self.judge(track, gop, &facts, packets);
         if let Some(worst) = findings.iter().find(|f| f.undecodable()) {
-            return self.undecodable(index, gop, format!("{}: segment {gop}: {}", spec.name, worst.text));
+            let why = worst.text.clone();
+            return self.unfit(index, making, why);
         }
         for finding in &findings {
             tracing::warn!(track = spec.name, segment = gop.0, code = ?finding.code, "{}", finding.text);
@@ -176,14 +206,15 @@ impl Publisher {
         let counts = self.counts();
         counts.findings.fetch_add(findings.len() as u64, Relaxed);
         counts.segments.fetch_add(1, Relaxed);
-        counts.bytes.fetch_add(bytes.len() as u64, Relaxed);
         let over_cap = self.over_cap(track, gop, packets);
+        let units = u32::try_from(packets.len()).unwrap_or(u32::MAX);
+        let bytes = making.into_bytes();
+        counts.bytes.fetch_add(bytes.len() as u64, Relaxed);
         let verdict = Arc::new(Verdict::new(marks, &bytes, &findings, over_cap));
         let (track, path) = (spec.name.clone(), spec.segment_path(gop));
         self.send(Publish::Segment { track, number: gop, path, bytes: Bytes::from(bytes), slot_end: self.grid.gop_time(gop.next()), verdict })?;
 
         let track = &mut self.tracks[index];
-        let units = u32::try_from(packets.len()).unwrap_or(u32::MAX);
         track.short = (units < track.described.spec.units(gop)).then_some(gop);
         let (gaps, mut leave) = track.gap_up_to(gop);
         counts.gaps.fetch_add(gaps, Relaxed);
@@ -222,6 +253,15 @@ impl Publisher {
             tracing::warn!(track = spec.name, segment = gop.0, bits = bits as u64, most = most as u64, "larger than 1.10 x cap x duration");
         }
         bits > most
+    }
+
+    /// A whole segment that cannot be decoded.
+    fn unfit(&mut self, index: usize, making: Making, why: String) -> Result<(), MuxError> {
+        let (gop, out) = (making.gop, !making.pieces().is_empty());
+        self.tracks[index].making = Some(making).filter(|_| out && self.settings.chunking.is_some());
+        let name = self.tracks[index].described.spec.name.clone();
+        self.abort(index, &why)?;
+        self.undecodable(index, gop, format!("{name}: segment {gop}: {why}"))
     }
 
     fn undecodable(&mut self, index: usize, gop: GopId, why: String) -> Result<(), MuxError> {
@@ -274,7 +314,7 @@ impl Publisher {
         Ok(())
     }
 
-    fn send(&self, item: Publish) -> Result<(), MuxError> {
+    pub(super) fn send(&self, item: Publish) -> Result<(), MuxError> {
         self.tx.send(item).map_err(|_| MuxError::Gone)
     }
 }

@@ -58,7 +58,7 @@ pub fn settings() -> Settings {
         class: "0123abcd".into(),
         publish_delay: Seconds::whole(3),
         window: Window::Whole,
-        chunk_slots: None,
+        chunking: None,
         not_before: None,
         stored: Vec::new(),
         counts: Arc::default(),

@@ -115,11 +115,11 @@ fn add_video(plan: &mut Plan, job: &Job, shape: Shape) -> Result<(), PlanError> 
     let all_above = served.iter().all(|(rung, _)| shape.fit(rung.width, rung.height) == Fit::Above);
     for (rung, names) in served {
         match shape.fit(rung.width, rung.height) {
-            Fit::Size(size) => plan.video.push(rendition(rung, names, size, plan)),
+            Fit::Size(size) => plan.video.push(rendition(rung, names, size, plan, job)),
             Fit::Above if all_above && Some(&rung.name) == smallest.as_ref() => {
                 let line = format!("{} ({}x{}) is made at {}x{}: the source is no larger", rung.name, rung.width, rung.height, own.width, own.height);
                 plan.warnings.push(line);
-                plan.video.push(rendition(rung, names, own, plan));
+                plan.video.push(rendition(rung, names, own, plan, job));
             }
             Fit::Above => {
                 let why = format!("larger than the source, {}x{}", own.width, own.height);
@@ -138,7 +138,7 @@ fn signal(rung: &VideoRung, range: VideoRange) -> Signal {
     Signal { depth: rung.depth.unwrap_or(if range == VideoRange::Sdr { 8 } else { 10 }), range }
 }
 
-fn rendition(rung: &VideoRung, backends: Vec<String>, size: Size, plan: &Plan) -> Rendition {
+fn rendition(rung: &VideoRung, backends: Vec<String>, size: Size, plan: &Plan, job: &Job) -> Rendition {
     let (grid, signal) = (plan.grid, signal(rung, plan.source.range));
     let one = Rendition {
         name: rung.name.clone(),
@@ -155,9 +155,17 @@ fn rendition(rung: &VideoRung, backends: Vec<String>, size: Size, plan: &Plan) -
         point: if rung.point == AUTO { point::for_size(size.width, size.height).to_owned() } else { rung.point.clone() },
         backends,
         lanes: 1,
+        chunk: chunk_slots(job, grid),
+        latency: job.latency,
         devices: rung.device.iter().cloned().collect(),
     };
     Rendition { lanes: speed::lanes(&one), ..one }
+}
+
+/// Slots of a chunk of `job`; none where segments are not cut, or only in one.
+pub fn chunk_slots(job: &Job, grid: Grid) -> Option<u32> {
+    let slots = u32::try_from(grid.nearest(job.chunk?).0.max(1)).ok()?;
+    (slots < grid.gop_slots).then_some(slots)
 }
 
 /// Which rungs of an HDR source are not HDR.

@@ -72,6 +72,8 @@ fn tracks(grid: Grid) -> [TrackSpec; 2] {
         point,
         backends,
         lanes: 1,
+        chunk: None,
+        latency: Default::default(),
         devices: Vec::new(),
     };
     let recipe = mezzo::encode::Recipe::of(&rendition);
@@ -144,7 +146,7 @@ fn a_day(num: u32, den: u32, by: By) {
         class: "0123456789ab".to_owned(),
         publish_delay: Seconds::whole(3),
         window: Window::Last(Seconds::whole(10)),
-        chunk_slots: None,
+        chunking: None,
         not_before: None,
         stored: Vec::new(),
         counts: Arc::default(),

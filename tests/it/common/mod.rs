@@ -87,6 +87,8 @@ pub fn plan() -> Plan {
         point: "veryfast".into(),
         backends: vec!["x264".into()],
         lanes: 2,
+        chunk: None,
+        latency: Default::default(),
         devices: Vec::new(),
     };
     let audio = AudioRendition::main(TRACKS[2], 96_000, 2, AudioGrid { video: grid, sample_rate: 48_000, frame: 1024 }, "und");
