@@ -11,6 +11,7 @@ use super::track::{Rules, Shown, Step, Track};
 use crate::inspect::{self, Media, SegmentFacts};
 use crate::job::Window;
 use crate::ladder::legal_name;
+use crate::mux::chunking::Chunking;
 use crate::mux::describe::Described;
 use crate::mux::listing::Listing;
 use crate::plan::MAX_TRACKS;
@@ -53,8 +54,8 @@ pub struct Out {
 pub struct Desk {
     pub(super) settings: Settings,
     pub(super) tracks: Vec<Track>,
-    /// The grid, and slots of a chunk, from the first segment of pictures on.
-    pub(super) grid: Option<(Grid, Option<u32>)>,
+    /// The grid, and how segments are cut into chunks, from the first segment of pictures on.
+    pub(super) grid: Option<(Grid, Option<Chunking>)>,
     pub(super) texts: Texts,
     pub(super) edge: Edge,
     /// Since when playlists may be shown, or will be.
@@ -197,11 +198,11 @@ impl Desk {
         if self.grid.is_none() && !matches!(track.facts.media, Media::Video { .. }) {
             return self.keep_early(pipeline, index, number, bytes, received);
         }
-        let (grid, chunk_slots) = match self.grid {
+        let (grid, chunking) = match self.grid {
             Some(known) => known,
-            None => (received::grid(&track.facts, number, &facts).map_err(broken)?, received::chunk_slots(&facts)),
+            None => (received::grid(&track.facts, number, &facts).map_err(broken)?, received::chunking(&facts)),
         };
-        let fresh = track.shown.is_none().then(|| self.describe(index, grid, chunk_slots, &facts));
+        let fresh = track.shown.is_none().then(|| self.describe(index, grid, chunking, &facts));
         let described = match (&fresh, &track.shown) {
             (Some(fresh), _) => &fresh.described,
             (None, Some(shown)) => &shown.described,
@@ -211,7 +212,7 @@ impl Desk {
         self.edge.allows(number, candidate.start, grid.gop_duration(), now).map_err(|far| Refusal::Far { track: name.clone(), far })?;
         self.edge.note(number, now);
         self.begun.get_or_insert(now);
-        let first_pictures = self.grid.replace((grid, chunk_slots)).is_none();
+        let first_pictures = self.grid.replace((grid, chunking)).is_none();
         let track = &mut self.tracks[index];
         if let Some(fresh) = fresh {
             track.shown = Some(fresh);
@@ -228,10 +229,10 @@ impl Desk {
     }
 
     /// A track as `facts`, a segment of it, shows it.
-    pub(super) fn describe(&self, index: usize, grid: Grid, chunk_slots: Option<u32>, facts: &SegmentFacts) -> Shown {
+    pub(super) fn describe(&self, index: usize, grid: Grid, chunking: Option<Chunking>, facts: &SegmentFacts) -> Shown {
         let track = &self.tracks[index];
         let spec = received::spec(&track.name, &track.facts, grid, facts);
-        Shown { described: Described::new(&spec, &track.facts, chunk_slots), listing: Listing::new(self.settings.window, grid.gop_duration()) }
+        Shown { described: Described::new(&spec, &track.facts, chunking), listing: Listing::new(self.settings.window, grid.gop_duration()) }
     }
 
     /// Sound that came before any pictures.
@@ -394,6 +395,11 @@ impl Desk {
     /// How long a segment lasts, once that is known.
     pub fn segment_duration(&self) -> Option<Seconds> {
         self.grid.map(|(grid, _)| grid.gop_duration())
+    }
+
+    /// Whether that track carries sound.
+    pub fn is_sound(&self, name: &str) -> bool {
+        self.tracks.iter().any(|t| t.name == name && matches!(t.facts.media, Media::Audio { .. }))
     }
 
     /// Whether the event is of today, so that it can be said when a number is due.

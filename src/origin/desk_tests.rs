@@ -133,7 +133,7 @@ fn worker(specs: &[TrackSpec], numbers: std::ops::Range<i64>, over: bool) -> BTr
         class: "class".into(),
         publish_delay: DELAY,
         window: Window::Last(Seconds::whole(8)),
-        chunk_slots: None,
+        chunking: None,
         not_before: None,
         stored: Vec::new(),
         counts: Arc::default(),

@@ -129,7 +129,7 @@ impl Origin {
         if secrets.is_empty() && !open && !listen.ip().is_loopback() {
             return Err(OriginError::Open(listen));
         }
-        let store = Store::new(memory, []);
+        let store = Store::with_folder(memory, [], output.clone());
         let mut desk = Desk::new(settings, masks);
         let mut directory = None;
         let mut restored = desk::Out::default();

@@ -5,6 +5,7 @@ use crate::encode::TrackId;
 use crate::inspect::{InitFacts, Media, SegmentFacts};
 use crate::ladder::{AudioCodec, VideoCodec};
 use crate::language;
+use crate::mux::chunking::Chunking;
 use crate::mux::{TrackKind, TrackSpec};
 use crate::plan::{AudioRendition, Rendition};
 use crate::time::{AudioGrid, GopId, Grid, Rate};
@@ -36,9 +37,10 @@ fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// Slots of a chunk, of a segment of pictures that has more than one.
-pub fn chunk_slots(segment: &SegmentFacts) -> Option<u32> {
-    segment.chunks.first().filter(|_| segment.chunks.len() > 1).and_then(|chunk| u32::try_from(chunk.samples.len()).ok())
+/// How a segment of pictures is cut into chunks, where it has more than one.
+pub fn chunking(segment: &SegmentFacts) -> Option<Chunking> {
+    let (first, second) = (segment.chunks.first()?, segment.chunks.get(1)?);
+    Some(Chunking { slots: u32::try_from(first.samples.len()).ok()?.max(1), prft: second.prft.is_some() })
 }
 
 /// The track that is called `name`, on that grid. What only encoders ask for is left empty. Where the initialisation segment has no bitrate, one and a half times that of `first`, a segment of it, is the cap.
@@ -65,6 +67,8 @@ pub fn spec(name: &str, init: &InitFacts, grid: Grid, first: &SegmentFacts) -> T
                     quality: 0.0,
                     bitrate: (average != cap).then_some(average),
                     point: String::new(),
+                    latency: Default::default(),
+                    chunk: None,
                     backends: Vec::new(),
                     lanes: 1,
                     devices: Vec::new(),

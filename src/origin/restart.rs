@@ -35,13 +35,14 @@ pub(super) fn restore(dir: &Path, desk: &mut Desk, store: &Store) -> Result<Out,
     let video = |index: usize| matches!(desk.tracks[index].facts.media, Media::Video { .. });
     desk.grid = newest.iter().enumerate().filter(|(index, _)| video(*index)).find_map(|(index, newest)| {
         let (number, facts) = newest.as_ref()?;
-        Some((received::grid(&desk.tracks[index].facts, *number, facts).ok()?, received::chunk_slots(facts)))
+        Some((received::grid(&desk.tracks[index].facts, *number, facts).ok()?, received::chunking(facts)))
     });
-    let (Some((grid, chunk_slots)), Some(rules)) = (desk.grid, desk.rules()) else { return Ok(out) };
+    let (Some((grid, chunking)), Some(rules)) = (desk.grid, desk.rules()) else { return Ok(out) };
+    desk.tracks.iter().filter(|t| desk.is_sound(&t.name)).for_each(|t| store.carries_sound(&t.name));
     store.restore(dir, &found)?;
     for (index, (newest, (name, numbers))) in newest.into_iter().zip(found).enumerate() {
         let Some((number, facts)) = newest else { continue };
-        let mut shown = desk.describe(index, grid, chunk_slots, &facts);
+        let mut shown = desk.describe(index, grid, chunking, &facts);
         let spec = shown.described.spec.clone();
         let (timescale, over) = (desk.tracks[index].facts.timescale, facts.brands.contains(b"lmsg"));
         let entry = |n: GopId| {

@@ -115,6 +115,9 @@ impl Runner {
     /// Memory first, where it can be read at once; the disk behind it.
     pub fn publish(&mut self, out: Out) {
         for item in out.items {
+            if let Publish::Init { path, .. } = &item {
+                path.split('/').next().filter(|track| self.desk.is_sound(track)).into_iter().for_each(|track| self.store.carries_sound(track));
+            }
             if let Err(error) = self.store.publish(&item) {
                 tracing::error!("{error}");
             }
