@@ -15,6 +15,7 @@ use crate::encode::queue::Counters;
 use crate::ladder::{AudioCodec, VideoCodec};
 use crate::mux;
 use crate::plan::{Plan, SourceFacts};
+use crate::sink::remote;
 use crate::standby::run::Watch;
 use crate::time::{GopId, Rate, Seconds};
 pub use clock::{ClockSnapshot, ClockStatus};
@@ -41,6 +42,7 @@ struct Watched {
     sound: OnceLock<Arc<audio::Counts>>,
     mux: OnceLock<Arc<mux::Counts>>,
     standby: OnceLock<(Arc<Watch>, Arc<Status>)>,
+    outputs: Mutex<Vec<Arc<remote::counts::Counts>>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -189,6 +191,11 @@ impl Status {
         let _ = self.watched.mux.set(counts);
     }
 
+    /// Shows what a destination behind a network counts; in the order of the job.
+    pub fn watch_output(&self, counts: Arc<remote::counts::Counts>) {
+        lock(&self.watched.outputs).push(counts);
+    }
+
     /// Shows the switch between two feeds, and what the second one's stages count.
     pub fn watch_standby(&self, switch: Arc<Watch>, second: Arc<Status>) {
         let _ = self.watched.standby.set((switch, second));
@@ -268,6 +275,7 @@ impl Status {
             source: self.source.snapshot(&self.watched),
             inputs: self.watched.paths.get().map(|counts| InputsSnapshot::of(counts)),
             published: self.watched.mux.get().map(|counts| PublishedSnapshot::of(counts)).unwrap_or_default(),
+            outputs: lock(&self.watched.outputs).iter().map(|counts| counts.snapshot()).collect(),
             conflicts: self.conflicts.get(),
             tracks,
             warnings: self.warnings.clone(),

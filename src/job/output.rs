@@ -43,8 +43,8 @@ pub struct PushOutput {
     pub certificate: Option<(PathBuf, PathBuf)>,
     /// Certificates (PEM) that are trusted in the place of the system's.
     pub ca: Option<PathBuf>,
-    /// Whether playlists and the manifest are pushed, too.
-    pub manifests: bool,
+    /// Which playlists and manifests are pushed, too.
+    pub manifests: Manifests,
     /// Whether what leaves the window is deleted.
     pub delete: bool,
     /// What waits for it at most.
@@ -120,6 +120,42 @@ pub enum Method {
     Put,
     /// As some ingest servers want it.
     Post,
+}
+
+/// Which playlists and manifests are pushed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Manifests {
+    /// None: the receiver writes its own.
+    None,
+    /// As players need them: the origin hands out what it is given.
+    Players,
+    /// As DASH-IF ingest has them: the MPD counts from 1970 itself, without the publishing delay.
+    #[default]
+    Ingest,
+}
+
+impl<'de> Deserialize<'de> for Manifests {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Manifests, D::Error> {
+        struct Written;
+        impl serde::de::Visitor<'_> for Written {
+            type Value = Manifests;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"ingest\" (or true), \"players\", \"none\" (or false)")
+            }
+            fn visit_bool<E: serde::de::Error>(self, wanted: bool) -> Result<Manifests, E> {
+                Ok(if wanted { Manifests::Ingest } else { Manifests::None })
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Manifests, E> {
+                match text {
+                    "ingest" => Ok(Manifests::Ingest),
+                    "players" => Ok(Manifests::Players),
+                    "none" => Ok(Manifests::None),
+                    _ => Err(E::invalid_value(serde::de::Unexpected::Str(text), &self)),
+                }
+            }
+        }
+        d.deserialize_any(Written)
+    }
 }
 
 /// What proves who pushes, beside a client certificate.

@@ -1,6 +1,6 @@
 //! Destinations as people write them: an address, or a `[[output]]` table with an address and more; and what is made of that.
 
-use super::output::{BACKLOG_BYTES, Backlog, DirectoryOutput, Fsync, Keep, Login, Method, ObjectsOutput, Output, PushOutput, Secret};
+use super::output::{BACKLOG_BYTES, Backlog, DirectoryOutput, Fsync, Keep, Login, Manifests, Method, ObjectsOutput, Output, PushOutput, Secret};
 use super::value::{Span, Text};
 use super::{Window, check::Check};
 use crate::config::ConfigError;
@@ -36,8 +36,8 @@ pub struct OutputWish {
     pub key: Option<PathBuf>,
     /// Certificates (PEM) that are trusted in the place of the system's.
     pub ca: Option<PathBuf>,
-    /// Whether playlists and the manifest are pushed.
-    pub manifests: Option<bool>,
+    /// "ingest" (or true), "players", "none" (or false).
+    pub manifests: Option<Manifests>,
     /// Whether what leaves the window is deleted.
     pub delete: Option<bool>,
     /// "event", or a span.
@@ -206,7 +206,7 @@ impl One<'_> {
             login,
             certificate,
             ca: wish.ca,
-            manifests: wish.manifests.unwrap_or(true),
+            manifests: wish.manifests.unwrap_or_default(),
             delete: wish.delete.unwrap_or(false),
             backlog,
         }))

@@ -1,5 +1,5 @@
 use crate::config;
-use crate::job::output::{Fsync, Keep, Login, Method, Output, PushOutput, Secret};
+use crate::job::output::{Fsync, Keep, Login, Manifests, Method, Output, PushOutput, Secret};
 use crate::job::wishes::Wishes;
 use crate::job::{Job, Pace};
 use crate::time::Seconds;
@@ -25,7 +25,7 @@ fn every_kind_is_read_from_its_address() {
     assert_eq!(shown, ["out", "https://origin.example/live/ch1/", "s3://bucket/a/b/", "gs://bucket/", "az://container/x/"]);
     assert_eq!(job.directories().collect::<Vec<_>>(), [PathBuf::from("out")]);
     let usual = push(&job, 1);
-    assert_eq!((usual.method, usual.manifests, usual.delete, &usual.login), (Method::Put, true, false, &Login::Open));
+    assert_eq!((usual.method, usual.manifests, usual.delete, &usual.login), (Method::Put, Manifests::Ingest, false, &Login::Open));
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn a_table_says_more_and_so_does_a_fragment() {
     let one = push(&table, 0);
     assert_eq!(
         (one.method, one.manifests, one.delete, one.backlog.bytes, one.backlog.fill_in),
-        (Method::Post, false, true, 16 << 20, Some(Seconds::whole(30)))
+        (Method::Post, Manifests::None, true, 16 << 20, Some(Seconds::whole(30)))
     );
     assert_eq!((&one.login, one.query.as_deref()), (&Login::Bearer(Secret::Variable("TOKEN".into())), Some("key=${KEY}")));
     let user = job("outputs = [\"https://me:${PASS}@h/x\"]").expect("legal");
@@ -84,6 +84,7 @@ fn every_wrong_setting_is_named_with_what_is_accepted() {
         (push("certificate = \"c.pem\""), "key = none", "PEM"),
         (push("backlog_mib = 1"), "backlog_mib = 1", "8 to 65536"),
         (push("fill_in = \"-1s\""), "fill_in = -1 s", "0 s to"),
+        (push("manifests = \"some\""), "\"some\"", "\"players\""),
         (push("fsync = \"all\""), "fsync = of a push", "no such setting"),
         (push("window = \"event\""), "window = of a push", "no such setting"),
         ("[[output]]\nurl = \"http://h/x\"\nca = \"a.pem\"".into(), "ca = with http://", "https://"),

@@ -2,6 +2,10 @@
 
 pub mod directory;
 mod held;
+mod net;
+mod objects;
+mod push;
+pub mod remote;
 pub mod runner;
 pub mod store;
 pub mod stored;
@@ -113,6 +117,10 @@ pub trait Sink: Send {
     fn takes_chunks(&self) -> bool {
         false
     }
+    /// Whether it is shown this.
+    fn wants(&self, item: &Publish) -> bool {
+        item.concerns(self.takes_chunks())
+    }
     /// Stores one thing. When it returns, a reader can see it whole, or not at all.
     fn publish(&mut self, item: &Publish) -> Result<(), SinkError>;
     /// Nothing more will be published: brings out what still waits, until `deadline` at the latest.
@@ -187,14 +195,30 @@ impl Context {
 pub fn agree(outputs: &[Output], inits: &[(String, Vec<u8>)]) -> Result<(), SinkError> {
     outputs.iter().try_for_each(|output| match output {
         Output::Directory(directory) => directory::agree_all(&directory.path, inits),
-        Output::Push(_) | Output::Objects(_) => Ok(()),
+        Output::Push(push) => push::agree(push, inits),
+        Output::Objects(objects) => objects::agree(objects, inits),
     })
+}
+
+/// The media type of what is published under `path` (RFC 8216 section 4, ISO/IEC 23009-1 annex C, RFC 6381); `audio`: of a track with sound.
+pub fn media_type(path: &str, audio: bool) -> &'static str {
+    match path.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("m4s" | "mp4") if audio => "audio/mp4",
+        Some("m4s" | "mp4") => "video/mp4",
+        Some("m3u8") => "application/vnd.apple.mpegurl",
+        Some("mpd") => "application/dash+xml",
+        Some("json") => "application/json",
+        Some("jpg" | "jpeg") => "image/jpeg",
+        Some("vtt") => "text/vtt",
+        _ => "application/octet-stream",
+    }
 }
 
 /// Makes a destination ready: a directory that cannot be written to fails here.
 pub fn open(output: &Output, context: &Context) -> Result<Box<dyn Sink>, SinkError> {
     match output {
         Output::Directory(directory) => directory::open(directory, context),
-        Output::Push(_) | Output::Objects(_) => Err(SinkError::new(output.to_string(), "being built")),
+        Output::Push(push) => push::open(push, context),
+        Output::Objects(objects) => objects::open(objects, context),
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// Ends when `rx` closes. The first error ends it too: it is returned, and dropping `rx` tells the muxer. A segment counts in `status` once all have it.
 pub fn run(mut sinks: Vec<Box<dyn Sink>>, rx: Receiver<Publish>, status: &Status) -> Result<(), SinkError> {
     for item in rx {
-        for sink in sinks.iter_mut().filter(|sink| item.concerns(sink.takes_chunks())) {
+        for sink in sinks.iter_mut().filter(|sink| sink.wants(&item)) {
             sink.publish(&item)?;
         }
         if let Publish::Segment { track, number, bytes, slot_end, .. } = &item {

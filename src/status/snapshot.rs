@@ -8,6 +8,7 @@ use crate::capture::paths::counts as paths;
 use crate::decode::audio;
 use crate::mux;
 use crate::plan::SourceFacts;
+use crate::sink::remote;
 use crate::standby::run::WatchSnapshot;
 use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -51,6 +52,8 @@ pub struct Snapshot {
     pub inputs: Option<InputsSnapshot>,
     /// What became of it.
     pub published: PublishedSnapshot,
+    /// Destinations behind a network, as in the job.
+    pub outputs: Vec<remote::counts::Snapshot>,
     /// See [`super::Status::conflicts`].
     pub conflicts: u64,
     /// Tracks as in the plan, video first.
