@@ -1,5 +1,8 @@
 //! Who may push: bearer tokens and passwords, from a file or the environment. Kept as hashes, and never shown.
 
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::prelude::Engine;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
@@ -7,6 +10,9 @@ use std::path::Path;
 const MAX_SECRETS: usize = 256;
 /// Shortest secret.
 const SHORTEST: usize = 8;
+
+/// With or without padding.
+const BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
 
 /// The secrets that open the ingest; none: it is open to whoever reaches it.
 #[derive(Clone, Default)]
@@ -67,7 +73,7 @@ impl Secrets {
         let Some((scheme, value)) = header.and_then(|h| h.split_once(' ')) else { return false };
         let given: Option<Vec<u8>> = match scheme.to_ascii_lowercase().as_str() {
             "bearer" => Some(value.trim().as_bytes().to_vec()),
-            "basic" => base64(value.trim()),
+            "basic" => BASE64.decode(value.trim()).ok(),
             _ => None,
         };
         given.is_some_and(|given| {
@@ -80,29 +86,6 @@ impl Secrets {
 fn hashed(secret: &str, place: &str) -> Result<[u8; 32], SecretError> {
     let length = secret.chars().count();
     if length < SHORTEST { Err(SecretError::Short { place: place.to_owned(), length }) } else { Ok(Sha256::digest(secret).into()) }
-}
-
-/// RFC 4648, 4; with or without padding.
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut held) = (0u32, 0u32);
-    for byte in text.trim_end_matches('=').bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6 | u32::from(value)) & 0xffff;
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            out.push((bits >> held) as u8);
-        }
-    }
-    Some(out)
 }
 
 #[cfg(test)]

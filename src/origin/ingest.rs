@@ -4,6 +4,7 @@ use super::answer::{Fate, Refusal};
 use super::auth::Secrets;
 use super::mask::{Mask, legal_pipeline};
 use super::runner::Message;
+use crate::sink::store::Store;
 use crate::sink::stored;
 use crate::time::{GopId, Seconds};
 use axum::Router;
@@ -12,8 +13,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
+use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::{Bytes, BytesMut};
 use crossbeam::channel::Sender;
+use sha2::{Digest, Sha256};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -51,6 +54,7 @@ const UNIT: usize = 4096;
 #[derive(Clone)]
 pub(super) struct Gate {
     desk: Sender<Message>,
+    store: Store,
     secrets: Arc<Secrets>,
     limits: Limits,
     room: Arc<Semaphore>,
@@ -66,10 +70,10 @@ enum Place<'a> {
 }
 
 /// The routes of the ingest.
-pub(super) fn routes(desk: Sender<Message>, secrets: Secrets, limits: Limits) -> Router {
+pub(super) fn routes(desk: Sender<Message>, store: Store, secrets: Secrets, limits: Limits) -> Router {
     let permits = |bytes: usize| (bytes / UNIT).min(Semaphore::MAX_PERMITS);
     let (room, bodies) = (Arc::new(Semaphore::new(permits(limits.coming))), Arc::new(Semaphore::new(limits.bodies)));
-    let gate = Gate { desk, secrets: Arc::new(secrets), limits, room, bodies };
+    let gate = Gate { desk, store, secrets: Arc::new(secrets), limits, room, bodies };
     Router::new().route("/ingest/{*path}", any(push)).route("/v1/mask", get(masks).post(mask)).with_state(gate)
 }
 
@@ -81,19 +85,36 @@ async fn push(State(gate): State<Gate>, method: Method, uri: Uri, headers: Heade
     let Some(place) = place(path) else { return told(Err(Refusal::Path(path.chars().take(128).collect()).into())) };
     match method {
         Method::PUT | Method::POST => {}
+        // Workers ask for the initialisation segment that is here before they push another one.
+        Method::GET | Method::HEAD => return gate.shown(&place),
         // Removing is the window's business.
         Method::DELETE => return told(Ok(Fate::Ignored)),
-        _ => return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "PUT, POST, DELETE")], "only PUT, POST and DELETE\n").into_response(),
+        _ => {
+            return (
+                StatusCode::METHOD_NOT_ALLOWED,
+                [(header::ALLOW, "PUT, POST, DELETE, GET, HEAD")],
+                "only PUT, POST and DELETE, and GET of what is published\n",
+            )
+                .into_response();
+        }
     }
+    let digest = match digest(&headers) {
+        Ok(digest) => digest,
+        Err(trouble) => return told(Err(trouble)),
+    };
     let most = if let Place::Segment { .. } = place { gate.limits.segment } else { gate.limits.small };
     let read = match gate.bodies.clone().try_acquire_owned() {
         Ok(one) => gate.read(body, most).await.map(|(bytes, held)| (bytes, (one, held))),
         Err(_) => Err(Trouble::Busy),
     };
     let received = Seconds::host_now();
+    let read = read.and_then(|(bytes, held)| match digest {
+        Some(digest) if digest != <[u8; 32]>::from(Sha256::digest(&bytes)) => Err(Trouble::Digest),
+        _ => Ok((bytes, held)),
+    });
     match (read, place) {
         (Err(trouble), Place::Segment { pipeline, track, .. }) => {
-            if let Trouble::BrokenOff | Trouble::Slow = trouble {
+            if let Trouble::BrokenOff | Trouble::Slow | Trouble::Digest = trouble {
                 // Only counted: where the desk is behind, that is known elsewhere.
                 let _ = gate.desk.try_send(Message::BrokenOff { pipeline: pipeline.to_owned(), track: track.to_owned() });
             }
@@ -121,6 +142,10 @@ enum Trouble {
     BrokenOff,
     #[error("the body came too slowly")]
     Slow,
+    #[error("the body is not what Repr-Digest says")]
+    Digest,
+    #[error("Repr-Digest is not understood; sha-256=:BASE64: is accepted (RFC 9530)")]
+    NoDigest,
     #[error("too much is coming in; try again in a second")]
     Busy,
 }
@@ -168,11 +193,33 @@ impl Gate {
         }
     }
 
+    /// What is published at a place of the ingest.
+    fn shown(&self, place: &Place) -> Response {
+        let path = match place {
+            Place::Init { track, .. } => format!("{track}/init.mp4"),
+            Place::Segment { track, number, .. } => format!("{track}/{number}.m4s"),
+            Place::Manifest => String::new(),
+        };
+        match self.store.get(&path) {
+            Ok(entry) => ([(header::CONTENT_TYPE, entry.content_type), (header::CACHE_CONTROL, "no-store")], entry.bytes).into_response(),
+            Err(_) => (StatusCode::NOT_FOUND, [(header::CACHE_CONTROL, "no-store")], "not published\n").into_response(),
+        }
+    }
+
     async fn ask(&self, message: impl FnOnce(oneshot::Sender<Result<Fate, Refusal>>) -> Message) -> Result<Fate, Trouble> {
         let (reply, answer) = oneshot::channel();
         self.desk.try_send(message(reply)).map_err(|_| Trouble::Busy)?;
         Ok(answer.await.map_err(|_| Trouble::Busy)??)
     }
+}
+
+/// The SHA-256 that a sender says the body has, where it says one.
+fn digest(headers: &HeaderMap) -> Result<Option<[u8; 32]>, Trouble> {
+    let Some(value) = headers.get("repr-digest") else { return Ok(None) };
+    let members = value.to_str().map_err(|_| Trouble::NoDigest)?.split(',').map(str::trim);
+    let Some(ours) = members.filter_map(|m| m.strip_prefix("sha-256=")).next() else { return Ok(None) };
+    let bytes = ours.strip_prefix(':').and_then(|b| b.strip_suffix(':')).and_then(|b| BASE64_STANDARD.decode(b).ok());
+    bytes.and_then(|b| b.try_into().ok()).map(Some).ok_or(Trouble::NoDigest)
 }
 
 /// The path below `/ingest/`, as it stands, undecoded.
@@ -206,6 +253,8 @@ fn told(fate: Result<Fate, Trouble>) -> Response {
                 Trouble::Large(_) => StatusCode::PAYLOAD_TOO_LARGE,
                 Trouble::BrokenOff => StatusCode::BAD_REQUEST,
                 Trouble::Slow => StatusCode::REQUEST_TIMEOUT,
+                Trouble::Digest => StatusCode::UNPROCESSABLE_ENTITY,
+                Trouble::NoDigest => StatusCode::BAD_REQUEST,
                 Trouble::Busy => StatusCode::SERVICE_UNAVAILABLE,
             };
             (code, trouble.to_string())
@@ -284,6 +333,23 @@ mod tests {
         for nothing in ["", "A", "A/", "A/12.m4s", "A/t/012.m4s", "A/t/-1.m4s", "A/t/x.m4s", "A/t/u/1.m4s", "a b/t/1.m4s", "../t/1.m4s", "A/t/1", "A/t/1.ts"] {
             assert_eq!(place(nothing), None, "{nothing}");
         }
+    }
+
+    #[test]
+    fn a_digest_is_that_of_the_body() {
+        let of = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("repr-digest", value.parse().expect("a header"));
+            digest(&headers).map(|d| d.map(|d| d == <[u8; 32]>::from(Sha256::digest(b"{\"hello\": \"world\"}\n"))))
+        };
+        // The example of RFC 9530, B.1.
+        assert!(matches!(of("sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:"), Ok(Some(true))));
+        assert!(matches!(of("sha-512=:AAAA:, sha-256=:AK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:"), Ok(Some(false))));
+        assert!(matches!(of("sha-512=:AAAA:"), Ok(None)));
+        for wrong in ["sha-256=RK/0", "sha-256=:RK/0:", "sha-256=:?:"] {
+            assert!(matches!(of(wrong), Err(Trouble::NoDigest)), "{wrong}");
+        }
+        assert!(matches!(digest(&HeaderMap::new()), Ok(None)));
     }
 
     #[test]

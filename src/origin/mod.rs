@@ -153,7 +153,7 @@ impl Origin {
         let mut runner = Runner { desk, store: store.clone(), disk, view: Arc::clone(&view) };
         runner.publish(restored);
         let (tx, rx) = bounded(runner::QUEUE);
-        let routes = ingest::routes(tx, secrets, limits);
+        let routes = ingest::routes(tx, store.clone(), secrets, limits);
         let setup = serve::Setup { routes, ..serve::Setup::default() };
         let server = Server::start_with(listen, store, view, setup)?;
         let stopped = stop.clone();

@@ -16,6 +16,7 @@ mod isa;
 mod lipsync;
 mod media;
 mod origin;
+mod origin_process;
 mod page;
 mod paths;
 mod proof;
