@@ -7,7 +7,7 @@ mod encoders;
 
 use crate::encode::point::{self, X264Point};
 use crate::ffmpeg::pin_cpu;
-use crate::job::{Job, Prft};
+use crate::job::{Job, Latency, Prft};
 use crate::plan::{Plan, Rendition, SourceFacts};
 use crate::time::Seconds;
 use ffmpeg_next as ffmpeg;
@@ -107,7 +107,8 @@ fn anywhere(rendition: &Rendition) -> Rendition {
 
 /// Whether an encoder of this rung computes with approximate reciprocals.
 fn uses_reciprocals(rendition: &Rendition) -> bool {
-    rendition.backends.iter().any(|name| name == "x264") && point::x264(&rendition.point).is_none_or(X264Point::uses_reciprocals)
+    let low = rendition.latency == Latency::Low;
+    rendition.backends.iter().any(|name| name == "x264") && !low && point::x264(&rendition.point).is_none_or(X264Point::uses_reciprocals)
 }
 
 /// The first 12 hex digits of the SHA-256 of a JSON value whose objects have their keys in order, which serde_json's default map keeps.

@@ -10,6 +10,7 @@ pub mod output;
 pub mod outputs;
 mod place;
 pub mod select;
+pub mod serving;
 pub mod standby;
 pub mod value;
 pub mod wishes;
@@ -21,6 +22,7 @@ pub use latency::{Latency, Prft};
 pub use output::Output;
 pub use select::{AudioPick, Pick, ProgramPick, Select, StreamRef};
 use serde::Deserialize;
+pub use serving::Serving;
 pub use standby::Standby;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -42,6 +44,8 @@ pub struct Job {
     pub outputs: Vec<Output>,
     /// Where to serve the page, the embedded origin and the status.
     pub listen: Option<SocketAddr>,
+    /// How that is served.
+    pub serving: Serving,
     /// How inputs are consumed.
     pub pace: Pace,
     /// The event ends after this long.

@@ -24,12 +24,12 @@ use crate::encode::queue::{RungQueue, lanes};
 use crate::encode::served::{self, Served};
 use crate::encode::{TrackId, audio_runner, runner};
 use crate::ffmpeg::give_way;
-use crate::job::{ClockKind, Job, Pace, Prft};
+use crate::job::{ClockKind, Job, Latency, Pace, Prft};
 use crate::mux::{self, MuxError, TrackKind, TrackSpec};
 use crate::plan::{self, Plan};
 use crate::resolution::Resolution;
 use crate::schedule::Schedule;
-use crate::serve::Server;
+use crate::serve::{Server, Setup};
 use crate::sink::store::Store;
 use crate::sink::{self, Sink, SinkError, runner as sink_runner, stored};
 use crate::status::{State, Status};
@@ -41,6 +41,7 @@ use crossbeam::channel::bounded;
 use ffmpeg_next::codec;
 use std::convert::Infallible;
 use std::num::NonZero;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,8 +61,8 @@ const TO_MUX: usize = 1024;
 const PUBLISH: usize = 64;
 /// Threads of the video decoder. Not from the machine: concealment of damaged pictures differs by their number.
 const DECODER_THREADS: usize = 4;
-/// Memory of the embedded origin.
-const STORE_BYTES: u64 = 512 << 20;
+/// The same at low latency: libav's frame threads hold back a picture each but one.
+const LOW_DECODER_THREADS: usize = 1;
 /// A worker that joins starts with the first GOP this long after its first picture: run-up of the sound (24 packets of at most 36 ms, 16 frames of 21 ms) and its skew in the container.
 const RUN_UP: Seconds = Seconds::TWO;
 /// How long a live event that is over waits for the last of its sound.
@@ -148,7 +149,8 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     plan.warnings.iter().for_each(|line| tracing::warn!("{line}"));
     let schedule = Arc::new(Schedule::new());
     let (video_tracks, audio_tracks) = (video_tracks(&rungs), audio_tracks(&plan)?);
-    let decoder = Decoding::open(&source.video, &resolution.source, DECODER_THREADS).map_err(wrong)?;
+    let decoder_threads = if job.latency == Latency::Low { LOW_DECODER_THREADS } else { DECODER_THREADS };
+    let decoder = Decoding::open(&source.video, &resolution.source, decoder_threads).map_err(wrong)?;
     let decoder = match &device {
         Some(device) => decoder.on(device),
         None => decoder,
@@ -158,8 +160,9 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let tracks: Vec<TrackSpec> = video_tracks.iter().chain(audio_tracks.iter().map(|(track, _)| track)).cloned().collect();
     let inits = tracks.iter().map(|track| Ok((track.init_path(), mux::init(track, &plan.class)?))).collect::<Result<Vec<_>, MuxError>>().map_err(wrong)?;
     sink::agree(&job.outputs, &inits).map_err(wrong)?;
-    let store = Store::new(STORE_BYTES, plan.audio.iter().map(|a| a.name.clone()));
-    let server = job.listen.map(|address| Server::start(address, store.clone(), status.clone())).transpose().map_err(wrong)?;
+    let store = Store::with_folder(job.serving.memory, plan.audio.iter().map(|a| a.name.clone()), job.directories().next().map(Path::to_path_buf));
+    let setup = Setup::of(&job.serving).map_err(wrong)?;
+    let server = job.listen.map(|address| Server::start_with(address, store.clone(), status.clone(), setup)).transpose().map_err(wrong)?;
 
     // From here on, things are written.
     let (sinks, stored) = outputs(job, &plan, &resolution, &store, &status)?;
@@ -331,7 +334,7 @@ fn require_stamps(job: &Job, source: &Source, input: Box<dyn Input>) -> Result<B
 
 /// How sound is cut, where there is any.
 fn cut(plan: &Plan) -> Option<Cut> {
-    plan.audio.first().map(|first| Cut { grid: first.grid, lead: aac::LEAD, tail: aac::TAIL })
+    plan.audio.first().map(|first| Cut { grid: first.grid, lead: aac::LEAD, tail: aac::TAIL, ahead: aac::AHEAD })
 }
 
 /// What decodes each sound; none where no rung is made of sound. Of a kept resolution there may be more sounds than the source has now: those are silent.
@@ -412,7 +415,10 @@ impl SyncOf {
                 None => (job.duration.map(|span| grid.slots_in(span)), LATENESS),
             };
             let run_up = if choice.whole { Seconds::ZERO } else { run_up };
-            let settings = Settings { hold: job.timeline.hold, max_gap: job.timeline.max_gap, duration, expected, run_up, whole: choice.whole, lateness };
+            // Which feed's sound a GOP has is known at its end only.
+            let sound_step = plan::sound_step(&job, grid).filter(|_| job.standby.is_none());
+            let settings =
+                Settings { hold: job.timeline.hold, max_gap: job.timeline.max_gap, duration, expected, run_up, whole: choice.whole, sound_step, lateness };
             Ok(FrameSync::new(grid, clock, settings, filler::black))
         })
     }

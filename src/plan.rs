@@ -2,6 +2,7 @@
 
 pub mod backends;
 pub mod fit;
+pub mod latency;
 #[cfg(test)]
 pub(crate) mod plan_tests;
 mod resolve;
@@ -14,7 +15,7 @@ use crate::ladder::{AudioCodec, VideoCodec};
 use crate::language;
 use crate::role::Role;
 use crate::time::{AudioGrid, Grid, Rate, Seconds};
-pub use resolve::{AAC_FRAME, PlanError, chunk_slots, resolve};
+pub use resolve::{AAC_FRAME, PlanError, chunk_slots, resolve, sound_step};
 use serde::{Deserialize, Serialize};
 
 /// What the source is, as far as the plan depends on it. Kept beside the output, so that a restart does not resolve anew.

@@ -6,6 +6,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 use mezzo::config::ConfigError;
 use mezzo::job::audio::AudioWishes;
 use mezzo::job::select::VideoPick;
+use mezzo::job::serving::ServingWishes;
 use mezzo::job::standby::StandbyWishes;
 use mezzo::job::wishes::{LadderWish, PaceWish, SelectWishes, TimelineWishes};
 use mezzo::job::{Anchor, AudioPick, ClockKind, DecodeOn, Job, Latency, Listen, Prft, ProgramPick, Span, Text, Window, Wishes};
@@ -163,6 +164,16 @@ pub struct JobArgs {
     /// No sound
     #[arg(long, env = "MEZZO_NO_AUDIO", value_parser = clap::builder::BoolishValueParser::new(), help_heading = "Streams")]
     no_audio: bool,
+
+    /// Serve encrypted (https), with the certificate and those that lead to its issuer in this PEM file; a new one there is taken up by itself
+    #[arg(long, env = "MEZZO_TLS_CERT", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Serving")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's key, a PEM file
+    #[arg(long, env = "MEZZO_TLS_KEY", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Serving")]
+    tls_key: Option<PathBuf>,
+    /// Segments to hold in memory for players; older ones are served from the first directory that is published into [default: 512]
+    #[arg(long, env = "MEZZO_SERVE_MEMORY", value_name = "MIB", help_heading = "Serving")]
+    serve_memory: Option<u64>,
 }
 
 impl JobArgs {
@@ -220,6 +231,7 @@ impl JobArgs {
                 audio: some(&self.audio).map(AudioWishes),
                 no_audio: self.no_audio.then_some(true),
             },
+            serve: ServingWishes { tls_cert: self.tls_cert.clone(), tls_key: self.tls_key.clone(), memory: self.serve_memory },
         }
     }
 }

@@ -12,6 +12,7 @@ use mezzo::decode::device::settle;
 use mezzo::encode::served::open_all;
 use mezzo::job::Job;
 use mezzo::ladder::{Bitrate, Ladder};
+use mezzo::plan::latency::Expected;
 use mezzo::plan::{LeftOut, Plan, SoundFacts, SourceFacts, resolve};
 use mezzo::resolution::Resolution;
 use mezzo::stop::Stop;
@@ -56,7 +57,7 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     if !args.json {
         return print(&(feed(offer.as_ref(), &plan) + &table(&plan, clock.as_ref(), &job.ladder)));
     }
-    let mut text = serde_json::to_string_pretty(&Shown { plan: &plan, clock, offer }).map_err(Failure::failed)?;
+    let mut text = serde_json::to_string_pretty(&Shown { plan: &plan, clock, offer, chunks: Expected::of(&plan) }).map_err(Failure::failed)?;
     text.push('\n');
     print(&text)
 }
@@ -84,6 +85,9 @@ struct Shown<'a> {
     /// Everything that the input has; absent where a plan that was kept beside the output is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     offer: Option<Offer>,
+    /// How soon a picture is out; absent where segments leave whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chunks: Option<Expected>,
 }
 
 /// What is going to place the feed on the grid.
@@ -164,6 +168,9 @@ fn table(plan: &Plan, clock: Option<&PlannedClock>, ladder: &Ladder) -> String {
         plan.grid.gop_slots,
         plan.segment_duration(),
     );
+    if let Some(line) = chunks(plan) {
+        text.insert_str(text.len() - 1, &line);
+    }
     // Above the empty line.
     if let Some(clock) = clock {
         text.insert_str(text.len() - 1, &clock.line());
@@ -207,6 +214,20 @@ fn table(plan: &Plan, clock: Option<&PlannedClock>, ladder: &Ladder) -> String {
         let _ = writeln!(text, "warning: {line}");
     }
     text
+}
+
+/// How soon a picture is out, where segments leave in chunks.
+fn chunks(plan: &Plan) -> Option<String> {
+    let expected = Expected::of(plan)?;
+    let held: Vec<String> = expected.held.iter().map(|(rung, frames)| format!("{rung} {frames}")).collect();
+    Some(format!(
+        "chunks   of {} s, latency {}: a picture is out {} to {} ms after it came (pictures held by encoders: {})\n",
+        expected.chunk,
+        if plan.video.iter().all(|r| r.latency.is_normal()) { "normal" } else { "low" },
+        expected.least_ms,
+        expected.most_ms,
+        held.join(", "),
+    ))
 }
 
 /// What the ladder says of a rung that is left out, and why it is.

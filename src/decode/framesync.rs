@@ -31,7 +31,7 @@ pub struct Timed {
 pub enum Emit {
     /// One slot.
     Frame(Frame),
-    /// A GOP is complete: its sound may be made.
+    /// A GOP is complete, or a part of it: its sound may be made.
     Cue(AudioCue),
 }
 
@@ -77,6 +77,8 @@ pub struct Settings {
     pub run_up: Seconds,
     /// The feed is known from its beginning: its first picture may open the event.
     pub whole: bool,
+    /// Sound may be made whenever so many more slots of a GOP are there, and not only once it is complete.
+    pub sound_step: Option<u32>,
     /// A picture of a live feed that comes this much later than any lately is too late; [`LATENESS`] unless another feed stands by.
     pub lateness: Seconds,
 }
@@ -385,8 +387,11 @@ impl FrameSync {
             side: Arc::new(side),
         }));
         self.next = Some(Slot(slot.0 + 1));
-        if last || index + 1 == self.grid.gop_slots {
-            out.push(Emit::Cue(AudioCue { gop, slots: index + 1, offset: self.offsets.close(gop, self.grid), whole: self.settings.whole, last }));
+        let (slots, whole) = (index + 1, self.settings.whole);
+        if last || slots == self.grid.gop_slots {
+            out.push(Emit::Cue(AudioCue { gop, slots, more: false, offset: self.offsets.close(gop, self.grid), whole, last }));
+        } else if self.settings.sound_step.is_some_and(|step| slots.is_multiple_of(step.max(1))) {
+            out.push(Emit::Cue(AudioCue { gop, slots, more: true, offset: self.offsets.so_far(gop, self.grid), whole, last }));
         }
         self.ended |= ends;
     }

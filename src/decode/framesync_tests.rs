@@ -21,7 +21,16 @@ fn sync(grid: Grid, reference: Reference, settings: Settings) -> FrameSync {
 }
 
 fn settings(whole: bool) -> Settings {
-    Settings { hold: Seconds::ONE, max_gap: Seconds::whole(60), duration: None, expected: None, run_up: Seconds::ZERO, whole, lateness: LATENESS }
+    Settings {
+        hold: Seconds::ONE,
+        max_gap: Seconds::whole(60),
+        duration: None,
+        expected: None,
+        run_up: Seconds::ZERO,
+        whole,
+        sound_step: None,
+        lateness: LATENESS,
+    }
 }
 
 fn timed(pts: Seconds, key: bool, stamp: Option<Seconds>) -> Timed {
@@ -55,7 +64,10 @@ fn a_file_is_counted_from_its_first_picture() {
     let offset = Seconds::whole(-1);
     assert_eq!(
         cues(&out),
-        vec![AudioCue { gop: GopId(0), slots: 50, offset, whole: true, last: false }, AudioCue { gop: GopId(1), slots: 25, offset, whole: true, last: true }]
+        vec![
+            AudioCue { gop: GopId(0), slots: 50, more: false, offset, whole: true, last: false },
+            AudioCue { gop: GopId(1), slots: 25, more: false, offset, whole: true, last: true }
+        ]
     );
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Offsets {
     placed: Vec<Placement>,
     /// That of the GOP before.
     pub before: Option<Seconds>,
+    /// That of the GOP that is open, once sound was made by it.
+    settled: Option<Seconds>,
 }
 
 impl Offsets {
@@ -26,10 +28,21 @@ impl Offsets {
 
     /// The offset for `gop`, of whose pictures the last was just added. A GOP without any keeps the one before it.
     pub fn close(&mut self, gop: GopId, grid: Grid) -> Seconds {
-        let own = self.placed.drain(..).filter(|p| grid.gop(p.slot) == gop).collect::<Vec<_>>();
-        let offset = of_gop(&own).or(self.before).unwrap_or(Seconds::ZERO);
+        let offset = self.so_far(gop, grid);
+        self.placed.clear();
+        self.settled = None;
         self.before = Some(offset);
         offset
+    }
+
+    /// The offset for all of `gop` by the pictures so far; it holds until the GOP is closed.
+    pub fn so_far(&mut self, gop: GopId, grid: Grid) -> Seconds {
+        if let Some(settled) = self.settled {
+            return settled;
+        }
+        let own = self.placed.iter().filter(|p| grid.gop(p.slot) == gop).copied().collect::<Vec<_>>();
+        let offset = of_gop(&own).or(self.before).unwrap_or(Seconds::ZERO);
+        *self.settled.insert(offset)
     }
 }
 

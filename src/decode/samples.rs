@@ -4,7 +4,7 @@ use crate::capture::StreamInfo;
 use crate::decode::audio_store::Part;
 use crate::decode::mixdown::limit;
 use crate::decode::pce::begins_with_layout;
-use crate::decode::place::{Piece, Run, place};
+use crate::decode::place::{Piece, Run, place_settled};
 use crate::ffmpeg::{Resampler, SharedParameters, is_discarded, joinable_audio_parameters, same_sound, share_packet};
 use crate::plan::SAMPLE_RATE;
 use crate::time::Seconds;
@@ -60,6 +60,8 @@ pub struct Window {
     pub samples: usize,
     /// What to add to source time to get UTC.
     pub offset: Seconds,
+    /// Stamps (ticks of source time) from here on leave everything where those before put it; absent: all count.
+    pub settled: Option<i64>,
 }
 
 /// A window's sound.
@@ -173,7 +175,7 @@ impl Decoding {
         let pieces: Vec<Piece> = frames.iter().map(|f| f.piece).collect();
         let wanted = window.first..window.first.saturating_add(window.samples as i64);
         let mut covered: Vec<Range<i64>> = Vec::new();
-        for run in place(&pieces, time_base, window.offset, SAMPLE_RATE) {
+        for run in place_settled(&pieces, time_base, window.offset, SAMPLE_RATE, window.settled) {
             let begin = run.meeting.at_or_after(run.first, SAMPLE_RATE).max(covered.last().map_or(i64::MIN, |last| last.end));
             let end = run.meeting.at_or_after(run.end(), SAMPLE_RATE);
             let used = begin.max(wanted.start)..end.min(wanted.end);

@@ -8,6 +8,7 @@ pub mod audio_runner;
 pub mod bits;
 pub mod breaker;
 pub mod constant;
+pub mod delay;
 pub mod hardware;
 pub mod hevc;
 pub mod level;

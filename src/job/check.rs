@@ -106,6 +106,7 @@ impl Wishes {
             decode,
             latency,
             prft: self.prft.unwrap_or_default(),
+            serving: check.serving(self.serve)?,
         })
     }
 }
@@ -138,7 +139,7 @@ fn is_path(input: &str) -> bool {
 }
 
 pub(super) struct Check<'a> {
-    file: &'a str,
+    pub(super) file: &'a str,
 }
 
 impl Check<'_> {

@@ -3,6 +3,7 @@
 use super::audio::AudioWishes;
 use super::outputs::OutputWish;
 use super::select::{ProgramPick, VideoPick};
+use super::serving::ServingWishes;
 use super::standby::StandbyWishes;
 use super::value::{Listen, Span, Text};
 use super::{Anchor, ClockKind, DecodeOn, Latency, Prft, Window};
@@ -60,6 +61,9 @@ pub struct Wishes {
     /// Which streams of the input are used.
     #[serde(default)]
     pub select: SelectWishes,
+    /// How what is listened on is served.
+    #[serde(default)]
+    pub serve: ServingWishes,
 }
 
 /// `[timeline]` as written.
@@ -169,6 +173,7 @@ impl Wishes {
             prft: self.prft.or(below.prft),
             timeline: self.timeline.over(below.timeline),
             select: self.select.over(below.select),
+            serve: self.serve.over(below.serve),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Chunks that leave before their segment is complete. What is out is out: a segment that cannot be completed is given up, and becomes a gap.
 
+use super::chunking::Cuts;
 use super::making::{Making, Piece};
+use super::parts::Part;
 use super::publish::Publisher;
 use super::{Marks, MuxError, TrackSpec};
 use crate::encode::{Packet, Told};
@@ -46,8 +48,8 @@ impl Publisher {
             return self.refuse(index, error).map(|()| false);
         }
         let pieces: Vec<Piece> = making.pieces().get(out..).unwrap_or_default().to_vec();
-        for piece in pieces {
-            if !self.publish_piece(index, &piece)? {
+        for (place, piece) in pieces.iter().enumerate() {
+            if !self.publish_piece(index, piece, place + 1 == pieces.len())? {
                 return Ok(false);
             }
         }
@@ -71,8 +73,12 @@ impl Publisher {
         let spec = &track.described.spec;
         tracing::error!(track = spec.name, segment = gop.0, chunks = out, "given up with chunks of it out: {why}");
         self.settings.counts.aborted.fetch_add(1, Relaxed);
-        let (track, path) = (spec.name.clone(), spec.segment_path(gop));
-        self.send(Publish::Abort { track, number: gop, path })
+        let (name, path) = (spec.name.clone(), spec.segment_path(gop));
+        if self.part_target.is_some() {
+            track.parts.abort(spec, gop, Cuts::of(spec, self.settings.chunking));
+        }
+        self.send(Publish::Abort { track: name, number: gop, path })?;
+        self.live_playlist(index, false)
     }
 
     /// Whether `gop` is the segment that comes, or can be. One before it that is not complete will not be.
@@ -97,7 +103,7 @@ impl Publisher {
             match making.next(&track.described.spec) {
                 Ok(None) => return Ok(()),
                 Ok(Some(piece)) => {
-                    if !self.publish_piece(index, &piece)? {
+                    if !self.publish_piece(index, &piece, false)? {
                         return Ok(());
                     }
                 }
@@ -118,8 +124,8 @@ impl Publisher {
         }
     }
 
-    /// Inspects a chunk and publishes it. False: it cannot be decoded, and its segment was given up.
-    fn publish_piece(&mut self, index: usize, piece: &Piece) -> Result<bool, MuxError> {
+    /// Inspects a chunk and publishes it, with the playlist, unless it is the `last` of its segment. False: it cannot be decoded, and its segment was given up.
+    fn publish_piece(&mut self, index: usize, piece: &Piece, last: bool) -> Result<bool, MuxError> {
         let track = &self.tracks[index];
         let spec = &track.described.spec;
         let Some(making) = &track.making else { return Ok(false) };
@@ -141,8 +147,13 @@ impl Publisher {
         let (start, duration) = times(spec, gop, piece);
         let (name, path) = (spec.name.clone(), spec.segment_path(gop));
         self.settings.counts.chunks.fetch_add(1, Relaxed);
-        self.send(Publish::Chunk { track: name, number: gop, index: piece.index, path, bytes, start, duration, independent: piece.independent })?;
-        Ok(true)
+        let (index_in, independent) = (piece.index, piece.independent);
+        self.send(Publish::Chunk { track: name, number: gop, index: index_in, path, bytes, start, duration, independent })?;
+        if self.part_target.is_some() {
+            self.tracks[index].parts.push(gop, Part { duration, independent, gap: false });
+        }
+        // That of a segment's last chunk lists the segment, too.
+        if !last { self.live_playlist(index, false).map(|()| true) } else { Ok(true) }
     }
 }
 

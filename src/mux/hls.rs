@@ -2,8 +2,9 @@
 
 use super::describe::Described;
 use super::listing::{Entry, Listing};
+use super::parts::{Part, Parts};
 use super::{TrackKind, TrackSpec};
-use crate::time::{Rate, Seconds};
+use crate::time::{GopId, Rate, Seconds};
 use std::fmt::Write;
 
 /// `EXT-X-VERSION`: 8 for `EXT-X-GAP`. Constant, so that it does not change with the first gap.
@@ -17,27 +18,77 @@ pub fn target_duration(tracks: &[TrackSpec]) -> i64 {
     tracks.iter().map(|t| t.longest().nearest_ticks(1)).max().unwrap_or(1).max(1)
 }
 
-/// The media playlist of `track`.
-pub fn media(track: &TrackSpec, listing: &Listing, target: i64, ended: bool) -> String {
-    let mut text = String::with_capacity(256 + 96 * listing.entries().len());
+/// `HOLD-BACK` and `PART-HOLD-BACK`: so many target durations, of segments and of parts (RFC 8216bis, 4.4.3.8).
+const HOLD_BACK: i64 = 3;
+
+/// What a playlist of low-latency HLS says beside the segments.
+pub struct Low<'a> {
+    /// `PART-TARGET`.
+    pub part_target: Seconds,
+    /// The parts of the last segments, and of the one that comes.
+    pub parts: &'a Parts,
+    /// The one that comes, and the number of its next part, where that is going to come.
+    pub next: (GopId, Option<u32>),
+    /// How far the other tracks are: name, last segment, last part of it.
+    pub others: Vec<(&'a str, GopId, Option<u32>)>,
+}
+
+/// The media playlist of `track`; with the parts of its last segments where there is `low`.
+pub fn media(track: &TrackSpec, listing: &Listing, target: i64, ended: bool, low: Option<&Low>) -> String {
+    let mut text = String::with_capacity(256 + 96 * listing.entries().len() + if low.is_some() { 4096 } else { 0 });
     let sequence = listing.entries().front().map_or(0, |e| e.number.0);
     line(&mut text, format_args!("#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:{sequence}"));
+    if let Some(low) = low {
+        let part = nanos(low.part_target);
+        let (part, back, hold) = (in_nanos(part), in_nanos(part * HOLD_BACK), decimal(Seconds::whole(target * HOLD_BACK)));
+        line(&mut text, format_args!("#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK={hold},PART-HOLD-BACK={back}\n#EXT-X-PART-INF:PART-TARGET={part}"));
+    }
     if listing.whole() {
         line(&mut text, format_args!("#EXT-X-PLAYLIST-TYPE:EVENT"));
     }
     line(&mut text, format_args!("#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=\"init.mp4\""));
+    let parts = |text: &mut String, number: GopId| {
+        let parts = low.map_or(&[][..], |low| low.parts.of(number));
+        parts.iter().enumerate().for_each(|(index, each)| part(text, number, index, each));
+    };
     for Entry { number, start, duration, gap } in listing.entries() {
         line(&mut text, format_args!("#EXT-X-PROGRAM-DATE-TIME:{}", start.to_rfc3339()));
+        parts(&mut text, *number);
         if *gap {
             line(&mut text, format_args!("#EXT-X-GAP"));
         }
         let uri = track.segment_path(*number);
         line(&mut text, format_args!("#EXTINF:{},\n{}", decimal(*duration), uri.strip_prefix(&format!("{}/", track.name)).unwrap_or(&uri)));
     }
+    if let Some(low) = low.filter(|_| !ended) {
+        let (number, next) = low.next;
+        if !low.parts.of(number).is_empty() {
+            line(&mut text, format_args!("#EXT-X-PROGRAM-DATE-TIME:{}", track.time(track.first_unit(number)).to_rfc3339()));
+            parts(&mut text, number);
+        }
+        if let Some(index) = next {
+            line(&mut text, format_args!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{}\"", part_name(number, index as usize)));
+        }
+        for (name, last, part) in &low.others {
+            let part = part.map_or(String::new(), |part| format!(",LAST-PART={part}"));
+            line(&mut text, format_args!("#EXT-X-RENDITION-REPORT:URI=\"../{name}/media.m3u8\",LAST-MSN={last}{part}"));
+        }
+    }
     if ended {
         line(&mut text, format_args!("#EXT-X-ENDLIST"));
     }
     text
+}
+
+fn part(text: &mut String, number: GopId, index: usize, part: &Part) {
+    let independent = if part.independent { ",INDEPENDENT=YES" } else { "" };
+    let gap = if part.gap { ",GAP=YES" } else { "" };
+    line(text, format_args!("#EXT-X-PART:DURATION={},URI=\"{}\"{independent}{gap}", decimal(part.duration), part_name(number, index)));
+}
+
+/// Relative to the media playlist.
+fn part_name(number: GopId, index: usize) -> String {
+    format!("{number}.{index}.m4s")
 }
 
 /// The multivariant playlist: one audio group for each rung of sound, with a member for each sound; and a variant for each video rung. The best of these get the best group, the least the least.
@@ -144,7 +195,14 @@ fn line(text: &mut String, args: std::fmt::Arguments<'_>) {
 
 /// Seconds in decimal: nine digits at most, three at least.
 fn decimal(span: Seconds) -> String {
-    let nanos = span.nearest_ticks(1_000_000_000);
+    in_nanos(nanos(span))
+}
+
+fn nanos(span: Seconds) -> i64 {
+    span.nearest_ticks(1_000_000_000)
+}
+
+fn in_nanos(nanos: i64) -> String {
     let text = format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000);
     let digits = text.trim_end_matches('0').len().max(text.len() - 6);
     text[..digits].to_owned()

@@ -2,7 +2,7 @@
 //!
 //! - `track`: what is known of a track; `entries`: sample entries, one function per codec; `init`, `fragment`: the segments; `marks`, `card`: mezzo's own boxes
 //! - `chunking`: where segments are cut; `making`: a segment while its packets come; `chunked`: its chunks, out before it is complete
-//! - `align`: brings what the encoders say into order; `listing`: which segments exist; `hls`, `dash`: the text; `publish`: what goes out, in order
+//! - `align`: brings what the encoders say into order; `listing`: which segments exist; `parts`: and which chunks; `hls`, `dash`: the text; `publish`: what goes out, in order
 
 mod align;
 pub mod card;
@@ -17,6 +17,7 @@ mod init;
 pub(crate) mod listing;
 mod making;
 pub mod marks;
+mod parts;
 mod publish;
 mod track;
 

@@ -1,10 +1,12 @@
 //! What goes out, in order: initialisation segments, then every segment before the playlist that lists it, then what all tracks share.
 
 use super::align::Ready;
+use super::chunking::Cuts;
 use super::dash::{self, Extent};
 use super::describe::Described;
 use super::listing::{Entry, Listing};
 use super::making::Making;
+use super::parts::{self, Parts};
 use super::{Marks, MuxError, Settings, TrackSpec, entries, hls, init};
 use crate::encode::{Packet, Stats, TrackId};
 use crate::frame::End;
@@ -46,8 +48,11 @@ pub struct Publisher {
     pub(super) settings: Settings,
     grid: Grid,
     target: i64,
+    /// Where playlists list parts: the longest that any is.
+    pub(super) part_target: Option<Seconds>,
     main: String,
-    manifest: String,
+    /// For readers of whole segments, and of chunks.
+    manifest: [String; 2],
     tx: Sender<Publish>,
 }
 
@@ -60,6 +65,7 @@ pub(super) struct Track {
     pub(super) making: Option<Making>,
     /// A segment that was given up, of which more may come.
     pub(super) broken: Option<GopId>,
+    pub(super) parts: Parts,
     /// Anything at all was decided on it, so nobody needs to wait for it.
     heard: bool,
     /// A segment that is shorter than its GOP: nothing may follow it.
@@ -79,7 +85,9 @@ impl Publisher {
             }
         }
         let target = hls::target_duration(&specs);
-        let mut publisher = Publisher { tracks: Vec::new(), settings, grid, target, main: String::new(), manifest: String::new(), tx };
+        let part_target = parts::target(&specs, settings.chunking);
+        let (tracks, main, manifest) = (Vec::new(), String::new(), Default::default());
+        let mut publisher = Publisher { tracks, settings, grid, target, part_target, main, manifest, tx };
         for spec in specs {
             let bytes = init::init(&spec, &publisher.settings.class)?;
             let init = inspect::init(&bytes).map_err(|source| MuxError::Init { track: spec.name.clone(), source })?;
@@ -87,7 +95,7 @@ impl Publisher {
             publisher.send(Publish::Init { path: spec.init_path(), bytes: Bytes::from(bytes) })?;
             let listing = Listing::new(publisher.settings.window, grid.gop_duration());
             let described = Described::new(&spec, &init, publisher.settings.chunking);
-            publisher.tracks.push(Track { described, init, listing, making: None, broken: None, heard: false, short: None });
+            publisher.tracks.push(Track { described, init, listing, making: None, broken: None, parts: Parts::default(), heard: false, short: None });
         }
         publisher.restore()?;
         Ok(publisher)
@@ -281,13 +289,35 @@ impl Publisher {
         if gaps == 0 || track.listing.entries().is_empty() { Ok(()) } else { self.playlist(index, false, leave) }
     }
 
-    fn playlist(&self, index: usize, ended: bool, leave: Vec<GopId>) -> Result<(), MuxError> {
+    fn playlist(&mut self, index: usize, ended: bool, leave: Vec<GopId>) -> Result<(), MuxError> {
+        self.live_playlist(index, ended)?;
         let track = &self.tracks[index];
         let spec = &track.described.spec;
-        let text = hls::media(spec, &track.listing, self.target, ended);
+        let text = hls::media(spec, &track.listing, self.target, ended, None);
         let edge = track.listing.last().map(|last| Edge { next: last.next(), parts: 0 });
-        self.send(Publish::Text { path: spec.playlist_path(), bytes: Bytes::from(text), readers: Readers::All, edge })?;
+        let readers = if self.part_target.is_some() { Readers::Whole } else { Readers::All };
+        self.send(Publish::Text { path: spec.playlist_path(), bytes: Bytes::from(text), readers, edge })?;
         leave.into_iter().try_for_each(|gop| self.send(Publish::Remove { path: spec.segment_path(gop) }))
+    }
+
+    /// The playlist with parts, where there are any. Nothing before the first whole segment of the track.
+    pub(super) fn live_playlist(&mut self, index: usize, ended: bool) -> Result<(), MuxError> {
+        let (Some(part_target), Some(last)) = (self.part_target, self.tracks[index].listing.last()) else { return Ok(()) };
+        let (next, target) = (last.next(), self.target);
+        let track = &mut self.tracks[index];
+        track.parts.trim(&track.described.spec, track.described.spec.time(track.described.spec.first_unit(next)), target);
+        let track = &self.tracks[index];
+        let spec = &track.described.spec;
+        let edge = track.parts.edge(next);
+        let others = self.tracks.iter().enumerate().filter(|(other, _)| *other != index).filter_map(|(_, other)| {
+            let (number, part) = other.parts.last(other.listing.last()?.next());
+            Some((other.described.spec.name.as_str(), number, part))
+        });
+        // Of a segment that was given up nothing more comes; of the event's last, neither.
+        let more = track.broken != Some(next) && track.short.is_none();
+        let low = hls::Low { part_target, parts: &track.parts, next: (next, more.then_some(edge.parts)), others: others.collect() };
+        let bytes = Bytes::from(hls::media(spec, &track.listing, target, ended, Some(&low)));
+        self.send(Publish::Text { path: spec.playlist_path(), bytes, readers: Readers::Chunked, edge: Some(edge) })
     }
 
     /// The multivariant playlist and the manifest, where they have changed and every track has been heard of.
@@ -302,14 +332,20 @@ impl Publisher {
         }
         let described: Vec<Described> = there.iter().map(|t| t.described.clone()).collect();
         let main = hls::main(&described);
-        let manifest = dash::manifest(&described, self.grid, self.settings.publish_delay, Extent { kept, first, last, ended });
         if main != self.main {
             self.send(Publish::Text { path: hls::MAIN.into(), bytes: Bytes::from(main.clone()), readers: Readers::All, edge: None })?;
             self.main = main;
         }
-        if manifest != self.manifest {
-            self.send(Publish::Text { path: dash::MANIFEST.into(), bytes: Bytes::from(manifest.clone()), readers: Readers::All, edge: None })?;
-            self.manifest = manifest;
+        let extent = Extent { kept, first, last, ended };
+        let low = self.settings.chunking.and_then(|_| Some(dash::Low { chunk: there.iter().map(|t| t.longest_chunk(&self.settings)).max()? }));
+        let whole = if low.is_some() { Readers::Whole } else { Readers::All };
+        let kinds = [Some((None, whole)), low.map(|low| (Some(low), Readers::Chunked))];
+        for (kind, (low, readers)) in kinds.into_iter().enumerate().filter_map(|(kind, of)| Some((kind, of?))) {
+            let manifest = dash::manifest(&described, self.grid, self.settings.publish_delay, extent, low);
+            if manifest != self.manifest[kind] {
+                self.send(Publish::Text { path: dash::MANIFEST.into(), bytes: Bytes::from(manifest.clone()), readers, edge: None })?;
+                self.manifest[kind] = manifest;
+            }
         }
         Ok(())
     }
@@ -320,6 +356,11 @@ impl Publisher {
 }
 
 impl Track {
+    fn longest_chunk(&self, settings: &Settings) -> Seconds {
+        let spec = &self.described.spec;
+        spec.span(Cuts::of(spec, settings.chunking).units)
+    }
+
     /// Lists gaps from the last entry to before `to`: how many, and what to remove. Nothing on an empty list.
     fn gap_up_to(&mut self, to: GopId) -> (u64, Vec<GopId>) {
         let Some(from) = self.listing.last().map(GopId::next).filter(|from| *from < to) else { return (0, Vec::new()) };

@@ -5,11 +5,11 @@ use super::fit::{Fit, MIN_SIDE, Shape, Size, believable};
 use super::{LeftOut, MAX_TRACKS, Plan, Rendition, SourceFacts, sound, speed};
 use crate::class::{self, Build};
 use crate::colour::{HdrMetadata, Signal, VideoRange};
-use crate::encode::{BACKENDS, point};
+use crate::encode::{BACKENDS, delay, point};
 use crate::job::check::MAX_RATE;
 use crate::job::{ClockKind, Job, is_file};
 use crate::ladder::{AUTO, VideoRung};
-use crate::time::{Grid, Rate};
+use crate::time::{Grid, Rate, Seconds};
 use std::num::NonZero;
 
 /// Samples of an AAC-LC frame (ISO/IEC 14496-3).
@@ -87,6 +87,7 @@ pub fn resolve(job: &Job, source: &SourceFacts) -> Result<Plan, PlanError> {
     plan.warnings.extend(warnings(job, source));
     plan.warnings.extend(mapped(&plan));
     plan.warnings.extend(speed::warnings(&plan.video, std::thread::available_parallelism().map_or(1, NonZero::get)));
+    plan.warnings.extend(plan.video.iter().flat_map(delay::warnings));
     plan.class = class::of(&plan, job, &Build::here());
     Ok(plan)
 }
@@ -166,6 +167,14 @@ fn rendition(rung: &VideoRung, backends: Vec<String>, size: Size, plan: &Plan, j
 pub fn chunk_slots(job: &Job, grid: Grid) -> Option<u32> {
     let slots = u32::try_from(grid.nearest(job.chunk?).0.max(1)).ok()?;
     (slots < grid.gop_slots).then_some(slots)
+}
+
+/// After how many more slots the sound of a GOP is handed on, where segments are cut into chunks: whenever a chunk is there, but no more often than every 100 ms. What is handed on
+/// is decoded from the segment's run-up on each time, and four pictures show how the stamps of a feed are rounded.
+pub fn sound_step(job: &Job, grid: Grid) -> Option<u32> {
+    let chunk = chunk_slots(job, grid)?;
+    let least = u32::try_from(grid.slots_in(Seconds::new(1, 10))).unwrap_or(u32::MAX).max(4);
+    Some(least.div_ceil(chunk) * chunk).filter(|step| *step < grid.gop_slots)
 }
 
 /// Which rungs of an HDR source are not HDR.

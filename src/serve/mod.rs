@@ -24,6 +24,7 @@ mod reload;
 mod status;
 mod tls;
 
+use crate::job::Serving;
 use crate::sink::store::Store;
 use axum::Router;
 use axum::extract::Request;
@@ -83,6 +84,17 @@ pub struct Setup {
     pub routes: Router,
     /// Encrypted, with this certificate.
     pub tls: Option<Tls>,
+}
+
+impl Setup {
+    /// What a job asks for.
+    ///
+    /// # Errors
+    /// Where its certificate or key cannot be used.
+    pub fn of(serving: &Serving) -> Result<Setup, TlsError> {
+        let tls = serving.tls.as_ref().map(|(certificate, key)| Tls::open(certificate, key)).transpose()?;
+        Ok(Setup { tls, ..Setup::default() })
+    }
 }
 
 /// A running server. Dropping it stops it, too.

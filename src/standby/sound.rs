@@ -156,6 +156,8 @@ mod tests {
     fn segment(gop: i64, value: f32) -> Flow<PcmSegment> {
         Flow::Item(PcmSegment {
             gop: GopId(gop),
+            from: 0,
+            more: false,
             first_frame: 0,
             frames: 1,
             lead: 0,

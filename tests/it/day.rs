@@ -166,7 +166,8 @@ fn a_day(num: u32, den: u32, by: By) {
         By::Stamps => Reference::Stamps,
     };
     let max_gap = Seconds::MINUTE;
-    let sync_settings = Settings { hold: Seconds::ONE, max_gap, duration: None, expected: None, run_up: Seconds::TWO, whole: false, lateness: LATENESS };
+    let sync_settings =
+        Settings { hold: Seconds::ONE, max_gap, duration: None, expected: None, run_up: Seconds::TWO, whole: false, sound_step: None, lateness: LATENESS };
     let clock = Clock::new(grid, reference, wrap, Seconds::ZERO, max_gap, false);
     let mut sync = FrameSync::new(grid, clock, sync_settings, |picture| picture.clone());
 
