@@ -17,7 +17,7 @@ mod init;
 pub(crate) mod listing;
 mod making;
 pub mod marks;
-mod parts;
+pub(crate) mod parts;
 mod publish;
 mod track;
 

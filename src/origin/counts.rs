@@ -41,6 +41,8 @@ pub struct TrackCounts {
     pub bytes: u64,
     /// Numbers that were listed as gaps.
     pub gaps: u64,
+    /// Segments that were given up when chunks of them were out already.
+    pub aborted: u64,
     /// Published segments with filler or defects: no better candidate came.
     pub marked: u64,
     /// Segments that could be read later than 500 ms after their last byte, or after what they waited for.

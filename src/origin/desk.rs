@@ -6,14 +6,16 @@ use super::edge::Edge;
 use super::judge;
 use super::mask::{MAX_MASKS, Mask};
 use super::received;
+use super::relay::{self, Piece};
 use super::text::{self, Texts};
 use super::track::{Rules, Shown, Step, Track};
 use crate::inspect::{self, Media, SegmentFacts};
 use crate::job::Window;
 use crate::ladder::legal_name;
-use crate::mux::chunking::Chunking;
+use crate::mux::chunking::{Chunking, Cuts};
 use crate::mux::describe::Described;
 use crate::mux::listing::Listing;
+use crate::mux::parts::{Part, Parts};
 use crate::plan::MAX_TRACKS;
 use crate::sink::Publish;
 use crate::time::{GopId, Grid, Seconds};
@@ -158,6 +160,10 @@ impl Desk {
             Err(Refusal::Broken { .. }) => counts.broken += 1,
             Err(_) => counts.refused += 1,
         }
+        if fate.is_err() {
+            self.tracks[index].give_up(pipeline, number);
+        }
+        let counts = &mut self.tracks[index].senders[pipeline].counts;
         if fate.is_ok() {
             counts.last = counts.last.max(Some(number.0));
         }
@@ -232,7 +238,7 @@ impl Desk {
     pub(super) fn describe(&self, index: usize, grid: Grid, chunking: Option<Chunking>, facts: &SegmentFacts) -> Shown {
         let track = &self.tracks[index];
         let spec = received::spec(&track.name, &track.facts, grid, facts);
-        Shown { described: Described::new(&spec, &track.facts, chunking), listing: Listing::new(self.settings.window, grid.gop_duration()) }
+        Shown { described: Described::new(&spec, &track.facts, chunking), listing: Listing::new(self.settings.window, grid.gop_duration()), parts: Parts::default() }
     }
 
     /// Sound that came before any pictures.
@@ -270,7 +276,9 @@ impl Desk {
                 let expected = |pipeline: usize, number: GopId| !masks.iter().any(|m| m.hides(&names[pipeline], number));
                 match self.tracks[index].step(&rules, now, overtaken, expected) {
                     Step::Publish(number, candidate, ready) => {
+                        self.rest(index, number, &candidate, out);
                         let track = &mut self.tracks[index];
+                        track.relay = None;
                         let leave = track.published(number, &candidate, now);
                         out.ready.push((index, ready));
                         let path = format!("{}/{number}.m4s", track.name);
@@ -281,6 +289,7 @@ impl Desk {
                     }
                     Step::Gap(from, to) => {
                         tracing::warn!(track = self.tracks[index].name, from = from.0, to = to.0, "segments did not come");
+                        self.abort(index, from, out);
                         let leave = self.tracks[index].gap(from, to, now);
                         self.list(index, leave, out);
                     }
@@ -294,15 +303,68 @@ impl Desk {
         }
         next = sooner(next, self.open_at(&rules, now, out));
         if changed && self.open {
-            out.items.extend(self.texts.shared(&self.tracks, &rules, false));
+            let chunking = self.grid.and_then(|(_, chunking)| chunking);
+            out.items.extend(self.texts.shared(&self.tracks, &rules, chunking, false));
         }
         sooner(next, self.end(&rules, now, out))
     }
 
+    /// A chunk of a segment that is not whole yet came.
+    pub fn piece(&mut self, pipeline: usize, name: &str, number: GopId, index: u32, bytes: Bytes, out: &mut Out) {
+        let place = self.tracks.iter().position(|t| t.name == name);
+        let (Some(place), Some((_, Some(_)))) = (place, self.grid) else { return };
+        if !self.open || self.over || self.is_masked(pipeline, number) {
+            return;
+        }
+        if let Some(piece) = self.tracks[place].grow(pipeline, number, index, bytes) {
+            self.hand_out(place, number, piece, out);
+            let chunking = self.grid.and_then(|(_, chunking)| chunking);
+            out.items.extend(text::low(&mut self.tracks, place, chunking, false));
+        }
+    }
+
+    fn hand_out(&mut self, index: usize, number: GopId, piece: Piece, out: &mut Out) {
+        let track = &mut self.tracks[index];
+        let Piece { index, bytes, start, duration, independent } = piece;
+        if let Some(shown) = &mut track.shown {
+            shown.parts.push(number, Part { duration, independent, gap: false });
+        }
+        let (name, path) = (track.name.clone(), format!("{}/{number}.m4s", track.name));
+        out.items.push(Publish::Chunk { track: name, number, index, path, bytes, start, duration, independent });
+    }
+
+    /// The chunks of a whole segment that are not out yet.
+    fn rest(&mut self, index: usize, number: GopId, candidate: &judge::Candidate, out: &mut Out) {
+        let (Some((_, Some(_))), Some(described)) = (self.grid, self.tracks[index].shown.as_ref().map(|s| s.described.clone())) else { return };
+        let begun = self.tracks[index].relay.take().filter(|relay| relay.number == number);
+        let mut relay = begun.unwrap_or_else(|| relay::Relay::new(&described, number, candidate.merit.pipeline));
+        for bytes in relay::chunks(&candidate.bytes).into_iter().skip(relay.out() as usize) {
+            // The whole was judged: a chunk that is odd by itself is not handed out by itself.
+            let Ok(piece) = relay.take(&self.tracks[index].facts, bytes) else { return };
+            self.hand_out(index, number, piece, out);
+        }
+    }
+
+    /// What is out of a segment will not be completed.
+    fn abort(&mut self, index: usize, number: GopId, out: &mut Out) {
+        let Some(relay) = self.tracks[index].relay.take().filter(|relay| relay.number == number && relay.out() > 0) else { return };
+        let track = &mut self.tracks[index];
+        track.counts.aborted += 1;
+        tracing::error!(track = track.name, segment = number.0, chunks = relay.out(), "given up with chunks of it out");
+        let (chunking, name) = (self.grid.and_then(|(_, chunking)| chunking), track.name.clone());
+        if let Some(shown) = &mut track.shown {
+            let spec = shown.described.spec.clone();
+            shown.parts.abort(&spec, number, Cuts::of(&spec, chunking));
+        }
+        out.items.push(Publish::Abort { path: format!("{name}/{number}.m4s"), track: name, number });
+    }
+
     /// The playlist of a track, and what has left it.
-    fn list(&self, index: usize, leave: Vec<GopId>, out: &mut Out) {
+    fn list(&mut self, index: usize, leave: Vec<GopId>, out: &mut Out) {
         if self.open {
-            out.items.extend(text::media(&self.tracks, index, false));
+            let chunking = self.grid.and_then(|(_, chunking)| chunking);
+            out.items.extend(text::low(&mut self.tracks, index, chunking, false));
+            out.items.extend(text::media(&self.tracks, index, chunking, false));
         }
         let name = &self.tracks[index].name;
         out.items.extend(leave.into_iter().map(|number| Publish::Remove { path: format!("{name}/{number}.m4s") }));
@@ -322,8 +384,12 @@ impl Desk {
     /// Shows every playlist from now on.
     pub(super) fn show(&mut self, rules: &Rules, out: &mut Out) {
         self.open = true;
-        out.items.extend((0..self.tracks.len()).filter_map(|index| text::media(&self.tracks, index, self.over)));
-        out.items.extend(self.texts.shared(&self.tracks, rules, self.over));
+        let chunking = self.grid.and_then(|(_, chunking)| chunking);
+        for index in 0..self.tracks.len() {
+            out.items.extend(text::low(&mut self.tracks, index, chunking, self.over));
+            out.items.extend(text::media(&self.tracks, index, chunking, self.over));
+        }
+        out.items.extend(self.texts.shared(&self.tracks, rules, chunking, self.over));
     }
 
     /// The event is over once every track has published the segment that says so; where one lacks it, two segments and the patience later, unless the others went on.
@@ -373,9 +439,10 @@ impl Desk {
     }
 
     /// A body broke off.
-    pub fn broken_off(&mut self, pipeline: usize, name: &str) {
+    pub fn broken_off(&mut self, pipeline: usize, name: &str, number: GopId) {
         if let Some(track) = self.tracks.iter_mut().find(|t| t.name == name) {
             track.senders[pipeline].counts.broken_off += 1;
+            track.give_up(pipeline, number);
         }
     }
 

@@ -3,6 +3,7 @@
 use super::answer::{Fate, Refusal};
 use super::auth::Secrets;
 use super::mask::{Mask, legal_pipeline};
+use super::relay::Scan;
 use super::runner::Message;
 use crate::sink::store::Store;
 use crate::sink::stored;
@@ -103,8 +104,17 @@ async fn push(State(gate): State<Gate>, method: Method, uri: Uri, headers: Heade
         Err(trouble) => return told(Err(trouble)),
     };
     let most = if let Place::Segment { .. } = place { gate.limits.segment } else { gate.limits.small };
+    // Chunks of a segment are handed on as they come; one that the desk has no room for is the last.
+    let (mut index, mut behind) = (0, false);
+    let pieces = |bytes: Bytes| {
+        if let (Place::Segment { pipeline, track, number }, false) = (&place, behind) {
+            let piece = Message::Piece { pipeline: (*pipeline).to_owned(), track: (*track).to_owned(), number: *number, index, bytes };
+            behind = gate.desk.try_send(piece).is_err();
+            index += 1;
+        }
+    };
     let read = match gate.bodies.clone().try_acquire_owned() {
-        Ok(one) => gate.read(body, most).await.map(|(bytes, held)| (bytes, (one, held))),
+        Ok(one) => gate.read(body, most, pieces).await.map(|(bytes, held)| (bytes, (one, held))),
         Err(_) => Err(Trouble::Busy),
     };
     let received = Seconds::host_now();
@@ -113,11 +123,9 @@ async fn push(State(gate): State<Gate>, method: Method, uri: Uri, headers: Heade
         _ => Ok((bytes, held)),
     });
     match (read, place) {
-        (Err(trouble), Place::Segment { pipeline, track, .. }) => {
-            if let Trouble::BrokenOff | Trouble::Slow | Trouble::Digest = trouble {
-                // Only counted: where the desk is behind, that is known elsewhere.
-                let _ = gate.desk.try_send(Message::BrokenOff { pipeline: pipeline.to_owned(), track: track.to_owned() });
-            }
+        (Err(trouble), Place::Segment { pipeline, track, number }) => {
+            // Where the desk has no room for it, what is out is given up once it is overtaken.
+            let _ = gate.desk.try_send(Message::BrokenOff { pipeline: pipeline.to_owned(), track: track.to_owned(), number });
             told(Err(trouble))
         }
         (Err(trouble), _) => told(Err(trouble)),
@@ -156,19 +164,20 @@ impl Gate {
     }
 
     /// A whole body of at most `most` bytes, and the room that it takes.
-    async fn read(&self, body: Body, most: usize) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Trouble> {
-        match timeout(self.limits.body_time, self.read_all(body, most)).await {
+    async fn read(&self, body: Body, most: usize, pieces: impl FnMut(Bytes)) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Trouble> {
+        match timeout(self.limits.body_time, self.read_all(body, most, pieces)).await {
             Ok(read) => read,
             Err(_) => Err(Trouble::Slow),
         }
     }
 
-    async fn read_all(&self, mut body: Body, most: usize) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Trouble> {
+    async fn read_all(&self, mut body: Body, most: usize, mut pieces: impl FnMut(Bytes)) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Trouble> {
         if body.size_hint().lower() > most as u64 {
             return Err(Trouble::Large(most));
         }
         let mut all = BytesMut::new();
         let mut held: Option<OwnedSemaphorePermit> = None;
+        let mut scan = Scan::default();
         loop {
             let next = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx));
             let data = match timeout(self.limits.stall, next).await {
@@ -190,6 +199,9 @@ impl Gate {
                 }
             }
             all.extend_from_slice(&data);
+            while let Some(range) = scan.next(&all) {
+                pieces(Bytes::copy_from_slice(&all[range]));
+            }
         }
     }
 
@@ -282,7 +294,7 @@ async fn mask(State(gate): State<Gate>, headers: HeaderMap, body: Body) -> Respo
     if !gate.opens(&headers) {
         return refused();
     }
-    let wanted = match gate.read(body, 4096).await {
+    let wanted = match gate.read(body, 4096, drop).await {
         Ok((bytes, _)) => wanted(&bytes),
         Err(trouble) => return told(Err(trouble)),
     };

@@ -2,6 +2,7 @@
 //!
 //! - `ingest`: bodies, within limits (`auth`: of whom); `answer`: what their senders are told
 //! - `judge`: a body becomes a candidate, or not; `choose`: which one is published; `mask`, `edge`: which numbers are not
+//! - `relay`: a segment in the making
 //! - `received`: what a track is by what arrived; `track`: what came for each number; `text`: playlists; `desk`: all of it, without I/O or clocks
 //! - `runner`: the threads; `restart`: what is on the disk; `counts`: what is counted
 
@@ -17,6 +18,7 @@ mod ingest;
 mod judge;
 mod mask;
 mod received;
+mod relay;
 mod restart;
 mod runner;
 mod text;

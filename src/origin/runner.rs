@@ -27,7 +27,8 @@ const NAP: Duration = Duration::from_millis(500);
 pub(super) enum Message {
     Init { pipeline: String, track: String, bytes: Bytes, reply: oneshot::Sender<Result<Fate, Refusal>> },
     Segment { pipeline: String, track: String, number: GopId, bytes: Bytes, received: Seconds, reply: oneshot::Sender<Result<Fate, Refusal>> },
-    BrokenOff { pipeline: String, track: String },
+    Piece { pipeline: String, track: String, number: GopId, index: u32, bytes: Bytes },
+    BrokenOff { pipeline: String, track: String, number: GopId },
     Mask { wanted: Option<(Mask, bool)>, reply: oneshot::Sender<Result<Vec<Mask>, String>> },
 }
 
@@ -97,9 +98,15 @@ impl Runner {
                 self.publish(out);
                 let _ = reply.send(fate);
             }
-            Message::BrokenOff { pipeline, track } => {
+            Message::Piece { pipeline, track, number, index, bytes } => {
                 if let Ok(pipeline) = self.desk.pipeline(&pipeline) {
-                    self.desk.broken_off(pipeline, &track);
+                    self.desk.piece(pipeline, &track, number, index, bytes, &mut out);
+                    self.publish(out);
+                }
+            }
+            Message::BrokenOff { pipeline, track, number } => {
+                if let Ok(pipeline) = self.desk.pipeline(&pipeline) {
+                    self.desk.broken_off(pipeline, &track, number);
                 }
             }
             Message::Mask { wanted, reply } => {
@@ -118,7 +125,9 @@ impl Runner {
             if let Publish::Init { path, .. } = &item {
                 path.split('/').next().filter(|track| self.desk.is_sound(track)).into_iter().for_each(|track| self.store.carries_sound(track));
             }
-            if let Err(error) = self.store.publish(&item) {
+            if item.concerns(true)
+                && let Err(error) = self.store.publish(&item)
+            {
                 tracing::error!("{error}");
             }
             if let Some(disk) = &self.disk

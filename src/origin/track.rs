@@ -3,9 +3,11 @@
 use super::choose::{Decision, decide};
 use super::counts::{Counts, TrackCounts};
 use super::judge::Candidate;
+use super::relay::{Piece, Relay};
 use crate::inspect::InitFacts;
 use crate::mux::describe::Described;
 use crate::mux::listing::{Entry, Listing};
+use crate::mux::parts::Parts;
 use crate::time::{GopId, Grid, Seconds};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -35,6 +37,8 @@ pub struct Track {
     /// The number that the event ends with here.
     pub ended: Option<GopId>,
     waiting: BTreeMap<GopId, Waiting>,
+    /// What is out of the segment that comes.
+    pub relay: Option<Relay>,
     /// The hash of what was published; none of a gap.
     decided: BTreeMap<GopId, Option<[u8; 32]>>,
     /// When the last number was decided.
@@ -48,6 +52,8 @@ pub struct Shown {
     pub described: Described,
     /// Numbers.
     pub listing: Listing,
+    /// Parts of the last segments, where the event has any.
+    pub parts: Parts,
 }
 
 /// A pipeline on a track.
@@ -59,6 +65,8 @@ pub struct Sender {
     pub other_init: bool,
     /// When something of it came last.
     pub heard: Option<Seconds>,
+    /// The last whole segment of it had neither filler nor defects: its next one may be handed out before it is whole.
+    pub sound: bool,
 }
 
 #[derive(Debug)]
@@ -110,6 +118,7 @@ impl Track {
             counts: TrackCounts::default(),
             ended: None,
             waiting: BTreeMap::new(),
+            relay: None,
             decided: BTreeMap::new(),
             at: None,
         }
@@ -142,6 +151,7 @@ impl Track {
 
     /// Takes a candidate for a number that is not decided. Whether its bytes wait here already.
     pub fn add(&mut self, number: GopId, candidate: Candidate, now: Seconds) -> bool {
+        self.senders[candidate.merit.pipeline].sound = candidate.merit.is_clean();
         let waiting = self.waiting.entry(number).or_insert_with(|| Waiting { candidates: Vec::new(), sent: Vec::new(), first: now });
         waiting.sent.push(candidate.merit.pipeline);
         let same = waiting.candidates.iter_mut().find(|c| c.verdict.hash == candidate.verdict.hash);
@@ -177,6 +187,10 @@ impl Track {
         let Some(next) = self.last().map(GopId::next).or_else(|| self.waiting.first_key_value().map(|(n, _)| *n)) else { return Step::Wait(None) };
         // Numbers that were given up while they waited for others.
         self.waiting = self.waiting.split_off(&next);
+        self.relay = self.relay.take().filter(|relay| relay.number >= next);
+        if self.relay.as_ref().is_some_and(|relay| relay.number == next && relay.out() > 0) {
+            return self.relayed(next, rules, now, overtaken(next), expected);
+        }
         let Some(waiting) = self.waiting.get(&next) else { return self.missing(next, rules, now, overtaken(next)) };
         let merits: Vec<_> = waiting.candidates.iter().map(|c| c.merit).collect();
         let others = (0..self.senders.len()).any(|p| !waiting.sent.contains(&p) && self.is_alive(p, segment, now) && expected(p, next));
@@ -194,6 +208,52 @@ impl Track {
                 let ready = self.at.map_or(waited, |at| at.max(waited));
                 Step::Publish(next, Box::new(chosen), ready)
             }
+        }
+    }
+
+    /// Of a segment that is out in part, only what begins with that can be published.
+    fn relayed(&mut self, next: GopId, rules: &Rules, now: Seconds, overtaken: Option<Seconds>, expected: impl Fn(usize, GopId) -> bool) -> Step {
+        let Some(relay) = &self.relay else { return Step::Wait(None) };
+        let candidates = self.waiting.get(&next).map_or(&[][..], |w| &w.candidates);
+        let fits = (0..candidates.len()).filter(|&place| relay.is_begun_by(&candidates[place])).min_by_key(|&place| candidates[place].merit);
+        if let (Some(place), Some(mut waiting)) = (fits, fits.and_then(|_| self.waiting.remove(&next))) {
+            let chosen = waiting.candidates.swap_remove(place);
+            waiting.candidates.iter().for_each(|other| self.senders[other.merit.pipeline].counts.differing += 1);
+            let ready = self.at.map_or(chosen.received, |at| at.max(chosen.received));
+            return Step::Publish(next, Box::new(chosen), ready);
+        }
+        let waiting = self.waiting.get(&next);
+        let segment = rules.grid.gop_duration();
+        let sent = |pipeline: usize| waiting.is_some_and(|w| w.sent.contains(&pipeline)) || (relay.orphan && relay.pipeline == pipeline);
+        let others = (0..self.senders.len()).any(|p| !sent(p) && self.is_alive(p, segment, now) && expected(p, next));
+        if relay.orphan && !others { Step::Gap(next, next.next()) } else { self.missing(next, rules, now, overtaken) }
+    }
+
+    /// A chunk of a segment that is not whole yet came. What of it can be handed out now.
+    pub fn grow(&mut self, pipeline: usize, number: GopId, index: u32, bytes: Bytes) -> Option<Piece> {
+        let shown = self.shown.as_ref()?;
+        let sender = self.senders.get(pipeline)?;
+        if shown.listing.last()?.next() != number || sender.other_init || self.waiting.contains_key(&number) {
+            return None;
+        }
+        if index == 0 && sender.sound && self.relay.as_ref().is_none_or(|relay| relay.number != number || relay.out() == 0) {
+            self.relay = Some(Relay::new(&shown.described, number, pipeline));
+        }
+        let relay = self.relay.as_mut().filter(|r| r.number == number && r.pipeline == pipeline && !r.orphan && r.out() == index)?;
+        match relay.take(&self.facts, bytes) {
+            Ok(piece) => Some(piece),
+            Err(why) => {
+                tracing::warn!(track = self.name, segment = number.0, chunk = index, "a chunk is not handed out: {why}");
+                self.give_up(pipeline, number);
+                None
+            }
+        }
+    }
+
+    /// No more chunks of this segment come from that pipeline.
+    pub fn give_up(&mut self, pipeline: usize, number: GopId) {
+        if let Some(relay) = self.relay.as_mut().filter(|r| r.number == number && r.pipeline == pipeline) {
+            relay.orphan = true;
         }
     }
 
