@@ -171,9 +171,15 @@ impl Desk {
             tracing::warn!(pipeline = self.settings.pipelines[pipeline], "{refusal}");
         }
         if let Ok(Fate::Waits) = fate {
+            let before = counts.chosen;
             self.advance(now, out);
-            let there = self.tracks[index].last().is_some_and(|last| last >= number);
-            return Ok(if there { Fate::Published } else { Fate::Waits });
+            let track = &self.tracks[index];
+            return Ok(match track.verdict(number) {
+                Some(Some(_)) if track.senders[pipeline].counts.chosen > before => Fate::Published,
+                Some(Some(_)) => Fate::Other,
+                Some(None) => Fate::Late,
+                None => Fate::Waits,
+            });
         }
         fate
     }
@@ -238,7 +244,11 @@ impl Desk {
     pub(super) fn describe(&self, index: usize, grid: Grid, chunking: Option<Chunking>, facts: &SegmentFacts) -> Shown {
         let track = &self.tracks[index];
         let spec = received::spec(&track.name, &track.facts, grid, facts);
-        Shown { described: Described::new(&spec, &track.facts, chunking), listing: Listing::new(self.settings.window, grid.gop_duration()), parts: Parts::default() }
+        Shown {
+            described: Described::new(&spec, &track.facts, chunking),
+            listing: Listing::new(self.settings.window, grid.gop_duration()),
+            parts: Parts::default(),
+        }
     }
 
     /// Sound that came before any pictures.

@@ -4,11 +4,12 @@ use super::restart;
 use crate::encode::{Stats, ToMux};
 use crate::frame::End;
 use crate::job::Window;
+use crate::mux::chunking::Chunking;
 use crate::mux::test_kit::{ASC, audio, avcc, grid, plain, rendition, video};
 use crate::mux::{self, Marks, TrackKind, TrackSpec};
 use crate::sink::directory::Directory;
 use crate::sink::store::Store;
-use crate::sink::{Publish, Sink};
+use crate::sink::{Edge, Publish, Readers, Sink};
 use crate::status::Status;
 use crate::time::{GopId, Grid, Seconds};
 use bytes::Bytes;
@@ -43,6 +44,13 @@ fn ladder() -> Vec<TrackSpec> {
 
 fn init(spec: &TrackSpec) -> Bytes {
     mux::init(spec, "class").expect("is sound").into()
+}
+
+const CHUNKS: Option<Chunking> = Some(Chunking { slots: 15, prft: true });
+
+fn in_chunks(spec: &TrackSpec, number: i64, marks: &Marks, last: bool) -> Bytes {
+    let marks = Marks { class: "class".into(), ..marks.clone() };
+    mux::segment(spec, GopId(number), &plain(spec, GopId(number)), &marks, last, CHUNKS).expect("is sound").into()
 }
 
 fn segment(spec: &TrackSpec, number: i64, marks: &Marks, last: bool) -> Bytes {
@@ -110,6 +118,7 @@ impl Kit {
         for item in &out.items {
             match item {
                 Publish::Segment { path, bytes, .. } => assert!(self.files.insert(path.clone(), bytes.clone()).is_none(), "{path} is published twice"),
+                Publish::Text { readers: Readers::Chunked, .. } => {}
                 Publish::Init { path, bytes } | Publish::Text { path, bytes, .. } => drop(self.files.insert(path.clone(), bytes.clone())),
                 Publish::Remove { path } => drop(self.files.remove(path)),
                 Publish::Chunk { .. } | Publish::Abort { .. } => {}
@@ -128,12 +137,12 @@ impl Kit {
 }
 
 /// What one worker that makes everything publishes, of `numbers`.
-fn worker(specs: &[TrackSpec], numbers: std::ops::Range<i64>, over: bool) -> BTreeMap<String, Bytes> {
+fn worker(specs: &[TrackSpec], numbers: std::ops::Range<i64>, over: bool, chunking: Option<Chunking>) -> BTreeMap<String, Bytes> {
     let settings = mux::Settings {
         class: "class".into(),
         publish_delay: DELAY,
         window: Window::Last(Seconds::whole(8)),
-        chunking: None,
+        chunking,
         not_before: None,
         stored: Vec::new(),
         counts: Arc::default(),
@@ -155,6 +164,7 @@ fn worker(specs: &[TrackSpec], numbers: std::ops::Range<i64>, over: bool) -> BTr
     let mut files = BTreeMap::new();
     for item in published {
         match item {
+            Publish::Text { readers: Readers::Chunked, .. } => {}
             Publish::Init { path, bytes } | Publish::Segment { path, bytes, .. } | Publish::Text { path, bytes, .. } => drop(files.insert(path, bytes)),
             Publish::Remove { path } => drop(files.remove(&path)),
             Publish::Chunk { .. } | Publish::Abort { .. } => {}
@@ -177,7 +187,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     /// Shards that each make some tracks or some numbers, of two pipelines, in any order: what is published is what one worker publishes that makes everything.
     #[test]
-    fn the_union_is_one_worker(seed: u64, over: bool) {
+    fn the_union_is_one_worker(seed: u64, over: bool, chunked: bool) {
+        let segment = if chunked { in_chunks } else { segment };
         let specs = ladder();
         let numbers = FIRST..FIRST + 7;
         let mut kit = Kit::new(settings());
@@ -201,7 +212,7 @@ proptest! {
             }
         }
         kit.advance(end(numbers.end - 1));
-        assert_same(&kit.files, &worker(&specs, numbers, over));
+        assert_same(&kit.files, &worker(&specs, numbers, over, CHUNKS.filter(|_| chunked)));
         prop_assert_eq!(kit.desk.over, over);
     }
 }
@@ -419,6 +430,70 @@ fn a_restart_goes_on_where_it_was() {
     let third = again();
     assert!(third.desk.over);
     assert_same(&texts(&third), &texts(&kit));
+}
+
+/// Numbers of the chunks, and the edges, that were published since the last look; `!` where a segment was given up.
+fn handed_out(kit: &mut Kit, track: &str) -> (Vec<String>, Vec<Edge>) {
+    let (mut said, mut edges) = (Vec::new(), Vec::new());
+    for item in kit.items.drain(..) {
+        match item {
+            Publish::Chunk { track: of, number, index, .. } if of == track => said.push(format!("{}.{index}", number.0 - FIRST)),
+            Publish::Segment { track: of, number, .. } if of == track => said.push(format!("{}", number.0 - FIRST)),
+            Publish::Abort { track: of, number, .. } if of == track => said.push(format!("!{}", number.0 - FIRST)),
+            Publish::Text { path, readers: Readers::Chunked, edge: Some(edge), .. } if path.starts_with(track) => edges.push(edge),
+            _ => {}
+        }
+    }
+    (said, edges)
+}
+
+#[test]
+fn a_segment_in_the_making_is_handed_out_and_its_twin_completes_it() {
+    let specs = &ladder()[2..4];
+    let (v, a) = (&specs[0], &specs[1]);
+    let mut kit = Kit::of(specs);
+    let whole = |spec: &TrackSpec, n: i64| in_chunks(spec, FIRST + n, &Marks::default(), false);
+    for n in 0..2 {
+        for (spec, pipeline) in [(v, 0), (v, 1), (a, 0), (a, 1)] {
+            kit.push(pipeline, &spec.name, FIRST + n, whole(spec, n), end(FIRST + n)).expect("taken");
+        }
+    }
+    handed_out(&mut kit, &v.name);
+    let piece = |kit: &mut Kit, pipeline: usize, n: i64, index: u32, bytes: &Bytes| {
+        let mut out = Out::default();
+        kit.desk.piece(pipeline, &v.name, GopId(FIRST + n), index, bytes.clone(), &mut out);
+        kit.take(out);
+    };
+    // Chunks as they come; one that is not the next, or of the other pipeline, is not.
+    let chunks = super::relay::chunks(&whole(v, 2));
+    assert_eq!((chunks.len(), chunks.concat()), (4, whole(v, 2).to_vec()));
+    piece(&mut kit, 0, 2, 0, &chunks[0]);
+    piece(&mut kit, 1, 2, 0, &chunks[0]);
+    piece(&mut kit, 0, 2, 2, &chunks[2]);
+    piece(&mut kit, 0, 2, 1, &chunks[1]);
+    let edge = |parts| Edge { next: GopId(FIRST + 2), parts };
+    assert_eq!(handed_out(&mut kit, &v.name), (vec!["2.0".into(), "2.1".into()], vec![edge(1), edge(2)]));
+    // It breaks off. The other pipeline's is the same, and goes on where that one stopped.
+    kit.desk.broken_off(0, &v.name, GopId(FIRST + 2));
+    piece(&mut kit, 0, 2, 2, &chunks[2]);
+    assert_eq!(kit.push(1, &v.name, FIRST + 2, whole(v, 2), end(FIRST + 2)).ok(), Some(Fate::Published));
+    let (said, edges) = handed_out(&mut kit, &v.name);
+    assert_eq!((said, edges.last().map(|e| (e.next.0 - FIRST, e.parts))), (vec!["2.2".into(), "2.3".into(), "2".into()], Some((3, 0))));
+    // The other pipeline's is another one: what is out cannot be completed.
+    piece(&mut kit, 0, 3, 0, &super::relay::chunks(&whole(v, 3))[0]);
+    kit.desk.broken_off(0, &v.name, GopId(FIRST + 3));
+    let mut other = plain(v, GopId(FIRST + 3));
+    other[1].data.push(9);
+    other[1].data[3] += 1;
+    let marks = Marks { class: "class".into(), damaged: 1, ..Marks::default() };
+    let other = mux::segment(v, GopId(FIRST + 3), &other, &marks, false, CHUNKS).expect("is sound");
+    assert_eq!(kit.push(1, &v.name, FIRST + 3, other.into(), end(FIRST + 3)).ok(), Some(Fate::Late));
+    assert_eq!(handed_out(&mut kit, &v.name).0, ["3.0", "!3"]);
+    assert!(kit.text(&format!("{}/media.m3u8", v.name)).ends_with(&format!("#EXT-X-GAP\n#EXTINF:2.002,\n{}.m4s\n", FIRST + 3)));
+    assert_eq!((kit.desk.tracks[0].counts.gaps, kit.desk.tracks[0].counts.aborted), (1, 1));
+    // A chunk that cannot be decoded is not handed out.
+    piece(&mut kit, 0, 4, 0, &Bytes::from_static(b"noise"));
+    assert_eq!(handed_out(&mut kit, &v.name).0, Vec::<String>::new());
 }
 
 proptest! {
