@@ -1,7 +1,7 @@
 //! Arguments that several commands share, and the table of commands.
 
 use super::log::LogArgs;
-use super::{Failure, check, completions, feed, plan, probe, run};
+use super::{Failure, check, completions, feed, origin, plan, probe, run};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 use mezzo::config::ConfigError;
 use mezzo::job::audio::AudioWishes;
@@ -69,6 +69,8 @@ pub enum Command {
     Probe(probe::ProbeArgs),
     /// Make a live test feed with UTC in every picture, as MPEG-TS over UDP or into a file
     Feed(feed::FeedArgs),
+    /// Take pushes from any number of workers, publish the best candidate of each segment, and serve players
+    Origin(origin::OriginArgs),
     /// Check a published tree against the standards, or whether two are interchangeable
     Check(check::CheckArgs),
     /// Print a completion script for a shell

@@ -1,23 +1,24 @@
 //! Muxing: packets to CMAF segments, and the HLS and DASH text around them. Everything but [`run`] is free of I/O, clocks and threads.
 //!
-//! - `track`: what is known of a track; `entries`: sample entries, one function per codec; `init`, `fragment`: the segments; `marks`: mezzo's own box
+//! - `track`: what is known of a track; `entries`: sample entries, one function per codec; `init`, `fragment`: the segments; `marks`, `card`: mezzo's own boxes
 //! - `chunking`: where segments are cut; `making`: a segment while its packets come; `chunked`: its chunks, out before it is complete
 //! - `align`: brings what the encoders say into order; `listing`: which segments exist; `parts`: and which chunks; `hls`, `dash`: the text; `publish`: what goes out, in order
 
 mod align;
+pub mod card;
 mod chunked;
 pub mod chunking;
-mod dash;
-mod describe;
+pub(crate) mod dash;
+pub(crate) mod describe;
 mod entries;
 mod fragment;
-mod hls;
+pub(crate) mod hls;
 pub mod iframes;
 mod init;
-mod listing;
+pub(crate) mod listing;
 mod making;
 pub mod marks;
-mod parts;
+pub(crate) mod parts;
 mod publish;
 pub mod session;
 pub mod thumbnails;

@@ -16,7 +16,8 @@ pub struct Directory {
     root: PathBuf,
     /// Locked (flock) for as long as this lives: two workers would remove and rename each other's temporary files.
     _lock: fs::File,
-    status: Arc<Status>,
+    /// Where conflicts are counted, if anywhere.
+    status: Option<Arc<Status>>,
     held: Held,
     fsync: Fsync,
 }
@@ -54,8 +55,8 @@ pub fn check(root: &Path) -> Result<(), SinkError> {
 
 impl Directory {
     /// Creates `root` where it is missing, proves that it can be written to, and removes what a killed run left half-written in it and in the folders of `tracks`.
-    /// Conflicts are counted in `status`.
-    pub fn open(root: &Path, tracks: &[String], status: Arc<Status>) -> Result<Directory, SinkError> {
+    /// Conflicts are counted in `status`, where there is one.
+    pub fn open(root: &Path, tracks: &[String], status: impl Into<Option<Arc<Status>>>) -> Result<Directory, SinkError> {
         check(root)?;
         fs::create_dir_all(root).map_err(|e| SinkError::new(root, e))?;
         let lock = lock(root)?;
@@ -70,7 +71,7 @@ impl Directory {
                 sweep(&folder)?;
             }
         }
-        Ok(Directory { root: root.to_owned(), _lock: lock, status, held: Held::new(Keep::Window), fsync: Fsync::Never })
+        Ok(Directory { root: root.to_owned(), _lock: lock, status: status.into(), held: Held::new(Keep::Window), fsync: Fsync::Never })
     }
 
     /// With another window than the job's, and with what is to be synced.
@@ -99,7 +100,7 @@ impl Directory {
         match existing(path)? {
             Some(old) if old == bytes => {}
             Some(_) => {
-                self.status.conflicts.add(1);
+                self.status.iter().for_each(|status| status.conflicts.add(1));
                 tracing::warn!(path = %path.display(), "a segment of this number exists with other bytes; it stays as it is");
             }
             None => write_with(path, bytes, self.sync_media())?,

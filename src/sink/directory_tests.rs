@@ -93,10 +93,10 @@ fn a_restart_keeps_what_is_published_and_clears_what_is_half_written() {
     assert_eq!(names(dir.path()), ["v/.mine.tmp", "v/1.m4s", "v/3.m4s", "v/init.mp4", "v/x.m4s.tmp"]);
     sink.publish(&init(b"i")).expect("the same init again");
     sink.publish(&segment(1, b"one")).expect("the same segment again");
-    assert_eq!(sink.status.snapshot().conflicts, 0);
+    assert_eq!(sink.status.as_ref().expect("given").snapshot().conflicts, 0);
     sink.publish(&segment(1, b"other")).expect("kept");
     sink.publish(&segment(3, b"three")).expect("an empty file is no segment");
-    assert_eq!(sink.status.snapshot().conflicts, 1);
+    assert_eq!(sink.status.as_ref().expect("given").snapshot().conflicts, 1);
     assert_eq!(fs::read(dir.path().join("v/1.m4s")).expect("read"), b"one");
     assert_eq!(fs::read(dir.path().join("v/3.m4s")).expect("read"), b"three");
     let error = sink.publish(&init(b"another")).expect_err("a second init");

@@ -81,7 +81,7 @@ pub struct Store(Arc<Shared>);
 
 struct Shared {
     limit: u64,
-    audio: HashSet<String>,
+    audio: RwLock<HashSet<String>>,
     /// Where a destination keeps every segment as a file.
     folder: Option<PathBuf>,
     content: RwLock<Content>,
@@ -95,7 +95,12 @@ impl Store {
 
     /// As [`Store::new`]; what memory has no room for is served from the files in `folder`, which a [directory](super::directory::Directory) is publishing into.
     pub fn with_folder(limit: u64, audio: impl IntoIterator<Item = String>, folder: Option<PathBuf>) -> Store {
-        Store(Arc::new(Shared { limit, audio: audio.into_iter().collect(), folder, content: RwLock::default() }))
+        Store(Arc::new(Shared { limit, audio: RwLock::new(audio.into_iter().collect()), folder, content: RwLock::default() }))
+    }
+
+    /// From now on this track is known to carry sound. Before its first segment.
+    pub fn carries_sound(&self, track: &str) {
+        self.0.audio.write().unwrap_or_else(PoisonError::into_inner).insert(track.to_owned());
     }
 
     /// What is whole and in memory at `path` (`avc-1080p/123.m4s`). An exact look-up: nothing but what was published can be reached.
@@ -201,7 +206,7 @@ impl Store {
             let Some(rest) = room.checked_sub(size) else { break };
             room = rest;
             let bytes = std::fs::read(&path).map_err(|e| SinkError::new(&path, e))?;
-            let verdict = Verdict::of_stored(&bytes, self.0.audio.contains(track));
+            let verdict = Verdict::of_stored(&bytes, self.media_type(track) == "audio/mp4");
             self.put_segment(track, number, &Bytes::from(bytes), Some(&Arc::new(verdict)));
         }
         let here = self.0.folder.as_deref() == Some(dir);
@@ -313,7 +318,8 @@ impl Store {
     }
 
     fn media_type(&self, track: &str) -> &'static str {
-        if self.0.audio.contains(track) { "audio/mp4" } else { "video/mp4" }
+        let audio = self.0.audio.read().unwrap_or_else(PoisonError::into_inner);
+        if audio.contains(track) { "audio/mp4" } else { "video/mp4" }
     }
 
     // No lock is held while anything is computed or copied, so neither side waits for long; no code under it can panic half-way.

@@ -21,6 +21,15 @@ pub fn scan(dir: &Path, tracks: &[String]) -> Result<Vec<(String, Vec<GopId>)>, 
 }
 
 fn scan_track(folder: &Path) -> Result<Vec<GopId>, SinkError> {
+    let mut found = numbers(folder)?;
+    while found.last().is_some_and(|number| says_last(&folder.join(format!("{number}.m4s")))) {
+        found.pop();
+    }
+    Ok(found)
+}
+
+/// As [`scan`], of one track's folder; one that says that the event ended with it is among them.
+pub fn numbers(folder: &Path) -> Result<Vec<GopId>, SinkError> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -38,9 +47,6 @@ fn scan_track(folder: &Path) -> Result<Vec<GopId>, SinkError> {
         }
     }
     keep_newest(&mut found);
-    while found.last().is_some_and(|number| says_last(&folder.join(format!("{number}.m4s")))) {
-        found.pop();
-    }
     Ok(found)
 }
 

@@ -30,8 +30,16 @@ fn latencies(inputs: Vec<String>, sync: bool) -> Vec<Seconds> {
     let captured = std::thread::spawn(move || capture::run(feed, units_tx, sound_tx, &watch, &Arc::new(CaptureCounters::default())).map(drop));
     let mut decoder = Decoding::open(&source.video, &source.facts, 4).expect("a decoder");
     let grid = Grid::new(Rate::new(25, 1).expect("legal"), Seconds::TWO);
-    let settings =
-        Settings { hold: Seconds::ONE, max_gap: Seconds::MINUTE, duration: None, expected: None, run_up: Seconds::ZERO, whole: false, sound_step: None, lateness: LATENESS };
+    let settings = Settings {
+        hold: Seconds::ONE,
+        max_gap: Seconds::MINUTE,
+        duration: None,
+        expected: None,
+        run_up: Seconds::ZERO,
+        whole: false,
+        sound_step: None,
+        lateness: LATENESS,
+    };
     let clock = Clock::new(grid, Reference::Stamps, None, Seconds::ZERO, Seconds::MINUTE, false);
     let mut frames = FrameSync::new(grid, clock, settings, Box::new(Picture::clone));
     let (began, mut pictures, mut out, mut took) = (Instant::now(), Vec::new(), Vec::new(), Vec::new());

@@ -158,7 +158,8 @@ impl Found {
 fn a_day(num: u32, den: u32, reference: Reference) -> Found {
     let rate = Rate::new(num, den).expect("legal");
     let (grid, max_gap) = (Grid::new(rate, Seconds::TWO), Seconds::MINUTE);
-    let settings = Settings { hold: Seconds::ONE, max_gap, duration: None, expected: None, run_up: Seconds::TWO, whole: false, sound_step: None, lateness: LATENESS };
+    let settings =
+        Settings { hold: Seconds::ONE, max_gap, duration: None, expected: None, run_up: Seconds::TWO, whole: false, sound_step: None, lateness: LATENESS };
     let mut sync = FrameSync::new(grid, Clock::new(grid, reference, None, Seconds::ZERO, max_gap, false), settings, Box::new(Picture::clone));
     let picture = Picture::Cpu(Arc::new(Video::empty()));
     let mut feed = Feed { rate, shift: Seconds::whole(1000), next: 0, seed: 7 };

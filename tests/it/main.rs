@@ -27,6 +27,7 @@ mod media;
 mod memory;
 mod objects;
 mod origin;
+mod origin_process;
 mod page;
 mod paths;
 mod proof;
