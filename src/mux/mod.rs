@@ -165,7 +165,8 @@ pub fn run(tracks: Vec<TrackSpec>, settings: Settings, rx: Receiver<ToMux>, tx: 
     let lanes: Vec<u32> = tracks.iter().map(|t| if let TrackKind::Video { rendition, .. } = &t.kind { rendition.lanes } else { 1 }).collect();
     let names: Vec<String> = tracks.iter().map(|t| t.name.clone()).collect();
     let chunked = settings.chunking.is_some();
-    let mut sheets = settings.thumbnails.as_ref().map_or_else(never, |feed| feed.sheets.clone());
+    let feed = settings.thumbnails.as_ref().map(|feed| feed.sheets.clone());
+    let mut sheets = feed.clone().unwrap_or_else(never);
     let mut publisher = Publisher::new(tracks, settings, tx)?;
     let mut align = Align::new(&lanes, &publisher.expected(), chunked);
     while !align.over() {
@@ -191,9 +192,7 @@ pub fn run(tracks: Vec<TrackSpec>, settings: Settings, rx: Receiver<ToMux>, tx: 
         }
         publisher.counts().stale.store(align.stale, std::sync::atomic::Ordering::Relaxed);
     }
-    if publisher.has_thumbnails() {
-        // Their pictures have ended as those of the rungs have.
-        sheets.iter().try_for_each(|sheet| publisher.sheet(sheet))?;
-    }
+    // Their pictures have ended as those of the rungs have, so this does, too.
+    feed.iter().flat_map(Receiver::iter).try_for_each(|sheet| publisher.sheet(sheet))?;
     publisher.finish(align.end())
 }
