@@ -12,6 +12,7 @@ mod segment;
 mod tests;
 mod units;
 
+pub(crate) use boxes::name;
 pub use boxes::Kind;
 pub use init::{Colour, InitFacts, Media, init};
 pub use record::{av1_codecs, hevc_codecs};

@@ -6,6 +6,7 @@ mod decode;
 #[cfg(test)]
 mod job_tests;
 mod place;
+pub mod protection;
 pub mod select;
 pub mod standby;
 pub mod value;
@@ -16,6 +17,7 @@ use crate::time::{Rate, Seconds};
 pub use decode::DecodeOn;
 pub use select::{AudioPick, Pick, ProgramPick, Select, StreamRef};
 use serde::Deserialize;
+pub use protection::Protection;
 pub use standby::Standby;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -59,6 +61,8 @@ pub struct Job {
     pub rate: Option<Rate>,
     /// Where the source is decoded.
     pub decode: DecodeOn,
+    /// How outputs are protected; each is clear where none of these is for it.
+    pub protection: Vec<Protection>,
 }
 
 /// How inputs are consumed (`--pace`).

@@ -24,9 +24,11 @@ use crate::encode::queue::{RungQueue, lanes};
 use crate::encode::served::{self, Served};
 use crate::encode::{TrackId, audio_runner, runner};
 use crate::ffmpeg::give_way;
+use crate::job::protection::Group;
 use crate::job::{ClockKind, Job, Pace};
 use crate::mux::{self, MuxError, TrackKind, TrackSpec};
 use crate::plan::{self, Plan};
+use crate::protect::{Fetcher, Form};
 use crate::resolution::Resolution;
 use crate::schedule::Schedule;
 use crate::serve::Server;
@@ -156,13 +158,18 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let status = Arc::new(Status::new(&plan, job.pace == Pace::Live));
     let sounds = sounds(&source, &plan, &status)?;
     let tracks: Vec<TrackSpec> = video_tracks.iter().chain(audio_tracks.iter().map(|(track, _)| track)).cloned().collect();
-    let inits = tracks.iter().map(|track| Ok((track.init_path(), mux::init(track, &plan.class)?))).collect::<Result<Vec<_>, MuxError>>().map_err(wrong)?;
-    sink::agree(&job.outputs, &inits).map_err(wrong)?;
+    let (forms, fetchers) = forms(job, &plan)?;
+    let groups = job.groups();
+    for group in &groups {
+        let form = group.form.and_then(|n| forms.get(n));
+        let inits = tracks.iter().map(|track| Ok((track.init_path(), mux::init_in(track, &plan.class, form)?)));
+        sink::agree(&group.outputs, &inits.collect::<Result<Vec<_>, MuxError>>().map_err(wrong)?).map_err(wrong)?;
+    }
     let store = Store::new(STORE_BYTES, plan.audio.iter().map(|a| a.name.clone()));
     let server = job.listen.map(|address| Server::start(address, store.clone(), status.clone())).transpose().map_err(wrong)?;
 
     // From here on, things are written.
-    let (sinks, stored) = outputs(job, &plan, &resolution, &store, &status)?;
+    let destinations = outputs(job, &groups, &plan, &resolution, &store, &status)?;
     job.duration.into_iter().chain(source.duration).min().into_iter().for_each(|d| status.expect(d));
     ready(&status, server.as_ref().map(Server::url).as_deref());
     let mut threads = Threads::new(stop.clone());
@@ -172,7 +179,6 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let sync = SyncOf { job: job.clone(), grid: plan.grid, run_up: if plan.audio.is_empty() { Seconds::ZERO } else { RUN_UP } };
     let mut second = standby::Second::of(job, &plan, &sync, stop);
     let (packets_tx, packets) = bounded(TO_MUX);
-    let (publish_tx, publish) = bounded(PUBLISH);
 
     let feed = capture::Feed::new(input, &source, job.pace);
     // Each sound has its own queues and its own thread: one of which nothing comes holds up no other.
@@ -249,19 +255,40 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         None => drop((frames_tx, slots)),
     }
 
+    let mut sinks = Vec::new();
+    let mut others = Vec::new();
+    for (group, (destinations, stored)) in groups.iter().zip(destinations) {
+        let (tx, publish) = bounded(PUBLISH);
+        sinks.push((destinations, publish));
+        others.push(mux::Other { form: group.form.and_then(|n| forms.get(n)).cloned(), stored, tx });
+    }
+    // The forms live as long as the muxer wants keys of them.
+    drop(forms);
+    let first = others.remove(0);
     let settings = mux::Settings {
         class: plan.class.clone(),
         publish_delay: job.publish_delay,
         window: job.window,
         chunk_slots: job.chunk.map(|chunk| plan.grid.nearest(chunk).0.clamp(1, i64::from(plan.grid.gop_slots)) as u32),
         not_before: None,
-        stored,
+        stored: first.stored,
         counts: Arc::default(),
+        form: first.form,
+        others,
     };
     status.watch_mux(Arc::clone(&settings.counts));
-    threads.spawn("mux", move || mux::run(tracks, settings, packets, publish_tx))?;
-    let counted = status.clone();
-    threads.spawn("sink", move || sink_runner::run(sinks, publish, &counted))?;
+    for fetcher in fetchers {
+        threads.spawn("keys", move || {
+            fetcher.run();
+            Ok::<(), Infallible>(())
+        })?;
+    }
+    threads.spawn("mux", move || mux::run(tracks, settings, packets, first.tx))?;
+    for (place, (sinks, publish)) in sinks.into_iter().enumerate() {
+        // A segment counts once, however many forms of it there are.
+        let counted = (place == 0).then(|| status.clone());
+        threads.spawn("sink", move || sink_runner::run(sinks, publish, counted.as_deref()))?;
+    }
 
     let ended = threads.join();
     say_what_came_of_it(&status);
@@ -368,18 +395,42 @@ fn audio_tracks(plan: &Plan) -> Result<Vec<(TrackSpec, Aac)>, RunError> {
 /// What the muxer needs to know of segments that are stored already.
 type Stored = Vec<(String, Vec<GopId>)>;
 
-/// Opens the destinations, memory first, and finds what an earlier life of this job left in them.
-fn outputs(job: &Job, plan: &Plan, resolution: &Resolution, store: &Store, status: &Arc<Status>) -> Result<(Vec<Box<dyn Sink>>, Stored), RunError> {
+/// The forms that outputs are protected in, and what asks key servers for their keys.
+fn forms(job: &Job, plan: &Plan) -> Result<(Vec<Arc<Form>>, Vec<Fetcher>), RunError> {
+    let opened = job.protection.iter().map(|asked| Form::open(asked, plan.grid, job.pace == Pace::Live)).collect::<Result<Vec<_>, _>>().map_err(wrong)?;
+    let (forms, fetchers): (Vec<_>, Vec<_>) = opened.into_iter().unzip();
+    Ok((forms, fetchers.into_iter().flatten().collect()))
+}
+
+/// The destinations of a group of outputs, and what is in them already.
+type Destinations = (Vec<Box<dyn Sink>>, Stored);
+
+/// Opens the destinations of each group, memory first, and finds what an earlier life of this job left in them.
+fn outputs(
+    job: &Job,
+    groups: &[Group],
+    plan: &Plan,
+    resolution: &Resolution,
+    store: &Store,
+    status: &Arc<Status>,
+) -> Result<Vec<Destinations>, RunError> {
     let names: Vec<String> = plan.video.iter().map(|r| r.name.clone()).chain(plan.audio.iter().map(|r| r.name.clone())).collect();
-    let directories = job.outputs.iter().map(|output| sink::open(output, &names, status)).collect::<Result<Vec<_>, _>>().map_err(wrong)?;
+    let open = |group: &Group| {
+        let directories = group.outputs.iter().map(|output| sink::open(output, &names, status)).collect::<Result<Vec<_>, _>>().map_err(wrong)?;
+        let memory = group.listen.then(|| Box::new(store.clone()) as Box<dyn Sink>);
+        Ok(memory.into_iter().chain(directories).collect())
+    };
+    let opened: Vec<Vec<Box<dyn Sink>>> = groups.iter().map(open).collect::<Result<_, RunError>>()?;
     resolution.store(job).map_err(wrong)?;
-    let mut found = Stored::new();
-    if let Some(output) = job.outputs.first() {
-        found = stored::scan(output, &names).map_err(wrong)?;
-        store.restore(output, &found).map_err(wrong)?;
-    }
-    let memory = job.listen.map(|_| Box::new(store.clone()) as Box<dyn Sink>);
-    Ok((memory.into_iter().chain(directories).collect(), found))
+    let found = |group: &Group| -> Result<Stored, RunError> {
+        let Some(output) = group.outputs.first() else { return Ok(Stored::new()) };
+        let found = stored::scan(output, &names).map_err(wrong)?;
+        if group.listen {
+            store.restore(output, &found).map_err(wrong)?;
+        }
+        Ok(found)
+    };
+    opened.into_iter().zip(groups).map(|(sinks, group)| Ok((sinks, found(group)?))).collect()
 }
 
 /// What frame sync needs of a job, for each of its feeds.

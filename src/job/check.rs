@@ -77,6 +77,7 @@ impl Wishes {
         let path_window = check.span("path_window", span(self.path_window).unwrap_or(milliseconds(80)), Seconds::ZERO, Seconds::whole(2))?;
         let decode = self.decode.map(|text| text.0).unwrap_or_default();
         let listen = self.listen.map(|text| text.0.0);
+        let protection = check.protection(self.protection.unwrap_or_default(), &outputs, listen.is_some())?;
         Ok(Job {
             inputs,
             path_window,
@@ -95,6 +96,7 @@ impl Wishes {
             select,
             rate,
             decode,
+            protection,
         })
     }
 }
@@ -126,16 +128,16 @@ fn is_path(input: &str) -> bool {
     is_file(input) || input == "-" || ["udp://", "rtp://", "srt://", "rist://", "tcp://", "file:"].iter().any(|scheme| input.starts_with(scheme))
 }
 
-struct Check<'a> {
+pub(super) struct Check<'a> {
     file: &'a str,
 }
 
 impl Check<'_> {
-    fn wrong(&self, field: &str, value: impl ToString, accepted: impl Into<String>) -> ConfigError {
+    pub(super) fn wrong(&self, field: &str, value: impl ToString, accepted: impl Into<String>) -> ConfigError {
         ConfigError::Value { what: "job", file: self.file.to_owned(), field: field.to_owned(), value: value.to_string(), accepted: accepted.into() }
     }
 
-    fn span(&self, field: &str, value: Seconds, least: Seconds, most: Seconds) -> Result<Seconds, ConfigError> {
+    pub(super) fn span(&self, field: &str, value: Seconds, least: Seconds, most: Seconds) -> Result<Seconds, ConfigError> {
         let (num, den) = value.fraction();
         if den > MAX_DENOMINATOR {
             return Err(self.wrong(field, format!("{num}/{den} s"), format!("whole microseconds, or a fraction with a denominator up to {MAX_DENOMINATOR}")));

@@ -1,6 +1,7 @@
 //! What was asked for: a job file, or flags, or flags over a file. Nothing is decided yet.
 
 use super::audio::AudioWishes;
+use super::protection::ProtectionWishes;
 use super::select::{ProgramPick, VideoPick};
 use super::standby::StandbyWishes;
 use super::value::{Listen, Span, Text};
@@ -53,6 +54,8 @@ pub struct Wishes {
     /// Which streams of the input are used.
     #[serde(default)]
     pub select: SelectWishes,
+    /// How outputs are protected.
+    pub protection: Option<ProtectionWishes>,
 }
 
 /// `[timeline]` as written.
@@ -158,6 +161,7 @@ impl Wishes {
             decode: self.decode.or(below.decode),
             timeline: self.timeline.over(below.timeline),
             select: self.select.over(below.select),
+            protection: self.protection.or(below.protection),
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::{TrackKind, TrackSpec, entries, fragment};
 use crate::inspect::InitFacts;
 use crate::plan::AudioRendition;
+use crate::protect::{Guard, Signal};
 
 /// A track, described.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub struct Described {
     pub peak: u64,
     /// Bits per second that the average stays within: the constant rate or the cap, and the container.
     pub average: u64,
+    /// What is said of its key, where it is protected.
+    pub signal: Option<Signal>,
 }
 
 impl Described {
@@ -29,7 +32,19 @@ impl Described {
         };
         let constant = if let TrackKind::Video { rendition, .. } = &spec.kind { rendition.bitrate } else { None };
         let (peak, average) = (entries::peak(cap).saturating_add(container), constant.unwrap_or(cap).saturating_add(container));
-        Described { spec: spec.clone(), codecs: init.codecs.clone(), peak, average }
+        Described { spec: spec.clone(), codecs: init.codecs.clone(), peak, average, signal: None }
+    }
+
+    /// The same where `guard` protects it, in segments of chunks of `chunk_slots`.
+    pub fn guarded(mut self, guard: Option<&Guard>, chunk_slots: Option<u32>) -> Described {
+        let Some(guard) = guard else { return self };
+        let (num, den) = self.spec.grid().gop_duration().fraction();
+        let chunks = chunk_slots.map_or(1, |slots| self.spec.grid().gop_slots.div_ceil(slots.max(1)));
+        let bits = i128::from(guard.overhead(u64::from(chunks))) * 8 * den;
+        let more = u64::try_from((bits + num - 1) / num.max(1)).unwrap_or(u64::MAX);
+        (self.peak, self.average) = (self.peak.saturating_add(more), self.average.saturating_add(more));
+        self.signal = Some(guard.signal());
+        self
     }
 
     /// The rendition, where it is an audio track.

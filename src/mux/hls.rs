@@ -3,6 +3,7 @@
 use super::describe::Described;
 use super::listing::{Entry, Listing};
 use super::{TrackKind, TrackSpec};
+use crate::protect::Guard;
 use crate::time::{Rate, Seconds};
 use std::fmt::Write;
 
@@ -17,8 +18,8 @@ pub fn target_duration(tracks: &[TrackSpec]) -> i64 {
     tracks.iter().map(|t| t.longest().nearest_ticks(1)).max().unwrap_or(1).max(1)
 }
 
-/// The media playlist of `track`.
-pub fn media(track: &TrackSpec, listing: &Listing, target: i64, ended: bool) -> String {
+/// The media playlist of `track`, which `guard` protects, if any.
+pub fn media(track: &TrackSpec, listing: &Listing, target: i64, ended: bool, guard: Option<&Guard>) -> String {
     let mut text = String::with_capacity(256 + 96 * listing.entries().len());
     let sequence = listing.entries().front().map_or(0, |e| e.number.0);
     line(&mut text, format_args!("#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:{sequence}"));
@@ -26,7 +27,10 @@ pub fn media(track: &TrackSpec, listing: &Listing, target: i64, ended: bool) -> 
         line(&mut text, format_args!("#EXT-X-PLAYLIST-TYPE:EVENT"));
     }
     line(&mut text, format_args!("#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=\"init.mp4\""));
+    let mut before = None;
     for Entry { number, start, duration, gap } in listing.entries() {
+        guard.map_or(Vec::new(), |guard| guard.lines(*number, before)).iter().for_each(|key| line(&mut text, format_args!("{key}")));
+        before = Some(*number);
         line(&mut text, format_args!("#EXT-X-PROGRAM-DATE-TIME:{}", start.to_rfc3339()));
         if *gap {
             line(&mut text, format_args!("#EXT-X-GAP"));
@@ -45,6 +49,7 @@ pub fn media(track: &TrackSpec, listing: &Listing, target: i64, ended: bool) -> 
 pub fn main(tracks: &[Described]) -> String {
     let groups = groups(tracks);
     let mut text = format!("#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+    session_keys(tracks).iter().for_each(|key| line(&mut text, format_args!("{key}")));
     groups.iter().for_each(|group| group.write(&mut text));
     let video: Vec<&Described> = tracks.iter().filter(|t| matches!(t.spec.kind, TrackKind::Video { .. })).collect();
     let (wide, narrow): (Vec<&Group>, Vec<&Group>) = groups.iter().partition(|g| g.channels > 2);
@@ -58,6 +63,17 @@ pub fn main(tracks: &[Described]) -> String {
         }
     }
     text
+}
+
+/// Every key of every track once, so that players can ask for licences before they choose.
+fn session_keys(tracks: &[Described]) -> Vec<&str> {
+    let mut keys: Vec<&str> = Vec::new();
+    for key in tracks.iter().filter_map(|t| t.signal.as_ref()).flat_map(|signal| &signal.session) {
+        if !keys.contains(&key.as_str()) {
+            keys.push(key);
+        }
+    }
+    keys
 }
 
 /// An audio group: one rung of sound.

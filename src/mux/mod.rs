@@ -12,6 +12,7 @@ mod hls;
 mod init;
 mod listing;
 pub mod marks;
+pub(crate) mod nested;
 mod publish;
 mod track;
 
@@ -27,13 +28,14 @@ mod run_tests;
 pub(crate) mod test_kit;
 
 pub use fragment::{ntp, segment, sequence};
-pub use init::init;
+pub use init::{init, init_in};
 pub use marks::Marks;
 pub use publish::Counts;
 pub use track::{MAX_TIME, TrackKind, TrackSpec};
 
 use crate::encode::{ToMux, TrackId};
 use crate::job::Window;
+use crate::protect::Form;
 use crate::sink::Publish;
 use crate::time::{GopId, Seconds};
 use align::Align;
@@ -58,6 +60,21 @@ pub struct Settings {
     pub stored: Vec<(String, Vec<GopId>)>,
     /// Counts for metrics; shared with whoever shows them.
     pub counts: Arc<Counts>,
+    /// How it is protected; clear where absent.
+    pub form: Option<Arc<Form>>,
+    /// What else the same encode is published as, beside this one.
+    pub others: Vec<Other>,
+}
+
+/// A second form of what is published: same names, same numbers, other bytes.
+#[derive(Clone, Debug)]
+pub struct Other {
+    /// How it is protected.
+    pub form: Option<Arc<Form>>,
+    /// As in [`Settings`], for its own destinations.
+    pub stored: Vec<(String, Vec<GopId>)>,
+    /// To its own destinations.
+    pub tx: Sender<Publish>,
 }
 
 /// Why muxing failed.
@@ -111,6 +128,9 @@ pub enum MuxError {
         /// The reader's words.
         source: crate::inspect::InspectError,
     },
+    /// It could not be protected.
+    #[error(transparent)]
+    Protect(#[from] crate::protect::ProtectError),
     /// The tracks do not belong together.
     #[error("tracks: {0}")]
     Tracks(String),
@@ -141,11 +161,17 @@ pub enum MuxError {
 /// `tracks` in the order of their ids. A segment is read back before it goes out ([`crate::inspect`]): what breaks a rule but decodes is logged, counted and
 /// published, for a missing segment is worse for a viewer; what cannot be decoded becomes a gap. A playlist follows the segment it lists.
 /// Returns `Ok` after the last track's end, [`MuxError::Broke`] where `rx` closes before.
-pub fn run(tracks: Vec<TrackSpec>, settings: Settings, rx: Receiver<ToMux>, tx: Sender<Publish>) -> Result<(), MuxError> {
+pub fn run(tracks: Vec<TrackSpec>, mut settings: Settings, rx: Receiver<ToMux>, tx: Sender<Publish>) -> Result<(), MuxError> {
     let lanes: Vec<u32> = tracks.iter().map(|t| if let TrackKind::Video { rendition, .. } = &t.kind { rendition.lanes } else { 1 }).collect();
     let names: Vec<String> = tracks.iter().map(|t| t.name.clone()).collect();
-    let mut publisher = Publisher::new(tracks, settings, tx)?;
-    let mut align = Align::new(&lanes, &publisher.expected());
+    let others = std::mem::take(&mut settings.others);
+    let mut publishers = vec![Publisher::new(tracks.clone(), settings.clone(), tx)?];
+    for Other { form, stored, tx } in others {
+        publishers.push(Publisher::new(tracks.clone(), Settings { form, stored, counts: Arc::default(), ..settings.clone() }, tx)?);
+    }
+    // All have the same numbers: what one of them lacks of a track, all publish again, the same bytes.
+    let expected = publishers.iter().map(Publisher::expected).reduce(|a, b| a.into_iter().zip(b).map(|(a, b)| a.min(b)).collect());
+    let mut align = Align::new(&lanes, &expected.unwrap_or_default());
     while !align.over() {
         let Ok(message) = rx.recv() else {
             let alive: Vec<&str> = align.alive().into_iter().filter_map(|i| names.get(i).map(String::as_str)).collect();
@@ -153,9 +179,10 @@ pub fn run(tracks: Vec<TrackSpec>, settings: Settings, rx: Receiver<ToMux>, tx: 
         };
         let (track, ready) = align.take(message)?;
         for ready in ready {
-            publisher.take(track, ready)?;
+            publishers.iter_mut().skip(1).try_for_each(|publisher| publisher.take(track, ready.clone()))?;
+            publishers[0].take(track, ready)?;
         }
-        publisher.counts().stale.store(align.stale, std::sync::atomic::Ordering::Relaxed);
+        publishers[0].counts().stale.store(align.stale, std::sync::atomic::Ordering::Relaxed);
     }
-    publisher.finish(align.end())
+    publishers.into_iter().try_for_each(|mut publisher| publisher.finish(align.end()))
 }

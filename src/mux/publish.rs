@@ -8,6 +8,7 @@ use super::{Marks, MuxError, Settings, TrackSpec, entries, fragment, hls, init};
 use crate::encode::{Packet, Stats, TrackId};
 use crate::frame::End;
 use crate::inspect::{self, Code, Finding, InitFacts, SegmentFacts};
+use crate::protect::Guard;
 use crate::sink::{Edge, Publish, Readers};
 use crate::time::{GopId, Grid, Seconds};
 use crate::verdict::Verdict;
@@ -50,6 +51,7 @@ struct Track {
     described: Described,
     init: InitFacts,
     listing: Listing,
+    guard: Option<Guard>,
     /// Anything at all was decided on it, so nobody needs to wait for it.
     heard: bool,
     /// A segment that is shorter than its GOP: nothing may follow it.
@@ -74,10 +76,12 @@ impl Publisher {
             let bytes = init::init(&spec, &publisher.settings.class)?;
             let init = inspect::init(&bytes).map_err(|source| MuxError::Init { track: spec.name.clone(), source })?;
             init.findings.iter().for_each(|f| tracing::warn!(track = spec.name, code = ?f.code, "initialisation segment: {}", f.text));
+            let guard = publisher.settings.form.as_ref().map(|form| form.guard(&spec, &init)).transpose()?;
+            let bytes = guard.as_ref().map_or(Ok(bytes.clone()), |guard| guard.init(&bytes))?;
             publisher.send(Publish::Init { path: spec.init_path(), bytes: Bytes::from(bytes) })?;
             let listing = Listing::new(publisher.settings.window, grid.gop_duration());
-            let described = Described::new(&spec, &init, publisher.settings.chunk_slots);
-            publisher.tracks.push(Track { described, init, listing, heard: false, short: None });
+            let described = Described::new(&spec, &init, publisher.settings.chunk_slots).guarded(guard.as_ref(), publisher.settings.chunk_slots);
+            publisher.tracks.push(Track { described, init, listing, guard, heard: false, short: None });
         }
         publisher.restore()?;
         Ok(publisher)
@@ -155,6 +159,10 @@ impl Publisher {
 
     fn segment(&mut self, index: usize, gop: GopId, packets: &[Packet], stats: &Stats) -> Result<(), MuxError> {
         let track = &self.tracks[index];
+        // Another form of the same lacks it.
+        if track.listing.last().is_some_and(|last| gop <= last) {
+            return Ok(());
+        }
         let spec = &track.described.spec;
         let marks = Marks::new(&self.settings.class, stats);
         let bytes = match fragment::segment(spec, gop, packets, &marks, stats.last, self.settings.chunk_slots) {
@@ -173,6 +181,13 @@ impl Publisher {
         for finding in &findings {
             tracing::warn!(track = spec.name, segment = gop.0, code = ?finding.code, "{}", finding.text);
         }
+        let bytes = match self.tracks[index].guard.as_mut().map_or(Ok(bytes.clone()), |guard| guard.media(gop, None, &bytes)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.is_final() => return Err(error.into()),
+            Err(error) => return self.undecodable(index, gop, format!("segment {gop}: {error}")),
+        };
+        let track = &self.tracks[index];
+        let spec = &track.described.spec;
         let counts = self.counts();
         counts.findings.fetch_add(findings.len() as u64, Relaxed);
         counts.segments.fetch_add(1, Relaxed);
@@ -244,7 +259,7 @@ impl Publisher {
     fn playlist(&self, index: usize, ended: bool, leave: Vec<GopId>) -> Result<(), MuxError> {
         let track = &self.tracks[index];
         let spec = &track.described.spec;
-        let text = hls::media(spec, &track.listing, self.target, ended);
+        let text = hls::media(spec, &track.listing, self.target, ended, track.guard.as_ref());
         let edge = track.listing.last().map(|last| Edge { next: last.next(), parts: 0 });
         self.send(Publish::Text { path: spec.playlist_path(), bytes: Bytes::from(text), readers: Readers::All, edge })?;
         leave.into_iter().try_for_each(|gop| self.send(Publish::Remove { path: spec.segment_path(gop) }))

@@ -62,6 +62,8 @@ pub fn settings() -> Settings {
         not_before: None,
         stored: Vec::new(),
         counts: Arc::default(),
+        form: None,
+        others: Vec::new(),
     }
 }
 
