@@ -4,6 +4,7 @@
 //! reading takes time and memory in proportion to the bytes, and never panics.
 
 mod boxes;
+mod encryption;
 mod init;
 mod record;
 mod rules;
@@ -12,8 +13,9 @@ mod segment;
 mod tests;
 mod units;
 
-pub(crate) use boxes::name;
 pub use boxes::Kind;
+pub(crate) use boxes::name;
+pub use encryption::{Encryption, Protected};
 pub use init::{Colour, InitFacts, Media, init};
 pub use record::{av1_codecs, hevc_codecs};
 pub use segment::{Chunk, Prft, Sample, SegmentFacts, segment};
@@ -120,6 +122,8 @@ pub enum Code {
     InBand,
     /// 10: `prft` is missing, or its time is not that of the grid.
     Prft,
+    /// 11: what is said of encrypted samples is not there, or does not add up to them.
+    Encryption,
 }
 
 /// One rule broken at one place.

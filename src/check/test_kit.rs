@@ -169,6 +169,8 @@ fn make(source: &Source, recipe: &Recipe) -> Files {
         not_before: Some(GopId(recipe.first + recipe.skip as i64)),
         stored: Vec::new(),
         counts: Arc::default(),
+        form: None,
+        others: Vec::new(),
     };
     let (to_mux, rx) = crossbeam::channel::unbounded();
     let (tx, published) = crossbeam::channel::unbounded();

@@ -33,6 +33,7 @@ mod segment_tests;
 pub use fetch::Fetcher;
 pub use form::{Form, Guard};
 pub use key::{Key, KeyId};
+pub use ranges::Subsample;
 pub use ring::{Counts, KeyRing, KeySet};
 pub use signal::Signal;
 

@@ -148,6 +148,8 @@ fn a_day(num: u32, den: u32, by: By) {
         not_before: None,
         stored: Vec::new(),
         counts: Arc::default(),
+        form: None,
+        others: Vec::new(),
     };
     let muxed = specs.to_vec();
     let muxer = std::thread::spawn(move || mux::run(muxed, settings, packets, tx));

@@ -19,6 +19,8 @@ mod origin;
 mod page;
 mod paths;
 mod proof;
+mod protection;
+mod protection_browser;
 mod reconnect;
 mod recovery;
 mod samples;
