@@ -406,14 +406,7 @@ fn forms(job: &Job, plan: &Plan) -> Result<(Vec<Arc<Form>>, Vec<Fetcher>), RunEr
 type Destinations = (Vec<Box<dyn Sink>>, Stored);
 
 /// Opens the destinations of each group, memory first, and finds what an earlier life of this job left in them.
-fn outputs(
-    job: &Job,
-    groups: &[Group],
-    plan: &Plan,
-    resolution: &Resolution,
-    store: &Store,
-    status: &Arc<Status>,
-) -> Result<Vec<Destinations>, RunError> {
+fn outputs(job: &Job, groups: &[Group], plan: &Plan, resolution: &Resolution, store: &Store, status: &Arc<Status>) -> Result<Vec<Destinations>, RunError> {
     let names: Vec<String> = plan.video.iter().map(|r| r.name.clone()).chain(plan.audio.iter().map(|r| r.name.clone())).collect();
     let open = |group: &Group| {
         let directories = group.outputs.iter().map(|output| sink::open(output, &names, status)).collect::<Result<Vec<_>, _>>().map_err(wrong)?;

@@ -50,7 +50,14 @@ pub fn check(track: &Track, ledger: &mut Ledger) {
             _ => false,
         };
         let found = format!("{scheme}, vectors of {} bytes, {} constant, pattern {:?}", protected.iv_size, protected.constant.len(), protected.pattern);
-        ledger.hold(11, fits, &place, "the protection", found, "cenc with vectors of 8 or 16 bytes, or cbcs with a constant one and of pictures the pattern (1, 9)");
+        ledger.hold(
+            11,
+            fits,
+            &place,
+            "the protection",
+            found,
+            "cenc with vectors of 8 or 16 bytes, or cbcs with a constant one and of pictures the pattern (1, 9)",
+        );
     }
     for finding in &init.findings {
         ledger.error(line(finding.code), &place, finding.text.clone());

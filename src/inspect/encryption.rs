@@ -150,7 +150,9 @@ pub(super) fn check(bytes: &[u8], chunks: &[Chunk], protected: Option<&Protected
 /// Whether what is said of a fragment's samples is complete, and adds up to their sizes.
 fn told(bytes: &[u8], chunk: &Chunk, protected: &Protected) -> Result<(), String> {
     let Encryption { senc, sizes, offset, group, .. } = &chunk.encryption;
-    let (Some((flags, count, data)), Some(sizes), Some(offset)) = (senc, sizes, offset) else { return Err("senc, saiz and saio are accepted in every moof".to_owned()) };
+    let (Some((flags, count, data)), Some(sizes), Some(offset)) = (senc, sizes, offset) else {
+        return Err("senc, saiz and saio are accepted in every moof".to_owned());
+    };
     let samples = chunk.samples.len();
     if *count as usize != samples || sizes.len() != samples {
         return Err(format!("senc has {count} samples, saiz {}; {samples} are accepted", sizes.len()));

@@ -1,8 +1,8 @@
 //! `[protection]`: which outputs are encrypted, how, and with what keys. Secrets are read from the environment or from files, never written in a job.
 
+use super::Job;
 use super::check::Check;
 use super::value::{Span, Text};
-use super::Job;
 use crate::config::ConfigError;
 use crate::protect::cipher::Scheme;
 use crate::protect::cpix;
@@ -285,7 +285,8 @@ impl Check<'_> {
             }
             (None, None, Some(place)) if place.contains("://") => {
                 self.named(&content)?;
-                let headers = wish.headers.iter().map(|(name, value)| Ok((self.header_name(name)?, self.expand(&format!("protection.headers.{name}"), value)?)));
+                let headers =
+                    wish.headers.iter().map(|(name, value)| Ok((self.header_name(name)?, self.expand(&format!("protection.headers.{name}"), value)?)));
                 let ca = wish.ca.as_ref().map(|path| crate::config::read("protection.ca", path)).transpose()?;
                 Keys::Server(Server { url: self.server(&place)?, headers: headers.collect::<Result<_, ConfigError>>()?, ca }, classes)
             }
@@ -301,9 +302,15 @@ impl Check<'_> {
         };
         let LicenseWishes { widevine, playready, fairplay, clearkey, provider } = wish.licenses;
         let licenses = Licenses { widevine, playready, fairplay, clearkey, provider };
-        for (name, url) in [("widevine", &licenses.widevine), ("playready", &licenses.playready), ("fairplay", &licenses.fairplay), ("clearkey", &licenses.clearkey)] {
+        for (name, url) in
+            [("widevine", &licenses.widevine), ("playready", &licenses.playready), ("fairplay", &licenses.fairplay), ("clearkey", &licenses.clearkey)]
+        {
             if url.as_ref().is_some_and(|url| url.len() > 2048 || url.chars().any(|c| c.is_control() || c == '"' || c == ' ')) {
-                return Err(self.wrong(&format!("protection.licenses.{name}"), format!("{url:?}"), "an address of up to 2048 bytes, without quotes and spaces"));
+                return Err(self.wrong(
+                    &format!("protection.licenses.{name}"),
+                    format!("{url:?}"),
+                    "an address of up to 2048 bytes, without quotes and spaces",
+                ));
             }
         }
         Ok(Protection { scheme, outputs: wish.outputs, systems, content, rotate, keys, licenses })
@@ -337,7 +344,11 @@ impl Check<'_> {
             let id = KeyId::read(&wish.id).ok_or_else(|| self.wrong("protection.keys.id", format!("{:?}", wish.id), "a UUID"))?;
             let text = self.secret("protection.keys.key", &wish.key)?;
             let key = Key::read(text.text()).ok_or_else(|| self.wrong("protection.keys.key", "(not shown)", "16 bytes: 32 hexadecimal digits, or base64"))?;
-            let iv = wish.iv.as_ref().map(|iv| sixteen(iv).ok_or_else(|| self.wrong("protection.keys.iv", format!("{iv:?}"), "32 hexadecimal digits"))).transpose()?;
+            let iv = wish
+                .iv
+                .as_ref()
+                .map(|iv| sixteen(iv).ok_or_else(|| self.wrong("protection.keys.iv", format!("{iv:?}"), "32 hexadecimal digits")))
+                .transpose()?;
             if keys.iter().any(|other| other.class == class) {
                 return Err(self.wrong("protection.keys.for", format!("{} twice", class.name()), "one key for each of all, audio, video, sd, hd and uhd"));
             }
@@ -352,7 +363,8 @@ impl Check<'_> {
     /// Keys in the clear go over TLS, or nowhere.
     fn server(&self, url: &str) -> Result<String, ConfigError> {
         let host = url.strip_prefix("http://").map(|rest| rest.split(['/', '?']).next().unwrap_or_default());
-        let here = host.is_some_and(|host| ["127.0.0.1", "localhost", "[::1]"].iter().any(|l| host == *l || host.strip_prefix(l).is_some_and(|p| p.starts_with(':'))));
+        let here =
+            host.is_some_and(|host| ["127.0.0.1", "localhost", "[::1]"].iter().any(|l| host == *l || host.strip_prefix(l).is_some_and(|p| p.starts_with(':'))));
         if url.starts_with("https://") || here {
             Ok(url.to_owned())
         } else {
@@ -391,7 +403,8 @@ impl Check<'_> {
         let mut rest = hidden.0.as_str();
         while let Some((before, after)) = rest.split_once("${") {
             let Some((name, behind)) = after.split_once('}') else { return Err(self.wrong(field, "(not shown)", SECRET)) };
-            let value = std::env::var(name).map(Zeroizing::new).map_err(|_| self.wrong(field, format!("${{{name}}}"), "a variable that is set in the environment"))?;
+            let value =
+                std::env::var(name).map(Zeroizing::new).map_err(|_| self.wrong(field, format!("${{{name}}}"), "a variable that is set in the environment"))?;
             out.push_str(before);
             out.push_str(&value);
             rest = behind;

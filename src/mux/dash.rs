@@ -115,7 +115,8 @@ fn adaptations(tracks: &[Described], grid: Grid, extent: Extent) -> Vec<Adaptati
 fn switches(sets: &[(String, Vec<&Described>)], made: &mut [AdaptationSet]) {
     let kind = |n: usize| sets.get(n).filter(|(_, set)| set.iter().any(|t| t.signal.is_some())).and_then(|(key, _)| key.rsplit_once(' ')).map(|(kind, _)| kind);
     for (n, set) in made.iter_mut().enumerate() {
-        let others: Vec<String> = (0..sets.len()).filter(|other| *other != n && kind(n).is_some() && kind(*other) == kind(n)).map(|id| id.to_string()).collect();
+        let others: Vec<String> =
+            (0..sets.len()).filter(|other| *other != n && kind(n).is_some() && kind(*other) == kind(n)).map(|id| id.to_string()).collect();
         if !others.is_empty() {
             set.supplemental_property.push(supplemental("urn:mpeg:dash:adaptation-set-switching:2016", &others.join(",")));
         }

@@ -175,7 +175,10 @@ fn read_system(document: &Document, node: Node) -> Result<Told, CpixError> {
     };
     let mut told = Told { id, ..Told::default() };
     if let Some(bytes) = children(node, "PSSH").next().map(value).transpose()?.flatten() {
-        let fits = bytes.len() >= 32 && bytes[..4] == (bytes.len() as u32).to_be_bytes() && &bytes[4..8] == b"pssh" && System::of(id).is_some_and(|s| bytes[12..28] == s.known().id);
+        let fits = bytes.len() >= 32
+            && bytes[..4] == (bytes.len() as u32).to_be_bytes()
+            && &bytes[4..8] == b"pssh"
+            && System::of(id).is_some_and(|s| bytes[12..28] == s.known().id);
         if !fits && System::of(id).is_some() {
             return Err(wrong(line, "PSSH: one whole pssh box of the same system is accepted".to_owned()));
         }

@@ -1,5 +1,5 @@
-use super::cpix::*;
 use super::cipher::Scheme;
+use super::cpix::*;
 use super::key::{Key, KeyId, TrackClass};
 use super::systems::System;
 use base64::Engine;
@@ -50,7 +50,8 @@ fn what_it_says_of_systems_is_kept_as_far_as_it_can_be_right() {
     let request = Request { systems: &[System::Widevine], ..request(&ids) };
     let pssh = super::boxes::pssh(System::Widevine.known().id, &[], b"theirs");
     let line = "#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"skd://theirs\"";
-    let inner = format!("<cpix:PSSH>{}</cpix:PSSH><cpix:HLSSignalingData playlist=\"media\">{}</cpix:HLSSignalingData>", STANDARD.encode(&pssh), STANDARD.encode(line));
+    let inner =
+        format!("<cpix:PSSH>{}</cpix:PSSH><cpix:HLSSignalingData playlist=\"media\">{}</cpix:HLSSignalingData>", STANDARD.encode(&pssh), STANDARD.encode(line));
     let set = request.answer(&answered(&request.document(), &inner)).expect("complete");
     assert_eq!(set.keys[0].told[0].pssh.as_ref(), Some(&pssh));
     assert!(set.keys[0].told[0].media == [line] || set.keys[0].told[0].media.is_empty(), "{:?}", set.keys[0].told);

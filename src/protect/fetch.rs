@@ -149,8 +149,7 @@ impl Fetcher {
     fn fetch(&self, ring: &KeyRing, period: u64) -> Result<KeySet, FetchError> {
         let ids: Vec<(TrackClass, super::KeyId)> = ring.ids(period);
         let rotates = ring.rotation().rotates();
-        let request =
-            Request { content: ring.content(), scheme: ring.scheme(), ids: &ids, systems: &self.systems, period: rotates.then_some(period) };
+        let request = Request { content: ring.content(), scheme: ring.scheme(), ids: &ids, systems: &self.systems, period: rotates.then_some(period) };
         let url = || without_secrets(&self.server.url);
         let refused = |error: ureq::Error| {
             let why = match error {

@@ -46,7 +46,8 @@ fn a_segment_is_encrypted_whole_and_says_how() {
     let clear = mux::segment(&track, GOP, &packets, &Marks::default(), false, Some(10)).expect("a segment");
     for (scheme, rotates) in [(Scheme::Cbcs, false), (Scheme::Cenc, false), (Scheme::Cbcs, true), (Scheme::Cenc, true)] {
         let init = locked_init(&track, scheme);
-        let made = protect(&lock(scheme, &key, rotates, if rotates { &[0, 0, 0, 8, b'f', b'r', b'e', b'e'] } else { &[] }), &clear, &mut Ranges::Whole).expect("protected");
+        let made = protect(&lock(scheme, &key, rotates, if rotates { &[0, 0, 0, 8, b'f', b'r', b'e', b'e'] } else { &[] }), &clear, &mut Ranges::Whole)
+            .expect("protected");
         let (facts, open) = (inspect::segment(&made, Some(&init)).expect("reads"), inspect::segment(&clear, None).expect("reads"));
         assert_eq!(facts.findings, [], "{scheme:?}");
         assert_eq!(facts.chunks.iter().map(|c| c.encryption.group.is_some()).collect::<Vec<_>>(), vec![rotates; 5]);
@@ -79,7 +80,8 @@ fn a_chunk_alone_is_the_same_as_within_its_segment() {
     let clear = mux::segment(&track, GOP, &plain(&track, GOP), &Marks::default(), false, Some(10)).expect("a segment");
     for scheme in [Scheme::Cbcs, Scheme::Cenc] {
         let whole = protect(&lock(scheme, &key, true, &[]), &clear, &mut Ranges::Whole).expect("protected");
-        let parts: Vec<u8> = chunks(&clear).into_iter().flat_map(|chunk| protect(&lock(scheme, &key, true, &[]), chunk, &mut Ranges::Whole).expect("protected")).collect();
+        let parts: Vec<u8> =
+            chunks(&clear).into_iter().flat_map(|chunk| protect(&lock(scheme, &key, true, &[]), chunk, &mut Ranges::Whole).expect("protected")).collect();
         assert!(parts == whole);
     }
 }
@@ -103,7 +105,8 @@ fn what_says_less_than_the_samples_need_is_found() {
     assert_eq!(broken(at(b"saiz") + 8, &[9]), 1, "another size");
     // Encrypted as it is, the clear initialisation segment does not go with it; nor a clear segment with the encrypted one.
     let open = inspect::init(&mux::init(&track, "0123abcd").expect("an init")).expect("reads");
-    let count = |bytes: &[u8], init: &InitFacts| inspect::segment(bytes, Some(init)).expect("reads").findings.iter().filter(|f| f.code == Code::Encryption).count();
+    let count =
+        |bytes: &[u8], init: &InitFacts| inspect::segment(bytes, Some(init)).expect("reads").findings.iter().filter(|f| f.code == Code::Encryption).count();
     assert_eq!((count(&good, &open), count(&clear, &init)), (1, 1));
 }
 

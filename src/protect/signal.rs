@@ -145,7 +145,12 @@ mod tests {
         let formats = |lines: &[String]| -> Vec<String> {
             lines.iter().map(|l| l.split("KEYFORMAT=\"").nth(1).and_then(|l| l.split('"').next()).unwrap_or_default().to_owned()).collect()
         };
-        let each = ["urn:uuid:edef8ba9-79d6-4ace-a3c8-27dcd51d21ed", "com.microsoft.playready", "com.apple.streamingkeydelivery", "urn:uuid:e2719d58-a985-b3c9-781a-b030af78d30e"];
+        let each = [
+            "urn:uuid:edef8ba9-79d6-4ace-a3c8-27dcd51d21ed",
+            "com.microsoft.playready",
+            "com.apple.streamingkeydelivery",
+            "urn:uuid:e2719d58-a985-b3c9-781a-b030af78d30e",
+        ];
         let lines = voice(Scheme::Cbcs).media(&key());
         assert_eq!(formats(&lines), each);
         assert!(lines.iter().all(|l| l.starts_with("#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"")), "{lines:?}");

@@ -71,7 +71,9 @@ fn chromium_plays_what_is_protected_with_clear_key() {
     let _alone = alone();
     let (dir, profile) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
     let given = format!("keys = [{{ id = \"{KID}\", key = \"${{TEST_KEY}}\" }}]");
-    let form = |scheme: &str, output: &str, rest: &str| format!("[[protection]]\nscheme = \"{scheme}\"\noutputs = [\"@/{output}\"]\nsystems = [\"widevine\", \"clearkey\"]\n{rest}\n");
+    let form = |scheme: &str, output: &str, rest: &str| {
+        format!("[[protection]]\nscheme = \"{scheme}\"\noutputs = [\"@/{output}\"]\nsystems = [\"widevine\", \"clearkey\"]\n{rest}\n")
+    };
     let rotating = "content = \"channel-3\"\nrotate = \"10s\"\nseed = \"${TEST_SEED}\"";
     let forms = [form("cbcs", "cbcs", &given), form("cenc", "cenc", &given), form("cbcs", "rotating", rotating)].concat();
     succeed(run(&job(dir.path(), &["cbcs", "cenc", "rotating"], 14, &format!("{ONE_CODEC}\n{forms}"))), 120);
@@ -103,7 +105,14 @@ fn chromium_plays_what_is_protected_with_clear_key() {
         let urls: Vec<String> = std::iter::once("init.mp4".to_owned()).chain(numbers.iter().map(|n| format!("{n}.m4s"))).collect();
         browser.call("Page.navigate", json!({"url": format!("{}healthz", server.url())}));
         browser.until("document.readyState === 'complete' && typeof window.state === 'undefined'");
-        let given = [("SCHEME", json!(scheme)), ("VIDEO", json!(video)), ("AUDIO", json!(audio)), ("URLS", json!(urls)), ("KEYS", json!(keys)), ("TREE", json!("/live"))];
+        let given = [
+            ("SCHEME", json!(scheme)),
+            ("VIDEO", json!(video)),
+            ("AUDIO", json!(audio)),
+            ("URLS", json!(urls)),
+            ("KEYS", json!(keys)),
+            ("TREE", json!("/live")),
+        ];
         let given: String = given.iter().map(|(name, value)| format!("window.{name} = {value};")).collect();
         assert_eq!(browser.eval(&format!("{given}{PLAY}")), true, "{tree}");
         browser.until("window.state !== 'begun' && window.state !== 'fed'");
