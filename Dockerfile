@@ -16,7 +16,7 @@ RUN cargo build --profile dist --locked --bin mezzo
 FROM ${DEBIAN}
 RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-      libavcodec59 libavformat59 libavutil57 libavfilter8 libavdevice59 libswscale6 libswresample4 libzimg2 \
+      ca-certificates libavcodec59 libavformat59 libavutil57 libavfilter8 libavdevice59 libswscale6 libswresample4 libzimg2 \
       libgstreamer1.0-0 libgstreamer-plugins-base1.0-0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --uid 10001 --create-home mezzo \

@@ -11,11 +11,11 @@ PACKAGES := libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev libavde
             libzimg-dev libclang-dev clang gcc libc6-dev make nasm pkg-config ffmpeg
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo check test bench versus encoders faults testdata fuzz
+.PHONY: help deps build demo check test test-players bench versus latency encoders faults testdata fuzz
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: deps, build, check (format, lints, documentation), bench, versus FEED=file (beside FFmpeg 9), encoders (docs/encoders.md), faults (the drill of docs/faults.md), testdata, fuzz TARGET=name"
+	@echo "also: deps, build, check (format, lints, documentation), bench, versus FEED=file (beside FFmpeg 9), latency (likewise), test-players (hls.js, Shaka Player, dash.js in Chromium), s3 (a server for the tests of object stores), encoders (docs/encoders.md), faults (the drill of docs/faults.md), testdata, fuzz TARGET=name"
 	@echo "settings: INPUT=$(INPUT) LADDER=$(LADDER) PORT=$(PORT)"
 
 # Installs only what is missing; without anything missing it needs no network and no rights.
@@ -35,17 +35,34 @@ check: deps
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check; \
 	else echo "check: cargo-deny is not installed, so licences and advisories were not checked (cargo install cargo-deny --locked)"; fi
 
-# What only the tests want: other processors, GStreamer's coders and parsers, and a device that needs no graphics processor.
-test: PACKAGES += qemu-user gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav mesa-vulkan-drivers
+# What only the tests want: an origin to push to, other processors, GStreamer's coders and parsers, and a device that needs no graphics processor.
+test: PACKAGES += curl nginx-light openssl python3-gi gir1.2-gst-rtsp-server-1.0 qemu-user gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav mesa-vulkan-drivers
 test: deps
 	@command -v chromium >/dev/null || echo "test: there is no chromium, so the page is not played in a browser"
 	@test -d ../shared/media || echo "test: there are no clips in ../shared/media, so what needs real feeds is skipped"
+	@test -x target/s3/bin/s3s-fs || command -v s3s-fs >/dev/null || echo "test: there is no s3s-fs (make s3: two to four minutes, once), so object stores are not tested"
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		$(CARGO) nextest run --workspace --locked && $(CARGO) test --workspace --doc --locked; \
 	else $(CARGO) test --workspace --locked; fi
 
+# Real players in a real browser: 60 s each on AVC and on AV1 (ARGS='--seconds 15 --codec avc' for a quick look).
+test-players: PACKAGES += chromium nodejs npm
+test-players: build
+	cd tests/players && npm ci --no-audit --no-fund --silent
+	node tests/players/players.mjs $(ARGS)
+
+# An S3 server that checks signatures, for the tests of object stores.
+.PHONY: s3
+s3: deps
+	@test -x target/s3/bin/s3s-fs || $(CARGO) install s3s-fs --version 0.14.1 --features binary --locked --root target/s3 --target-dir target/s3/build
+	@rm -rf target/s3/build
+
 bench: deps
 	$(CARGO) bench --locked
+
+# From a picture's time to its chunk readable at the origin, and FFmpeg's low-latency DASH beside it.
+latency: build ffmpeg-9
+	target/versus/bin/python benches/latency $(ARGS)
 
 # FFmpeg 9 with libvmaf, static, from PyPI; target/versus is the environment that it is installed in.
 FEED ?= testdata/pattern-1080p25.ts

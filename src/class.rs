@@ -5,9 +5,10 @@
 mod arithmetic;
 mod encoders;
 
+use crate::decode::filler::Filler;
 use crate::encode::point::{self, X264Point};
 use crate::ffmpeg::pin_cpu;
-use crate::job::Job;
+use crate::job::{Job, Latency, Prft};
 use crate::plan::{Plan, Rendition, SourceFacts};
 use crate::time::Seconds;
 use ffmpeg_next as ffmpeg;
@@ -90,6 +91,12 @@ pub fn of(plan: &Plan, job: &Job, build: &Build) -> String {
         "hold": fraction(job.timeline.hold),
         "max_gap": fraction(job.timeline.max_gap),
     });
+    if job.prft == Prft::Chunk {
+        facts["prft"] = json!("chunk");
+    }
+    if let Filler::Picture(slate) = &job.timeline.filler {
+        facts["filler"] = json!(slate.digest());
+    }
     if let Some(name) = plan.decode.as_deref().and_then(Name::parse) {
         // Which of several devices does not count, as it does not for encoders; that it is one does: pictures that a device scales differ from the host's.
         facts["decode"] = json!(name.kind().name());
@@ -104,7 +111,8 @@ fn anywhere(rendition: &Rendition) -> Rendition {
 
 /// Whether an encoder of this rung computes with approximate reciprocals.
 fn uses_reciprocals(rendition: &Rendition) -> bool {
-    rendition.backends.iter().any(|name| name == "x264") && point::x264(&rendition.point).is_none_or(X264Point::uses_reciprocals)
+    let low = rendition.latency == Latency::Low;
+    rendition.backends.iter().any(|name| name == "x264") && !low && point::x264(&rendition.point).is_none_or(X264Point::uses_reciprocals)
 }
 
 /// The first 12 hex digits of the SHA-256 of a JSON value whose objects have their keys in order, which serde_json's default map keeps.

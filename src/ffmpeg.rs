@@ -18,18 +18,23 @@ mod light;
 mod parameters;
 mod protocol;
 mod sound;
+mod srt;
 mod url;
 mod wire;
 
 #[cfg(test)]
 pub(crate) use frames::testing;
-pub use frames::{Colour, FramePool, Layout, colour, copy_plane, extradata, format_name, layout, plane, planes_mut, set_extradata, share_samples, tag};
+pub use frames::{
+    Colour, FramePool, Layout, colour, copy_plane, extradata, format_name, layout, plane, planes_mut, set_extradata, set_pixel_shape, share_samples, tag,
+    tag_still,
+};
 pub use host::{Access, access, give_way, leave_at_once, no_real_time, pin_cpu, quiet_codecs, return_memory};
 pub use light::Light;
 #[cfg(feature = "gstreamer")]
 pub use parameters::{Fields, VideoParameters, audio_parameters, video_parameters};
 pub use protocol::ProtocolBytes;
 pub use sound::{Resampler, is_discarded, joinable_audio_parameters, layout_of, same_sound};
+pub use srt::on_srt_log;
 pub use url::UrlReader;
 pub use wire::Wire;
 
@@ -250,6 +255,13 @@ pub fn depth_and_rgb(format: ffmpeg::format::Pixel) -> (u32, bool) {
     // SAFETY: the call looks a number up in a static table and returns a pointer into it, or null, which is checked.
     let descriptor = unsafe { ffi::av_pix_fmt_desc_get(format.into()).as_ref() };
     descriptor.map_or((8, false), |d| (u32::try_from(d.comp[0].depth).unwrap_or(8), d.flags & u64::from(ffi::AV_PIX_FMT_FLAG_RGB as u32) != 0))
+}
+
+/// Whether the pixel format has transparency, a palette's included.
+pub fn has_alpha(format: ffmpeg::format::Pixel) -> bool {
+    // SAFETY: the call looks a number up in a static table and returns a pointer into it, or null, which is checked.
+    let descriptor = unsafe { ffi::av_pix_fmt_desc_get(format.into()).as_ref() };
+    descriptor.is_some_and(|d| d.flags & u64::from(ffi::AV_PIX_FMT_FLAG_ALPHA as u32) != 0)
 }
 
 /// The format among `choices` that loses least of `format`.

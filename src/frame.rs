@@ -1,5 +1,6 @@
 //! What flows between the stages: pictures, sound, and the end.
 
+use crate::sight::Sight;
 use crate::time::{GopId, Seconds, Slot};
 use ffmpeg_next as ffmpeg;
 use hwaccel::surface::Surface;
@@ -100,6 +101,8 @@ pub struct Frame {
     pub missed: bool,
     /// Which of a job's feeds it is from, where there are two that are not the same bytes.
     pub path: u8,
+    /// What was seen of it, once it was looked at (`sight.rs`).
+    pub sight: Sight,
     /// What the source said beside the picture.
     pub side: Arc<SideData>,
 }
@@ -113,39 +116,47 @@ pub struct SideData {
     pub stamp: Option<Seconds>,
 }
 
-/// Frame sync to audio: one GOP of video is complete, so its sound may be made.
+/// Frame sync to audio: one GOP of video is complete, or so much of it is there, so that its sound may be made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AudioCue {
     /// The GOP.
     pub gop: GopId,
-    /// Slots that it has: all, or fewer where the event ended inside it.
+    /// Slots that it has: all, or fewer where the event ended inside it, or where more follow.
     pub slots: u32,
+    /// It is not complete: a cue with more slots, or with these and without `more`, follows.
+    pub more: bool,
     /// What to add to a source time to get UTC, for every audio sample of this GOP (its run-up included).
     pub offset: Seconds,
+    /// Source time was moved within the GOP: what was to be added before this slot.
+    pub before: Option<(Slot, Seconds)>,
     /// The feed is known from its beginning: there is no earlier sound that a run-up could lack.
     pub whole: bool,
     /// The last GOP of the event, where that is known in time.
     pub last: bool,
 }
 
-/// The sound of one segment, with run-up before and after, as every audio rung encodes it.
+/// The sound of one segment, with run-up before and after, as every audio rung encodes it; or the next part of it, where it is handed on as it comes.
 #[derive(Clone, Debug)]
 pub struct PcmSegment {
     /// The segment.
     pub gop: GopId,
     /// First audio frame that is published, counted from the epoch.
     pub first_frame: i64,
-    /// How many frames are published.
+    /// How many frames are published; of a part, how many with those before.
     pub frames: u32,
+    /// Frames (of run-up and published) that were in parts before this one: `planes` begin behind them.
+    pub from: u32,
+    /// Another part follows.
+    pub more: bool,
     /// Frames of run-up before the first published one, in `planes`.
     pub lead: u32,
-    /// Frames after the last published one, in `planes`.
+    /// Frames after the last published one, in `planes`. Those of a part may be published by the next.
     pub tail: u32,
-    /// One plane a channel, each `(lead + frames + tail) * frame size` samples, nominally within [-1, 1].
+    /// One plane a channel, each `(lead + frames + tail - from) * frame size` samples, nominally within [-1, 1].
     pub planes: Arc<Vec<Vec<f32>>>,
-    /// Published samples that the feed did not have, silent here.
+    /// Published samples that the feed did not have, silent here; of all parts so far.
     pub silent_samples: u64,
-    /// Packets, run-up included, that came damaged or did not decode.
+    /// Packets, run-up included, that came damaged or did not decode; of all parts so far.
     pub damaged: u32,
     /// The decoder had its whole run-up.
     pub clean: bool,

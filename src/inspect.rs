@@ -6,6 +6,8 @@
 mod boxes;
 mod encryption;
 mod init;
+#[cfg(test)]
+mod mutation_tests;
 mod record;
 mod rules;
 mod segment;
@@ -18,7 +20,7 @@ pub(crate) use boxes::name;
 pub use encryption::{Encryption, Protected};
 pub use init::{Colour, InitFacts, Media, init};
 pub use record::{av1_codecs, hevc_codecs};
-pub use segment::{Chunk, Prft, Sample, SegmentFacts, segment};
+pub use segment::{Chunk, Prft, Sample, SegmentFacts, chunk, segment};
 
 /// Why bytes cannot be read as what they should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -125,6 +127,30 @@ pub enum Code {
     /// 11: what is said of encrypted samples is not there, or does not add up to them.
     Encryption,
 }
+
+/// Every rule, by the name that it has in headers and counts.
+pub const RULES: [(Code, &str); 20] = [
+    (Code::NotIdrFirst, "not-idr-first"),
+    (Code::IdrInside, "idr-inside"),
+    (Code::OpenGop, "open-gop"),
+    (Code::SyncFlag, "sync-flag"),
+    (Code::NalLengths, "nal-lengths"),
+    (Code::TfdtBreak, "tfdt-break"),
+    (Code::TfdtRange, "tfdt-range"),
+    (Code::TfdtGrid, "tfdt-grid"),
+    (Code::Sequence, "sequence"),
+    (Code::Samples, "samples"),
+    (Code::MdatLayout, "mdat-layout"),
+    (Code::BaseIsMoof, "base-is-moof"),
+    (Code::OneTrack, "one-track"),
+    (Code::Offsets, "offsets"),
+    (Code::Timescale, "timescale"),
+    (Code::Brands, "brands"),
+    (Code::SampleEntry, "sample-entry"),
+    (Code::InBand, "in-band"),
+    (Code::Prft, "prft"),
+    (Code::Encryption, "encryption"),
+];
 
 /// One rule broken at one place.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,24 +3,37 @@
 pub mod audio;
 pub mod check;
 mod decode;
+pub mod extras;
+pub mod filler;
 #[cfg(test)]
 mod job_tests;
+pub mod latency;
+pub mod output;
+pub mod outputs;
 mod place;
 pub mod protection;
 pub mod select;
+pub mod serving;
+pub mod source;
 pub mod standby;
 pub mod value;
 pub mod wishes;
 
+use crate::decode::filler::Filler;
 use crate::ladder::Ladder;
+use crate::plan::SourceFacts;
 use crate::time::{Rate, Seconds};
 pub use decode::DecodeOn;
 pub use protection::Protection;
+pub use extras::Extras;
+pub use latency::{Latency, Prft};
+pub use output::Output;
 pub use select::{AudioPick, Pick, ProgramPick, Select, StreamRef};
 use serde::Deserialize;
+pub use serving::Serving;
 pub use standby::Standby;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 pub use value::{Listen, Span, Text};
 pub use wishes::Wishes;
 
@@ -35,10 +48,12 @@ pub struct Job {
     pub standby: Option<Standby>,
     /// What to make of it.
     pub ladder: Ladder,
-    /// Directories to publish into.
-    pub outputs: Vec<PathBuf>,
+    /// Where to publish.
+    pub outputs: Vec<Output>,
     /// Where to serve the page, the embedded origin and the status.
     pub listen: Option<SocketAddr>,
+    /// How that is served.
+    pub serving: Serving,
     /// How inputs are consumed.
     pub pace: Pace,
     /// The event ends after this long.
@@ -63,6 +78,32 @@ pub struct Job {
     pub decode: DecodeOn,
     /// How outputs are protected; each is clear where none of these is for it.
     pub protection: Vec<Protection>,
+    /// How far encoders look ahead.
+    pub latency: Latency,
+    /// What says when it was produced.
+    pub prft: Prft,
+    /// What players expect beside the media.
+    pub extras: Extras,
+    /// What the source is, where the job says and no look at it is wanted: all that a plan depends on but its streams.
+    pub source: Option<SourceFacts>,
+}
+
+impl Job {
+    /// The directories among the outputs.
+    pub fn directories(&self) -> impl Iterator<Item = &Path> {
+        self.outputs.iter().filter_map(Output::path)
+    }
+}
+
+/// `timeline.start`: when an event begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// With the feed's first picture
+    #[default]
+    FirstPicture,
+    /// At once, with filler until the feed comes; what the feed is must be known: by [source] in the job, or by an earlier run
+    Now,
 }
 
 /// How inputs are consumed (`--pace`).
@@ -89,6 +130,10 @@ pub struct Timeline {
     pub hold: Seconds,
     /// A gap longer than this is not filled: its GOPs are left out (`EXT-X-GAP`).
     pub max_gap: Seconds,
+    /// What filler shows.
+    pub filler: Filler,
+    /// When the event begins.
+    pub start: Start,
 }
 
 /// `timeline.clock`.

@@ -9,6 +9,7 @@
 //! - `mux`: align, fragment, playlists → [`sink::Publish`]
 //! - `sink`: directory, embedded origin → published
 //! - `serve`: HTTP around it
+//! - `origin`: the same without a worker, fed by pushes
 //!
 //! Stages know queues, never each other; only `pipeline` knows the topology.
 
@@ -30,6 +31,7 @@ pub mod job;
 pub mod ladder;
 pub mod language;
 pub mod mux;
+pub mod origin;
 pub mod pace;
 pub mod pattern;
 pub mod pipeline;
@@ -42,6 +44,8 @@ pub mod schedule;
 pub mod secrets;
 pub mod sei;
 pub mod serve;
+pub mod shard;
+pub mod sight;
 pub mod sink;
 pub mod standby;
 pub mod status;

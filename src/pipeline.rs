@@ -7,42 +7,48 @@
 //!    └─────► audio ─────────────► rung ───┘
 //! ```
 
+mod feeds;
+mod forms;
 mod standby;
+mod thumbnails;
 
 use crate::budget::FrameBudget;
-use crate::capture::stamped::{self, Stamps};
-use crate::capture::{self, CaptureCounters, CaptureError, Input, Origin, Source};
+use crate::capture::{self, CaptureCounters, CaptureError, Origin, Source};
 use crate::clock::{Clock, Tick};
 use crate::decode::audio::{Audio, Cut, Over, Rung};
 use crate::decode::change::Decoding;
+use crate::decode::early::Early;
 use crate::decode::framesync::{FrameSync, LATENESS, Settings};
 use crate::decode::samples::AudioError;
-use crate::decode::{self, DecodeError, MakeSync, Outputs, filler};
+use crate::decode::{self, DecodeError, MakeEarly, MakeSync, Outputs, filler};
 use crate::downscale::{self, DownscaleError};
 use crate::encode::aac::{self, Aac};
 use crate::encode::queue::{RungQueue, lanes};
 use crate::encode::served::{self, Served};
 use crate::encode::{TrackId, audio_runner, runner};
 use crate::ffmpeg::give_way;
-use crate::job::protection::Group;
-use crate::job::{ClockKind, Job, Pace};
+use crate::job::{Job, Latency, Pace, Prft, Start};
 use crate::mux::{self, MuxError, TrackKind, TrackSpec};
-use crate::plan::{self, Plan};
-use crate::protect::{Fetcher, Form};
+use crate::plan::{self, Plan, SourceFacts};
 use crate::resolution::Resolution;
 use crate::schedule::Schedule;
-use crate::serve::Server;
+use crate::serve::{Server, Setup, control};
+use crate::sight::Watcher;
 use crate::sink::store::Store;
-use crate::sink::{self, Sink, SinkError, runner as sink_runner, stored};
+use crate::sink::{SinkError, runner as sink_runner};
 use crate::status::{State, Status};
 use crate::stop::Stop;
 use crate::supervise::{StageError, StageFailure, Threads};
-use crate::time::{GopId, Grid, Seconds};
-use crate::timeline::{self, TimelineError};
+use crate::time::{Grid, Seconds};
+use crate::timeline;
 use crossbeam::channel::bounded;
+pub use feeds::{Feeds, feeds, known, open, stated};
+use feeds::{later, require_stamps};
 use ffmpeg_next::codec;
+use forms::Forms;
 use std::convert::Infallible;
 use std::num::NonZero;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,12 +64,10 @@ const CUES: usize = 64;
 const SOUND: usize = 2;
 /// What encoders have told the muxer. Full: they wait.
 const TO_MUX: usize = 1024;
-/// What waits to be published. Full: the muxer waits.
-const PUBLISH: usize = 64;
 /// Threads of the video decoder. Not from the machine: concealment of damaged pictures differs by their number.
 const DECODER_THREADS: usize = 4;
-/// Memory of the embedded origin.
-const STORE_BYTES: u64 = 512 << 20;
+/// The same at low latency: libav's frame threads hold back a picture each but one.
+const LOW_DECODER_THREADS: usize = 1;
 /// A worker that joins starts with the first GOP this long after its first picture: run-up of the sound (24 packets of at most 36 ms, 16 frames of 21 ms) and its skew in the container.
 const RUN_UP: Seconds = Seconds::TWO;
 /// How long a live event that is over waits for the last of its sound.
@@ -135,22 +139,33 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let kept = Resolution::load(job).map_err(wrong)?;
     // A restart takes the streams that were chosen first.
     let asked = kept.as_ref().map_or_else(|| job.clone(), |kept| kept.reopened(job));
-    let opened = open(&asked, stop).map_err(not_opened).and_then(|(source, input)| Ok((require_stamps(job, &source, input)?, source)));
+    let opened = match known(&asked, kept.as_ref())? {
+        Some(facts) => Ok(Feeds::of(later(&asked, &facts, stop))),
+        None => feeds(&asked, stop),
+    };
+    let opened = opened.and_then(|feeds| Ok((require_stamps(job, &feeds.source, feeds.input)?, feeds.source, feeds.second, feeds.job)));
     if stop.is_raised() {
         tracing::info!("asked to stop before the feed came: nothing was written");
         return Ok(());
     }
-    let (input, source) = opened?;
-    let resolution = kept.unwrap_or_else(|| Resolution::new(job, source.facts.clone(), None, String::new()));
+    let (input, source, opened, other) = opened?;
+    let resolution = kept.unwrap_or_else(|| Resolution::new(job, stated(job, &source.facts), None, String::new()));
+    let job = other.as_ref().unwrap_or(job);
     let plan = plan::resolve(job, &resolution.source).map_err(wrong)?;
     let (mut plan, rungs) = served::open_all(plan, job).map_err(wrong)?;
-    let device = decode::device::settle(&mut plan, job, Some(&source.video));
+    // What comes late is decoded by whatever takes it then.
+    let device = if source.later.is_some() { None } else { decode::device::settle(&mut plan, job, Some(&source.video)) };
     let resolution = Resolution { class: plan.class.clone(), ..resolution };
     plan.left_out_line().iter().for_each(|line| tracing::info!("{line}"));
     plan.warnings.iter().for_each(|line| tracing::warn!("{line}"));
     let schedule = Arc::new(Schedule::new());
-    let (video_tracks, audio_tracks) = (video_tracks(&rungs), audio_tracks(&plan)?);
-    let decoder = Decoding::open(&source.video, &resolution.source, DECODER_THREADS).map_err(wrong)?;
+    let chunking = plan::chunk_slots(job, plan.grid).map(|slots| mux::Chunking { slots, prft: job.prft == Prft::Chunk });
+    let (video_tracks, audio_tracks) = (video_tracks(&rungs), audio_tracks(&plan, chunking)?);
+    let decoder_threads = if job.latency == Latency::Low { LOW_DECODER_THREADS } else { DECODER_THREADS };
+    let decoder = match &source.later {
+        Some(_) => Decoding::awaiting(&source.video, &resolution.source, decoder_threads),
+        None => Decoding::open(&source.video, &resolution.source, decoder_threads).map_err(wrong)?,
+    };
     let decoder = match &device {
         Some(device) => decoder.on(device),
         None => decoder,
@@ -158,18 +173,17 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let status = Arc::new(Status::new(&plan, job.pace == Pace::Live));
     let sounds = sounds(&source, &plan, &status)?;
     let tracks: Vec<TrackSpec> = video_tracks.iter().chain(audio_tracks.iter().map(|(track, _)| track)).cloned().collect();
-    let (forms, fetchers) = forms(job, &plan)?;
-    let groups = job.groups();
-    for group in &groups {
-        let form = group.form.and_then(|n| forms.get(n));
-        let inits = tracks.iter().map(|track| Ok((track.init_path(), mux::init_in(track, &plan.class, form)?)));
-        sink::agree(&group.outputs, &inits.collect::<Result<Vec<_>, MuxError>>().map_err(wrong)?).map_err(wrong)?;
-    }
-    let store = Store::new(STORE_BYTES, plan.audio.iter().map(|a| a.name.clone()));
-    let server = job.listen.map(|address| Server::start(address, store.clone(), status.clone())).transpose().map_err(wrong)?;
+    let mut forms = Forms::open(job, &plan, &status)?;
+    forms.agree(&tracks, &plan.class)?;
+    let store = Store::with_folder(job.serving.memory, plan.audio.iter().map(|a| a.name.clone()), forms.folder().map(Path::to_path_buf));
+    let setup = Setup { routes: control::routes(Arc::clone(&status)), ..Setup::of(&job.serving).map_err(wrong)? };
+    let server = job.listen.map(|address| Server::start_with(address, store.clone(), status.clone(), setup)).transpose().map_err(wrong)?;
 
     // From here on, things are written.
-    let destinations = outputs(job, &groups, &plan, &resolution, &store, &status)?;
+    let destinations = forms.destinations(&plan, job.pace, &store, &status)?;
+    resolution.store(job).map_err(wrong)?;
+    let fetchers = std::mem::take(&mut forms.fetchers);
+    let mut forms = forms.start(destinations, &tracks, job.extras.thumbnails, &store)?;
     job.duration.into_iter().chain(source.duration).min().into_iter().for_each(|d| status.expect(d));
     ready(&status, server.as_ref().map(Server::url).as_deref());
     let mut threads = Threads::new(stop.clone());
@@ -177,7 +191,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let (units_tx, units) = bounded(if raw { RAW_UNITS } else { UNITS });
     let (frames_tx, frames) = bounded(FRAMES);
     let sync = SyncOf { job: job.clone(), grid: plan.grid, run_up: if plan.audio.is_empty() { Seconds::ZERO } else { RUN_UP } };
-    let mut second = standby::Second::of(job, &plan, &sync, stop);
+    let mut second = standby::Second::of(job, &plan, &sync, stop, opened);
     let (packets_tx, packets) = bounded(TO_MUX);
 
     let feed = capture::Feed::new(input, &source, job.pace);
@@ -201,8 +215,9 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let (stopping, counted) = (stop.clone(), status.clone());
     let live = job.pace == Pace::Live;
     let ahead = if live { Seconds::ZERO } else { decode::ahead(plan.grid) };
-    let settings = decode::Settings { stamp_offset: job.timeline.stamp_offset, live, ahead };
-    threads.spawn("decode", move || decode::run(decoder, make_sync, settings, units, outputs, &stopping, &counted))?;
+    let settings = decode::Settings { stamp_offset: job.timeline.stamp_offset, live, ahead, max_gap: job.timeline.max_gap };
+    let make_early = (job.timeline.start == Start::Now).then(|| sync.make_early(&plan.source)).flatten();
+    threads.spawn("decode", move || decode::run(decoder, make_sync, make_early, settings, units, outputs, &stopping, &counted))?;
 
     let mut queues = Vec::new();
     let mut all_lanes = Vec::new();
@@ -218,8 +233,9 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         let way = u8::try_from(behind * 2).unwrap_or(u8::MAX);
         all_lanes.extend(runners.into_iter().enumerate().map(|(lane, runner)| (format!("{}/{lane}", served.rendition.name), way, runner)));
     }
-    let (targets, hdr) = (plan.targets(), plan.source.hdr);
-    threads.spawn("downscale", move || downscale::run(&frames, &targets, &hdr, queues))?;
+    let (targets, hdr, watcher) = (plan.targets(), plan.source.hdr, Watcher::new(plan.grid));
+    let (tap, thumbnails) = thumbnails::start(job, &plan, &mut threads)?;
+    threads.spawn("downscale", move || downscale::run(&frames, &targets, &hdr, watcher, tap, queues))?;
     for (name, way, lane) in all_lanes {
         threads.spawn(&name, move || {
             give_way(way);
@@ -255,25 +271,20 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         None => drop((frames_tx, slots)),
     }
 
-    let mut sinks = Vec::new();
-    let mut others = Vec::new();
-    for (group, (destinations, stored)) in groups.iter().zip(destinations) {
-        let (tx, publish) = bounded(PUBLISH);
-        sinks.push((destinations, publish));
-        others.push(mux::Other { form: group.form.and_then(|n| forms.get(n)).cloned(), stored, tx });
-    }
-    // The forms live as long as the muxer wants keys of them.
-    drop(forms);
-    let first = others.remove(0);
+    let first = forms.remove(0);
+    let (sinks, others): (Vec<_>, Vec<_>) = forms.into_iter().map(|form| ((form.sinks, form.published), form.mux)).unzip();
     let settings = mux::Settings {
         class: plan.class.clone(),
         publish_delay: job.publish_delay,
         window: job.window,
-        chunk_slots: job.chunk.map(|chunk| plan.grid.nearest(chunk).0.clamp(1, i64::from(plan.grid.gop_slots)) as u32),
+        chunking,
         not_before: None,
-        stored: first.stored,
+        stored: first.mux.stored.segments,
+        iframes: first.mux.stored.iframes,
+        session: job.extras.session.clone(),
+        thumbnails: thumbnails.map(|feed| mux::thumbnails::Feed { stored: first.mux.stored.sheets, ..feed }),
         counts: Arc::default(),
-        form: first.form,
+        form: first.mux.form,
         others,
     };
     status.watch_mux(Arc::clone(&settings.counts));
@@ -283,11 +294,12 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
             Ok::<(), Infallible>(())
         })?;
     }
-    threads.spawn("mux", move || mux::run(tracks, settings, packets, first.tx))?;
-    for (place, (sinks, publish)) in sinks.into_iter().enumerate() {
+    threads.spawn("mux", move || mux::run(tracks, settings, packets, first.mux.tx))?;
+    let counted = status.clone();
+    threads.spawn("sink", move || sink_runner::run(first.sinks, first.published, Some(&counted)))?;
+    for (place, (sinks, published)) in sinks.into_iter().enumerate() {
         // A segment counts once, however many forms of it there are.
-        let counted = (place == 0).then(|| status.clone());
-        threads.spawn("sink", move || sink_runner::run(sinks, publish, counted.as_deref()))?;
+        threads.spawn(&format!("sink/{}", place + 1), move || sink_runner::run(sinks, published, None))?;
     }
 
     let ended = threads.join();
@@ -326,39 +338,9 @@ fn say_what_came_of_it(status: &Status) {
     }
 }
 
-/// A feed that never shows anything is not a wrong job.
-fn not_opened(error: CaptureError) -> RunError {
-    match error {
-        CaptureError::Silent { .. } => StageError { thread: "capture".to_owned(), why: Box::new(error), echo: false }.into(),
-        error => wrong(error),
-    }
-}
-
-/// Opens the inputs of a job.
-///
-/// # Errors
-/// As [`capture::open_all`].
-pub fn open(job: &Job, stop: &Stop) -> Result<(Source, Box<dyn Input>), CaptureError> {
-    let timeout = job.input_timeout.map(Seconds::to_duration);
-    capture::open_all(&job.inputs, job.path_window, job.pace, &job.select, stop, timeout)
-}
-
-/// Where the job insists on UTC stamps, refuses a feed whose first picture has none, before anything is written.
-fn require_stamps(job: &Job, source: &Source, input: Box<dyn Input>) -> Result<Box<dyn Input>, RunError> {
-    if job.timeline.clock != ClockKind::Sei || source.origin == Origin::Utc {
-        return Ok(input);
-    }
-    let broke = |error: CaptureError| StageError { thread: "capture".to_owned(), why: Box::new(error), echo: false };
-    let (stamps, input) = stamped::look(input).map_err(broke)?;
-    let Stamps::Absent(pts) = stamps else { return Ok(input) };
-    let (num, den) = source.video.time_base;
-    let pts = pts.and_then(|ticks| Seconds::from_ticks(ticks, num, den)).unwrap_or(Seconds::ZERO);
-    Err(wrong(TimelineError::NoStamp { pts }))
-}
-
 /// How sound is cut, where there is any.
 fn cut(plan: &Plan) -> Option<Cut> {
-    plan.audio.first().map(|first| Cut { grid: first.grid, lead: aac::LEAD, tail: aac::TAIL })
+    plan.audio.first().map(|first| Cut { grid: first.grid, lead: aac::LEAD, tail: aac::TAIL, ahead: aac::AHEAD })
 }
 
 /// What decodes each sound; none where no rung is made of sound. Of a kept resolution there may be more sounds than the source has now: those are silent.
@@ -383,47 +365,15 @@ fn video_tracks(rungs: &[Served]) -> Vec<TrackSpec> {
 }
 
 /// Likewise for audio.
-fn audio_tracks(plan: &Plan) -> Result<Vec<(TrackSpec, Aac)>, RunError> {
+fn audio_tracks(plan: &Plan, chunking: Option<mux::Chunking>) -> Result<Vec<(TrackSpec, Aac)>, RunError> {
     let track = |(place, rendition): (usize, &plan::AudioRendition)| {
         let encoder = Aac::open(rendition).map_err(wrong)?;
         let kind = TrackKind::Audio { rendition: rendition.clone(), config: encoder.config().to_vec() };
-        Ok((TrackSpec { id: TrackId(plan.video.len() + place), name: rendition.name.clone(), kind }, encoder))
+        let track = TrackSpec { id: TrackId(plan.video.len() + place), name: rendition.name.clone(), kind };
+        let boxes = mux::overhead(&track, chunking);
+        Ok((track, encoder.with_boxes(boxes)))
     };
     plan.audio.iter().enumerate().map(track).collect()
-}
-
-/// What the muxer needs to know of segments that are stored already.
-type Stored = Vec<(String, Vec<GopId>)>;
-
-/// The forms that outputs are protected in, and what asks key servers for their keys.
-fn forms(job: &Job, plan: &Plan) -> Result<(Vec<Arc<Form>>, Vec<Fetcher>), RunError> {
-    let opened = job.protection.iter().map(|asked| Form::open(asked, plan.grid, job.pace == Pace::Live)).collect::<Result<Vec<_>, _>>().map_err(wrong)?;
-    let (forms, fetchers): (Vec<_>, Vec<_>) = opened.into_iter().unzip();
-    Ok((forms, fetchers.into_iter().flatten().collect()))
-}
-
-/// The destinations of a group of outputs, and what is in them already.
-type Destinations = (Vec<Box<dyn Sink>>, Stored);
-
-/// Opens the destinations of each group, memory first, and finds what an earlier life of this job left in them.
-fn outputs(job: &Job, groups: &[Group], plan: &Plan, resolution: &Resolution, store: &Store, status: &Arc<Status>) -> Result<Vec<Destinations>, RunError> {
-    let names: Vec<String> = plan.video.iter().map(|r| r.name.clone()).chain(plan.audio.iter().map(|r| r.name.clone())).collect();
-    let open = |group: &Group| {
-        let directories = group.outputs.iter().map(|output| sink::open(output, &names, status)).collect::<Result<Vec<_>, _>>().map_err(wrong)?;
-        let memory = group.listen.then(|| Box::new(store.clone()) as Box<dyn Sink>);
-        Ok(memory.into_iter().chain(directories).collect())
-    };
-    let opened: Vec<Vec<Box<dyn Sink>>> = groups.iter().map(open).collect::<Result<_, RunError>>()?;
-    resolution.store(job).map_err(wrong)?;
-    let found = |group: &Group| -> Result<Stored, RunError> {
-        let Some(output) = group.outputs.first() else { return Ok(Stored::new()) };
-        let found = stored::scan(output, &names).map_err(wrong)?;
-        if group.listen {
-            store.restore(output, &found).map_err(wrong)?;
-        }
-        Ok(found)
-    };
-    opened.into_iter().zip(groups).map(|(sinks, group)| Ok((sinks, found(group)?))).collect()
 }
 
 /// What frame sync needs of a job, for each of its feeds.
@@ -435,11 +385,25 @@ struct SyncOf {
 }
 
 impl SyncOf {
+    /// What fills the slots of an event that begins before its feed, which `facts` describe; nothing where a picture of that size cannot be made.
+    fn make_early(&self, facts: &SourceFacts) -> Option<MakeEarly> {
+        let SyncOf { job, grid, .. } = self.clone();
+        let like = filler::shape(facts)?;
+        let (duration, lateness) = match &job.standby {
+            Some(standby) => (None, standby.conditions.loss),
+            None => (job.duration.map(|span| grid.slots_in(span)), LATENESS),
+        };
+        Some(Box::new(move |now| Early::new(grid, job.timeline.filler.after(&like), duration, lateness, now)))
+    }
+
     /// What makes the frame sync once the first picture is there. An anchor taken then is kept beside the outputs before anything is published, where `kept` says where.
     fn make(&self, source: &Source, status: &Arc<Status>, kept: Option<Resolution>) -> MakeSync {
-        let (of, status, origin, expected) = (self.clone(), Arc::clone(status), source.origin, source.duration);
+        let (of, status, origin, expected, later) = (self.clone(), Arc::clone(status), source.origin, source.duration, source.later.clone());
         Box::new(move |first: &Tick| {
             let SyncOf { job, grid, run_up } = of;
+            let arrived = later.as_ref().and_then(|later| later.get());
+            let origin = arrived.map_or(origin, |arrived| arrived.origin);
+            arrived.and_then(|arrived| arrived.paths.clone()).into_iter().for_each(|paths| status.watch_paths(paths));
             let anchor = kept.as_ref().and_then(|kept| kept.anchor.as_ref()?.anchor());
             let choice = timeline::choose(&job.timeline, origin, first, anchor)?;
             tracing::info!("{} is placed by {}", if kept.is_some() { "the feed" } else { "the standby" }, choice.reference);
@@ -455,8 +419,12 @@ impl SyncOf {
                 None => (job.duration.map(|span| grid.slots_in(span)), LATENESS),
             };
             let run_up = if choice.whole { Seconds::ZERO } else { run_up };
-            let settings = Settings { hold: job.timeline.hold, max_gap: job.timeline.max_gap, duration, expected, run_up, whole: choice.whole, lateness };
-            Ok(FrameSync::new(grid, clock, settings, filler::black))
+            // Which feed's sound a GOP has is known at its end only.
+            let sound_step = plan::sound_step(&job, grid).filter(|_| job.standby.is_none());
+            let settings =
+                Settings { hold: job.timeline.hold, max_gap: job.timeline.max_gap, duration, expected, run_up, whole: choice.whole, sound_step, lateness };
+            let filler = job.timeline.filler.clone();
+            Ok(FrameSync::new(grid, clock, settings, Box::new(move |like| filler.after(like))))
         })
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod backends;
 pub mod fit;
+pub mod latency;
 #[cfg(test)]
 pub(crate) mod plan_tests;
 mod resolve;
@@ -9,12 +10,12 @@ mod sound;
 pub mod speed;
 
 use crate::colour::{HdrMetadata, Signal, Target, VideoRange};
-use crate::job::StreamRef;
+use crate::job::{Latency, StreamRef};
 use crate::ladder::{AudioCodec, VideoCodec};
 use crate::language;
 use crate::role::Role;
 use crate::time::{AudioGrid, Grid, Rate, Seconds};
-pub use resolve::{AAC_FRAME, PlanError, resolve};
+pub use resolve::{AAC_FRAME, MAX_SOURCE, PlanError, chunk_slots, resolve, sound_step};
 use serde::{Deserialize, Serialize};
 
 /// What the source is, as far as the plan depends on it. Kept beside the output, so that a restart does not resolve anew.
@@ -96,6 +97,12 @@ pub struct Rendition {
     pub backends: Vec<String>,
     /// GOPs of this rung that encode at once.
     pub lanes: u32,
+    /// Slots of a chunk, where chunks leave before their GOP is complete: what is out is never encoded again. Absent: whole segments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chunk: Option<u32>,
+    /// How far its encoders look ahead.
+    #[serde(default, skip_serializing_if = "Latency::is_normal")]
+    pub latency: Latency,
     /// Devices that hardware backends of this rung use, at most one of each kind: "cuda:0", "/dev/dri/renderD128". Alter no byte.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<String>,

@@ -98,7 +98,7 @@ impl AnchorTaken {
 /// A short hash of what a resolution depends on: inputs, ladder, segment, rate, select, timeline.
 pub fn digest(job: &Job) -> String {
     let (timeline, select) = (&job.timeline, &job.select);
-    short_hash(&json!({
+    let mut facts = json!({
         // A signed URL or a passphrase may be another one after a restart.
         "inputs": job.inputs.iter().map(|input| without_secrets(input)).collect::<Vec<_>>(),
         "ladder": job.ladder,
@@ -116,7 +116,11 @@ pub fn digest(job: &Job) -> String {
         "stamp_offset": fraction(timeline.stamp_offset),
         "hold": fraction(timeline.hold),
         "max_gap": fraction(timeline.max_gap),
-    }))
+    });
+    if let Some(source) = &job.source {
+        facts["source"] = json!(source);
+    }
+    short_hash(&facts)
 }
 
 impl Resolution {
@@ -134,7 +138,7 @@ impl Resolution {
     pub fn load(job: &Job) -> Result<Option<Resolution>, ResolutionError> {
         let wanted = digest(job);
         let mut kept: Option<(&Path, Resolution)> = None;
-        for output in &job.outputs {
+        for output in job.directories() {
             let Some(found) = read(output)? else { continue };
             if found.job != wanted {
                 return Err(ResolutionError::OtherJob { output: output.display().to_string(), found: found.job, wanted });
@@ -152,7 +156,7 @@ impl Resolution {
 
     /// Keeps it beside every output, as the first file there: made under another name, stored, then renamed.
     pub fn store(&self, job: &Job) -> Result<(), ResolutionError> {
-        job.outputs.iter().try_for_each(|output| self.store_in(output))
+        job.directories().try_for_each(|output| self.store_in(output))
     }
 
     fn store_in(&self, output: &Path) -> Result<(), ResolutionError> {
@@ -194,7 +198,7 @@ mod tests {
     use crate::time::Seconds;
 
     fn job(outputs: &[&Path]) -> Job {
-        Job { outputs: outputs.iter().map(|p| p.to_path_buf()).collect(), ..plan_tests::job("tiny", "") }
+        Job { outputs: outputs.iter().map(|p| crate::job::Output::directory(*p)).collect(), ..plan_tests::job("tiny", "") }
     }
 
     fn resolution(job: &Job) -> Resolution {

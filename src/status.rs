@@ -5,6 +5,7 @@
 
 mod clock;
 mod counts;
+mod defects;
 mod snapshot;
 
 use crate::capture::CaptureCounters;
@@ -14,11 +15,15 @@ use crate::encode::TrackId;
 use crate::encode::queue::Counters;
 use crate::ladder::{AudioCodec, VideoCodec};
 use crate::mux;
+use crate::protect::{self, cipher::Scheme};
 use crate::plan::{Plan, SourceFacts};
+use crate::sink::remote;
 use crate::standby::run::Watch;
 use crate::time::{GopId, Rate, Seconds};
+use crate::verdict::Verdict;
 pub use clock::{ClockSnapshot, ClockStatus};
 pub use counts::{Counter, SourceCounts, State};
+pub use defects::DefectsSnapshot;
 use serde::Serialize;
 pub use snapshot::{InputsSnapshot, PublishedSnapshot, Snapshot, SourceSnapshot, StandbySnapshot, TrackSnapshot};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
@@ -31,6 +36,7 @@ struct Track {
     facts: TrackFacts,
     rung: OnceLock<Arc<Counters>>,
     published: Mutex<Published>,
+    defects: Mutex<defects::Defects>,
 }
 
 /// What stages count by themselves, from when the pipeline hands it over.
@@ -41,6 +47,8 @@ struct Watched {
     sound: OnceLock<Arc<audio::Counts>>,
     mux: OnceLock<Arc<mux::Counts>>,
     standby: OnceLock<(Arc<Watch>, Arc<Status>)>,
+    outputs: Mutex<Vec<Arc<remote::counts::Counts>>>,
+    protection: OnceLock<Vec<(Scheme, Arc<protect::Counts>)>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -189,9 +197,24 @@ impl Status {
         let _ = self.watched.mux.set(counts);
     }
 
+    /// Shows what becomes of keys, in the order of the job.
+    pub fn watch_protection(&self, counts: Vec<(Scheme, Arc<protect::Counts>)>) {
+        let _ = self.watched.protection.set(counts);
+    }
+
+    /// Shows what a destination behind a network counts; in the order of the job.
+    pub fn watch_output(&self, counts: Arc<remote::counts::Counts>) {
+        lock(&self.watched.outputs).push(counts);
+    }
+
     /// Shows the switch between two feeds, and what the second one's stages count.
     pub fn watch_standby(&self, switch: Arc<Watch>, second: Arc<Status>) {
         let _ = self.watched.standby.set((switch, second));
+    }
+
+    /// What shows one of two feeds, where there are two.
+    pub fn standby(&self) -> Option<&Arc<Watch>> {
+        self.watched.standby.get().map(|(watch, _)| watch)
     }
 
     /// Shows what a video rung counts.
@@ -213,6 +236,13 @@ impl Status {
         }
         let starting = State::Starting as u8;
         let _ = self.state.compare_exchange(starting, State::Running as u8, Relaxed, Relaxed);
+    }
+
+    /// What the verdict on a segment that was published is. Names beside the plan's are ignored.
+    pub fn segment_judged(&self, track: &str, verdict: &Verdict) {
+        if let Some(t) = self.tracks.iter().find(|t| t.facts.name == track) {
+            lock(&t.defects).take(verdict);
+        }
     }
 
     /// Tracks of which no segment is stored yet.
@@ -268,6 +298,8 @@ impl Status {
             source: self.source.snapshot(&self.watched),
             inputs: self.watched.paths.get().map(|counts| InputsSnapshot::of(counts)),
             published: self.watched.mux.get().map(|counts| PublishedSnapshot::of(counts)).unwrap_or_default(),
+            outputs: lock(&self.watched.outputs).iter().map(|counts| counts.snapshot()).collect(),
+            protection: self.watched.protection.get().into_iter().flatten().map(|(scheme, counts)| counts.snapshot(*scheme)).collect(),
             conflicts: self.conflicts.get(),
             tracks,
             warnings: self.warnings.clone(),
@@ -277,7 +309,7 @@ impl Status {
 
 impl Track {
     fn new(facts: TrackFacts) -> Track {
-        Track { facts, rung: OnceLock::new(), published: Mutex::default() }
+        Track { facts, rung: OnceLock::new(), published: Mutex::default(), defects: Mutex::default() }
     }
 
     fn snapshot(&self, now: Seconds, segment: Seconds, live: bool) -> TrackSnapshot {
@@ -301,6 +333,7 @@ impl Track {
             retries: count(&|r| &r.retried),
             fallbacks: count(&|r| &r.fallbacks),
             unheld: count(&|r| &r.unheld),
+            quality: lock(&self.defects).snapshot(),
         }
     }
 }

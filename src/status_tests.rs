@@ -33,6 +33,8 @@ pub(crate) fn plan() -> Plan {
         point: "veryfast".into(),
         backends: vec!["x264".into()],
         lanes: 2,
+        chunk: None,
+        latency: Default::default(),
         devices: Vec::new(),
     };
     let audio = AudioRendition::main("a", 128_000, 2, AudioGrid { video: grid, sample_rate: 48_000, frame: 1024 }, "und");
@@ -47,6 +49,11 @@ fn counts_come_out_where_they_belong() {
     let end = Seconds::host_now() - Seconds::whole(3);
     status.segment_published("v", GopId(7), 250_000, end);
     status.segment_published("nobody", GopId(7), 1, end);
+    for fillers in [1, 0] {
+        let marks = mux::Marks { fillers, repeats: 2, ..mux::Marks::default() };
+        let shown = crate::verdict::Shown { units: 50, ..Default::default() };
+        status.segment_judged("v", &Verdict { marks, shown, ..Verdict::default() });
+    }
     let (rung, capture, sound, mux) =
         (Arc::<Counters>::default(), Arc::<CaptureCounters>::default(), Arc::<audio::Counts>::default(), Arc::<mux::Counts>::default());
     status.watch_rung(TrackId(0), rung.clone());
@@ -72,6 +79,12 @@ fn counts_come_out_where_they_belong() {
     assert_eq!(status.missing(), ["a"]);
     let json = serde_json::to_value(status.snapshot()).expect("JSON");
     let (v, a) = (&json["tracks"][0], &json["tracks"][1]);
+    assert_eq!(v["quality"]["defects"]["repeats"], serde_json::json!({ "segments": 2, "count": 4 }));
+    assert_eq!(
+        (v["quality"]["score"].as_u64(), v["quality"]["lowest"].as_u64(), v["quality"]["defects"]["fillers"]["segments"].as_u64()),
+        (Some(96), Some(54), Some(1))
+    );
+    assert!(a["quality"]["score"].is_null() && a["quality"]["defects"].as_object().is_some_and(|defects| defects.is_empty()));
     assert_eq!(json["state"], "running");
     assert_eq!(json["segment_ms"], 2000);
     let source = ["repeats", "units", "shed_gops", "errors", "silent_samples"].map(|name| json["source"][name].as_u64());

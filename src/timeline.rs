@@ -102,10 +102,12 @@ fn fits(kept: Anchor, origin: Origin, first: &Tick) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::filler::Filler;
+    use crate::job::Start;
 
     fn timeline(clock: ClockKind, anchor: Option<Anchor>) -> Timeline {
         let (phase, stamp_offset) = (Seconds::ZERO, Seconds::ZERO);
-        Timeline { clock, anchor, phase, stamp_offset, hold: Seconds::ONE, max_gap: Seconds::whole(60) }
+        Timeline { clock, anchor, phase, stamp_offset, hold: Seconds::ONE, max_gap: Seconds::whole(60), filler: Filler::Black, start: Start::FirstPicture }
     }
 
     fn tick(pts: i64, stamp: Option<i64>) -> Tick {

@@ -79,6 +79,7 @@ pub fn gop(grid: Grid, id: GopId, pictures: &[Picture]) -> Vec<Frame> {
             damaged: false,
             missed: false,
             path: 0,
+            sight: Default::default(),
             side: Arc::new(SideData::default()),
         };
         slot.0 += 1;

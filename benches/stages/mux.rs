@@ -26,10 +26,15 @@ pub fn bench(criterion: &mut Criterion) {
         class: plan.class.clone(),
         publish_delay: Seconds::whole(6),
         window: Window::Whole,
-        chunk_slots: None,
+        chunking: None,
         not_before: None,
         stored: Vec::new(),
+        iframes: Default::default(),
+        session: Vec::new(),
+        thumbnails: None,
         counts: Arc::default(),
+        form: None,
+        others: Vec::new(),
     };
     let bytes: usize = packets.iter().flatten().map(|packet| packet.data.len()).sum();
     let mut group = criterion.benchmark_group("mux");

@@ -48,7 +48,7 @@ fuzz_target!(|input: Input| {
     let packets: Vec<Packet> =
         input.packets.iter().map(|(place, idr, data)| Packet { time: first.saturating_add(i64::from(*place)), idr: *idr, data: data.clone() }).collect();
     let marks = Marks { class: "c".into(), repeats: 0, fillers: u32::from(input.fillers) };
-    let Ok(bytes) = mux::segment(&track, gop, &packets, &marks, input.last, input.chunk.map(u32::from)) else { return };
+    let Ok(bytes) = mux::segment(&track, gop, &packets, &marks, input.last, input.chunk.map(|slots| mux::Chunking { slots: u32::from(slots), prft: slots % 2 == 0 })) else { return };
     let facts = inspect::segment(&bytes, None).expect("what is written is readable");
     let harmless = |code: Code| matches!(code, Code::IdrInside);
     assert!(facts.findings.iter().all(|f| harmless(f.code)), "{:?}", facts.findings);

@@ -41,7 +41,11 @@ pub fn choose(offer: &Offer, select: &Select) -> Result<Chosen, String> {
     if !select.audio.is_empty() {
         return Ok(Chosen { video, sounds: choice.sounds(&select.audio)? });
     }
-    let best = choice.best(&[], Offered::decodable);
+    // What the map announces and has not sent yet is waited for.
+    let best = choice.best(&[], Offered::decodable).or_else(|| choice.best(&[], |s| s.pid.is_some()));
+    if let Some(silent) = best.filter(|best| !best.decodable()) {
+        tracing::warn!("nothing has come of the sound yet ({silent}): its track is silent until it does");
+    }
     if best.is_none() && offer.streams.iter().any(|s| s.kind == Medium::Audio) {
         tracing::warn!("there is sound, but none of the picture's programme that can be decoded; {offer}");
     }

@@ -155,3 +155,20 @@ fn a_stream_of_which_nothing_has_come_is_taken_where_it_is_asked_for() {
     }
     assert_eq!(chosen(&late, &select("", "", &[])).1, [], "unasked, only what can be decoded");
 }
+
+/// A transport stream's map announces it; nothing of it has come while the feed was looked at.
+#[test]
+fn a_sound_that_is_only_announced_is_waited_for() {
+    let silent = |index: usize| Offered { channels: None, sample_rate: None, ..audio(index, Some("eng"), None) };
+    let announced = offer(vec![video(0, 200), silent(1)], &[(1, "a", &[0, 1])]);
+    let found = choose(&announced, &Select::default()).expect("something is there");
+    assert_eq!(found.sounds.iter().map(|s| (s.stream, s.facts.language.as_deref(), s.facts.channels)).collect::<Vec<_>>(), [(Some(1), Some("eng"), None)]);
+    let both = offer(vec![video(0, 200), silent(1), audio(2, None, None)], &[(1, "a", &[0, 1, 2])]);
+    assert_eq!(chosen(&both, &Select::default()).1, [Some(2)], "one that is there goes before");
+    let other = offer(vec![video(0, 200), silent(1)], &[(1, "a", &[0]), (2, "b", &[1])]);
+    assert!(chosen(&other, &Select::default()).1.is_empty(), "never another programme's");
+    let stored = offer(vec![video(0, 200), Offered { pid: None, ..silent(1) }], &[]);
+    assert!(chosen(&stored, &Select::default()).1.is_empty(), "elsewhere it would never come");
+    let undecoded = offer(vec![video(0, 200), Offered { decoder: false, ..silent(1) }], &[(1, "a", &[0, 1])]);
+    assert!(chosen(&undecoded, &Select::default()).1.is_empty());
+}

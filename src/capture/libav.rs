@@ -1,21 +1,13 @@
 //! An input that libav demuxes: what all of them have in common.
 
-use super::choose::{self, Chosen};
-use super::facts::{field_rate, grid_rate, sane_sar};
+use super::describe::{info, scale};
 use super::follow::{Follow, Newcomer};
-use super::offer::{Offer, said_language};
-use super::stamps::{Scale, Stamper};
-use super::watch::Watch;
-use super::{CaptureError, Delivery, Input, Kind, Lost, Opened, Origin, Read, Source, StreamInfo, Turn, Unit, new_session};
-use crate::colour::{HdrMetadata, VideoRange};
-use crate::ffmpeg::{Light, codec_facts, keep_only, open_decoder, wrap_bits};
-use crate::job::{ProgramPick, Select};
-use crate::plan::SourceFacts;
+use super::stamps::Stamper;
+use super::{CaptureError, Delivery, Input, Kind, Lost, Read, StreamInfo, Unit};
 use crate::stop::Stop;
-use crate::time::{MAX_SECONDS, Seconds};
+use crate::time::Seconds;
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::format::context;
-use ffmpeg_next::media::Type;
 use ffmpeg_next::{Dictionary, Error, Packet};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,12 +17,9 @@ use std::time::{Duration, Instant};
 const PROBE_BYTES: &str = "10000000";
 /// Microseconds of media that may be read for that.
 const PROBE_MICROS: &str = "5000000";
-/// What may be read to get at the first pictures, where the container does not say whether they are interlaced. Counted in packets and bytes, not in time, so that twins find the same.
-const PEEK_PACKETS: usize = 600;
-const PEEK_BYTES: usize = 64 << 20;
-const PEEK_PICTURES: usize = 4;
-/// The same for the name of a programme.
-const NAME_PACKETS: usize = 4000;
+/// Packets and bytes that may be read ahead to find out when they came.
+const AHEAD_PACKETS: usize = 600;
+const AHEAD_BYTES: usize = 64 << 20;
 /// A read that took longer had to wait for its packet.
 const WAITED: Duration = Duration::from_millis(8);
 /// Failing reads in a row before an input counts as broken.
@@ -54,25 +43,32 @@ pub enum Nature {
 }
 
 /// An input of libav. Owned by the capture thread.
-struct LibavInput {
+pub struct LibavInput {
     url: String,
     context: context::Input,
-    follow: Follow,
-    /// What the chosen streams are.
-    video: Arc<StreamInfo>,
-    /// One is absent while it is waited for.
-    sounds: Vec<Option<Arc<StreamInfo>>>,
+    streams: Streams,
     /// The video moved: packets until the next key packet refer to what never came.
     until_key: bool,
     /// Read while the pictures were looked at, and not handed out yet.
     peeked: VecDeque<Packet>,
     /// When those came that were read ahead, where that is known.
     came: Option<Came>,
-    stamper: Stamper,
     nature: Nature,
     stop: Stop,
     failures: u32,
     ended: bool,
+}
+
+/// The chosen streams.
+pub struct Streams {
+    /// What the video is.
+    pub video: Arc<StreamInfo>,
+    /// What the sounds are. One is absent while it is waited for.
+    pub sounds: Vec<Option<Arc<StreamInfo>>>,
+    /// Who takes the place of one that moves.
+    pub follow: Follow,
+    /// What makes their stamps go on.
+    pub stamper: Stamper,
 }
 
 /// Before the first use: `ffmpeg-next` has no words for errors without it, and libav's network code wants its own.
@@ -104,171 +100,13 @@ pub fn words(error: &std::io::Error) -> String {
     }
 }
 
-/// Chooses the streams of an opened context and states the facts.
-///
-/// # Errors
-/// Where there is no video that can be decoded, or a stream that was asked for is not there.
-pub fn describe(url: &str, mut context: context::Input, select: &Select, watch: &Watch, nature: Nature) -> Opened {
-    let mut named = wait_for_name(&mut context, select);
-    let offer = Offer::of(&context);
-    let Chosen { video, sounds: chosen } = choose::choose(&offer, select).map_err(|why| CaptureError::Open { url: url.to_owned(), why })?;
-    // One of which nothing has come yet is waited for, too: only then is it known what a decoder needs.
-    let present: Vec<Option<usize>> = chosen.iter().map(|s| s.stream.filter(|&index| offer.stream(index).is_some_and(|s| s.decodable()))).collect();
-    let kept = kept(&context, video, &present);
-    keep_only(&mut context, &kept);
-    let missing = || CaptureError::Open { url: url.to_owned(), why: "a chosen stream is gone".to_owned() };
-    let stream = context.stream(video).ok_or_else(missing)?;
-    let (average, base) = (stream.avg_frame_rate(), stream.rate());
-    let session = if nature == Nature::Session { new_session() } else { 0 };
-    let info = Arc::new(info(&stream, session));
-    let sounds: Vec<Option<Arc<StreamInfo>>> =
-        present.iter().map(|index| index.and_then(|a| context.stream(a)).map(|s| Arc::new(self::info(&s, session)))).collect();
-    let codec = codec_facts(&info.parameters);
-
-    let said = Light::of_stream(&stream);
-    let Peek { interlaced, light, kept: peeked } = match codec.interlaced {
-        Some(interlaced) if codec.range == VideoRange::Sdr => Peek { interlaced, light: Light::default(), kept: VecDeque::new() },
-        known => peek(&mut context, &info, known),
-    };
-    named.extend(peeked);
-    let peeked = named;
-    let light = said.or(light);
-    for kind in light.dynamic.iter().filter(|_| codec.range != VideoRange::Sdr) {
-        tracing::info!("the source has {kind} metadata, which is left out: only what holds for the whole of it is passed on");
-    }
-    watch.opened();
-    let picture_rate = grid_rate((average.numerator(), average.denominator()), (base.numerator(), base.denominator()));
-    let (mut width, mut height, mut sar) = (codec.width.unsigned_abs(), codec.height.unsigned_abs(), sane_sar(codec.sar));
-    if info.turn.swaps() {
-        (width, height, sar) = (height, width, (sar.1, sar.0));
-    }
-    let facts = SourceFacts {
-        width,
-        height,
-        sar,
-        rate: if interlaced { field_rate(picture_rate) } else { picture_rate },
-        interlaced,
-        range: codec.range,
-        hdr: if codec.range == VideoRange::Sdr { HdrMetadata::default() } else { light.fixed.believed() },
-        video: offer.stream(video).map(|s| s.reference()),
-        sounds: chosen.iter().map(|s| s.facts.clone()).collect(),
-    };
-    let video_scale = scale(&context, &info);
-    let stamper =
-        Stamper::new(video_scale, sounds.iter().map(|sound| sound.as_deref().map_or(video_scale, |info| scale(&context, info))).collect(), picture_rate);
-    let origin = match nature {
-        Nature::File => Origin::File,
-        Nature::Session => Origin::Session,
-        _ => Origin::Live { wrap: wrap(video_scale) },
-    };
-    let duration =
-        (nature == Nature::File).then(|| Seconds::from_ticks(context.duration(), 1, ffmpeg::ffi::AV_TIME_BASE)).flatten().filter(|d| *d > Seconds::ZERO);
-    let follow = Follow::new(&context, video, present.iter().copied().zip(chosen.iter().map(|sound| sound.pick.clone())).collect());
-    let input = LibavInput {
-        url: url.to_owned(),
-        context,
-        follow,
-        video: Arc::clone(&info),
-        sounds: sounds.clone(),
-        until_key: false,
-        peeked,
-        came: None,
-        stamper,
-        nature,
-        stop: watch.stop.clone(),
-        failures: 0,
-        ended: false,
-    };
-    Ok((Source { facts, video: info, audio: sounds, offer, origin, duration, paths: None }, Box::new(input)))
-}
-
-/// Where a programme is asked for by a name that has not come yet (a service description table comes every two seconds), reads on until it has; the packets that were read.
-fn wait_for_name(context: &mut context::Input, select: &Select) -> VecDeque<Packet> {
-    let (mut read, mut bytes) = (VecDeque::new(), 0);
-    let Some(pick @ ProgramPick::Name(_)) = &select.program else { return read };
-    while read.len() < NAME_PACKETS && bytes < PEEK_BYTES {
-        let offer = Offer::of(context);
-        if choose::program(&offer, pick).is_ok() || offer.programs.iter().all(|p| p.name.is_some()) {
-            break;
-        }
-        let mut packet = Packet::empty();
-        if packet.read(context).is_err() {
-            context.clear_interrupt();
-            break;
-        }
-        bytes += packet.size();
-        read.push_back(packet);
-    }
-    read
-}
-
-/// The streams that are demuxed: the chosen ones. Of a transport stream all video and audio, since its streams may move, and libav already has those that come later in a file.
-fn kept(context: &context::Input, video: usize, sounds: &[Option<usize>]) -> Vec<usize> {
-    let transport = context.format().name() == "mpegts";
-    let moving = |medium: Type| transport && (medium == Type::Video || (medium == Type::Audio && !sounds.is_empty()));
-    let kept = |stream: &ffmpeg::Stream<'_>| stream.index() == video || sounds.contains(&Some(stream.index())) || moving(stream.parameters().medium());
-    context.streams().filter(kept).map(|stream| stream.index()).collect()
-}
-
-fn scale(context: &context::Input, info: &StreamInfo) -> Scale {
-    // What libav makes of RTP's stamps of 32 bits does not wrap, and may begin below zero.
-    let bits = wrap_bits(context, info.index).filter(|bits| *bits != 32 || context.format().name() != "rtsp");
-    Scale { time_base: info.time_base, bits: bits.unwrap_or(64) }
-}
-
-fn info(stream: &ffmpeg::Stream<'_>, session: u32) -> StreamInfo {
-    let time_base = stream.time_base();
-    let matrix = stream.side_data().find(|s| s.kind() == ffmpeg::codec::packet::side_data::Type::DisplayMatrix);
-    StreamInfo {
-        index: stream.index(),
-        parameters: stream.parameters().clone().into(),
-        time_base: (time_base.numerator(), time_base.denominator()),
-        language: said_language(stream.metadata().get("language")),
-        turn: matrix.map_or(Turn::None, |m| Turn::from_matrix(m.data())),
-        session,
-    }
-}
-
-fn wrap(scale: Scale) -> Option<Seconds> {
-    let ticks = (1..63).contains(&scale.bits).then(|| 1i64 << scale.bits)?;
-    Seconds::from_ticks(ticks, scale.time_base.0, scale.time_base.1).filter(|&w| w < Seconds::new(MAX_SECONDS, 2))
-}
-
-/// What the first pictures show.
-struct Peek {
-    interlaced: bool,
-    light: Light,
-    /// The packets that were read for it, to be handed out again.
-    kept: VecDeque<Packet>,
-}
-
-/// Decodes the first pictures to see what light they were made for and, where that is not `known`, whether they are interlaced.
-fn peek(context: &mut context::Input, video: &StreamInfo, known: Option<bool>) -> Peek {
-    let mut seen = Peek { interlaced: known.unwrap_or(false), light: Light::default(), kept: VecDeque::new() };
-    let Ok(mut decoder) = open_decoder(&video.parameters, video.time_base, 1) else { return seen };
-    let (mut bytes, mut pictures) = (0, 0);
-    let enough = if known.is_some() { 1 } else { PEEK_PICTURES };
-    while seen.kept.len() < PEEK_PACKETS && bytes < PEEK_BYTES && pictures < enough && (known.is_some() || !seen.interlaced) {
-        let mut packet = Packet::empty();
-        if packet.read(context).is_err() {
-            context.clear_interrupt();
-            break;
-        }
-        bytes += packet.size();
-        if packet.stream() == video.index && decoder.send_packet(&packet).is_ok() {
-            let mut picture = ffmpeg::frame::Video::empty();
-            while decoder.receive_frame(&mut picture).is_ok() {
-                pictures += 1;
-                seen.interlaced = known.unwrap_or(seen.interlaced || picture.is_interlaced());
-                seen.light = std::mem::take(&mut seen.light).or(Light::of_picture(&picture));
-            }
-        }
-        seen.kept.push_back(packet);
-    }
-    seen
-}
-
 impl LibavInput {
+    /// Of a context whose streams are chosen. `peeked`: read for that, and handed out first.
+    pub fn new(url: &str, context: context::Input, streams: Streams, peeked: VecDeque<Packet>, nature: Nature, stop: &Stop) -> LibavInput {
+        let (url, stop) = (url.to_owned(), stop.clone());
+        LibavInput { url, context, streams, until_key: false, peeked, came: None, nature, stop, failures: 0, ended: false }
+    }
+
     /// What a failed read means.
     fn failed(&mut self, error: Error) -> Result<Read, CaptureError> {
         if self.stop.is_raised() {
@@ -307,7 +145,7 @@ impl LibavInput {
     /// Reads what came while the input was being opened, until a read has to wait: only then is it known when a packet came.
     fn catch_up(&mut self) -> Came {
         let (mut bytes, mut newest) = (0, None);
-        while self.peeked.len() < PEEK_PACKETS && bytes < PEEK_BYTES {
+        while self.peeked.len() < AHEAD_PACKETS && bytes < AHEAD_BYTES {
             let (mut packet, began) = (Packet::empty(), Instant::now());
             // An error is met again by the next read.
             if packet.read(&mut self.context).is_err() {
@@ -326,7 +164,7 @@ impl LibavInput {
     /// What a packet is of.
     fn whose(&mut self, packet: &Packet) -> Result<Whose, CaptureError> {
         let index = packet.stream();
-        let Some(kind) = self.follow.kind(&self.context, index) else { return Ok(self.newcomer(index)) };
+        let Some(kind) = self.streams.follow.kind(&self.context, index) else { return Ok(self.newcomer(index)) };
         if kind == Kind::Video && self.until_key {
             if !packet.is_key() {
                 return Ok(Whose::Lost(Lost::Stray));
@@ -338,18 +176,18 @@ impl LibavInput {
 
     /// What a packet is of whose stream was none of ours.
     fn newcomer(&mut self, index: usize) -> Whose {
-        let (kind, lost) = match self.follow.judge(&self.context, index) {
+        let (kind, lost) = match self.streams.follow.judge(&self.context, index) {
             Newcomer::Other => return Whose::Nobodys,
             Newcomer::Waiting => return Whose::Lost(Lost::Stray),
             Newcomer::Heir(kind) | Newcomer::Awaited(kind) => (kind, Lost::Moved),
             Newcomer::Another(kind) => (kind, Lost::Format),
         };
         let Some(stream) = self.context.stream(index) else { return Whose::Nobodys };
-        let info = Arc::new(info(&stream, self.video.session));
-        self.stamper.follow(kind, scale(&self.context, &info));
+        let info = Arc::new(info(&stream, self.streams.video.session));
+        self.streams.stamper.follow(kind, scale(&self.context, &info));
         match kind {
-            Kind::Video => (self.video, self.until_key) = (info, true),
-            Kind::Audio(n) => self.sounds.iter_mut().skip(n).take(1).for_each(|sound| *sound = Some(Arc::clone(&info))),
+            Kind::Video => (self.streams.video, self.until_key) = (info, true),
+            Kind::Audio(n) => self.streams.sounds.iter_mut().skip(n).take(1).for_each(|sound| *sound = Some(Arc::clone(&info))),
         }
         Whose::Heir(lost)
     }
@@ -421,12 +259,12 @@ impl Input for LibavInput {
                 Whose::Lost(lost) => return Ok(Read::Lost(lost)),
             };
             let stamp = self.context.stream(packet.stream()).and_then(|stream| time_of(&packet, &stream));
-            if !self.stamper.stamp(kind, &mut packet) {
+            if !self.streams.stamper.stamp(kind, &mut packet) {
                 return Ok(Read::Lost(Lost::Stamp));
             }
             let arrival = self.came.as_ref().filter(|_| ahead > 0).and_then(|came| came.when(stamp)).unwrap_or_else(Seconds::host_now);
-            let sound = if let Kind::Audio(n) = kind { self.sounds.get(n).and_then(Option::as_ref) } else { None };
-            let stream = Arc::clone(sound.unwrap_or(&self.video));
+            let sound = if let Kind::Audio(n) = kind { self.streams.sounds.get(n).and_then(Option::as_ref) } else { None };
+            let stream = Arc::clone(sound.unwrap_or(&self.streams.video));
             return Ok(Read::Unit(Unit { kind, stream, packet, arrival, hurt: false }));
         }
     }

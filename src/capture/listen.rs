@@ -1,8 +1,10 @@
 //! Inputs that wait to be called: their port, and callers that bring nothing.
 
+use super::watch::Connected;
 use super::{CaptureError, Delivery, Input, Lost, Read};
+use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, ErrorKind};
-use std::net::{TcpListener, ToSocketAddrs, UdpSocket};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
 use std::time::{Duration, Instant};
 
 /// How long is waited after a caller that brought no media, so that a scan of all ports takes no processor.
@@ -31,6 +33,20 @@ pub fn listener(url: &str) -> (String, bool) {
 /// # Errors
 /// In words: the port is taken, the address is none of this machine's, or may not be used.
 pub fn try_port(place: &str) -> Result<(), String> {
+    let scheme = place.split("://").next().unwrap_or_default();
+    let mut last = Err("the host's name leads nowhere".to_owned());
+    for address in addresses(place)? {
+        let tried = if matches!(scheme, "srt" | "rist") { UdpSocket::bind(address).map(drop) } else { TcpListener::bind(address).map(drop) };
+        last = tried.map_err(|e| words(&e));
+        if last.is_ok() {
+            break;
+        }
+    }
+    last
+}
+
+/// What the place of a URL comes to.
+fn addresses(place: &str) -> Result<impl Iterator<Item = SocketAddr>, String> {
     let (scheme, rest) = place.split_once("://").unwrap_or(("", place));
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
     let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
@@ -43,15 +59,37 @@ pub fn try_port(place: &str) -> Result<(), String> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let host = if host.is_empty() { "0.0.0.0" } else { host };
     let port: u16 = port.parse().map_err(|_| format!("{port} is no port"))?;
-    let mut last = Err("the host's name leads nowhere".to_owned());
-    for address in (host, port).to_socket_addrs().map_err(|e| format!("the host's name leads nowhere ({e})"))? {
-        let tried = if matches!(scheme, "srt" | "rist") { UdpSocket::bind(address).map(drop) } else { TcpListener::bind(address).map(drop) };
-        last = tried.map_err(|e| words(&e));
-        if last.is_ok() {
-            break;
-        }
+    (host, port).to_socket_addrs().map_err(|e| format!("the host's name leads nowhere ({e})"))
+}
+
+/// A TCP port that libav listens on, which it does no longer once somebody has connected.
+pub struct Door {
+    address: Option<SocketAddr>,
+    /// It was listened on.
+    open: bool,
+}
+
+impl Door {
+    /// That of a URL's place.
+    pub fn of(place: &str) -> Door {
+        Door { address: addresses(place).ok().and_then(|mut all| all.next()), open: false }
     }
-    last
+
+    /// Whether somebody has come in. Others may bind to a port that has connections (SO_REUSEADDR, as libav sets it), but to none that is listened on.
+    pub fn is_shut(&mut self) -> bool {
+        match self.address.map(bind) {
+            Some(Err(error)) if error.kind() == ErrorKind::AddrInUse => self.open = true,
+            Some(Ok(())) => return self.open,
+            _ => {}
+        }
+        false
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<()> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())
 }
 
 fn words(error: &io::Error) -> String {
@@ -62,6 +100,27 @@ fn words(error: &io::Error) -> String {
         _ => error.to_string(),
     };
     format!("it cannot be listened on: {why}")
+}
+
+/// A reader that says when it has its first bytes.
+pub struct Heard<R> {
+    inner: R,
+    first: Option<Connected>,
+}
+
+impl<R> Heard<R> {
+    /// Around a reader of bytes; `first` is told.
+    pub fn new(inner: R, first: Option<Connected>) -> Heard<R> {
+        Heard { inner, first }
+    }
+}
+
+impl<R: io::Read> io::Read for Heard<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(out)?;
+        self.first.take_if(|_| read > 0).iter().for_each(Connected::now);
+        Ok(read)
+    }
 }
 
 /// Callers that brought no media.
@@ -119,6 +178,21 @@ mod tests {
         assert_eq!(listener("rtmp://h/live/x?k=v&listen"), ("rtmp://h/live/x?k=v".to_owned(), true));
         assert_eq!(listener("rtmp://h/live/x?k=v"), ("rtmp://h/live/x?k=v".to_owned(), false));
         assert!(listener("srt://:9000?latency=1&mode=listener").1 && !listener("srt://h:9000").1);
+    }
+
+    #[test]
+    fn a_door_is_shut_when_somebody_is_in() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let mut door = Door::of(&format!("rtsp://{address}/live"));
+        assert!(!door.is_shut() && !door.is_shut());
+        let _caller = std::net::TcpStream::connect(address).expect("it listens");
+        let _taken = listener.accept().expect("it called");
+        assert!(!door.is_shut(), "it listens still");
+        drop(listener);
+        assert!(door.is_shut());
+        // One that was never open.
+        assert!(!Door::of(&format!("rtsp://{address}/live")).is_shut());
     }
 
     #[test]

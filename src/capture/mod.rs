@@ -4,6 +4,7 @@
 
 mod apart;
 pub mod choose;
+mod describe;
 pub mod facts;
 mod follow;
 #[cfg(feature = "gstreamer")]
@@ -15,6 +16,7 @@ mod leading;
 mod libav;
 mod listen;
 mod network;
+mod numbers;
 pub mod offer;
 pub mod pace;
 pub mod paths;
@@ -22,6 +24,7 @@ mod pipe;
 mod playlist;
 mod psi;
 mod reconnect;
+pub mod refused;
 mod rendezvous;
 mod renumber;
 pub mod run;
@@ -31,14 +34,17 @@ mod stored;
 pub mod testsrc;
 mod turn;
 mod turns;
+mod unlike;
 pub mod unwrap;
 mod watch;
 
 pub use apart::abandoned;
 pub use leading::Leading;
+pub use libav::start_libav;
 pub use pace::Pacer;
 pub use run::{CaptureCounters, Feed, run};
 pub use turn::Turn;
+pub use unlike::look as are_unlike;
 
 use crate::ffmpeg::SharedParameters;
 use crate::job::{Pace, Select};
@@ -47,8 +53,8 @@ use crate::secrets::{hidden, scrub};
 use crate::stop::Stop;
 use crate::time::Seconds;
 use ffmpeg_next as ffmpeg;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// A way to open an input.
@@ -86,10 +92,8 @@ pub fn open(url: &str, pace: Pace, select: &Select, stop: &Stop) -> Opened {
 /// # Errors
 /// As [`open`], and [`CaptureError::Silent`].
 pub fn open_within(url: &str, pace: Pace, select: &Select, stop: &Stop, timeout: Option<Duration>) -> Opened {
-    let opener = INPUTS.iter().find(|i| (i.takes)(url));
-    let open = opener.map(|i| i.open).ok_or_else(|| CaptureError::Open { url: url.to_owned(), why: "no input takes this URL".to_owned() })?;
     let (dialled, hidden) = (url.to_owned(), hidden(url));
-    reconnect::open(url, select, move |select, stop| open(&dialled, pace, select, stop).map_err(|error| error.scrubbed(&hidden)), stop, timeout)
+    reconnect::open(url, select, move |select, stop| dial(&dialled, pace, select, stop).map_err(|error| error.scrubbed(&hidden)), stop, timeout)
 }
 
 /// A number for a connection whose stamps begin anew.
@@ -111,6 +115,50 @@ pub fn open_all(inputs: &[String], window: Seconds, pace: Pace, select: &Select,
             reconnect::open(&inputs.join(" and "), select, move |select, stop| paths::open_paths(&paths, window.to_duration(), select, stop), stop, timeout)
         }
     }
+}
+
+/// Whether a feed from here can be waited for after the event has begun: what has a connection or brings datagrams, which may not be there yet.
+pub fn may_come_later(url: &str) -> bool {
+    url.contains("://") && !url.starts_with("file:") && !url.starts_with(gst::SCHEME) && !url.starts_with(testsrc::SCHEME)
+}
+
+/// The inputs of a job whose feed need not be there yet, and is known to be what `facts` say: called from the first read on, for as long as it takes, or for `timeout`. Opens nothing.
+pub fn open_later(
+    inputs: &[String],
+    window: Seconds,
+    pace: Pace,
+    select: &Select,
+    stop: &Stop,
+    timeout: Option<Duration>,
+    facts: &SourceFacts,
+) -> (Source, Box<dyn Input>) {
+    let later = Later::default();
+    let select = choose::again(select, facts.video, &facts.sounds);
+    let delivery = if inputs.iter().any(|input| input.starts_with("http")) { Delivery::Piped } else { Delivery::Live };
+    let input = match inputs {
+        [_, _, ..] => {
+            let paths = inputs.to_vec();
+            let dial = move |select: &Select, stop: &Stop| paths::open_paths(&paths, window.to_duration(), select, stop);
+            reconnect::later(&inputs.join(" and "), select, dial, stop, timeout, delivery, Arc::clone(&later))
+        }
+        _ => {
+            let url = inputs.first().cloned().unwrap_or_default();
+            let (dialled, hidden) = (url.clone(), hidden(&url));
+            let dial = move |select: &Select, stop: &Stop| dial(&dialled, pace, select, stop).map_err(|error| error.scrubbed(&hidden));
+            reconnect::later(&url, select, dial, stop, timeout, delivery, Arc::clone(&later))
+        }
+    };
+    let video = Arc::new(StreamInfo::new(0, ffmpeg::codec::Parameters::new(), (1, 90_000)));
+    let (audio, origin) = (facts.sounds.iter().map(|_| None).collect(), Origin::Live { wrap: None });
+    let source = Source { facts: facts.clone(), video, audio, offer: Default::default(), origin, duration: None, paths: None, later: Some(later) };
+    (source, input)
+}
+
+/// Opens an input once.
+fn dial(url: &str, pace: Pace, select: &Select, stop: &Stop) -> Opened {
+    let opener = INPUTS.iter().find(|i| (i.takes)(url));
+    let open = opener.map(|i| i.open).ok_or_else(|| CaptureError::Open { url: url.to_owned(), why: "no input takes this URL".to_owned() })?;
+    open(url, pace, select, stop)
 }
 
 /// Which of the chosen streams.
@@ -189,6 +237,20 @@ pub struct Source {
     pub origin: Origin,
     /// How long it is, where a container says; a hint that may be wrong.
     pub duration: Option<Seconds>,
+    /// What is counted of its paths, where it has such.
+    pub paths: Option<Arc<paths::counts::Counts>>,
+    /// It need not be there yet: what is known of it then. Before that, its streams and its origin are made up.
+    pub later: Option<Later>,
+}
+
+/// What is told of a feed once it is there.
+pub type Later = Arc<OnceLock<Arrived>>;
+
+/// What a feed is that came late.
+#[derive(Debug)]
+pub struct Arrived {
+    /// What its stamps mean.
+    pub origin: Origin,
     /// What is counted of its paths, where it has such.
     pub paths: Option<Arc<paths::counts::Counts>>,
 }

@@ -1,11 +1,12 @@
 //! Inputs that come over the network, through libav's protocols. A protocol is one line in `PROTOCOLS`. (UDP and RTP are received by `paths`.)
 
-use super::libav::{self, Nature, options, start_libav};
-use super::listen::{self, BETWEEN_CALLERS, Callers, listener};
+use super::describe::describe;
+use super::libav::{Nature, options, start_libav};
+use super::listen::{self, BETWEEN_CALLERS, Callers, Door, Heard, listener};
 use super::playlist::Playlist;
 use super::renumber::Renumbered;
-use super::watch::Watch;
-use super::{CaptureError, Input, Opened, Source, apart};
+use super::watch::{Connected, OPEN_LIMIT, Watch};
+use super::{CaptureError, Input, Opened, Source, apart, refused};
 use crate::ffmpeg::ProtocolBytes;
 use crate::job::{Pace, Select};
 use crate::secrets::without_secrets;
@@ -111,6 +112,11 @@ const PROTOCOLS: &[Protocol] = &[
 
 /// Opens a URL.
 pub fn open(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened {
+    open_patiently(url, select, stop, OPEN_LIMIT)
+}
+
+/// Opens one; somebody who has connected to us may take `patience` to bring media.
+fn open_patiently(url: &str, select: &Select, stop: &Stop, patience: Duration) -> Opened {
     let shown = without_secrets(url);
     let fail = |why: String| CaptureError::Open { url: shown.clone(), why };
     let (scheme, rest) = url.split_once("://").unwrap_or((url, ""));
@@ -129,11 +135,14 @@ pub fn open(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened {
         return Err(fail(format!("its passphrase has {length} characters; {}", protocol.accepted)));
     }
     let (place, listens) = listener(url);
+    if scheme == "srt" {
+        refused::watch();
+    }
     if listens {
         tracing::info!("input {shown}: waiting for somebody to connect");
     }
     let (place, datagrams) = if scheme.starts_with("rtsp") { rtsp(&place).map_err(fail)? } else { (place, false) };
-    let call = Call { place, shown: shown.clone(), protocol, listens, datagrams, select: select.clone() };
+    let call = Call { place, shown: shown.clone(), protocol, listens, patience, datagrams, select: select.clone() };
     apart::open(&shown, protocol.silence, stop, move |quit| call.open(quit))
 }
 
@@ -147,6 +156,7 @@ struct Call {
     shown: String,
     protocol: &'static Protocol,
     listens: bool,
+    patience: Duration,
     /// RTSP over UDP, not TCP.
     datagrams: bool,
     select: Select,
@@ -183,8 +193,8 @@ impl Call {
     /// Connects once; also says whether it is a playlist that goes on.
     fn once(&self, stop: &Stop) -> Result<(Source, Box<dyn Input>, bool), CaptureError> {
         let began = Instant::now();
-        // Who waits for a caller waits as long as it takes; the silence that follows a connection has its own limit.
-        let watch = if self.listens { Watch::with_limit(stop, stop.limit()) } else { Watch::new(stop) };
+        // Who waits for a caller waits as long as it takes; whoever has connected is not waited for like that.
+        let watch = if self.listens { Watch::for_caller(stop, stop.limit(), self.patience) } else { Watch::new(stop) };
         let context = self.connect(&watch).map_err(|error| {
             let (url, why) = (self.shown.clone(), format!("{}; {}", self.explain(error, &watch), self.protocol.accepted));
             // What no further call mends.
@@ -192,7 +202,7 @@ impl Call {
             if wrong && (!self.listens || began.elapsed() < AT_ONCE) { CaptureError::Open { url, why } } else { CaptureError::Away { url, why } }
         })?;
         let live_playlist = context.format().name() == "hls" && context.duration() <= 0;
-        let described = libav::describe(&self.shown, context, &self.select, &watch, self.protocol.nature);
+        let described = describe(&self.shown, context, &self.select, &watch, self.protocol.nature);
         // It may bring other streams another time.
         let (source, input) = described.map_err(|error| match error {
             CaptureError::Open { url, why } => CaptureError::Away { url, why },
@@ -203,11 +213,14 @@ impl Call {
 
     fn connect(&self, watch: &Watch) -> Result<ffmpeg::format::context::Input, Error> {
         let p = self.protocol;
+        let connected = watch.connected();
         if p.formats == "mpegts" {
             let mut connecting = Dictionary::new();
             [("protocol_whitelist", p.protocols)].iter().chain(p.options).for_each(|(key, value)| connecting.set(key, value));
             let bytes = ProtocolBytes::open(&self.place, connecting, watch.closure())?;
-            let io = StreamIo::from_read(Renumbered::new(bytes))?;
+            // RIST listens in the background: nobody is known to be there until something comes.
+            connected.iter().filter(|_| p.protocols != "rist").for_each(Connected::now);
+            let io = StreamIo::from_read(Renumbered::new(Heard::new(bytes, connected)))?;
             let demuxing = options(&[("protocol_whitelist", p.protocols), ("format_whitelist", p.formats)]);
             return ffmpeg::format::input_from_stream_with_interrupt(io, None, Some(demuxing), watch.closure());
         }
@@ -219,7 +232,14 @@ impl Call {
             ["rtmp", ..] if self.listens => specific.push(("listen", "1")),
             _ => {}
         }
-        ffmpeg::format::input_with_interrupt_and_dictionary(&self.place, watch.closure(), options(&specific))
+        let (mut door, mut interrupted) = (connected.map(|connected| (Door::of(&self.place), connected)), watch.closure());
+        let interrupted = move || {
+            if door.as_mut().is_some_and(|(door, _)| door.is_shut()) {
+                door.take().iter().for_each(|(_, connected)| connected.now());
+            }
+            interrupted()
+        };
+        ffmpeg::format::input_with_interrupt_and_dictionary(&self.place, interrupted, options(&specific))
     }
 
     /// Why there is no connection, or no media in it.
@@ -227,6 +247,8 @@ impl Call {
         let what = "what arrives is not media that is accepted here";
         match error {
             Error::Exit => watch.explain(error, what),
+            // Of an interrupt, too, RTSP says that its data are invalid.
+            _ if self.listens && watch.over().is_some() => watch.explain(Error::Exit, what),
             Error::InvalidData | Error::Eof => what.to_owned(),
             Error::ProtocolNotFound => "this machine's libav was built without this protocol".to_owned(),
             Error::HttpNotFound => "the server knows nothing of that name (404)".to_owned(),

@@ -22,7 +22,7 @@ fn until_open(url: &str, stop: &Stop) -> (Source, Box<dyn Input>) {
 }
 
 /// A sender is refused until the listener is there, and is taken when that has opened.
-fn until_taken<T>(clip: &Path, output: &[&str], listener: &JoinHandle<T>) -> Sender {
+pub(super) fn until_taken<T>(clip: &Path, output: &[&str], listener: &JoinHandle<T>) -> Sender {
     let began = Instant::now();
     loop {
         let mut sender = Sender::new(clip, output);

@@ -1,10 +1,9 @@
-//! A connection that is lost is opened again: soon, then ever more slowly, for as long as it takes. The slots are filled meanwhile.
-//!
-//! A feed that shows its first picture late could be filled from the start here, too, where its resolution is known beforehand: [`open`] is where it is waited for.
+//! A connection that is lost is opened again: soon, then ever more slowly, for as long as it takes. The slots are filled meanwhile. Of a feed whose resolution is known beforehand
+//! the first connection may come late, too ([`later`]).
 
 use super::choose::again;
 use super::turns::Turns;
-use super::{CaptureError, Delivery, Input, Lost, Opened, Read};
+use super::{Arrived, CaptureError, Delivery, Input, Later, Lost, Opened, Read};
 use crate::job::Select;
 use crate::secrets::{hidden, without_secrets};
 use crate::stop::Stop;
@@ -34,6 +33,23 @@ struct Reconnect<D> {
     heard: Instant,
     pause: Pause,
     turns: Turns,
+    /// Told what the first connection found, where that comes late.
+    first: Option<Later>,
+}
+
+/// An input that is called when it is read, and `first` told what that finds: for a feed that need not be there yet. `select` asks for its streams, all of which may be absent.
+pub fn later(
+    url: &str,
+    select: Select,
+    dial: impl Fn(&Select, &Stop) -> Opened + Send + 'static,
+    stop: &Stop,
+    timeout: Option<Duration>,
+    delivery: Delivery,
+    first: Later,
+) -> Box<dyn Input> {
+    let (shown, hidden, stop, heard) = (without_secrets(url), hidden(url), stop.clone(), Instant::now());
+    let (pause, turns, first) = (Pause { next: Duration::ZERO, told: None }, Turns::unknown(), Some(first));
+    Box::new(Reconnect { shown, hidden, dial, select, stop, timeout, delivery, input: None, heard, pause, turns, first })
 }
 
 /// Opens `url` by `dial`, which is told the streams that are wanted. Where `timeout` is given, what is away is called until it has passed, and from then on a feed that shows nothing for so long is given up.
@@ -65,6 +81,7 @@ pub fn open(url: &str, select: &Select, dial: impl Fn(&Select, &Stop) -> Opened 
                         heard: now,
                         pause: Pause::new(),
                         turns,
+                        first: None,
                     }),
                 ));
             }
@@ -97,10 +114,18 @@ impl<D: Fn(&Select, &Stop) -> Opened + Send> Reconnect<D> {
             match (self.dial)(&self.select, &stop) {
                 Ok((source, mut input)) => {
                     self.timeout.iter().for_each(|&timeout| input.limit_silence(timeout));
-                    tracing::warn!("input {}: it is back after {:.1} s", self.shown, self.heard.elapsed().as_secs_f32());
                     self.turns.again(&source);
                     self.input = Some((input, Instant::now()));
-                    return Ok(Read::Lost(Lost::Outage));
+                    let after = self.heard.elapsed().as_secs_f32();
+                    let Some(first) = self.first.take() else {
+                        tracing::warn!("input {}: it is back after {after:.1} s", self.shown);
+                        return Ok(Read::Lost(Lost::Outage));
+                    };
+                    tracing::info!("input {}: it is there after {after:.1} s", self.shown);
+                    self.pause = Pause::new();
+                    // It is told once.
+                    let _ = first.set(Arrived { origin: source.origin, paths: source.paths });
+                    return self.read();
                 }
                 Err(_) if self.stop.is_raised() => return Ok(Read::Stopped),
                 Err(error) => self.given_up(error)?,
@@ -162,7 +187,7 @@ impl Pause {
 
     fn next(&mut self) -> Duration {
         let pause = self.next;
-        self.next = (pause * 2).min(LONGEST);
+        self.next = (pause * 2).clamp(SHORTEST, LONGEST);
         pause
     }
 

@@ -59,6 +59,7 @@ fn connection(packets: i64) -> Opened {
         origin: Origin::Live { wrap: None },
         duration: None,
         paths: None,
+        later: None,
     };
     Ok((source, Box::new(Brief { left: packets, stream })))
 }

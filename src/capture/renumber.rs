@@ -1,9 +1,11 @@
 //! Makes a transport stream's changes visible to libav: its demuxer keeps what a PID was first said to carry, and reads whatever comes later as that.
 //!
 //! A PID whose map comes to say something else of it (H.264 where MPEG-2 was) gets another number from there on, in the map and in its packets.
-//! Bytes of a stream that never changes pass as they are. What is not a transport stream passes, too.
+//! Bytes of a stream that never changes pass as they are, and at once; of one that changes, what comes waits until its new map is complete, and not long.
+//! What is not a transport stream passes, too.
 
-use super::psi::{self, Coding};
+use super::numbers::Numbers;
+use super::psi;
 use std::collections::HashMap;
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -12,11 +14,13 @@ pub const PACKET: usize = 188;
 const SYNC: u8 = 0x47;
 /// Bytes looked at to find out whether it is a transport stream.
 const LOOK: usize = 4 * PACKET;
-/// Numbers that may be given anew. Beyond them, what changes is left as libav takes it.
-const NUMBERS: usize = 512;
-/// Packets that may be held until a map is complete; the longest takes six of its own.
+/// Packets that may be held until a map is complete, for each that it takes itself (the longest takes six), and at most.
+const HELD_EACH: usize = 170;
 const HELD: usize = 1024;
-const PIDS: usize = 1 << 13;
+/// Bytes of packets that a map may take; a section has 4098 at most.
+const LONGEST: usize = 64 * PACKET;
+/// Maps whose beginnings are remembered.
+const MAPS: usize = 256;
 /// Null packets.
 const NULL: u16 = 0x1FFF;
 
@@ -36,30 +40,28 @@ pub struct Renumber {
     pending: Vec<u8>,
     /// How many of `pending` have been looked at.
     seen: usize,
-    /// The map being put together: its PID and where its packets begin in `pending`.
-    map: Option<(u16, Vec<usize>)>,
-    /// What each PID carries now, where a map has said so.
-    carried: HashMap<u16, Coding>,
-    /// The number of what each PID carries, or carried.
-    numbers: HashMap<(u16, Coding), u16>,
-    /// By PID: its number now; itself where nothing changed.
-    now: Vec<u16>,
-    used: Vec<bool>,
+    /// The map being put together.
+    map: Option<Partial>,
+    /// Of each map that needs no other numbers, by its PID and programme, what its first packet has of it. One that begins alike is not waited for.
+    known: HashMap<(u16, u16), Vec<u8>>,
+    numbers: Numbers,
+}
+
+/// A map that has begun.
+struct Partial {
+    pid: u16,
+    /// Its packets, one behind the other.
+    packets: Vec<u8>,
+    /// Where they are in what is held until it is complete; none: that passes.
+    held: Option<Vec<usize>>,
+    /// Packets that may be held for it.
+    most: usize,
 }
 
 impl Renumber {
     /// Before the first byte.
     pub fn new() -> Renumber {
-        Renumber {
-            nature: Nature::Unknown,
-            pending: Vec::new(),
-            seen: 0,
-            map: None,
-            carried: HashMap::new(),
-            numbers: HashMap::new(),
-            now: (0..PIDS as u16).collect(),
-            used: vec![false; PIDS],
-        }
+        Renumber { nature: Nature::Unknown, pending: Vec::new(), seen: 0, map: None, known: HashMap::new(), numbers: Numbers::new() }
     }
 
     /// Takes bytes in and appends to `out` those that are decided.
@@ -78,7 +80,7 @@ impl Renumber {
         } else {
             self.seen = self.pending.len();
         }
-        if self.map.is_none() {
+        if self.map.as_ref().is_none_or(|map| map.held.is_none()) {
             out.extend(self.pending.drain(..self.seen));
             self.seen = 0;
         }
@@ -96,8 +98,8 @@ impl Renumber {
         self.pending.clear();
         self.seen = 0;
         self.map = None;
-        self.carried.clear();
-        self.now = (0..PIDS as u16).collect();
+        self.known.clear();
+        self.numbers.moved();
     }
 
     /// Finds out whether this is a transport stream; false where more bytes are needed for it.
@@ -119,41 +121,56 @@ impl Renumber {
             return;
         }
         self.seen = at + PACKET;
-        let packet = &self.pending[at..at + PACKET];
+        let mut packet = [0; PACKET];
+        packet.copy_from_slice(&self.pending[at..at + PACKET]);
         let pid = u16::from_be_bytes([packet[1], packet[2]]) & NULL;
-        self.used[usize::from(pid)] = true;
-        let number = self.now[usize::from(pid)];
-        let (begins, starts) = (psi::begins_map(packet), packet[1] & 0x40 != 0);
-        match &mut self.map {
-            Some((map, packets)) if *map == pid => {
-                packets.push(at);
-                self.complete();
-                // What is not complete by then never is.
-                if starts {
-                    self.map = begins.then(|| (pid, vec![at]));
-                    self.complete();
+        let number = self.numbers.of(pid);
+        if pid == 0
+            && let Some(programmes) = psi::programmes(&packet)
+        {
+            self.numbers.keep(&programmes);
+        }
+        let (begins, starts) = (psi::begins_map(&packet), packet[1] & 0x40 != 0);
+        match self.map.take() {
+            Some(mut map) if map.pid == pid => {
+                map.packets.extend_from_slice(&packet);
+                map.held.iter_mut().for_each(|held| held.push(at));
+                // What is not complete where another one starts never is.
+                self.map = self.complete(map).filter(|_| !starts);
+                if begins {
+                    self.begin(pid, &packet, at);
                 }
             }
-            None if begins => {
-                self.map = Some((pid, vec![at]));
-                self.complete();
+            before if begins && before.as_ref().is_none_or(|map| map.held.is_none()) => self.begin(pid, &packet, at),
+            before => {
+                self.map = before;
+                if number != pid {
+                    self.rename(at, number);
+                }
             }
-            _ if number != pid => self.rename(at, number),
-            _ => {}
         }
-        if self.map.as_ref().is_some_and(|(_, packets)| at - packets[0] > HELD * PACKET) {
-            self.map = None;
+        self.map.take_if(|map| map.packets.len() > LONGEST);
+        if let Some(map) = &mut self.map {
+            let most = map.most * PACKET;
+            map.held.take_if(|held| at - held[0] > most);
         }
     }
 
-    /// Reads the map where all of it is there.
-    fn complete(&mut self) {
-        if let Some((_, packets)) = &self.map
-            && let Some(mut section) = psi::Section::gather(&self.pending, packets)
-        {
-            self.map = None;
-            self.read(&mut section);
-        }
+    /// A map begins in the packet at `at`.
+    fn begin(&mut self, pid: u16, packet: &[u8], at: usize) {
+        let beginning = psi::beginning(packet);
+        let known = programme(beginning).and_then(|programme| self.known.get(&(pid, programme)));
+        let held = known.is_none_or(|known| known != beginning).then(|| vec![at]);
+        let most = (HELD_EACH * psi::packets(packet)).min(HELD);
+        self.map = self.complete(Partial { pid, packets: packet.to_vec(), held, most });
+    }
+
+    /// Reads a map where all of it is there; else gives it back.
+    fn complete(&mut self, map: Partial) -> Option<Partial> {
+        let places: Vec<usize> = (0..map.packets.len()).step_by(PACKET).collect();
+        let Some(section) = psi::Section::gather(&map.packets, &places) else { return Some(map) };
+        self.read(section, &map);
+        None
     }
 
     fn rename(&mut self, at: usize, number: u16) {
@@ -162,22 +179,28 @@ impl Renumber {
         self.pending[at + 2] = low;
     }
 
-    /// Takes a complete map to heart, and writes its new numbers into it.
-    fn read(&mut self, section: &mut psi::Section) {
+    /// Takes a complete map to heart, and writes its new numbers into it. Where it has passed meanwhile and says anything new, it is left to the next one.
+    fn read(&mut self, mut section: psi::Section, map: &Partial) {
         if !section.is_intact() {
             return;
         }
-        let streams = section.streams();
-        for (_, pid, coding) in &streams {
-            self.used[usize::from(*pid)] = true;
-            if self.carried.insert(*pid, coding.clone()).is_none_or(|before| before != *coding) {
-                self.now[usize::from(*pid)] = self.number(*pid, coding);
+        let (programme, streams, clock) = (section.programme(), section.streams(), section.clock());
+        let key = (map.pid, programme);
+        if self.numbers.are_own(programme, &streams, clock.map(|(_, pid)| pid)) {
+            self.numbers.read(programme, &streams);
+            if self.known.len() < MAPS || self.known.contains_key(&key) {
+                self.known.insert(key, psi::beginning(&map.packets[..PACKET]).to_vec());
             }
+            return;
         }
-        let clock = section.clock();
+        self.known.remove(&key);
+        let Some(held) = &map.held else { return };
+        if self.numbers.read(programme, &streams) {
+            self.known.clear();
+        }
         let mut changed = false;
-        for (at, pid) in streams.iter().map(|(at, pid, _)| (*at, *pid)).chain(clock) {
-            let number = self.now[usize::from(pid)];
+        for (at, pid) in streams.iter().map(|stream| (stream.at, stream.pid)).chain(clock) {
+            let number = self.numbers.of(pid);
             if number != pid {
                 section.set_pid(at, number);
                 changed = true;
@@ -185,27 +208,14 @@ impl Renumber {
         }
         if changed {
             section.seal();
-            section.scatter(&mut self.pending);
+            section.scatter(&mut self.pending, held);
         }
     }
+}
 
-    /// The number for what a PID carries: its own for the first, a free one for each other.
-    fn number(&mut self, pid: u16, coding: &Coding) -> u16 {
-        let first = !self.numbers.keys().any(|(known, _)| *known == pid);
-        if let Some(number) = self.numbers.get(&(pid, coding.clone())) {
-            return *number;
-        }
-        let free = if first || self.numbers.len() >= NUMBERS { None } else { (0x20..NULL).rev().find(|number| !self.used[usize::from(*number)]) };
-        let number = free.unwrap_or(pid);
-        self.used[usize::from(number)] = true;
-        if self.numbers.len() < NUMBERS {
-            self.numbers.insert((pid, coding.clone()), number);
-        }
-        if !first {
-            tracing::warn!(pid, number, "the feed's map says something else of a PID than before: what it carries is taken for another stream");
-        }
-        number
-    }
+/// The number of the programme whose map begins so.
+fn programme(beginning: &[u8]) -> Option<u16> {
+    Some(u16::from_be_bytes([*beginning.get(3)?, *beginning.get(4)?]))
 }
 
 /// Bytes read at once.

@@ -1,10 +1,13 @@
 //! RTSP over the loopback, from a small server that sends a transport stream in RTP over the connection of its session.
 
-use super::loopback::{assert_opening_stops, assert_reading_stops, try_open};
+use super::connections::until_taken;
+use super::loopback::{assert_opening_stops, assert_reading_stops, free_tcp_port, try_open};
+use super::open_patiently;
 use crate::capture::media_tests::{clip, read_pictures};
 use crate::capture::{Lost, Origin, Read};
+use crate::job::Select;
 use crate::stop::Stop;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read as _, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -88,4 +91,32 @@ fn rtsp_is_played_and_called_again_and_stops_at_once() {
     // A server that accepts and says nothing.
     let mute = TcpListener::bind("127.0.0.1:0").expect("a port");
     assert_opening_stops(&format!("rtsp://127.0.0.1:{}/1", mute.local_addr().expect("bound").port()));
+}
+
+/// Somebody connects and says nothing: is hung up on, and the next one is taken.
+#[test]
+fn a_silent_caller_does_not_keep_others_from_a_listener() {
+    let Some(path) = clip("ts_dvb_576p25_h264_aac_12s.ts") else { return };
+    ffmpeg_next::util::log::set_level(ffmpeg_next::util::log::Level::Quiet);
+    let port = free_tcp_port();
+    let url = format!("rtsp://127.0.0.1:{port}/live");
+    let (stop, listen) = (Stop::new(), format!("{url}?listen=1"));
+    let quit = stop.clone();
+    let listener = std::thread::spawn(move || open_patiently(&listen, &Select::default(), &quit, Duration::from_secs(6)));
+    let began = Instant::now();
+    let mut silent = loop {
+        match TcpStream::connect(("127.0.0.1", port)) {
+            Ok(silent) => break silent,
+            Err(error) => assert!(began.elapsed() < Duration::from_secs(20), "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    silent.set_read_timeout(Some(Duration::from_secs(30))).expect("set");
+    let said = silent.read(&mut [0; 64]);
+    assert!(matches!(&said, Ok(0)) || said.as_ref().is_err_and(|error| error.kind() == ErrorKind::ConnectionReset), "{said:?}");
+    let _sender = until_taken(&path, &["-f", "rtsp", "-rtsp_transport", "tcp", &url], &listener);
+    let (source, mut input) = listener.join().expect("no panic").unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!((source.facts.width, source.origin), (1024, Origin::Session));
+    assert!(read_pictures(input.as_mut(), 50) > 10);
+    assert_reading_stops(input.as_mut(), &stop, 300);
 }

@@ -75,7 +75,7 @@ fn source(origin: Origin) -> Source {
         sounds: Vec::new(),
     };
     let video = stream();
-    Source { facts, video, audio: Vec::new(), offer: Default::default(), origin, duration: None, paths: None }
+    Source { facts, video, audio: Vec::new(), offer: Default::default(), origin, duration: None, paths: None, later: None }
 }
 
 /// (DTS, PTS) of each packet.

@@ -43,7 +43,12 @@ pub fn look(mut input: Box<dyn Input>) -> Result<(Stamps, Box<dyn Input>), Captu
             break;
         }
     }
-    Ok((stamps, Box::new(Again { read, input })))
+    Ok((stamps, again(read, input)))
+}
+
+/// An input that brings once more what was read of it.
+pub(super) fn again(read: VecDeque<Read>, input: Box<dyn Input>) -> Box<dyn Input> {
+    Box::new(Again { read, input })
 }
 
 fn of(unit: &Unit) -> Stamps {

@@ -1,6 +1,7 @@
 //! Files, named FIFOs and standard input.
 
-use super::libav::{self, Nature, options, start_libav, words};
+use super::describe::describe;
+use super::libav::{Nature, options, start_libav, words};
 use super::pipe::Pipe;
 use super::renumber::{PACKET, Renumbered};
 use super::watch::Watch;
@@ -53,7 +54,7 @@ fn open_file(url: &str, path: &str, specific: &[(&str, &str)], select: &Select, 
         let invalid = "this is not a media file that libav knows, or it is broken beyond use; a file of MPEG-TS, MP4, Matroska or the like is accepted";
         CaptureError::Open { url: url.to_owned(), why: watch.explain(e, invalid) }
     })?;
-    libav::describe(url, context, select, &watch, Nature::File)
+    describe(url, context, select, &watch, Nature::File)
 }
 
 /// A file that begins as a transport stream does.
@@ -84,5 +85,5 @@ pub fn open_stream(url: &str, reader: impl std::io::Read + Send + 'static, what:
     let io = StreamIo::from_read(Renumbered::new(reader)).map_err(|e| fail(e.to_string()))?;
     let context = ffmpeg::format::input_from_stream_with_interrupt(io, None, Some(options(&[("protocol_whitelist", "pipe")])), watch.closure())
         .map_err(|e| fail(watch.explain(e, &format!("{what} is not media that libav can read without seeking (MPEG-TS is best)"))))?;
-    libav::describe(url, context, select, &watch, nature)
+    describe(url, context, select, &watch, nature)
 }

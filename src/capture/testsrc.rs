@@ -171,7 +171,7 @@ fn describe(options: &Options) -> Result<Source, ffmpeg::Error> {
         video: Some(StreamRef::Index(0)),
         sounds: Vec::new(),
     };
-    Ok(Source { facts, video, audio: vec![audio], offer: Offer::default(), origin: Origin::Utc, duration: options.duration, paths: None })
+    Ok(Source { facts, video, audio: vec![audio], offer: Offer::default(), origin: Origin::Utc, duration: options.duration, paths: None, later: None })
 }
 
 struct TestSource {

@@ -20,6 +20,11 @@ impl Turns {
         Turns { wrap: wrap(source), last: None, add: Some(0) }
     }
 
+    /// Before the first connection.
+    pub fn unknown() -> Turns {
+        Turns { wrap: None, last: None, add: Some(0) }
+    }
+
     /// There is another connection.
     pub fn again(&mut self, source: &Source) {
         self.add = if wrap(source) == self.wrap { None } else { Some(0) };

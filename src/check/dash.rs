@@ -78,6 +78,10 @@ pub fn check(mpd: &MPD, tracks: &[Known], slot: Option<Seconds>, ended: Option<b
         ledger.hold(21, period.start.is_some_and(|s| s.is_zero()), &place, "Period@start", period.start.map_or("absent".into(), |s| format!("{s:?}")), "PT0S");
         for (i, set) in period.adaptations.iter().enumerate() {
             let place = Place::file(format!("manifest.mpd AdaptationSet {i}"));
+            if set.contentType.as_deref() == Some("image") {
+                images(period, set, slot, &place, ledger);
+                continue;
+            }
             describe(set, &place, ledger);
             let mut members: Vec<&Track> = Vec::new();
             for rep in &set.representations {
@@ -180,6 +184,28 @@ fn address(template: &SegmentTemplate, rep: &Representation, slot: Option<Second
     let own = slot_of(template);
     let required = slot.map_or("a whole number over @timescale".to_owned(), |s| format!("{}/{} s, the slot of the segments,", s.fraction().0, s.fraction().1));
     ledger.hold(22, own.is_some() && (slot.is_none() || own == slot), place, "SegmentTemplate@duration", said, required);
+}
+
+/// Line 21 on sheets of thumbnails (DASH-IF IOP, 6.2.6): numbers by the clock, from the epoch on, each of whole slots, and the tiles that they have.
+fn images(period: &Period, set: &AdaptationSet, slot: Option<Seconds>, place: &Place, ledger: &mut Ledger) {
+    for rep in &set.representations {
+        let tiles = rep.essential_property.iter().chain(&set.essential_property).find(|p| p.schemeIdUri.ends_with("/thumbnail_tile"));
+        let value = tiles.and_then(|p| p.value.as_deref());
+        let grid = value.and_then(|v| v.split_once('x')).and_then(|(a, b)| Some((a.parse::<u64>().ok()?, b.parse::<u64>().ok()?)));
+        ledger.hold(21, grid.is_some_and(|(a, b)| a > 0 && b > 0), place, "the thumbnail_tile property", value.unwrap_or("absent"), "columns x rows (5x2)");
+        let Some(template) = ledger.present(21, place, "SegmentTemplate", template(period, set, rep)) else { continue };
+        ledger.equal(21, place, "SegmentTemplate@startNumber", template.startNumber.unwrap_or(1), 0);
+        let own = slot_of(template);
+        let whole = own.zip(slot).is_none_or(|(own, slot)| own.times(slot.fraction().1).over(slot.fraction().0.max(1)).fraction().1 == 1);
+        ledger.hold(
+            22,
+            own.is_some() && whole,
+            place,
+            "SegmentTemplate@duration",
+            own.map_or("absent".to_owned(), |s| s.to_string()),
+            "a whole number of slots",
+        );
+    }
 }
 
 /// Line 24 on an adaptation set.

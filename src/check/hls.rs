@@ -2,6 +2,7 @@
 
 use super::ledger::Ledger;
 use super::media::{Track, TrackMedia};
+use super::parts;
 use super::playlist::{self, Entry};
 use super::report::Place;
 use super::timeline;
@@ -100,10 +101,9 @@ pub fn media(text: &str, subject: &Subject, independent: bool, ledger: &mut Ledg
         segment(subject, entry, number, target, &place, ledger);
     }
     holes(subject, &listed, &place, ledger);
-    if list.low_latency.is_empty() {
-        ledger.not_applicable(18, "no partial segments are published");
-    } else {
-        ledger.note(18, &place, "low-latency tags are there; they are not checked yet");
+    match list.low_latency() {
+        true => parts::check(&list, target, &place, &at, ledger),
+        false => ledger.not_applicable(18, "no partial segments are published"),
     }
     match list.date_ranges.is_empty() {
         true => ledger.not_applicable(19, "no cues are published"),

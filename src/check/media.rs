@@ -197,7 +197,7 @@ fn read(number: i64, bytes: &[u8], facts: &SegmentFacts) -> Read {
         sequence: facts.chunks.first().map_or(0, |c| c.sequence),
         chunks: u32::try_from(facts.chunks.len()).unwrap_or(u32::MAX),
         marked: facts.marks.as_ref().is_some_and(Marks::excuse),
-        last: facts.brands.contains(b"lmsg"),
+        last: facts.says(b"lmsg"),
     };
     Read { measured, class: facts.marks.as_ref().map(|m| m.class.clone()).filter(|c| !c.is_empty()), samples }
 }
@@ -219,7 +219,7 @@ fn rules(track: &Track, facts: &SegmentFacts, place: &Place, ledger: &mut Ledger
     if !produced {
         ledger.note(10, place, "there is no prft; a receiver that it is pushed to needs one");
     }
-    let (filler, slat) = (facts.marks.as_ref().map(|m| m.fillers > 0), facts.brands.contains(b"slat"));
+    let (filler, slat) = (facts.marks.as_ref().map(|m| m.fillers > 0), facts.says(b"slat"));
     if let Some(filler) = filler {
         let (found, required) = (if slat { "there" } else { "absent" }, if filler { "there (it is marked as filler)" } else { "absent (nothing is filler)" });
         ledger.hold(7, filler == slat, place, "the brand slat", found, required);
@@ -231,7 +231,9 @@ fn rules(track: &Track, facts: &SegmentFacts, place: &Place, ledger: &mut Ledger
 /// 1.10 x cap x duration, without the container's bytes. `btrt` holds 1.10 x cap. A segment of less than half a slot (the event ended in it) is noted only: one IDR may be larger.
 fn weigh(track: &Track, segment: &Measured, slot: Option<Seconds>, place: &Place, ledger: &mut Ledger) {
     let Some((_, max)) = track.init.btrt.filter(|(_, max)| *max > 0) else { return };
-    let rate = bitrate(segment.bytes, segment.ticks, track.init.timescale);
+    // Boxes of chunks are what they cost, and BANDWIDTH counts them.
+    let bytes = if segment.chunks > 1 { segment.payload } else { segment.bytes };
+    let rate = bitrate(bytes, segment.ticks, track.init.timescale);
     let lasts = Seconds::new(segment.ticks.into(), track.init.timescale.max(1).into());
     let short = slot.is_some_and(|s| lasts.times(2) < s);
     if short && rate > u64::from(max) {

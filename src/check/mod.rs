@@ -19,9 +19,11 @@ mod entry;
 mod hls;
 #[cfg(test)]
 mod hostile_tests;
+mod iframes;
 mod ledger;
 mod locate;
 mod media;
+mod parts;
 mod playlist;
 mod profiles;
 mod report;
@@ -120,6 +122,8 @@ fn check(target: &Path, options: Options, ledger: &mut Ledger) -> Result<Checked
     let mpd = tree.text("manifest.mpd", 21, ledger).and_then(|text| dash::read(&text, ledger));
     let text = |dir: &TrackDir| Some((dir.name.clone(), tree.text(&format!("{}/media.m3u8", dir.name), 12, ledger)?));
     let texts: BTreeMap<String, String> = tree.tracks.iter().filter_map(text).collect();
+    let text = |dir: &TrackDir| Some((dir.name.clone(), tree.there(&format!("{}/iframes.m3u8", dir.name), 12, ledger)?));
+    let pictures: BTreeMap<String, String> = tree.tracks.iter().filter_map(text).collect();
     // Names again: a live playlist may list what came after the first look.
     let tree = Tree::open(target, &mut Ledger::default())?;
 
@@ -140,6 +144,7 @@ fn check(target: &Path, options: Options, ledger: &mut Ledger) -> Result<Checked
     }
 
     let lists = playlists(&tree, &tracks, &texts, main.as_deref(), slot, ledger);
+    trick_play(&tree, &tracks, &pictures, main.as_deref(), ledger);
     let ended = |name: &str| lists.iter().any(|(t, list)| t.name == name && list.ended);
     if let Some(slot) = slot {
         tracks.iter().for_each(|(track, media)| timeline::track(track, media, slot, ended(&track.name), ledger));
@@ -186,6 +191,19 @@ fn playlists<'a>(
     }
     hls::variants(&lists, ledger);
     lists
+}
+
+/// Every I-frame playlist that is there or named.
+fn trick_play(tree: &Tree, tracks: &[Known], texts: &BTreeMap<String, String>, main: Option<&str>, ledger: &mut Ledger) {
+    let named = main.map(|text| iframes::main(&playlist::main(text), tracks, ledger)).unwrap_or_default();
+    for known in tracks {
+        let name = &known.0.name;
+        match (texts.get(name), named.get(name)) {
+            (Some(text), said) => iframes::media(text, tree, known, said.and_then(Option::as_deref), ledger),
+            (None, Some(_)) => ledger.error(12, &Place::track(name).at("iframes.m3u8"), "main.m3u8 names it, and it is not there"),
+            (None, None) => {}
+        }
+    }
 }
 
 /// Without a manifest: tracks of one media type and sample entry are taken for a switching set.

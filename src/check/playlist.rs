@@ -1,5 +1,6 @@
 //! Playlists as raw lines: what is written, where, before any meaning. The strict checks need more than a lenient parser keeps.
 
+use super::parts;
 use crate::time::Seconds;
 
 /// Most entries of a playlist.
@@ -61,6 +62,12 @@ pub struct Main<'a> {
     pub variants: Vec<(usize, Attributes<'a>, &'a str)>,
     /// `EXT-X-MEDIA`.
     pub media: Vec<(usize, Attributes<'a>)>,
+    /// `EXT-X-I-FRAME-STREAM-INF`.
+    pub iframes: Vec<(usize, Attributes<'a>)>,
+    /// `EXT-X-SESSION-DATA`.
+    pub session: Vec<(usize, Attributes<'a>)>,
+    /// `EXT-X-IMAGE-STREAM-INF`.
+    pub images: Vec<(usize, Attributes<'a>)>,
 }
 
 /// Reads a multivariant playlist.
@@ -73,6 +80,9 @@ pub fn main(text: &str) -> Main<'_> {
             Item::Tag { name: "-X-INDEPENDENT-SEGMENTS", .. } => main.independent = true,
             Item::Tag { line, name: "-X-STREAM-INF", value } => pending = Some((line, attributes(value))),
             Item::Tag { line, name: "-X-MEDIA", value } => main.media.push((line, attributes(value))),
+            Item::Tag { line, name: "-X-I-FRAME-STREAM-INF", value } => main.iframes.push((line, attributes(value))),
+            Item::Tag { line, name: "-X-SESSION-DATA", value } => main.session.push((line, attributes(value))),
+            Item::Tag { line, name: "-X-IMAGE-STREAM-INF", value } => main.images.push((line, attributes(value))),
             Item::Tag { .. } => {}
             Item::Uri { uri, .. } => main.variants.extend(pending.take().map(|(line, list)| (line, list, uri))),
         }
@@ -101,16 +111,50 @@ pub struct Media<'a> {
     pub discontinuities: Vec<usize>,
     /// `EXT-X-DATERANGE`.
     pub date_ranges: Vec<(usize, Attributes<'a>)>,
-    /// Lines of `EXT-X-PART`, `-PART-INF`, `-SERVER-CONTROL`, `-PRELOAD-HINT`.
-    pub low_latency: Vec<usize>,
+    /// `EXT-X-PART-INF`.
+    pub part_inf: Vec<(usize, Attributes<'a>)>,
+    /// `EXT-X-SERVER-CONTROL`.
+    pub control: Vec<(usize, Attributes<'a>)>,
+    /// `EXT-X-PART`.
+    pub parts: Vec<Part<'a>>,
+    /// `EXT-X-PRELOAD-HINT`.
+    pub hints: Vec<(usize, Attributes<'a>)>,
+    /// `EXT-X-RENDITION-REPORT`.
+    pub reports: Vec<(usize, Attributes<'a>)>,
     /// Lines of `EXT-X-KEY`.
     pub keys: Vec<usize>,
     /// `EXT-X-ENDLIST`.
     pub ended: bool,
+    /// `EXT-X-I-FRAMES-ONLY`.
+    pub iframes_only: bool,
     /// The segments.
     pub entries: Vec<Entry<'a>>,
     /// Tags that are not where they may be, with what is wrong.
     pub faults: Vec<(usize, String)>,
+}
+
+impl Media<'_> {
+    /// Whether anything of low-latency HLS is in it.
+    pub fn low_latency(&self) -> bool {
+        !(self.part_inf.is_empty() && self.parts.is_empty() && self.hints.is_empty() && self.control.is_empty() && self.reports.is_empty())
+    }
+}
+
+/// A part of a segment in a playlist.
+#[derive(Debug, Default)]
+pub struct Part<'a> {
+    /// Its line.
+    pub line: usize,
+    /// URI.
+    pub uri: &'a str,
+    /// `DURATION`.
+    pub duration: Option<Seconds>,
+    /// `INDEPENDENT=YES`.
+    pub independent: bool,
+    /// `GAP=YES`.
+    pub gap: bool,
+    /// The segment that it is of, as an index into the entries; one past the last for the one that comes.
+    pub entry: usize,
 }
 
 /// A segment in a playlist.
@@ -126,6 +170,8 @@ pub struct Entry<'a> {
     pub date: Option<Seconds>,
     /// `EXT-X-GAP`.
     pub gap: bool,
+    /// `EXT-X-BYTERANGE`, as it is written.
+    pub range: Option<&'a str>,
 }
 
 /// Reads a media playlist.
@@ -159,6 +205,8 @@ fn tag<'a>(media: &mut Media<'a>, entry: &mut Entry<'a>, line: usize, name: &'a 
         "-X-MAP" => media.maps.push((line, attribute(&attributes(value), "URI").unwrap_or(""), media.entries.len())),
         "-X-DATERANGE" => media.date_ranges.push((line, attributes(value))),
         "-X-GAP" => entry.gap = true,
+        "-X-BYTERANGE" => entry.range = Some(value),
+        "-X-I-FRAMES-ONLY" => media.iframes_only = true,
         "INF" => {
             entry.duration = value.split(',').next().and_then(|d| d.parse().ok()).filter(|d| *d >= Seconds::ZERO);
             if entry.duration.is_none() {
@@ -171,7 +219,11 @@ fn tag<'a>(media: &mut Media<'a>, entry: &mut Entry<'a>, line: usize, name: &'a 
                 media.faults.push((line, "EXT-X-PROGRAM-DATE-TIME is not a date in UTC (2026-11-21T20:15:30.040Z)".to_owned()));
             }
         }
-        "-X-PART" | "-X-PART-INF" | "-X-SERVER-CONTROL" | "-X-PRELOAD-HINT" => media.low_latency.push(line),
+        "-X-PART" => media.parts.push(parts::part(line, value, media.entries.len())),
+        "-X-PART-INF" => media.part_inf.push((line, attributes(value))),
+        "-X-SERVER-CONTROL" => media.control.push((line, attributes(value))),
+        "-X-PRELOAD-HINT" => media.hints.push((line, attributes(value))),
+        "-X-RENDITION-REPORT" => media.reports.push((line, attributes(value))),
         _ => {}
     }
 }

@@ -8,7 +8,7 @@ use crate::frame::End;
 use crate::job::Window;
 use crate::ladder::VideoCodec;
 use crate::mux::test_kit::{Clip, audio, demux, ffmpeg, grid, rendition, video};
-use crate::mux::{Settings, TrackKind, TrackSpec};
+use crate::mux::{Chunking, Settings, TrackKind, TrackSpec};
 use crate::plan::Rendition;
 use crate::role::Role;
 use crate::sink::Publish;
@@ -165,9 +165,12 @@ fn make(source: &Source, recipe: &Recipe) -> Files {
         class: recipe.class.into(),
         publish_delay: Seconds::whole(3),
         window: recipe.window,
-        chunk_slots: recipe.chunk,
+        chunking: recipe.chunk.map(|slots| Chunking { slots, prft: true }),
         not_before: Some(GopId(recipe.first + recipe.skip as i64)),
         stored: Vec::new(),
+        iframes: Default::default(),
+        session: Vec::new(),
+        thumbnails: None,
         counts: Arc::default(),
         form: None,
         others: Vec::new(),

@@ -100,6 +100,11 @@ impl Tree {
         None
     }
 
+    /// A text that may be absent.
+    pub fn there(&self, path: &str, line: u8, ledger: &mut Ledger) -> Option<String> {
+        fs::symlink_metadata(self.root.join(path)).is_ok().then(|| self.text(path, line, ledger)).flatten()
+    }
+
     /// `<track>/init.mp4`.
     pub fn init(&self, track: &str) -> Result<Vec<u8>, ReadError> {
         read(&self.root.join(track).join("init.mp4"), MAX_INIT)
@@ -168,6 +173,7 @@ fn list_track(path: &Path, name: String, budget: &mut usize, ledger: &mut Ledger
         match number(&file) {
             Some(n) => numbers.push(n),
             None if file == "init.mp4" || file == "media.m3u8" => known = true,
+            None if file == "iframes.m3u8" => {}
             None => strays.push(file),
         }
     }

@@ -71,7 +71,9 @@ pub fn main(text: &str, tracks: &[Known], ledger: &mut Ledger) -> bool {
         ledger.hold(12, version.trim().parse::<u32>().is_ok_and(|v| v >= 6), &place, "EXT-X-VERSION", version, "at least 6");
     }
     match m3u8_rs::parse_master_playlist_res(text.as_bytes()) {
-        Ok(parsed) => ledger.equal(12, &place, "the number of variants that m3u8-rs reads", parsed.variants.len(), main.variants.len()),
+        Ok(parsed) => {
+            ledger.equal(12, &place, "the number of variants that m3u8-rs reads", parsed.variants.len(), main.variants.len() + main.iframes.len());
+        }
         Err(_) => ledger.error(12, &place, "m3u8-rs cannot read it as a multivariant playlist"),
     }
     ledger.hold(15, !main.variants.is_empty(), &place, "the number of variants", 0, "at least 1");

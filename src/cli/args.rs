@@ -1,14 +1,18 @@
 //! Arguments that several commands share, and the table of commands.
 
 use super::log::LogArgs;
-use super::{Failure, check, completions, feed, plan, probe, run};
+use super::{Failure, check, completions, feed, origin, plan, probe, run};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 use mezzo::config::ConfigError;
 use mezzo::job::audio::AudioWishes;
+use mezzo::job::extras::SessionWishes;
+use mezzo::job::filler::FillerWish;
 use mezzo::job::select::VideoPick;
+use mezzo::job::serving::ServingWishes;
+use mezzo::job::source::SourceWishes;
 use mezzo::job::standby::StandbyWishes;
 use mezzo::job::wishes::{LadderWish, PaceWish, SelectWishes, TimelineWishes};
-use mezzo::job::{Anchor, AudioPick, ClockKind, DecodeOn, Job, Listen, ProgramPick, Span, Text, Window, Wishes};
+use mezzo::job::{Anchor, AudioPick, ClockKind, DecodeOn, Job, Latency, Listen, Prft, ProgramPick, Span, Start, Text, Window, Wishes};
 use mezzo::time::Rate;
 use std::path::PathBuf;
 
@@ -65,6 +69,8 @@ pub enum Command {
     Probe(probe::ProbeArgs),
     /// Make a live test feed with UTC in every picture, as MPEG-TS over UDP or into a file
     Feed(feed::FeedArgs),
+    /// Take pushes from any number of workers, publish the best candidate of each segment, and serve players
+    Origin(origin::OriginArgs),
     /// Check a published tree against the standards, or whether two are interchangeable
     Check(check::CheckArgs),
     /// Print a completion script for a shell
@@ -89,8 +95,8 @@ pub struct JobArgs {
     /// The ladder: the name of a built-in one (avc-1080p-6, demo, hevc-1080p-6, sd-to-4k, three-codecs, tiny) or a TOML file [default: avc-1080p-6]
     #[arg(long, short, env = "MEZZO_LADDER", value_name = "NAME|FILE", value_hint = ValueHint::FilePath, help_heading = "Job")]
     ladder: Option<String>,
-    /// A directory to publish into; may be given more than once
-    #[arg(long, short, env = "MEZZO_OUTPUT", value_name = "DIRECTORY", value_hint = ValueHint::DirPath, help_heading = "Job")]
+    /// Where to publish: a directory, https://… (DASH-IF ingest), s3://, gs:// or az://BUCKET/PREFIX; may be repeated. Options behind a # of a URL, or in [[output]] of a job file: docs/outputs.md
+    #[arg(long, short, env = "MEZZO_OUTPUT", value_name = "DIRECTORY|URL", value_hint = ValueHint::DirPath, help_heading = "Job")]
     output: Vec<PathBuf>,
     /// Serve the page (/), the streams (/live/), health and status here: 127.0.0.1:8080, or :8080 for every address
     #[arg(long, env = "MEZZO_LISTEN", value_name = "ADDRESS", help_heading = "Job")]
@@ -111,13 +117,19 @@ pub struct JobArgs {
     /// How long a segment lasts, to the nearest whole number of pictures [default: 2s]
     #[arg(long, env = "MEZZO_SEGMENT", value_name = "TIME", allow_hyphen_values = true, help_heading = "Segments")]
     segment: Option<Span>,
-    /// Split segments into chunks of this length (500ms) [default: one chunk a segment]
+    /// Hand segments out in chunks of this length (200ms), each as soon as it is encoded [default: one chunk a segment; 200ms with --latency low]
     #[arg(long, env = "MEZZO_CHUNK", value_name = "TIME", allow_hyphen_values = true, help_heading = "Segments")]
     chunk: Option<Span>,
+    /// How far encoders look ahead [default: normal]
+    #[arg(long, env = "MEZZO_LATENCY", value_enum, help_heading = "Segments")]
+    latency: Option<Latency>,
+    /// What says when it was produced (prft) [default: segment]
+    #[arg(long, env = "MEZZO_PRFT", value_enum, help_heading = "Segments")]
+    prft: Option<Prft>,
     /// Which segments are kept and listed: whole, or the last so many seconds [default: 120 at pace live, whole at pace fast]
     #[arg(long, env = "MEZZO_WINDOW", value_name = "whole|TIME", allow_hyphen_values = true, help_heading = "Segments")]
     window: Option<Window>,
-    /// When a segment is due, counted from the end of its slot; the same for both workers of a pair [default: 6s]
+    /// When a segment is due, counted from the end of its slot; the same for both workers of a pair [default: 6s; 1s with --latency low]
     #[arg(long, env = "MEZZO_PUBLISH_DELAY", value_name = "TIME", allow_hyphen_values = true, help_heading = "Segments")]
     publish_delay: Option<Span>,
     /// Pictures a second (25, 30000/1001) [default: as the source, at most 60]
@@ -142,6 +154,12 @@ pub struct JobArgs {
     /// A gap longer than this is left out of the playlists [default: 60s]
     #[arg(long, env = "MEZZO_MAX_GAP", value_name = "TIME", allow_hyphen_values = true, help_heading = "Timeline")]
     max_gap: Option<Span>,
+    /// What is shown where the feed is away for longer than hold: black, or a picture (PNG, JPEG and the like), fitted into each rung [default: black]
+    #[arg(long, env = "MEZZO_FILLER", value_name = "black|PICTURE", value_hint = ValueHint::FilePath, help_heading = "Timeline")]
+    filler: Option<FillerWish>,
+    /// When the event begins; now: with filler until the feed comes, where [source] in the job file, or an earlier run, says what that is [default: first-picture]
+    #[arg(long, env = "MEZZO_START", value_enum, help_heading = "Timeline")]
+    start: Option<Start>,
 
     /// The programme of a transport stream, by number or service name [default: that of the largest picture]
     #[arg(long, env = "MEZZO_PROGRAM", value_name = "NUMBER|NAME", help_heading = "Streams")]
@@ -155,6 +173,16 @@ pub struct JobArgs {
     /// No sound
     #[arg(long, env = "MEZZO_NO_AUDIO", value_parser = clap::builder::BoolishValueParser::new(), help_heading = "Streams")]
     no_audio: bool,
+
+    /// Serve encrypted (https), with the certificate and those that lead to its issuer in this PEM file; a new one there is taken up by itself
+    #[arg(long, env = "MEZZO_TLS_CERT", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Serving")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's key, a PEM file
+    #[arg(long, env = "MEZZO_TLS_KEY", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Serving")]
+    tls_key: Option<PathBuf>,
+    /// Segments to hold in memory for players; older ones are served from the first directory that is published into [default: 512]
+    #[arg(long, env = "MEZZO_SERVE_MEMORY", value_name = "MIB", help_heading = "Serving")]
+    serve_memory: Option<u64>,
 }
 
 impl JobArgs {
@@ -186,6 +214,7 @@ impl JobArgs {
             path_window: self.path_window.map(Text),
             ladder: self.ladder.clone().map(|wish| LadderWish::Named(wish, PathBuf::new())),
             outputs: some(&self.output),
+            output: None,
             listen: self.listen.map(Text),
             pace: self.pace,
             duration: self.duration.map(Text),
@@ -196,6 +225,8 @@ impl JobArgs {
             publish_delay: self.publish_delay.map(Text),
             rate: self.rate.map(Text),
             decode: self.decode.clone().map(Text),
+            latency: self.latency,
+            prft: self.prft,
             timeline: TimelineWishes {
                 clock: self.clock,
                 anchor: self.anchor.map(Text),
@@ -203,6 +234,8 @@ impl JobArgs {
                 stamp_offset: self.stamp_offset.map(Text),
                 hold: self.hold.map(Text),
                 max_gap: self.max_gap.map(Text),
+                filler: self.filler.clone().map(Text),
+                start: self.start,
             },
             select: SelectWishes {
                 program: self.program.clone().map(Text),
@@ -210,6 +243,10 @@ impl JobArgs {
                 audio: some(&self.audio).map(AudioWishes),
                 no_audio: self.no_audio.then_some(true),
             },
+            serve: ServingWishes { tls_cert: self.tls_cert.clone(), tls_key: self.tls_key.clone(), memory: self.serve_memory },
+            thumbnails: None,
+            session_data: SessionWishes::default(),
+            source: SourceWishes::default(),
         }
     }
 }

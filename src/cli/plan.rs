@@ -10,8 +10,10 @@ use mezzo::capture::stamped::{self, Stamps};
 use mezzo::clock::Lock;
 use mezzo::decode::device::settle;
 use mezzo::encode::served::open_all;
-use mezzo::job::Job;
+use mezzo::job::{Job, Start, protection};
 use mezzo::ladder::{Bitrate, Ladder};
+use mezzo::pipeline::{self, Feeds};
+use mezzo::plan::latency::Expected;
 use mezzo::plan::{LeftOut, Plan, SoundFacts, SourceFacts, resolve};
 use mezzo::resolution::Resolution;
 use mezzo::stop::Stop;
@@ -40,23 +42,31 @@ pub struct PlanArgs {
 
 /// Prints the plan of a job.
 pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
-    let job = args.job.planned()?;
+    let mut job = args.job.planned()?;
     let kept = Resolution::load(&job)?;
     let class = kept.as_ref().map(|kept| kept.class.clone());
+    let early = job.timeline.start == Start::Now;
     let Facts { source, clock, video, offer } = match kept {
         Some(kept) => Facts { clock: kept.anchor.map(|_| PlannedClock::new(KEPT, Lock::Own)), source: kept.source, video: None, offer: None },
-        None => facts(&job)?,
+        None => match pipeline::known(&job, None)? {
+            Some(source) => Facts { source, clock: None, video: None, offer: None },
+            None => facts(&mut job)?,
+        },
     };
     let plan = resolve(&job, &source)?;
     let (mut plan, _) = open_all(plan, &job)?;
-    settle(&mut plan, &job, video.as_deref());
+    if !early {
+        settle(&mut plan, &job, video.as_deref());
+    }
     if let Some(class) = class.filter(|class| *class != plan.class) {
         plan.warnings.push(format!("what is in the output was made by a worker of class {class}; new segments will not be interchangeable with it"));
     }
     if !args.json {
-        return print(&(feed(offer.as_ref(), &plan) + &table(&plan, clock.as_ref(), &job.ladder)));
+        return print(&(feed(offer.as_ref(), &plan) + &table(&plan, clock.as_ref(), &job.ladder) + &outputs(&job)));
     }
-    let mut text = serde_json::to_string_pretty(&Shown { plan: &plan, clock, offer }).map_err(Failure::failed)?;
+    let (outputs, protection) = (job.outputs.iter().map(ToString::to_string).collect(), protection::Shown::of(&job));
+    let shown = Shown { plan: &plan, clock, offer, chunks: Expected::of(&plan), outputs, protection };
+    let mut text = serde_json::to_string_pretty(&shown).map_err(Failure::failed)?;
     text.push('\n');
     print(&text)
 }
@@ -84,6 +94,14 @@ struct Shown<'a> {
     /// Everything that the input has; absent where a plan that was kept beside the output is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     offer: Option<Offer>,
+    /// How soon a picture is out; absent where segments leave whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chunks: Option<Expected>,
+    /// Where it would be published, without what opens it.
+    outputs: Vec<String>,
+    /// How outputs would be protected, without keys.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    protection: Vec<protection::Shown>,
 }
 
 /// What is going to place the feed on the grid.
@@ -108,12 +126,13 @@ impl PlannedClock {
 }
 
 /// Opens the input, and says what it is, what will place it, its video stream, and everything that it has.
-fn facts(job: &Job) -> Result<Facts, Failure> {
-    let (source, input) = mezzo::pipeline::open(job, &Stop::new())?;
+fn facts(job: &mut Job) -> Result<Facts, Failure> {
+    let Feeds { source, input, job: other, .. } = pipeline::feeds(job, &Stop::new())?;
+    other.into_iter().for_each(|other| *job = other);
     let (stamps, _) = stamped::look(input)?;
     let (reference, lock) = timeline::expected(&job.timeline, source.origin, stamps == Stamps::Present);
     let clock = Some(PlannedClock::new(reference, lock));
-    Ok(Facts { clock, source: source.facts, video: Some(source.video), offer: Some(source.offer) })
+    Ok(Facts { clock, source: pipeline::stated(job, &source.facts), video: Some(source.video), offer: Some(source.offer) })
 }
 
 /// The programmes and streams of the feed, and what is used of them.
@@ -143,6 +162,13 @@ fn feed(offer: Option<&Offer>, plan: &Plan) -> String {
     columns(std::iter::once(head).chain(streams.into_iter().take(MOST_STREAMS).map(row))) + "\n"
 }
 
+/// Where it would be published, and what of that is encrypted; nothing where that is not said.
+fn outputs(job: &Job) -> String {
+    let under = |head: &str, lines: String| if lines.is_empty() { lines } else { format!("\n{head}\n{lines}") };
+    let protected = protection::Shown::of(job).iter().map(|shown| shown.line() + "\n").collect();
+    under("outputs", job.outputs.iter().map(|output| format!("  {output}\n")).collect()) + &under("protection", protected)
+}
+
 /// The plan for people.
 fn table(plan: &Plan, clock: Option<&PlannedClock>, ladder: &Ladder) -> String {
     let source = &plan.source;
@@ -164,6 +190,9 @@ fn table(plan: &Plan, clock: Option<&PlannedClock>, ladder: &Ladder) -> String {
         plan.grid.gop_slots,
         plan.segment_duration(),
     );
+    if let Some(line) = chunks(plan) {
+        text.insert_str(text.len() - 1, &line);
+    }
     // Above the empty line.
     if let Some(clock) = clock {
         text.insert_str(text.len() - 1, &clock.line());
@@ -207,6 +236,20 @@ fn table(plan: &Plan, clock: Option<&PlannedClock>, ladder: &Ladder) -> String {
         let _ = writeln!(text, "warning: {line}");
     }
     text
+}
+
+/// How soon a picture is out, where segments leave in chunks.
+fn chunks(plan: &Plan) -> Option<String> {
+    let expected = Expected::of(plan)?;
+    let held: Vec<String> = expected.held.iter().map(|(rung, frames)| format!("{rung} {frames}")).collect();
+    Some(format!(
+        "chunks   of {} s, latency {}: a picture is out {} to {} ms after it came (pictures held by encoders: {})\n",
+        expected.chunk,
+        if plan.video.iter().all(|r| r.latency.is_normal()) { "normal" } else { "low" },
+        expected.least_ms,
+        expected.most_ms,
+        held.join(", "),
+    ))
 }
 
 /// What the ladder says of a rung that is left out, and why it is.

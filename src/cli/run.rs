@@ -22,6 +22,9 @@ use std::sync::Arc;
     mezzo run --input udp://239.1.1.1:5000 --clock sei --output /srv/live
   a job file, with another output:
     mezzo run event.toml --output /srv/live
+  pushed to an origin, and kept in a bucket (docs/outputs.md):
+    mezzo run event.toml --output https://origin.example/live/ch1 \
+      --output s3://my-bucket/ch1
 
 A job file has the names of the flags:
   inputs = [\"udp://239.1.1.1:5000\"]

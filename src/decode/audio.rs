@@ -5,11 +5,11 @@
 use crate::capture::{StreamInfo, Unit};
 use crate::decode::audio_store::{Limits, Pushed, Selection, Store};
 use crate::decode::place::offset_ticks;
-use crate::decode::samples::{self, AudioError, Samples, Window};
+use crate::decode::samples::{self, AudioError, Rendered, Samples, Window};
 use crate::frame::{AudioCue, End, Flow, PcmSegment};
 use crate::plan::SAMPLE_RATE;
 use crate::stop::Stop;
-use crate::time::{AudioGrid, Seconds};
+use crate::time::{AudioGrid, GopId, Seconds};
 use crossbeam::channel::{Receiver, Sender, after, never, select};
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -40,6 +40,8 @@ pub struct Cut {
     pub lead: u32,
     /// Audio frames after the last published one.
     pub tail: u32,
+    /// The same of a part that another follows: as far as encoders look ahead.
+    pub ahead: u32,
 }
 
 /// Raises the stop flag once no sound needs the source any more. Clones share it.
@@ -113,7 +115,31 @@ pub struct Audio {
     exact: bool,
     /// The event is over, and the rest of its sound did not come in time.
     gave_up: bool,
+    /// The segment of which parts are handed on.
+    begun: Option<Begun>,
     counts: Arc<Counts>,
+}
+
+/// A segment of which parts are handed on.
+#[derive(Clone, Copy)]
+struct Begun {
+    gop: GopId,
+    /// Frames handed on, run-up included.
+    handed: u32,
+    /// Published frames among those that count as heard or silent already.
+    frames: u32,
+    silent_samples: u64,
+    damaged: u32,
+    clean: bool,
+    joined: bool,
+    /// Stamps from here on move nothing.
+    settled: Option<i64>,
+}
+
+/// A part of a segment's sound that is moved alike, and the packets that it is made of.
+struct Stretch {
+    window: Window,
+    ticks: Option<Range<i64>>,
 }
 
 /// Where a segment's sound is.
@@ -148,6 +174,7 @@ impl Audio {
             joined: false,
             exact: false,
             gave_up: false,
+            begun: None,
             counts,
         }
     }
@@ -282,10 +309,11 @@ impl Audio {
     }
 
     fn span(&self, cue: &AudioCue) -> Option<Span> {
-        let Cut { grid, lead, tail } = self.cut;
+        let Cut { grid, lead, tail, ahead } = self.cut;
+        let tail = if cue.more { ahead } else { tail };
         let end = grid.video.gop_time(cue.gop) + grid.video.rate.period().times(i128::from(cue.slots));
         let first_frame = grid.first(cue.gop);
-        let whole = cue.slots >= grid.video.gop_slots;
+        let whole = cue.slots >= grid.video.gop_slots || cue.more;
         // The end of an event may leave less than one audio frame of its last GOP.
         let frames = (grid.frame_at_or_after(end) - first_frame).max(if whole { 0 } else { 1 });
         let frame = i64::from(grid.frame);
@@ -294,7 +322,7 @@ impl Audio {
         Some(Span {
             first_frame,
             frames: u32::try_from(frames).ok()?,
-            window: Window { first, samples: usize::try_from(total).ok()?, offset: cue.offset },
+            window: Window { first, samples: usize::try_from(total).ok()?, offset: cue.offset, settled: None },
             ticks: self.ticks(first, cue.offset).zip(self.ticks(first + total + AHEAD * frame, cue.offset)).map(|(a, b)| a..b.saturating_add(1)),
         })
     }
@@ -306,56 +334,104 @@ impl Audio {
         i64::try_from((in_source * den).div_euclid(i128::from(SAMPLE_RATE) * num)).ok()
     }
 
-    /// Makes the segment of `cue`, once for each channel count among the rungs. `over`: the feed has ended.
+    /// The window in one piece, or in two where source time was moved within it: each with what is added on its side.
+    fn stretches(&self, cue: &AudioCue, span: &Span) -> Vec<Stretch> {
+        let Window { first, samples, settled, .. } = span.window;
+        let end = first + samples as i64;
+        let stretch = |first: i64, end: i64, offset: Seconds| {
+            let window = Window { first, samples: usize::try_from(end - first).unwrap_or(0), offset, settled };
+            let after = end + AHEAD * i64::from(self.cut.grid.frame);
+            Stretch { window, ticks: self.ticks(first, offset).zip(self.ticks(after, offset)).map(|(a, b)| a..b.saturating_add(1)) }
+        };
+        match cue.before {
+            Some((slot, before)) => {
+                let at = self.cut.grid.video.time(slot).ceil_ticks(SAMPLE_RATE).clamp(first, end);
+                vec![stretch(first, at, before), stretch(at, end, span.window.offset)]
+            }
+            None => vec![Stretch { window: Window { settled, ..span.window }, ticks: span.ticks.clone() }],
+        }
+    }
+
+    /// Makes the segment of `cue`, or the next part of it, once for each channel count among the rungs. `over`: the feed has ended.
     fn serve(&mut self, cue: &AudioCue, rungs: &[Rung], over: bool) -> Vec<(u32, PcmSegment)> {
-        let Some(span) = self.span(cue) else { return Vec::new() };
+        let Some(mut span) = self.span(cue) else { return Vec::new() };
+        let begun = self.begun.take().filter(|begun| begun.gop == cue.gop);
+        // What is handed on is handed on: a part's stamps decide where the sound of the whole segment is.
+        let settled = begun.map_or_else(|| span.ticks.as_ref().filter(|_| cue.more).map(|ticks| ticks.end), |begun| begun.settled);
+        span.window.settled = settled;
         let mut channels: Vec<u32> = rungs.iter().map(|rung| rung.channels).collect();
         channels.sort_unstable();
         channels.dedup();
-        if let Some(ticks) = span.ticks.as_ref().filter(|_| self.hears && !cue.whole) {
+        if let Some(ticks) = span.ticks.as_ref().filter(|_| self.hears && !cue.whole && begun.is_none()) {
             self.store.heard_from(ticks.start);
         }
-        let Selection { parts, clean } = match &span.ticks {
-            Some(ticks) => self.store.select(ticks.start, ticks.end, RUN_UP),
-            None => Selection::default(),
-        };
-        self.joined |= clean || cue.whole;
-        // Where half of them are flagged, the multiplexer is meant (see `damage.rs`).
-        let packets = || parts.iter().flat_map(|(_, packets)| packets);
-        let corrupt = packets().filter(|packet| packet.is_corrupt()).count();
-        let corrupt = if self.exact || corrupt * 2 < packets().count() { corrupt as u64 } else { 0 };
-        let rendered = samples::render(&parts, self.time_base, &span.window, &channels);
-        let run_up = parts.iter().filter_map(|(samples, _)| samples.map(|samples| samples.run_up())).max().unwrap_or(RUN_UP);
-        if let Some(ticks) = &span.ticks {
-            self.store.free_before(ticks.start, ticks.end, run_up + KEEP);
+        let stretches = self.stretches(cue, &span);
+        let mut rendered: Option<Rendered> = None;
+        let (mut clean, mut corrupt, mut run_up) = (true, 0, None);
+        for Stretch { window, ticks } in &stretches {
+            let Selection { parts, clean: whole } = match ticks {
+                Some(ticks) => self.store.select(ticks.start, ticks.end, RUN_UP),
+                None => Selection::default(),
+            };
+            clean &= whole;
+            // Where half of them are flagged, the multiplexer is meant (see `damage.rs`).
+            let packets = || parts.iter().flat_map(|(_, packets)| packets);
+            let flagged = packets().filter(|packet| packet.is_corrupt()).count();
+            corrupt += if self.exact || flagged * 2 < packets().count() { flagged as u64 } else { 0 };
+            let made = samples::render(&parts, self.time_base, window, &channels);
+            rendered = Some(match rendered {
+                Some(before) => before.followed_by(made, window.first),
+                None => made,
+            });
+            run_up = parts.iter().filter_map(|(samples, _)| samples.map(|samples| samples.run_up())).max().max(run_up);
+        }
+        let Some(rendered) = rendered else { return Vec::new() };
+        let clean = begun.map_or(clean, |begun| begun.clean);
+        self.joined |= begun.is_none() && (clean || cue.whole);
+        let joined = begun.map_or(self.joined, |begun| begun.joined);
+        if let Some(ticks) = stretches.last().and_then(|stretch| stretch.ticks.as_ref()).filter(|_| !cue.more) {
+            self.store.free_before(ticks.start, ticks.end, run_up.unwrap_or(RUN_UP) + KEEP);
         }
 
         let frame = i64::from(self.cut.grid.frame);
-        let published = span.first_frame * frame..(span.first_frame + i64::from(span.frames)) * frame;
+        let (handed, counted, before) = begun.map_or((0, 0, 0), |begun| (begun.handed, begun.frames, begun.silent_samples));
+        let published = (span.first_frame + i64::from(counted)) * frame..(span.first_frame + i64::from(span.frames)) * frame;
         let heard: i64 = rendered.covered.iter().map(|c| (c.end.min(published.end) - c.start.max(published.start)).max(0)).sum();
-        let silent_samples = (published.end - published.start - heard).unsigned_abs();
-        self.counts.segments.fetch_add(1, Relaxed);
-        self.counts.unclean.fetch_add(u64::from(!clean), Relaxed);
-        self.counts.faults.fetch_add(rendered.faults, Relaxed);
-        self.counts.silent_samples.fetch_add(silent_samples, Relaxed);
+        let silent = (published.end - published.start - heard).unsigned_abs();
+        let silent_samples = before + silent;
+        self.counts.silent_samples.fetch_add(silent, Relaxed);
+        if !cue.more {
+            self.counts.segments.fetch_add(1, Relaxed);
+            self.counts.unclean.fetch_add(u64::from(!clean), Relaxed);
+            self.counts.faults.fetch_add(rendered.faults, Relaxed);
+        }
         // What is missing before and after the published samples alters them, too; but not where the feed itself begins or ends.
         let window = span.window.first..span.window.first + span.window.samples as i64;
         let hole = has_hole(&rendered.covered, (clean || !cue.whole).then_some(window.start), (!over).then_some(window.end));
         let damaged = u32::try_from(rendered.faults + corrupt + u64::from(hole && silent_samples == 0)).unwrap_or(u32::MAX);
+        let damaged = begun.map_or(damaged, |begun| begun.damaged.max(damaged));
+        let tail = if cue.more { self.cut.ahead } else { self.cut.tail };
+        let skipped = handed as usize * self.cut.grid.frame as usize;
         let segment = |planes: Vec<Vec<f32>>| PcmSegment {
             gop: cue.gop,
             first_frame: span.first_frame,
             frames: span.frames,
+            from: handed,
+            more: cue.more,
             lead: self.cut.lead,
-            tail: self.cut.tail,
-            planes: Arc::new(planes),
+            tail,
+            planes: Arc::new(planes.into_iter().map(|mut plane| plane.split_off(skipped.min(plane.len()))).collect()),
             silent_samples,
             damaged,
             clean,
-            joined: self.joined,
+            joined,
             path: 0,
             last: cue.last,
         };
+        if cue.more {
+            let handed = self.cut.lead + span.frames + tail;
+            self.begun = Some(Begun { gop: cue.gop, handed, frames: span.frames, silent_samples, damaged, clean, joined, settled });
+        }
         channels.into_iter().zip(rendered.mixes).map(|(count, planes)| (count, segment(planes))).collect()
     }
 }

@@ -31,6 +31,11 @@ impl Decoding {
         Ok(Decoding { facts: facts.clone(), threads, stream: Arc::clone(stream), decoder: Some(decoder), before: VideoCounters::default(), renewed: false })
     }
 
+    /// For a feed that is not there yet: what it is is seen when it comes.
+    pub fn awaiting(stream: &Arc<StreamInfo>, facts: &SourceFacts, threads: usize) -> Decoding {
+        Decoding { facts: facts.clone(), threads, stream: Arc::clone(stream), decoder: None, before: VideoCounters::default(), renewed: false }
+    }
+
     /// The stream of the start is decoded on `device`, as long as that takes it; what the feed becomes later, in software.
     pub fn on(mut self, device: &Arc<Device>) -> Decoding {
         let (stream, threads) = (Arc::clone(&self.stream), self.threads);

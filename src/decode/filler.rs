@@ -1,10 +1,43 @@
-//! The picture that is shown when the feed has been away for longer than `hold`: black, in the shape of the feed's own pictures.
+//! The picture that is shown when the feed has been away for longer than `hold`: black, in the shape of the feed's own pictures, or one that the job names.
 
+use super::slate::Slate;
+use crate::colour::{Signal, VideoRange};
+use crate::ffmpeg::FramePool;
 use crate::frame::Picture;
+use crate::plan::SourceFacts;
 use ffmpeg_next::color::Range;
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame::Video;
 use std::sync::Arc;
+
+/// What is shown (`timeline.filler`).
+#[derive(Clone, PartialEq, Debug, Default)]
+pub enum Filler {
+    /// Black.
+    #[default]
+    Black,
+    /// This picture. Each rung fits it into its own shape, as it does with any picture of the feed, black around it where the shapes differ.
+    Picture(Arc<Slate>),
+}
+
+impl Filler {
+    /// The filler after `like`, the last picture of the feed.
+    pub fn after(&self, like: &Picture) -> Picture {
+        match self {
+            Filler::Black => black(like),
+            Filler::Picture(slate) => slate.picture(),
+        }
+    }
+}
+
+/// A picture of the kind that a source is described as; only its size and its colours count.
+pub fn shape(facts: &SourceFacts) -> Option<Picture> {
+    let even = |side: u32| side.max(2).next_multiple_of(2);
+    let signal = Signal { depth: if facts.range == VideoRange::Sdr { 8 } else { 10 }, range: facts.range };
+    let mut like = FramePool::new(even(facts.width), even(facts.height), signal)?.get()?;
+    crate::ffmpeg::set_pixel_shape(&mut like, facts.sar);
+    Some(Picture::Cpu(Arc::new(like)))
+}
 
 /// Black with the size, format and colour description of `like`, in host memory: of a picture on a device, in the planar format that it has there.
 pub fn black(like: &Picture) -> Picture {

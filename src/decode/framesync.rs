@@ -7,7 +7,8 @@
 pub use super::absence::LATENESS;
 
 use super::absence::Absence;
-use super::offsets::Offsets;
+use super::early::Early;
+use super::offsets::{Offset, Offsets};
 use crate::clock::{Clock, Event, Placement, Tick};
 use crate::frame::{AudioCue, End, Frame, Length, Origin, Picture, SideData};
 use crate::time::{GopId, Grid, Seconds, Slot};
@@ -31,7 +32,7 @@ pub struct Timed {
 pub enum Emit {
     /// One slot.
     Frame(Frame),
-    /// A GOP is complete: its sound may be made.
+    /// A GOP is complete, or a part of it: its sound may be made.
     Cue(AudioCue),
 }
 
@@ -77,6 +78,8 @@ pub struct Settings {
     pub run_up: Seconds,
     /// The feed is known from its beginning: its first picture may open the event.
     pub whole: bool,
+    /// Sound may be made whenever so many more slots of a GOP are there, and not only once it is complete.
+    pub sound_step: Option<u32>,
     /// A picture of a live feed that comes this much later than any lately is too late; [`LATENESS`] unless another feed stands by.
     pub lateness: Seconds,
 }
@@ -93,7 +96,7 @@ pub enum Sight {
 }
 
 /// Makes the filler picture that fits the pictures of the feed.
-pub type MakeFiller = fn(&Picture) -> Picture;
+pub type MakeFiller = Box<dyn Fn(&Picture) -> Picture + Send>;
 
 /// The box that re-times a feed to house clock.
 pub struct FrameSync {
@@ -122,6 +125,10 @@ pub struct FrameSync {
     /// When the first picture was, by the grid.
     joined: Option<Seconds>,
     absence: Absence,
+    /// What fills the slots of an event that began before its feed, until that is joined.
+    early: Option<Early>,
+    /// How far behind that the first picture was.
+    behind: Option<Seconds>,
     ended: bool,
     counts: Counts,
 }
@@ -146,9 +153,22 @@ impl FrameSync {
             missing: false,
             joined: None,
             absence: Absence::new(settings.lateness),
+            early: None,
+            behind: None,
             ended: false,
             counts: Counts::default(),
         }
+    }
+
+    /// The event has begun without its feed: its slots go on behind those.
+    pub fn behind(self, early: Early) -> FrameSync {
+        let counts = Counts { filler: early.filled(), ..self.counts };
+        FrameSync { early: Some(early), counts, ..self }
+    }
+
+    /// How far behind the filler of such an event its feed was when it was joined.
+    pub fn behind_filler(&self) -> Option<Seconds> {
+        self.behind
     }
 
     /// What happened so far.
@@ -189,6 +209,9 @@ impl FrameSync {
 
     /// When, on that clock, the next slot counts as missing if no picture has come for it.
     pub fn due(&self) -> Option<Duration> {
+        if let (None, Some(early), false) = (self.next, &self.early, self.ended) {
+            return early.due();
+        }
         let next = self.next.filter(|_| !self.ended)?;
         // What is pending is in time, and decided when its successor is. Before the first GOP it is not wanted at all.
         let undecided = self.pending.as_ref().map_or(next, |(placement, _)| next.max(Slot(placement.slot.0 + 1)));
@@ -197,6 +220,11 @@ impl FrameSync {
 
     /// Fills the slots that are due by now: a live feed that is away leaves no hole.
     pub fn fill_due(&mut self, now: Duration, out: &mut Vec<Emit>) {
+        if let Some(early) = &mut self.early {
+            early.fill_due(now, out);
+            self.counts.filler = early.filled();
+            self.ended |= early.is_over();
+        }
         while self.due().is_some_and(|due| due <= now) {
             self.emit_pending(false, out);
             let (Some(next), Some((shown_at, shown)), false) = (self.next, self.shown.clone(), self.ended) else { return };
@@ -218,8 +246,8 @@ impl FrameSync {
         }
         let newest = self.pending.as_ref().map(|(p, _)| p.slot).or(self.next.map(|n| Slot(n.0 - 1)));
         match newest {
-            // While joining, it may be the one before that was placed by a wrong stamp.
-            Some(newest) if placement.slot < newest && self.next.is_some() => self.counts.late += 1,
+            // While joining, it may be the one before that was placed by a wrong stamp. The first picture of a whole feed opens the event.
+            Some(newest) if placement.slot < newest && (self.next.is_some() || self.settings.whole && newest.0 >= 0) => self.counts.late += 1,
             Some(newest) if placement.slot == newest => self.compete(placement, timed),
             _ => {
                 self.emit_pending(false, out);
@@ -233,6 +261,7 @@ impl FrameSync {
     pub fn finish(&mut self, end: End, out: &mut Vec<Emit>) {
         if end == End::Ended && !self.ended {
             self.emit_pending(true, out);
+            self.early.iter_mut().for_each(|early| early.finish(out));
         }
         self.ended = true;
     }
@@ -252,7 +281,7 @@ impl FrameSync {
         let Some((placement, timed)) = self.pending.take() else { return };
         let slot = placement.slot;
         if self.next.is_none() {
-            self.join(&placement);
+            self.join(&placement, out);
         }
         if let Sight::Ends(Some(ends)) = self.sight {
             self.last = Some(Slot(slot.0 + self.grid.nearest(ends - timed.tick.pts).0));
@@ -275,7 +304,7 @@ impl FrameSync {
     }
 
     /// Decides where the event starts: at the first GOP whose first slot is this one or later, once pictures can be trusted.
-    fn join(&mut self, placement: &Placement) {
+    fn join(&mut self, placement: &Placement, out: &mut Vec<Emit>) {
         let at = self.grid.time(placement.slot);
         let joined = self.joined.map_or(at, |joined| joined.min(at));
         self.joined = Some(joined);
@@ -289,6 +318,13 @@ impl FrameSync {
         self.next = Some(first);
         self.offsets.before = Some(placement.offset);
         self.end = self.settings.duration.and_then(|slots| i64::try_from(slots).ok()).map(|slots| Slot(first.0.saturating_add(slots)));
+        if let Some(mut early) = self.early.take() {
+            self.behind = Some(self.grid.time(early.next()) - self.grid.time(first));
+            self.counts.skipped += early.fill_to(first, self.settings.max_gap, out);
+            self.counts.filler = early.filled();
+            (self.next, self.end) = (Some(first.max(early.next())), early.end());
+            self.ended |= early.is_over();
+        }
         self.expected = self.settings.expected.map(|span| self.grid.nearest(self.grid.time(placement.slot) + span));
     }
 
@@ -382,11 +418,16 @@ impl FrameSync {
             damaged: timed.damaged,
             missed: self.missing,
             path: 0,
+            sight: Default::default(),
             side: Arc::new(side),
         }));
         self.next = Some(Slot(slot.0 + 1));
-        if last || index + 1 == self.grid.gop_slots {
-            out.push(Emit::Cue(AudioCue { gop, slots: index + 1, offset: self.offsets.close(gop, self.grid), whole: self.settings.whole, last }));
+        let (slots, whole) = (index + 1, self.settings.whole);
+        if last || slots == self.grid.gop_slots {
+            let Offset { offset, before } = self.offsets.close(gop, self.grid);
+            out.push(Emit::Cue(AudioCue { gop, slots, more: false, offset, before, whole, last }));
+        } else if self.settings.sound_step.is_some_and(|step| slots.is_multiple_of(step.max(1))) {
+            out.push(Emit::Cue(AudioCue { gop, slots, more: true, offset: self.offsets.so_far(gop, self.grid), before: None, whole, last }));
         }
         self.ended |= ends;
     }

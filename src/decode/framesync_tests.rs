@@ -17,11 +17,20 @@ fn grid(num: u32, den: u32) -> Grid {
 
 fn sync(grid: Grid, reference: Reference, settings: Settings) -> FrameSync {
     let clock = Clock::new(grid, reference, None, Seconds::ZERO, settings.max_gap, settings.whole);
-    FrameSync::new(grid, clock, settings, |_| picture())
+    FrameSync::new(grid, clock, settings, Box::new(|_| picture()))
 }
 
 fn settings(whole: bool) -> Settings {
-    Settings { hold: Seconds::ONE, max_gap: Seconds::whole(60), duration: None, expected: None, run_up: Seconds::ZERO, whole, lateness: LATENESS }
+    Settings {
+        hold: Seconds::ONE,
+        max_gap: Seconds::whole(60),
+        duration: None,
+        expected: None,
+        run_up: Seconds::ZERO,
+        whole,
+        sound_step: None,
+        lateness: LATENESS,
+    }
 }
 
 fn timed(pts: Seconds, key: bool, stamp: Option<Seconds>) -> Timed {
@@ -55,7 +64,10 @@ fn a_file_is_counted_from_its_first_picture() {
     let offset = Seconds::whole(-1);
     assert_eq!(
         cues(&out),
-        vec![AudioCue { gop: GopId(0), slots: 50, offset, whole: true, last: false }, AudioCue { gop: GopId(1), slots: 25, offset, whole: true, last: true }]
+        vec![
+            AudioCue { gop: GopId(0), slots: 50, more: false, offset, before: None, whole: true, last: false },
+            AudioCue { gop: GopId(1), slots: 25, more: false, offset, before: None, whole: true, last: true }
+        ]
     );
 }
 

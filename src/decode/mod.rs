@@ -9,6 +9,7 @@ mod convert;
 mod damage;
 pub mod deinterlace;
 pub mod device;
+pub mod early;
 pub mod filler;
 pub mod framesync;
 pub mod mixdown;
@@ -16,6 +17,7 @@ mod offsets;
 mod pce;
 pub mod place;
 pub mod samples;
+pub mod slate;
 pub mod video;
 
 use crate::capture::{Kind, Unit};
@@ -27,6 +29,7 @@ use crate::time::{Grid, Seconds};
 use ahead::Ahead;
 use change::Decoding;
 use crossbeam::channel::{Receiver, SendError, Sender};
+use early::Early;
 use framesync::{Counts, Emit, FrameSync, Timed};
 use std::sync::Arc;
 use std::time::Instant;
@@ -80,6 +83,8 @@ pub struct Settings {
     pub live: bool,
     /// How far units are read ahead of the decoder; zero where they come in their own time.
     pub ahead: Seconds,
+    /// A feed that is not there when it starts may be placed up to so far from the host's clock.
+    pub max_gap: Seconds,
 }
 
 /// Pictures in a row after which a feed that was away is back.
@@ -106,10 +111,24 @@ pub enum DecodeError {
     /// A feed without a picture.
     #[error("no picture of the video stream could be decoded")]
     NoPicture,
+    /// The feed came after filler had begun the event, for slots that are long gone.
+    #[error(
+        "the feed says that it is {} s behind this host's clock, by which the event was begun (timeline.start = \"now\"); accepted: up to timeline.max_gap ({} s), or start = \"first-picture\"",
+        .behind, .most
+    )]
+    Behind {
+        /// How far.
+        behind: Seconds,
+        /// How far it may be.
+        most: Seconds,
+    },
     /// The anchor that was taken could not be kept.
     #[error(transparent)]
     Keep(#[from] crate::resolution::ResolutionError),
 }
+
+/// What makes filler for an event that begins before its feed, once it is known when that is: UTC now.
+pub type MakeEarly = Box<dyn FnOnce(Seconds) -> Early + Send>;
 
 /// Body of the decoding thread: access units in, slots out. Once the event has its `duration` it says so behind it and reads on until
 /// the source has ended, so that capture never waits for a full queue; without sound to wait for it stops the source, too.
@@ -120,6 +139,7 @@ pub enum DecodeError {
 pub fn run(
     decoder: Decoding,
     make_sync: MakeSync,
+    make_early: Option<MakeEarly>,
     settings: Settings,
     units: Receiver<Flow<Unit>>,
     outputs: Outputs,
@@ -131,6 +151,7 @@ pub fn run(
         decoder,
         make_sync: Some(make_sync),
         sync: None,
+        early: make_early.map(|make| make(Seconds::host_now())),
         settings,
         started: Instant::now(),
         pictures: Vec::new(),
@@ -158,9 +179,9 @@ pub fn run(
         stage.count(status);
         outputs.send(&mut stage.emitted)?;
         match end {
-            Some(End::Ended) if stage.sync.is_none() => return Err(DecodeError::NoPicture),
+            Some(End::Ended) if stage.sync.is_none() && stage.early.is_none() => return Err(DecodeError::NoPicture),
             Some(end) => return Ok(outputs.end(end)?),
-            None if stage.sync.as_ref().is_some_and(FrameSync::is_over) => {
+            None if stage.is_over() => {
                 outputs.end(End::Ended)?;
                 if outputs.cues.is_empty() {
                     stop.raise();
@@ -178,6 +199,8 @@ struct Stage {
     decoder: Decoding,
     make_sync: Option<MakeSync>,
     sync: Option<FrameSync>,
+    /// What fills the slots before the first picture.
+    early: Option<Early>,
     settings: Settings,
     started: Instant,
     pictures: Vec<SourcePicture>,
@@ -196,7 +219,11 @@ struct Stage {
 impl Stage {
     /// What capture has next; nothing where a live feed's slot is due first.
     fn next(&mut self) -> Result<Option<Flow<Unit>>, Gone> {
-        let due = self.sync.as_ref().filter(|_| self.settings.live).and_then(FrameSync::due);
+        let due = match (&self.sync, &self.early) {
+            (Some(sync), _) if self.settings.live => sync.due(),
+            (None, Some(early)) => early.due(),
+            _ => None,
+        };
         self.units.next(due.map(|due| self.started + due))
     }
 
@@ -230,7 +257,18 @@ impl Stage {
         }
     }
 
+    /// Whether the event has all its slots.
+    fn is_over(&self) -> bool {
+        self.sync.as_ref().map_or_else(|| self.early.as_ref().is_some_and(Early::is_over), FrameSync::is_over)
+    }
+
     fn fill(&mut self) {
+        if let (None, Some(early)) = (&self.sync, &mut self.early) {
+            if early.filled() == 0 {
+                tracing::warn!("the feed is not there yet: its slots are filled until it is");
+            }
+            early.fill_due(self.started.elapsed(), &mut self.emitted);
+        }
         let Some(sync) = &mut self.sync else { return };
         sync.fill_due(self.started.elapsed(), &mut self.emitted);
         let counts = sync.counts();
@@ -243,7 +281,11 @@ impl Stage {
         for picture in &self.pictures {
             let timed = timed(picture, self.settings.stamp_offset);
             if let Some(make) = self.make_sync.take() {
-                self.sync = Some(make(&timed.tick)?);
+                let sync = make(&timed.tick)?;
+                self.sync = Some(match self.early.take() {
+                    Some(early) => sync.behind(early),
+                    None => sync,
+                });
             }
             if let Some(sync) = &mut self.sync {
                 sync.look_ahead(self.units.sight());
@@ -252,13 +294,21 @@ impl Stage {
                 }
             }
             match &mut self.sync {
-                Some(sync) if self.settings.live => sync.push_live(timed, self.started.elapsed(), &mut self.emitted),
+                Some(sync) if self.settings.live => {
+                    sync.push_live(timed, self.started.elapsed(), &mut self.emitted);
+                    if let Some(behind) = sync.behind_filler().filter(|behind| *behind > self.settings.max_gap) {
+                        return Err(DecodeError::Behind { behind, most: self.settings.max_gap });
+                    }
+                }
                 Some(sync) => sync.push(timed, &mut self.emitted),
                 None => {}
             }
         }
         if let (Some(sync), Some(end)) = (&mut self.sync, end) {
             sync.finish(end, &mut self.emitted);
+        }
+        if let (Some(early), Some(End::Ended)) = (&mut self.early, end) {
+            early.finish(&mut self.emitted);
         }
         Ok(())
     }
@@ -272,7 +322,10 @@ impl Stage {
         let failed = counters.errors + counters.lost + counters.damaged;
         status.source.errors.add(failed - self.failed);
         self.failed = failed;
-        let Some(sync) = &self.sync else { return };
+        let Some(sync) = &self.sync else {
+            let filler = self.early.as_ref().map_or(0, Early::filled);
+            return count(status, &mut self.counted, Counts { filler, ..Counts::default() });
+        };
         let counts = sync.counts();
         if self.away.is_some_and(|placed| counts.placed >= placed + BACK) {
             tracing::info!("the feed is back");
@@ -343,7 +396,8 @@ mod tests {
         run(
             decoder,
             make,
-            Settings { stamp_offset: Seconds::ZERO, live: false, ahead: Seconds::TEN },
+            None,
+            Settings { stamp_offset: Seconds::ZERO, live: false, ahead: Seconds::TEN, max_gap: Seconds::MINUTE },
             units,
             Outputs { frames: frames_tx, cues: Vec::new(), leaving },
             &stop,

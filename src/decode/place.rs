@@ -94,6 +94,11 @@ pub struct Run {
 /// and positions are finer than a sample, so that they need not fall on different sides of a rounding.
 /// `time_base` is (numerator, denominator) in seconds. Pieces that cannot be placed are in no run.
 pub fn place(pieces: &[Piece], time_base: (i32, i32), offset: Seconds, out_rate: u32) -> Vec<Run> {
+    place_settled(pieces, time_base, offset, out_rate, None)
+}
+
+/// As [`place`], for sound that is handed on as it comes: stamps from `settled` on move nothing, so that what comes later leaves everything where it is.
+pub fn place_settled(pieces: &[Piece], time_base: (i32, i32), offset: Seconds, out_rate: u32, settled: Option<i64>) -> Vec<Run> {
     let (num, den) = (i128::from(time_base.0.max(1)), i128::from(time_base.1.max(1)));
     let mut runs = Vec::new();
     let mut open: Option<Open> = None;
@@ -109,8 +114,10 @@ pub fn place(pieces: &[Piece], time_base: (i32, i32), offset: Seconds, out_rate:
         if let Some(run) = open.as_mut().filter(|run| run.rate == piece.rate && run.shape == piece.shape && run.pieces.end == index) {
             let begin = at.map_or(run.first_seen, |at| at - run.samples * den);
             if (begin - run.first_seen).abs() <= tolerance {
-                run.low = run.low.min(begin);
-                run.high = run.high.max(begin);
+                if settled.is_none_or(|settled| piece.pts.is_none_or(|pts| pts < settled)) {
+                    run.low = run.low.min(begin);
+                    run.high = run.high.max(begin);
+                }
                 run.samples += length;
                 run.pieces.end = index + 1;
                 continue;

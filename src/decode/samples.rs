@@ -3,8 +3,8 @@
 use crate::capture::StreamInfo;
 use crate::decode::audio_store::Part;
 use crate::decode::mixdown::limit;
-use crate::decode::pce::begins_with_layout;
-use crate::decode::place::{Piece, Run, place};
+use crate::decode::pce::{JUDGED, assumed, begins_with_layout, lacks_layout, with_configuration};
+use crate::decode::place::{Piece, Run, place_settled};
 use crate::ffmpeg::{Resampler, SharedParameters, is_discarded, joinable_audio_parameters, same_sound, share_packet};
 use crate::plan::SAMPLE_RATE;
 use crate::time::Seconds;
@@ -12,7 +12,7 @@ use ffmpeg_next as ffmpeg;
 use ffmpeg_next::codec::Id;
 use std::collections::HashSet;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Sample rates that are decoded; others are counted as faults and silent.
 pub const RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
@@ -49,6 +49,9 @@ pub struct Samples {
     time_base: (i32, i32),
     /// The packet that says the channel layout, where the others leave it to that one.
     layout: OnceLock<ffmpeg::Packet>,
+    /// The channel configuration that is meant where that packet has not come; nothing inside where none fits. And the packets by which it is judged.
+    assumed: OnceLock<Option<u8>>,
+    unsaid: Mutex<Vec<ffmpeg::Packet>>,
 }
 
 /// Which samples are wanted.
@@ -60,6 +63,8 @@ pub struct Window {
     pub samples: usize,
     /// What to add to source time to get UTC.
     pub offset: Seconds,
+    /// Stamps (ticks of source time) from here on leave everything where those before put it; absent: all count.
+    pub settled: Option<i64>,
 }
 
 /// A window's sound.
@@ -72,26 +77,73 @@ pub struct Rendered {
     pub faults: u64,
 }
 
+impl Rendered {
+    /// With the sound of the next window, which begins at sample `at`, behind it. What either covers on the other's side does not count.
+    pub fn followed_by(mut self, next: Rendered, at: i64) -> Rendered {
+        for (mix, more) in self.mixes.iter_mut().zip(next.mixes) {
+            mix.iter_mut().zip(more).for_each(|(plane, more)| plane.extend(more));
+        }
+        let before = self.covered.into_iter().map(|c| c.start..c.end.min(at));
+        self.covered = before.chain(next.covered.into_iter().map(|c| c.start.max(at)..c.end)).filter(|c| c.start < c.end).collect();
+        self.faults += next.faults;
+        self
+    }
+}
+
 impl Samples {
     /// Opens a decoder once, to see that it works.
     pub fn open(stream: &StreamInfo) -> Result<Samples, AudioError> {
         let parameters = joinable_audio_parameters(&stream.parameters);
         let refuse = |why: &str| AudioError::Decoder { index: stream.index, codec: format!("{:?}", stream.parameters.id()), why: why.to_owned() };
         let codec = ffmpeg::decoder::find(parameters.id()).ok_or_else(|| refuse("libav has no decoder for it"))?;
-        let samples = Samples { parameters: parameters.into(), codec, time_base: stream.time_base, layout: OnceLock::new() };
+        let samples = Samples {
+            parameters: parameters.into(),
+            codec,
+            time_base: stream.time_base,
+            layout: OnceLock::new(),
+            assumed: OnceLock::new(),
+            unsaid: Mutex::default(),
+        };
         samples.decoder().map_err(|error| refuse(&error.to_string()))?;
         Ok(samples)
     }
 
     /// Looks at every packet of the stream as it comes, for what a decoder that is opened later has to know.
     pub fn learn(&self, packet: &ffmpeg::Packet) {
-        if self.layout.get().is_none()
-            && self.parameters.id() == Id::AAC
-            && begins_with_layout(packet)
-            && let Some(packet) = share_packet(packet)
-        {
-            let _ = self.layout.set(packet);
+        if self.layout.get().is_some() || self.parameters.id() != Id::AAC {
+            return;
         }
+        if begins_with_layout(packet) {
+            share_packet(packet).into_iter().for_each(|packet| drop(self.layout.set(packet)));
+            return;
+        }
+        if self.assumed.get().is_some() || !lacks_layout(packet) {
+            return;
+        }
+        let mut unsaid = self.unsaid.lock().unwrap_or_else(PoisonError::into_inner);
+        unsaid.extend(share_packet(packet));
+        if unsaid.len() >= JUDGED {
+            let found = assumed(&unsaid, |packets| self.decodes(packets));
+            match found {
+                Some(configuration) => {
+                    tracing::warn!(configuration, "the sound's channel layout was said before this worker came; the one that its packets fit is taken")
+                }
+                None => tracing::warn!(
+                    "the sound's channel layout was said before this worker came, and its packets fit none that is usual: it is silent until it is said again"
+                ),
+            }
+            let _ = self.assumed.set(found);
+            unsaid.clear();
+        }
+    }
+
+    /// Whether a fresh decoder makes sound of each of these.
+    fn decodes(&self, packets: &[ffmpeg::Packet]) -> bool {
+        let Ok(mut decoder) = self.decoder() else { return false };
+        packets.iter().all(|packet| {
+            let mut frame = ffmpeg::frame::Audio::empty();
+            decoder.send_packet(packet).is_ok() && decoder.receive_frame(&mut frame).is_ok() && frame.samples() > 0
+        })
     }
 
     /// Whether these decode `stream`, too.
@@ -139,7 +191,9 @@ impl Samples {
             if is_discarded(packet) {
                 out.discard.extend(packet.pts());
             }
-            if decoder.send_packet(*packet).is_err() {
+            let assumed = self.assumed.get().copied().flatten().filter(|_| self.layout.get().is_none());
+            let changed = assumed.and_then(|configuration| with_configuration(packet, configuration));
+            if decoder.send_packet(changed.as_ref().unwrap_or(packet)).is_err() {
                 out.faults += 1;
             }
             if !out.take(&mut decoder) {
@@ -173,7 +227,7 @@ impl Decoding {
         let pieces: Vec<Piece> = frames.iter().map(|f| f.piece).collect();
         let wanted = window.first..window.first.saturating_add(window.samples as i64);
         let mut covered: Vec<Range<i64>> = Vec::new();
-        for run in place(&pieces, time_base, window.offset, SAMPLE_RATE) {
+        for run in place_settled(&pieces, time_base, window.offset, SAMPLE_RATE, window.settled) {
             let begin = run.meeting.at_or_after(run.first, SAMPLE_RATE).max(covered.last().map_or(i64::MIN, |last| last.end));
             let end = run.meeting.at_or_after(run.end(), SAMPLE_RATE);
             let used = begin.max(wanted.start)..end.min(wanted.end);

@@ -170,7 +170,8 @@ fn rungs_in_software_encode_what_was_scaled_on_the_device() {
         threads.extend(lanes.into_iter().map(|lane| std::thread::spawn(move || lane.run())));
     }
     drop(mux_tx);
-    let stage = std::thread::spawn(move || run(&rx, &sizes.map(sdr), &HdrMetadata::default(), rungs));
+    let watcher = crate::sight::Watcher::new(rendition(SIZE, rate, 10, 1, &[]).grid);
+    let stage = std::thread::spawn(move || run(&rx, &sizes.map(sdr), &HdrMetadata::default(), watcher, None, rungs));
     let pictures: Vec<Arc<Video>> = (0..25).map(picture).collect();
     for (frame, picture) in frames(rendition(SIZE, rate, 10, 1, &[]).grid, 0, &pictures).into_iter().zip(&pictures) {
         tx.send(Flow::Item(Frame { picture: Picture::Device(decoder.gives(picture)), ..frame })).expect("the stage runs");

@@ -19,6 +19,7 @@ mod stage_tests;
 
 #[cfg(test)]
 mod tests;
+pub mod thumbnails;
 pub mod tone;
 
 pub use stage::run;

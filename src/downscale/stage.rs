@@ -1,20 +1,30 @@
 //! The thread body: frames in, each rung's frames out.
 
 use super::device::Sizes;
+use super::thumbnails::Tap;
 use super::{Chain, DownscaleError};
 use crate::colour::{HdrMetadata, Target};
 use crate::decode::filler;
 use crate::encode::queue::RungQueue;
 use crate::frame::{Flow, Frame, Picture};
+use crate::sight::Watcher;
 use crossbeam::channel::Receiver;
 use hwaccel::device::{Device, Name};
 use std::sync::Arc;
 
 /// Scales every frame that arrives to all `targets` and gives each rung its own, until the end, which goes to all rungs. `targets` are the distinct pictures of
 /// the whole ladder, rungs that are not made here included, so that the chain is the same on every worker; `hdr` is what the source says of its light.
+/// `watcher` looks at each picture, so that every rung's segment knows what it shows; `tap` gets those that thumbnails are made of.
 ///
 /// A rung that is late loses whole GOPs and holds up nobody (`--pace live`), or holds up all (`--pace fast`); see [`RungQueue`].
-pub fn run(rx: &Receiver<Flow<Frame>>, targets: &[Target], hdr: &HdrMetadata, mut rungs: Vec<RungQueue>) -> Result<(), DownscaleError> {
+pub fn run(
+    rx: &Receiver<Flow<Frame>>,
+    targets: &[Target],
+    hdr: &HdrMetadata,
+    mut watcher: Watcher,
+    tap: Option<Tap>,
+    mut rungs: Vec<RungQueue>,
+) -> Result<(), DownscaleError> {
     let chain = Chain::new(targets, hdr)?;
     let places: Vec<usize> = rungs
         .iter()
@@ -27,17 +37,24 @@ pub fn run(rx: &Receiver<Flow<Frame>>, targets: &[Target], hdr: &HdrMetadata, mu
     let room: Vec<usize> = (0..targets.len()).map(|place| room(place).unwrap_or(0)).collect();
     let copied = |place: usize| rungs.iter().zip(&places).any(|(rung, at)| *at == place && rung.device().is_none());
     let copied = (0..targets.len()).map(copied).collect();
+    let smallest = (0..targets.len()).min_by_key(|place| u64::from(targets[*place].width) * u64::from(targets[*place].height));
+    let tapped = tap.as_ref().and_then(|tap| targets.iter().position(|target| *target == tap.target));
     let mut made = Made { chain, sizes: Sizes::new(targets, &room), copied, last: None };
     loop {
         match rx.recv() {
             Ok(Flow::Item(frame)) => {
                 let pictures = made.of(&frame.picture)?;
+                let sight = watcher.see(&frame, smallest.and_then(|place| pictures.get(place)));
+                if let (Some(tap), Some(picture)) = (tap.as_ref().filter(|tap| tap.wants(&frame)), tapped.and_then(|place| pictures.get(place))) {
+                    tap.give(frame.gop, picture);
+                }
                 for (rung, place) in rungs.iter_mut().zip(&places) {
                     let picture = made.for_rung(&pictures[*place], *place, rung.device());
-                    rung.send(Frame { picture, ..frame.clone() }).map_err(|gone| DownscaleError::Gone(gone.rung))?;
+                    rung.send(Frame { picture, sight, ..frame.clone() }).map_err(|gone| DownscaleError::Gone(gone.rung))?;
                 }
             }
             Ok(Flow::End(end)) => {
+                tap.iter().for_each(|tap| tap.end(end));
                 return rungs.iter().try_for_each(|rung| rung.end(end)).map_err(|gone| DownscaleError::Gone(gone.rung));
             }
             Err(_) => return Err(DownscaleError::Upstream),

@@ -7,6 +7,7 @@ use crate::encode::testing::{frames, pattern, rendition, sdr};
 use crate::encode::{Recipe, ToMux, TrackId, served};
 use crate::frame::{End, Flow};
 use crate::job::Pace;
+use crate::sight::Watcher;
 use crate::time::Rate;
 use crossbeam::channel::{bounded, unbounded};
 use std::sync::Arc;
@@ -27,7 +28,8 @@ fn every_rung_gets_its_size_and_the_end() {
         threads.extend(lanes.into_iter().map(|lane| std::thread::spawn(move || lane.run())));
     }
     drop(mux_tx);
-    let stage = std::thread::spawn(move || run(&rx, &SIZES.map(sdr), &HdrMetadata::default(), rungs));
+    let stage =
+        std::thread::spawn(move || run(&rx, &SIZES.map(sdr), &HdrMetadata::default(), Watcher::new(rendition(SIZES[0], rate, 10, 1, &[]).grid), None, rungs));
     let pictures: Vec<_> = (0..25).map(|n| pattern(640, 360, n)).collect();
     for frame in frames(rendition(SIZES[0], rate, 10, 1, &[]).grid, 0, &pictures) {
         tx.send(Flow::Item(frame)).expect("the stage runs");
@@ -69,10 +71,75 @@ fn a_rung_that_is_gone_and_a_decoder_that_is_gone_stop_the_stage() {
         } else {
             drop(tx);
         }
-        match run(&rx, &[sdr((64, 36))], &HdrMetadata::default(), vec![queue]) {
+        match run(&rx, &[sdr((64, 36))], &HdrMetadata::default(), Watcher::new(of.grid), None, vec![queue]) {
             Err(DownscaleError::Gone(rung)) => assert!(rung_gone && rung == "avc-test"),
             Err(DownscaleError::Upstream) => assert!(!rung_gone),
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// What a picture shows is seen once, and every rung's segment knows it; its bytes do not.
+#[test]
+fn black_and_frozen_pictures_are_counted_by_every_rung() {
+    let rate = Rate::new(25, 1).expect("legal");
+    let of = SIZES.map(|size| rendition(size, rate, 50, 500_000, &["probe"]));
+    let mut black = crate::ffmpeg::FramePool::new(640, 360, crate::colour::Signal::SDR).and_then(|pool| pool.get()).expect("memory");
+    for (plane, (samples, _)) in crate::ffmpeg::planes_mut(&mut black).expect("its own").into_iter().enumerate() {
+        samples.fill(if plane == 0 { 16 } else { 128 });
+    }
+    let black = Arc::new(black);
+    // A second of movement, a second of black; then all of it a picture that stands.
+    let pictures: Vec<_> = (0..100)
+        .map(|n| {
+            if n < 25 {
+                pattern(640, 360, n)
+            } else if n < 50 {
+                Arc::clone(&black)
+            } else {
+                pattern(640, 360, 7)
+            }
+        })
+        .collect();
+    let (mux_tx, mux_rx) = unbounded();
+    let (tx, rx) = bounded(4);
+    let (mut rungs, mut threads) = (Vec::new(), Vec::new());
+    for (index, of) in of.iter().enumerate() {
+        let served = served::open(of, &Recipe::of(of)).expect("the probe opens");
+        let (queue, lanes, _) = RungQueue::open(&served, TrackId(index), Pace::Fast, &mux_tx, &Arc::default(), &Arc::default());
+        rungs.push(queue);
+        threads.extend(lanes.into_iter().map(|lane| std::thread::spawn(move || lane.run())));
+    }
+    drop(mux_tx);
+    let watcher = Watcher::new(of[0].grid);
+    let stage = std::thread::spawn(move || run(&rx, &SIZES.map(sdr), &HdrMetadata::default(), watcher, None, rungs));
+    let drain = std::thread::spawn(move || mux_rx.iter().collect::<Vec<ToMux>>());
+    for frame in frames(of[0].grid, 0, &pictures) {
+        tx.send(Flow::Item(frame)).expect("the stage runs");
+    }
+    tx.send(Flow::End(End::Ended)).expect("the stage runs");
+    assert!(stage.join().expect("no panic").is_ok());
+    assert!(threads.into_iter().all(|t| t.join().expect("no panic").is_ok()));
+    let mut done: Vec<_> = drain
+        .join()
+        .expect("no panic")
+        .into_iter()
+        .filter_map(|m| if let ToMux::Done { track, gop, stats, .. } = m { Some((track.0, gop.0, stats.black, stats.frozen)) } else { None })
+        .collect();
+    done.sort_unstable();
+    assert_eq!(done, [(0, 0, 25, 12), (0, 1, 0, 37), (1, 0, 25, 12), (1, 1, 0, 37)]);
+}
+
+#[test]
+fn zz_time() {
+    let picture = pattern(1920, 1080, 7);
+    let frames = frames(rendition(SIZES[0], Rate::new(25, 1).expect("legal"), 50, 1, &[]).grid, 0, &vec![picture; 50]);
+    let mut watcher = Watcher::new(rendition(SIZES[0], Rate::new(25, 1).expect("legal"), 50, 1, &[]).grid);
+    let start = std::time::Instant::now();
+    for _ in 0..20 {
+        for frame in &frames {
+            std::hint::black_box(watcher.see(frame, None));
+        }
+    }
+    panic!("{:?} a picture", start.elapsed() / 1000);
 }

@@ -3,7 +3,7 @@
 use super::constant::Tries;
 use super::runner::{Lane, RunError};
 use super::watch::Watch;
-use super::{EncodeError, Encoder, Lifetime, Packet, Recipe, Stats, ToMux, backend, container_bytes, find};
+use super::{EncodeError, Encoder, Lifetime, Packet, Recipe, Stats, ToMux, backend, container_bytes, find, resume};
 use crate::budget::Permit;
 use crate::frame::Frame;
 use crate::time::GopId;
@@ -32,6 +32,8 @@ pub(super) struct Gop {
     pub unheld: bool,
     pub stats: Stats,
     pub bytes: u64,
+    /// Of each packet that was sent and holds, in decoding order: its slot, from 0 in the GOP, and its bytes.
+    pub sent: Vec<(u32, u64)>,
 }
 
 /// Frames that are held, and their part of the budget.
@@ -65,7 +67,12 @@ impl Lane {
                 tracing::warn!(rung = self.rendition.name, backend = self.backend_name(gop.backend), "it keeps failing: it is left alone for a while");
             }
             let next = self.breakers.choose(gop.backend + 1, gop.id).filter(|_| gop.held.is_some());
-            let Some(next) = next else {
+            // What is out is out: another encoder goes on behind it, or the segment is given up.
+            let place = match self.rendition.chunk {
+                None => Some(0),
+                Some(chunk) => resume::place(gop.sent.iter().map(|(slot, _)| *slot), chunk, self.rendition.grid.gop_slots),
+            };
+            let (Some(next), Some(place)) = (next, place) else {
                 self.void(gop)?;
                 self.skipped(gop)?;
                 return Ok(false);
@@ -74,8 +81,13 @@ impl Lane {
             if gop.recipe.bitrate.is_some() {
                 (gop.recipe.bitrate, gop.recipe.quality, gop.tries) = (self.rendition.bitrate, self.rendition.quality, Tries::default());
             }
-            self.next_attempt(gop)?;
-            match self.encode_held(gop)? {
+            if place == 0 {
+                self.next_attempt(gop)?
+            } else {
+                self.go_on(gop, place)?
+            }
+            self.tell_backend(gop)?;
+            match self.encode_held(gop, place)? {
                 Ok(()) => return Ok(true),
                 Err(next) => error = next,
             }
@@ -88,14 +100,35 @@ impl Lane {
         self.counters.retried.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         (gop.attempt, gop.bytes, gop.encoder) = (gop.attempt + 1, 0, None);
         gop.watch = Watch::new(gop.first, self.rendition.grid.gop_slots);
+        gop.sent.clear();
         Ok(())
     }
 
-    pub(super) fn encode_held(&mut self, gop: &mut Gop) -> Result<Result<(), EncodeError>, RunError> {
+    /// Leaves the first `place` packets as they are, which show the first `place` slots: the next attempt goes on behind them.
+    fn go_on(&self, gop: &mut Gop, place: u32) -> Result<(), RunError> {
+        self.counters.retried.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        gop.sent.truncate(place as usize);
+        (gop.attempt, gop.bytes, gop.encoder) = (gop.attempt + 1, gop.sent.iter().map(|(_, bytes)| bytes).sum(), None);
+        gop.watch = Watch::behind(gop.first, self.rendition.grid.gop_slots, place);
+        tracing::info!(rung = self.rendition.name, segment = gop.id.0, from = place, backend = self.backend_name(gop.backend), "it goes on with an IDR");
+        self.send(ToMux::Continue { track: self.track, gop: gop.id, attempt: gop.attempt, from: place })
+    }
+
+    /// Says which backend makes what follows, where chunks leave before the GOP is complete, and it is not the first.
+    pub(super) fn tell_backend(&self, gop: &Gop) -> Result<(), RunError> {
+        if self.rendition.chunk.is_none() || gop.backend == 0 {
+            return Ok(());
+        }
+        self.send(ToMux::Backend { track: self.track, gop: gop.id, fallback: u8::try_from(gop.backend).unwrap_or(u8::MAX) })
+    }
+
+    /// Encodes the frames that are held, from the one of slot `from` of the GOP on, which is an IDR.
+    pub(super) fn encode_held(&mut self, gop: &mut Gop, from: u32) -> Result<Result<(), EncodeError>, RunError> {
         let Some(held) = gop.held.take() else { return Ok(Ok(())) };
         let mut result = Ok(());
-        for frame in &held.frames {
-            result = self.encode(gop, frame)?;
+        for (index, frame) in held.frames.iter().enumerate().skip(from as usize) {
+            let first = from > 0 && index == from as usize;
+            result = self.encode(gop, &Frame { force_idr: frame.force_idr || first, ..frame.clone() })?;
             if result.is_err() {
                 break;
             }
@@ -173,7 +206,9 @@ impl Lane {
             if let Some(sets) = self.in_band.get(gop.backend).filter(|sets| packet.idr && !sets.is_empty()) {
                 packet.data.splice(..0, sets.iter().copied());
             }
-            gop.bytes += packet.data.len() as u64;
+            let bytes = packet.data.len() as u64;
+            gop.bytes += bytes;
+            gop.sent.push((u32::try_from(packet.time - gop.first).unwrap_or(u32::MAX), bytes));
             self.send(ToMux::Packet { track: self.track, gop: gop.id, attempt: gop.attempt, packet })?;
         }
         Ok(Ok(()))

@@ -8,6 +8,7 @@ pub mod audio_runner;
 pub mod bits;
 pub mod breaker;
 pub mod constant;
+pub mod delay;
 pub mod hardware;
 pub mod hevc;
 pub mod level;
@@ -20,6 +21,7 @@ pub mod queue;
 pub mod rav1e;
 mod rehearsal;
 mod renumber;
+mod resume;
 pub mod runner;
 pub mod served;
 mod sets;
@@ -41,6 +43,8 @@ mod contract_tests;
 mod determinism_tests;
 #[cfg(test)]
 mod isa_tests;
+#[cfg(test)]
+mod latency_tests;
 #[cfg(test)]
 mod runner_tests;
 #[cfg(test)]
@@ -336,10 +340,31 @@ pub struct Stats {
     pub fallback: u8,
     /// The feed that it shows: 0 the first, 1 the standby, 255 both.
     pub path: u8,
+    /// Slots of black that the feed itself sends.
+    pub black: u32,
+    /// Slots in which the feed shows what it has shown for half a second.
+    pub frozen: u32,
+    /// Of sound: audio frames of silence that the feed itself sends.
+    pub silent: u32,
     /// The last segment of the event, where that is known in time.
     pub last: bool,
     /// Time the encoder took, for statistics only.
     pub busy: Duration,
+}
+
+/// What is said of a unit (a slot, or an audio frame) before its packet, where there is anything to say. Counts are those of [`Stats`]; all of a GOP's together are its.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// It repeats the picture before it.
+    pub repeats: u32,
+    /// It is filler; or silent samples, in audio frames rounded up.
+    pub fillers: u32,
+    /// It shows damage of the feed; or packets of sound that came damaged.
+    pub damaged: u32,
+    /// The feed that it shows.
+    pub path: u8,
+    /// The last unit of the event.
+    pub last: bool,
 }
 
 /// Encoders to muxer. All tracks share one queue of these.
@@ -355,6 +380,37 @@ pub enum ToMux {
         attempt: u32,
         /// The packet.
         packet: Packet,
+    },
+    /// What is known of a unit whose packet is still to come. Only where chunks leave before their GOP is complete; for every attempt.
+    Told {
+        /// Track.
+        track: TrackId,
+        /// GOP.
+        gop: GopId,
+        /// The slot, or the audio frame, counted from the epoch.
+        unit: i64,
+        /// What is known.
+        told: Told,
+    },
+    /// From here on another backend makes the GOP than the plan puts first. Only where chunks leave before their GOP is complete.
+    Backend {
+        /// Track.
+        track: TrackId,
+        /// GOP.
+        gop: GopId,
+        /// As in [`Stats::fallback`].
+        fallback: u8,
+    },
+    /// What of the attempt before may be out stays: the new one goes on behind its first `from` packets, in decoding order. Whatever else it sent is dropped.
+    Continue {
+        /// Track.
+        track: TrackId,
+        /// GOP.
+        gop: GopId,
+        /// The new attempt.
+        attempt: u32,
+        /// Packets that stay.
+        from: u32,
     },
     /// The GOP is complete: its segment can be closed without waiting for the next.
     Done {

@@ -1,5 +1,7 @@
 //! Operating points: named sets of encoder settings, spelled out, so that neither a library's new defaults nor the quality target alters a parameter set.
 
+use crate::job::Latency;
+
 /// What an operating point sets in x264. The rest (rate, structure, threads, colour) is the same for all; see `x264.rs`.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct X264Point {
@@ -161,7 +163,26 @@ const X264: [X264Point; 8] = [
     },
 ];
 
+/// What low latency alters at every point: no lookahead and no B pictures, so that each picture comes out before the next goes in.
+const LOW: &[(&str, &str)] = settings! { "b-adapt" = "0", "b-pyramid" = "none", "weightb" = "0", "mbtree" = "0", "sync-lookahead" = "0" };
+
 impl X264Point {
+    /// The point as it is at `latency`; low latency fills its bucket as the points without lookahead do.
+    pub fn at(&self, latency: Latency) -> (X264Point, &'static [(&'static str, &'static str)]) {
+        match latency {
+            Latency::Normal => (*self, &[]),
+            Latency::Low => (X264Point { bframes: 0, lookahead: 0, fill_percent: 82, start_percent: 50, ..*self }, LOW),
+        }
+    }
+
+    /// Pictures that it holds back: the next comes out when so many more are in.
+    pub fn delay(&self) -> u32 {
+        match self.lookahead.max(self.bframes) {
+            0 => 0,
+            held => held + 1,
+        }
+    }
+
     /// Whether x264 takes approximate reciprocals of the processor here, whose bits differ between makers: its macroblock tree does.
     pub fn uses_reciprocals(&self) -> bool {
         !self.settings.contains(&("mbtree", "0"))

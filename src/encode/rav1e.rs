@@ -1,10 +1,12 @@
 //! AV1 by the rav1e crate: a fresh encoder of one thread for each GOP.
 //!
 //! The GOP's pictures are held until the last is there, since the quantizers depend on all of them (`rate`): a GOP of references to frames, and the shrunk copies
-//! that the scout encodes meanwhile. So a segment is encoded once it is whole, and comes out by how long that takes later.
+//! that the scout encodes meanwhile. So a segment is encoded once it is whole, and comes out by how long that takes later. At low latency (`live`) pictures are coded
+//! one by one at the quantizer of the quality; nothing then keeps a GOP to its cap.
 
 mod coder;
 mod level;
+mod live;
 mod pictures;
 mod rate;
 mod settings;
@@ -14,6 +16,7 @@ mod tests;
 
 use super::{EncodeError, Encoder, Opened, Packet, Recipe, container_bytes, obu};
 use crate::frame::Frame;
+use crate::job::Latency;
 use crate::plan::Rendition;
 use crate::time::GopId;
 use ::rav1e::prelude::{ChromaSampling, EncoderConfig, Frame as Pixels, Pixel};
@@ -52,6 +55,10 @@ fn config_of(rendition: &Rendition, recipe: &Recipe, config: EncoderConfig) -> R
 
 fn opened<T: Pixel>(rendition: &Rendition, recipe: &Recipe, config: EncoderConfig) -> Result<Opened, String> {
     let record = record::<T>(&config)?;
+    if rendition.latency == Latency::Low {
+        let encoder = live::Live::<T>::new(rendition, config, quantizer(recipe.quality));
+        return Ok(Opened { encoder: Box::new(encoder), config: record });
+    }
     let size = (config.width, config.height);
     let divisor = pictures::divisor(size, SHRUNK);
     let encoder = Box::new(Rav1e::<T> {

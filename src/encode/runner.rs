@@ -6,7 +6,7 @@ use super::breaker::Breakers;
 use super::constant::Tries;
 use super::queue::{Counters, ToLane};
 use super::watch::{Watch, forces_idr};
-use super::{Cap, Order, Recipe, Stats, ToMux, TrackId, Why, find};
+use super::{Cap, Order, Recipe, Stats, ToMux, Told, TrackId, Why, find};
 use crate::budget::FrameBudget;
 use crate::frame::{End, Frame, Length, Origin};
 use crate::plan::Rendition;
@@ -129,9 +129,9 @@ impl Lane {
         };
         let mut recipe = recipe;
         let slots = self.rendition.grid.gop_slots;
-        let mut hold =
-            self.rendition.bitrate.is_some() || self.rendition.backends.len() > 1 || (0..self.rendition.backends.len()).any(|index| self.is_checked(index));
-        hold |= match first.length {
+        let (count, whole) = (self.rendition.backends.len(), self.rendition.chunk.is_none());
+        let mut again = self.rendition.bitrate.is_some() || (0..count).any(|index| self.is_checked(index));
+        again |= match first.length {
             Length::Whole => false,
             Length::Short(n) => {
                 recipe.slots = n;
@@ -139,12 +139,17 @@ impl Lane {
             }
             Length::Unsure => true,
         };
+        // What is out cannot be made smaller: only another backend may need the frames then.
+        let hold = count > 1 || again && whole;
         let held = hold.then(|| self.hold(first.gop)).flatten();
         let unheld = hold && held.is_none();
         let (first, id) = (first.slot.0, first.gop);
         let (watch, stats) = (Watch::new(first, slots), Stats::default());
         let backend = self.breakers.choose(0, id).unwrap_or(0);
-        Ok(Some(Gop { id, first, recipe, backend, attempt: 0, cap_tries: 0, tries: Tries::default(), encoder: None, watch, held, unheld, stats, bytes: 0 }))
+        let (tries, sent) = (Tries::default(), Vec::new());
+        let gop = Gop { id, first, recipe, backend, attempt: 0, cap_tries: 0, tries, encoder: None, watch, held, unheld, stats, bytes: 0, sent };
+        self.tell_backend(&gop)?;
+        Ok(Some(gop))
     }
 
     /// Room for the frames of a GOP, where the budget has it.
@@ -174,6 +179,9 @@ impl Lane {
             Origin::Filler => gop.stats.filler += 1,
         }
         gop.stats.damaged += u32::from(frame.damaged);
+        self.tell(gop, &frame)?;
+        gop.stats.black += u32::from(frame.sight.black);
+        gop.stats.frozen += u32::from(frame.sight.frozen);
         if let Some(held) = &mut gop.held {
             held.frames.push(frame.clone());
         }
@@ -183,15 +191,26 @@ impl Lane {
         }
     }
 
+    /// Says what is known of a slot before its packet, where chunks leave before the GOP is complete.
+    fn tell(&self, gop: &Gop, frame: &Frame) -> Result<(), RunError> {
+        let (repeat, filler) = (frame.origin == Origin::Repeat, frame.origin == Origin::Filler);
+        let damaged = u32::from(frame.damaged);
+        let told = Told { repeats: repeat.into(), fillers: filler.into(), damaged, path: frame.path, last: frame.last };
+        if self.rendition.chunk.is_none() || told == Told::default() {
+            return Ok(());
+        }
+        self.send(ToMux::Told { track: self.track, gop: gop.id, unit: frame.slot.0, told })
+    }
+
     /// Drains the encoder, checks the cap, and closes the segment.
     fn close(&mut self, mut gop: Gop) -> Result<(), RunError> {
-        let mut deviates = false;
+        let (mut deviates, whole) = (false, self.rendition.chunk.is_none());
         loop {
-            if gop.held.is_some() && gop.recipe.slots != gop.stats.units {
+            if whole && gop.held.is_some() && gop.recipe.slots != gop.stats.units {
                 // Its bytes are those of a GOP of this length, whether that was known when it opened or not.
                 gop.recipe.slots = gop.stats.units;
                 self.next_attempt(&mut gop)?;
-                if let Err(error) = self.encode_held(&mut gop)?
+                if let Err(error) = self.encode_held(&mut gop, 0)?
                     && !self.retry(&mut gop, error)?
                 {
                     return Ok(());
@@ -203,12 +222,12 @@ impl Lane {
                 }
                 continue;
             }
-            if let Some(nearer) = self.nearer(&mut gop) {
+            if let Some(nearer) = self.nearer(&mut gop).filter(|_| whole) {
                 deviates = gop.unheld;
                 if gop.held.is_some() {
                     gop.recipe = nearer;
                     self.next_attempt(&mut gop)?;
-                    if let Err(error) = self.encode_held(&mut gop)?
+                    if let Err(error) = self.encode_held(&mut gop, 0)?
                         && !self.retry(&mut gop, error)?
                     {
                         return Ok(());
@@ -218,14 +237,15 @@ impl Lane {
             }
             let Some(percent) = self.over_cap(&gop) else { break };
             // Where the plan or the length says so, not where frames happen to be held: that would be another segment on another worker.
-            let again =
-                self.rendition.bitrate.is_none() && (self.rendition.backends.len() > 1 || self.is_checked(gop.backend) || self.is_tiny(gop.stats.units));
+            let again = whole
+                && self.rendition.bitrate.is_none()
+                && (self.rendition.backends.len() > 1 || self.is_checked(gop.backend) || self.is_tiny(gop.stats.units));
             let coarsest = *self.rendition.codec.qualities().end();
             if again && gop.held.is_some() && gop.cap_tries < CAP_TRIES && gop.recipe.quality < coarsest {
                 gop.cap_tries += 1;
                 gop.recipe.quality = (gop.recipe.quality + self.coarser(&gop, percent)).min(coarsest);
                 self.next_attempt(&mut gop)?;
-                if let Err(error) = self.encode_held(&mut gop)?
+                if let Err(error) = self.encode_held(&mut gop, 0)?
                     && !self.retry(&mut gop, error)?
                 {
                     return Ok(());

@@ -4,7 +4,7 @@ use super::queue::RungQueue;
 use super::runner::RunError;
 use super::served::{self, Served};
 use super::testing::{frames, pattern, rendition};
-use super::{Packet, Stats, ToMux, TrackId, Why, probe};
+use super::{Packet, Stats, ToMux, Told, TrackId, Why, probe};
 use crate::encode::Recipe;
 use crate::frame::{End, Flow, Frame, Length};
 use crate::job::Pace;
@@ -66,6 +66,9 @@ fn told(messages: &[ToMux]) -> Vec<String> {
             ToMux::Packet { gop, attempt, .. } => format!("packets {gop}.{attempt}"),
             ToMux::Done { gop, attempt, stats, .. } => format!("done {gop}.{attempt} {}", stats.units),
             ToMux::Void { gop, attempt, .. } => format!("void {gop}.{attempt}"),
+            ToMux::Told { .. } => continue,
+            ToMux::Backend { gop, fallback, .. } => format!("backend {gop} {fallback}"),
+            ToMux::Continue { gop, attempt, from, .. } => format!("continue {gop}.{attempt} {from}"),
             ToMux::Skipped { gop, why, .. } => format!("skipped {gop} {why:?}"),
             ToMux::End { end, .. } => format!("end {end:?}"),
         };
@@ -118,14 +121,13 @@ fn a_join_in_mid_gop_waits_for_the_next_and_counts_are_kept() {
     let mut items = input(&of, 83, 5 + G);
     items[6].origin = crate::frame::Origin::Repeat;
     items[7].origin = crate::frame::Origin::Filler;
+    items[8].sight.black = true;
+    items[9..11].iter_mut().for_each(|frame| frame.sight.frozen = true);
     items.last_mut().expect("some").last = true;
     let (messages, _) = run(&of, items, Some(End::Ended));
     assert_eq!(told(&messages), ["packets 11.0 x8", "done 11.0 8", "end Ended"]);
     let Some(ToMux::Done { stats, track, .. }) = messages.get(8).cloned() else { panic!("done comes ninth") };
-    assert_eq!(
-        Stats { busy: Default::default(), ..stats },
-        Stats { units: 8, repeats: 1, filler: 1, damaged: 0, fallback: 0, path: 0, last: true, busy: Default::default() }
-    );
+    assert_eq!(Stats { busy: Default::default(), ..stats }, Stats { units: 8, repeats: 1, filler: 1, black: 1, frozen: 2, last: true, ..Stats::default() });
     assert_eq!(track, TRACK);
 }
 
@@ -321,4 +323,46 @@ fn a_backend_that_keeps_failing_is_left_alone() {
     let attempts: Vec<u32> = messages.iter().filter_map(|m| if let ToMux::Done { attempt, .. } = m { Some(*attempt) } else { None }).collect();
     let tried: Vec<usize> = attempts.iter().enumerate().filter(|(_, a)| **a > 0).map(|(gop, _)| gop).collect();
     assert_eq!((attempts.len(), tried), (20, vec![0, 1, 2, 18]), "three failures, a rest of fifteen GOPs, one trial");
+}
+
+/// What is out is out: the next backend goes on behind it, where that can be.
+#[test]
+fn with_chunks_out_the_next_backend_goes_on() {
+    let of = |chunk, backends: &[&str]| Rendition { chunk: Some(chunk), ..rung(backends) };
+    let with = |of: &Rendition| run(of, input(of, 0, G), Some(End::Ended)).0;
+    let clean = with(&of(2, &["probe"]));
+    assert_eq!(told(&clean), ["packets 0.0 x8", "done 0.0 8", "end Ended"]);
+    // It fails on the fourth picture; two packets are out by then, which are a chunk of two.
+    let messages = with(&of(2, &["probe-breaks", "probe"]));
+    assert_eq!(told(&messages), ["packets 0.0 x2", "continue 0.1 2", "backend 0 1", "packets 0.1 x6", "done 0.1 8", "end Ended"]);
+    let (first, rest) = (packets(&messages, 0, 0), packets(&messages, 0, 1));
+    assert_eq!(first, packets(&clean, 0, 0)[..2]);
+    assert!(rest.iter().map(|p| p.time).eq(2..8) && rest.iter().all(|p| p.idr == (p.time == 2)), "it begins with an IDR");
+    assert!(matches!(messages.iter().rev().nth(1), Some(ToMux::Done { stats: Stats { fallback: 1, units: 8, .. }, .. })));
+    // With chunks of four nothing is out: it is made anew.
+    let messages = with(&of(4, &["probe-breaks", "probe"]));
+    assert_eq!(told(&messages), ["packets 0.0 x2", "void 0.0", "backend 0 1", "packets 0.1 x8", "done 0.1 8", "end Ended"]);
+    // Behind one picture there would be two IDRs in a row, and where nobody is left, nothing can be done either.
+    for lost in [of(2, &["probe-breaks"]), of(2, &["probe-breaks", "probe-breaks"])] {
+        let lines = told(&with(&lost));
+        assert_eq!(lines.iter().rev().take(2).collect::<Vec<_>>(), ["end Ended", "skipped 0 Failed"], "{lines:?}");
+    }
+}
+
+/// Nothing is encoded again for its cap, and slots that differ from their feed are told before their packets.
+#[test]
+fn with_chunks_out_nothing_is_encoded_again_for_its_size() {
+    let of = Rendition { chunk: Some(2), max_bitrate: 10_000, ..rung(&["probe", "probe"]) };
+    let mut frames = input(&of, 0, G);
+    frames[3].origin = crate::frame::Origin::Repeat;
+    frames[5].last = true;
+    let (messages, _) = run(&of, frames[..6].to_vec(), Some(End::Ended));
+    assert_eq!(told(&messages), ["packets 0.0 x6", "done 0.0 6", "end Ended"]);
+    let facts: Vec<(i64, Told)> = messages.iter().filter_map(|m| if let ToMux::Told { unit, told, .. } = m { Some((*unit, *told)) } else { None }).collect();
+    assert_eq!(facts, [(3, Told { repeats: 1, ..Told::default() }), (5, Told { last: true, ..Told::default() })]);
+    let before = |unit: i64| {
+        let at = |test: &dyn Fn(&ToMux) -> bool| messages.iter().position(test);
+        at(&|m| matches!(m, ToMux::Told { unit: u, .. } if *u == unit)) < at(&|m| matches!(m, ToMux::Packet { packet, .. } if packet.time == unit))
+    };
+    assert!(before(3) && before(5));
 }

@@ -9,6 +9,7 @@ use super::{EncodeError, Encoder, Opened, Packet, Recipe, obu, point};
 use crate::colour::{HdrMetadata, VideoRange};
 use crate::ffmpeg as raw;
 use crate::frame::Frame;
+use crate::job::Latency;
 use crate::ladder::VideoCodec;
 use crate::plan::Rendition;
 use ffmpeg_next as ffmpeg;
@@ -40,6 +41,14 @@ const COMMON: &[(&str, &str)] = &[
     ("resize-mode", "0"),
     ("enable-stat-report", "0"),
 ];
+
+/// Low latency: pictures in the order in which they are shown, and none ahead.
+const LOW: &[(&str, &str)] = &[("pred-struct", "1"), ("lookahead", "0")];
+
+/// Pictures that it holds back: two mini-GOPs of 16 and what its stages have; of low latency what these have.
+pub fn delay(latency: Latency) -> u32 {
+    if latency == Latency::Low { 2 } else { 37 }
+}
 
 /// Opens an encoder for one GOP. Its sequence header depends on the rendition alone.
 pub fn open(rendition: &Rendition, recipe: &Recipe) -> Result<Opened, EncodeError> {
@@ -79,6 +88,9 @@ pub(super) fn options(rendition: &Rendition, recipe: &Recipe, preset: &str) -> V
     settings.push(("chroma-sample-position", sited.to_owned()));
     if rendition.range == VideoRange::Pq {
         settings.extend(light(&rendition.hdr));
+    }
+    if rendition.latency == Latency::Low {
+        settings.extend(LOW.iter().map(|(key, value)| (*key, (*value).to_owned())));
     }
     let settings = settings.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(":");
     let crf = format!("{:.0}", recipe.quality);

@@ -108,6 +108,8 @@ pub fn rendition(size: (u32, u32), rate: Rate, gop_slots: u32, max_bitrate: u64,
         point: "veryfast".to_owned(),
         backends: backends.iter().map(|b| (*b).to_owned()).collect(),
         lanes: 1,
+        chunk: None,
+        latency: Default::default(),
         devices: Vec::new(),
     }
 }
@@ -128,6 +130,7 @@ pub fn frames(grid: Grid, first: i64, pictures: &[Arc<Video>]) -> Vec<Frame> {
             damaged: false,
             missed: false,
             path: 0,
+            sight: Default::default(),
             side: Arc::new(SideData::default()),
         }
     };
@@ -288,6 +291,11 @@ pub fn publish_and_count(of: &Rendition, pictures: &[Arc<Video>]) -> (Vec<Made>,
                 out.push(Made { gop: gop.0, packets, units: stats.units, attempts: attempt + 1, config: config.clone() });
             }
             ToMux::Skipped { gop, why, .. } => panic!("segment {gop} was left out: {why:?}"),
+            ToMux::Told { .. } | ToMux::Backend { .. } => {}
+            ToMux::Continue { gop, attempt, from, .. } => {
+                let kept: Vec<Packet> = all.get(&(gop.0, attempt - 1)).into_iter().flatten().take(from as usize).cloned().collect();
+                all.insert((gop.0, attempt), kept);
+            }
             ToMux::Void { .. } | ToMux::End { .. } => {}
         }
     }

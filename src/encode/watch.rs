@@ -12,12 +12,20 @@ pub struct Watch {
     idrs: Vec<u32>,
     seen: Vec<bool>,
     packets: u32,
+    /// The slot that its first packet is to be, from 0.
+    begins: u32,
 }
 
 impl Watch {
     /// For a GOP that opens at slot `first`.
     pub fn new(first: i64, slots: u32) -> Watch {
-        Watch { first, fed: 0, idrs: Vec::new(), seen: vec![false; slots as usize], packets: 0 }
+        Watch { first, fed: 0, idrs: Vec::new(), seen: vec![false; slots as usize], packets: 0, begins: 0 }
+    }
+
+    /// For the rest of that GOP, from slot `from` of it on, which is an IDR.
+    pub fn behind(first: i64, slots: u32, from: u32) -> Watch {
+        let seen = (0..slots).map(|slot| slot < from).collect();
+        Watch { first, fed: from, idrs: vec![from], seen, packets: from, begins: from }
     }
 
     /// The next slot was fed; `idr`: it is to be one.
@@ -28,7 +36,7 @@ impl Watch {
         self.fed += 1;
     }
 
-    /// Packets so far.
+    /// Packets so far, those that it goes on behind included.
     pub fn packets(&self) -> u32 {
         self.packets
     }
@@ -47,8 +55,8 @@ impl Watch {
             Some(seen) if !*seen => *seen = true,
             _ => return Err(format!("garbage: slot {} twice", packet.time)),
         }
-        if self.packets == 0 && index != 0 {
-            return Err(format!("garbage: it begins with slot {}, not with the GOP's first", packet.time));
+        if self.packets == self.begins && index != self.begins {
+            return Err(format!("garbage: it begins with slot {}, not with the first that it was given", packet.time));
         }
         if packet.idr != wanted {
             let (is, should) = if wanted { ("is none", "is to be one") } else { ("is one", "was not asked for") };

@@ -30,7 +30,8 @@ pub fn open_as(name: &'static str, rendition: &Rendition, recipe: &Recipe) -> Re
     }
     let codec = ffmpeg::encoder::find_by_name("libx264").ok_or_else(|| refused("libav has no libx264".to_owned()))?;
     let pictures = Pictures::of(rendition).map_err(refused)?;
-    let options = options(rendition, recipe, point, sets_id(name, rendition)).map_err(refused)?;
+    let (point, low) = point.at(rendition.latency);
+    let options = options(rendition, recipe, &point, low, sets_id(name, rendition)).map_err(refused)?;
     let encoder = pictures.open(codec, options).map_err(refused)?;
     let config = annexb::avcc(&raw::extradata(&encoder)).ok_or_else(|| refused("it gave no parameter sets".to_owned()))?;
     Ok(Opened { encoder: Box::new(X264(Gop::new(name, rendition, encoder, pictures))), config })
@@ -42,7 +43,7 @@ fn sets_id(name: &str, rendition: &Rendition) -> usize {
 }
 
 /// libav's options. Those of the bucket and the quality must be libav's own: its wrapper would take a difference between them and x264's for a change of mind.
-fn options(rendition: &Rendition, recipe: &Recipe, point: &X264Point, sets_id: usize) -> Result<Vec<(String, String)>, String> {
+fn options(rendition: &Rendition, recipe: &Recipe, point: &X264Point, low: &[(&str, &str)], sets_id: usize) -> Result<Vec<(String, String)>, String> {
     let rate = rendition.grid.rate;
     let vbv = Vbv::new(rendition, recipe, (point.fill_percent, point.start_percent))?;
     let occupied = vbv.size / 100 * vbv.start;
@@ -88,7 +89,9 @@ fn options(rendition: &Rendition, recipe: &Recipe, point: &X264Point, sets_id: u
         ("deadzone-intra", "11".to_owned()),
         ("nr", "0".to_owned()),
     ];
-    settings.extend(point.settings.iter().map(|(key, value)| (*key, (*value).to_owned())));
+    let own = point.settings.iter().filter(|(key, _)| low.iter().all(|(other, _)| other != key));
+    settings.retain(|(key, _)| low.iter().all(|(other, _)| other != key));
+    settings.extend(own.chain(low).map(|(key, value)| (*key, (*value).to_owned())));
     let settings = settings.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(":");
     Ok([
         ("threads", "1".to_owned()),

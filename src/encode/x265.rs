@@ -7,6 +7,7 @@ use super::{EncodeError, Encoder, Opened, Packet, Recipe, hevc, point};
 use crate::colour::{HdrMetadata, VideoRange};
 use crate::ffmpeg as raw;
 use crate::frame::Frame;
+use crate::job::Latency;
 use crate::ladder::VideoCodec;
 use crate::plan::Rendition;
 use ffmpeg_next as ffmpeg;
@@ -130,6 +131,18 @@ pub(super) const COMMON: &[(&str, &str)] = settings! {
     "qpmax" = "69", "ipratio" = "1.4", "pbratio" = "1.3", "hdr10-opt" = "0", "videoformat" = "5",
 };
 
+/// What low latency alters at every point: no lookahead and no B pictures, so that each picture comes out before the next goes in.
+const LOW: &[(&str, &str)] = settings! { "bframes" = "0", "b-adapt" = "0", "rc-lookahead" = "0", "cutree" = "0", "b-pyramid" = "0", "b-intra" = "0" };
+
+impl X265Point {
+    /// Pictures that it holds back at `latency`: the next comes out when so many more are in.
+    pub fn delay(&self, latency: Latency) -> u32 {
+        let number = |name: &str| self.settings.iter().find(|(key, _)| *key == name).and_then(|(_, value)| value.parse::<u32>().ok()).unwrap_or(0);
+        // With a bucket x265 looks ten ahead at least.
+        if latency == Latency::Low { 0 } else { number("rc-lookahead").max(10) + 1 }
+    }
+}
+
 /// The point called `name`.
 pub fn settings(name: &str) -> Option<&'static X265Point> {
     POINTS.iter().find(|point| point.name == name)
@@ -173,7 +186,9 @@ fn options(asm: &str, rendition: &Rendition, recipe: &Recipe, point: &X265Point)
         level(&needs).ok_or_else(|| format!("{}x{} at {rate} and {} b/s is beyond level 6.2 of H.265", rendition.width, rendition.height, recipe.cap))?;
     let kilo = |bits: u64| (bits / 1000).max(1).to_string();
     let (primaries, transfer, matrix) = rendition.range.code_points();
-    let mut settings: Vec<(&str, String)> = COMMON.iter().chain(point.settings).map(|(key, value)| (*key, (*value).to_owned())).collect();
+    let low = if rendition.latency == Latency::Low { LOW } else { &[] };
+    let all = COMMON.iter().chain(point.settings).filter(|(key, _)| low.iter().all(|(other, _)| other != key)).chain(low);
+    let mut settings: Vec<(&str, String)> = all.map(|(key, value)| (*key, (*value).to_owned())).collect();
     settings.extend([
         if recipe.bitrate.is_some() { ("bitrate", kilo(vbv.rate)) } else { ("crf", format!("{:.2}", recipe.quality)) },
         ("vbv-maxrate", kilo(vbv.rate)),

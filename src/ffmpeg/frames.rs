@@ -131,6 +131,31 @@ pub fn tag(frame: &mut Video, range: VideoRange) {
     }
 }
 
+/// Marks a still picture as what stills are where they do not say: sRGB's primaries, and the matrix of JFIF where it is not RGB.
+pub fn tag_still(frame: &mut Video) {
+    use ffi::AVColorPrimaries::{AVCOL_PRI_BT709, AVCOL_PRI_RESERVED, AVCOL_PRI_RESERVED0, AVCOL_PRI_UNSPECIFIED};
+    use ffi::AVColorSpace::{AVCOL_SPC_BT470BG, AVCOL_SPC_RESERVED, AVCOL_SPC_RGB, AVCOL_SPC_UNSPECIFIED};
+    let Colour { matrix, primaries, .. } = colour(frame);
+    let rgb = crate::ffmpeg::depth_and_rgb(frame.format()).1;
+    // SAFETY: the frame is valid and exclusively borrowed; plain fields.
+    unsafe {
+        let f = frame.as_mut_ptr();
+        if [AVCOL_PRI_UNSPECIFIED, AVCOL_PRI_RESERVED, AVCOL_PRI_RESERVED0].iter().any(|silent| *silent as i32 == primaries) {
+            (*f).color_primaries = AVCOL_PRI_BT709;
+        }
+        if !rgb && [AVCOL_SPC_UNSPECIFIED, AVCOL_SPC_RESERVED, AVCOL_SPC_RGB].iter().any(|silent| *silent as i32 == matrix) {
+            (*f).colorspace = AVCOL_SPC_BT470BG;
+        }
+    }
+}
+
+/// Says what shape a frame's pixels have.
+pub fn set_pixel_shape(frame: &mut Video, (num, den): (u32, u32)) {
+    let side = |n: u32| i32::try_from(n).unwrap_or(1);
+    // SAFETY: the frame is valid and exclusively borrowed; a plain field.
+    unsafe { (*frame.as_mut_ptr()).sample_aspect_ratio = ffi::AVRational { num: side(num), den: side(den) } }
+}
+
 /// Plane `index` of a frame as whole strides for `rows` rows, with its stride; `None` where the stride is not positive or less than `row_bytes`, or where the
 /// last stride would leave the frame's buffer.
 pub fn plane(frame: &Video, index: usize, row_bytes: usize, rows: usize) -> Option<(&[u8], usize)> {

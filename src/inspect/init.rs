@@ -5,6 +5,7 @@ use super::encryption::{self, Protected};
 use super::record::{av1_codecs, hevc_codecs, hevc_record};
 use super::segment::read_marks;
 use super::{Code, Finding, InspectError};
+use crate::mux::card::{self, Card};
 use std::ops::Range;
 
 /// What an initialisation segment holds.
@@ -34,6 +35,8 @@ pub struct InitFacts {
     pub protected: Option<Protected>,
     /// Class of the worker, from mezzo's marks.
     pub class: Option<String>,
+    /// What playlists call the track, from mezzo's own box.
+    pub card: Option<Card>,
     /// Rules broken.
     pub findings: Vec<Finding>,
 }
@@ -94,9 +97,10 @@ pub fn init(bytes: &[u8]) -> Result<InitFacts, InspectError> {
     let mut brands = vec![ftyp.array("major brand")?];
     ftyp.u32("minor version")?;
     brands.extend(ftyp.kinds().into_iter().take(64));
-    let mut class = None;
+    let (mut class, mut card) = (None, None);
     for at in top.iter().filter(|b| &b.kind == b"uuid") {
         class = read_marks(&mut Cursor::new(bytes, at.body.clone()))?.map(|m| m.class).or(class);
+        card = read_card(&mut Cursor::new(bytes, at.body.clone()))?.or(card);
     }
     let moov = find(&top, b"moov", "moov", "the segment", 0)?;
     let boxes = Cursor::new(bytes, moov.clone()).boxes()?;
@@ -156,6 +160,7 @@ pub fn init(bytes: &[u8]) -> Result<InitFacts, InspectError> {
         media: parts.media,
         protected,
         class,
+        card,
         findings,
     };
     super::rules::init(&mut facts);
@@ -209,6 +214,19 @@ fn text(body: &mut Cursor, what: &'static str) -> Result<String, InspectError> {
             byte => read.push(byte),
         }
     }
+}
+
+/// mezzo's box about the track; nothing where the box is another one, or of a version that is not known.
+fn read_card(body: &mut Cursor) -> Result<Option<Card>, InspectError> {
+    if body.left() < 16 || body.array::<16>("uuid")? != card::UUID || body.full("card")?.0 != card::VERSION {
+        return Ok(None);
+    }
+    let (place, sound) = (body.u16("card place")?, body.u16("card sound")?);
+    let mut text = |what| {
+        let length = body.u16(what)?;
+        Ok::<_, InspectError>(String::from_utf8_lossy(body.take(usize::from(length), what)?).into_owned())
+    };
+    Ok(Some(Card { place, sound, rung: text("card rung")?, label: text("card label")? }))
 }
 
 struct Parts {

@@ -11,18 +11,43 @@ const NTP_UNIX: u128 = 2_208_988_800;
 /// Findings of one kind are listed up to here; more say nothing new.
 const MAX_FINDINGS: usize = 64;
 
-/// Appends what `facts` break.
+/// Appends what `facts` of a whole segment break.
 pub(super) fn segment(facts: &mut SegmentFacts, init: Option<&InitFacts>) {
     let mut found = std::mem::take(&mut facts.findings);
     brands(facts, &mut found);
+    each(facts, init, true, &mut found);
+    if init.is_some_and(|i| matches!(i.media, Media::Video { .. })) {
+        order(facts, &mut found);
+        pictures(facts, init, true, &mut found);
+    }
+    found.truncate(MAX_FINDINGS);
+    facts.findings = found;
+}
+
+/// Appends what `facts` of one chunk break. Pictures of a chunk need not be shown in a row: only all of a segment are.
+pub(super) fn chunk(facts: &mut SegmentFacts, init: Option<&InitFacts>, first: bool) {
+    let mut found = std::mem::take(&mut facts.findings);
+    if facts.chunks.len() != 1 {
+        found.push(Finding::new(Code::Sequence, format!("{} fragments in a chunk; 1 is accepted", facts.chunks.len())));
+    }
+    each(facts, init, first, &mut found);
+    if init.is_some_and(|i| matches!(i.media, Media::Video { .. })) {
+        pictures(facts, init, first, &mut found);
+    }
+    found.truncate(MAX_FINDINGS);
+    facts.findings = found;
+}
+
+/// What each chunk breaks, and its place behind the one before. `begins`: the first one is that of a segment.
+fn each(facts: &SegmentFacts, init: Option<&InitFacts>, begins: bool, found: &mut Vec<Finding>) {
     let video = init.map(|i| matches!(i.media, Media::Video { .. }));
     let mut next: Option<(u64, u32)> = None;
     for (i, chunk) in facts.chunks.iter().enumerate() {
         if found.len() > MAX_FINDINGS {
             break;
         }
-        layout(i, chunk, &mut found);
-        timing(i, chunk, init, &mut found);
+        layout(i, chunk, found);
+        timing(i, chunk, init, begins && i == 0, found);
         if let Some((time, sequence)) = next {
             if chunk.tfdt != time {
                 found.push(Finding::new(Code::TfdtBreak, format!("chunk {i}: tfdt {}, the one before ends at {time}", chunk.tfdt)));
@@ -37,13 +62,9 @@ pub(super) fn segment(facts: &mut SegmentFacts, init: Option<&InitFacts>) {
             found.push(Finding::new(Code::Offsets, format!("chunk {i}: trun version {}; 1 is accepted", chunk.trun_version)));
         }
     }
-    if video == Some(true) {
-        pictures(facts, init, &mut found);
-    } else if video == Some(false) && facts.samples().any(|s| !s.sync()) {
+    if video == Some(false) && facts.samples().any(|s| !s.sync()) {
         found.push(Finding::new(Code::SyncFlag, "an audio sample is not a sync sample"));
     }
-    found.truncate(MAX_FINDINGS);
-    facts.findings = found;
 }
 
 fn brands(facts: &SegmentFacts, found: &mut Vec<Finding>) {
@@ -75,12 +96,16 @@ fn layout(i: usize, chunk: &Chunk, found: &mut Vec<Finding>) {
     }
 }
 
-fn timing(i: usize, chunk: &Chunk, init: Option<&InitFacts>, found: &mut Vec<Finding>) {
+/// `produced`: it must say when it was produced.
+fn timing(i: usize, chunk: &Chunk, init: Option<&InitFacts>, produced: bool, found: &mut Vec<Finding>) {
     let first = chunk.samples.first().map_or(0, |s| s.duration);
     if first == 0 || chunk.samples.iter().any(|s| s.duration != first) {
         found.push(Finding::new(Code::Samples, format!("chunk {i}: sample durations are zero or differ; one duration is accepted")));
     }
     let Some(prft) = chunk.prft else {
+        if !produced {
+            return;
+        }
         found.push(Finding::new(Code::Prft, format!("chunk {i}: no prft")));
         return;
     };
@@ -102,13 +127,9 @@ fn ntp(time: u64, timescale: u32) -> u64 {
     (((u128::from(time) + NTP_UNIX * scale) << 32) / scale) as u64
 }
 
-/// Line 1, and one picture to a slot.
-fn pictures(facts: &SegmentFacts, init: Option<&InitFacts>, found: &mut Vec<Finding>) {
-    let first = facts.samples().next();
-    if first.is_some_and(|s| !s.sync()) {
-        found.push(Finding::new(Code::NotIdrFirst, "the first sample is not a sync sample"));
-    }
-    let ticks = first.map_or(0, |s| i128::from(s.duration));
+/// One picture to a slot.
+fn order(facts: &SegmentFacts, found: &mut Vec<Finding>) {
+    let ticks = facts.samples().next().map_or(0, |s| i128::from(s.duration));
     let start = i128::from(facts.tfdt());
     let mut shown: Vec<i128> = Vec::new();
     let mut decode = start;
@@ -119,6 +140,13 @@ fn pictures(facts: &SegmentFacts, init: Option<&InitFacts>, found: &mut Vec<Find
     shown.sort_unstable();
     if shown.iter().enumerate().any(|(n, time)| *time != start + n as i128 * ticks) {
         found.push(Finding::new(Code::Samples, format!("presentation times are not one picture to a slot of {ticks} from {start} on")));
+    }
+}
+
+/// Line 1. `begins`: the first picture is that of a segment.
+fn pictures(facts: &SegmentFacts, init: Option<&InitFacts>, begins: bool, found: &mut Vec<Finding>) {
+    if begins && facts.samples().next().is_some_and(|s| !s.sync()) {
+        found.push(Finding::new(Code::NotIdrFirst, "the first sample is not a sync sample"));
     }
     let Some((init, syntax)) = init.and_then(|init| Some((init, Syntax::of(init)?))) else { return };
     // What the entry says is in the initialisation segment only; and what no sample may have: delimiters, padding, tile lists (AV1-ISOBMFF 2.4).
@@ -133,10 +161,10 @@ fn pictures(facts: &SegmentFacts, init: Option<&InitFacts>, found: &mut Vec<Find
         if found.len() > MAX_FINDINGS {
             break;
         }
-        if i == 0 && !sample.idr() {
+        if begins && i == 0 && !sample.idr() {
             found.push(Finding::new(Code::NotIdrFirst, format!("the first sample holds NAL units {:?}; {start} is accepted", sample.nals)));
         }
-        if i > 0 && sample.idr() {
+        if (i > 0 || !begins) && sample.idr() {
             found.push(Finding::new(Code::IdrInside, format!("sample {i} is an IDR")));
         }
         if sample.sync() != sample.idr() {

@@ -100,6 +100,11 @@ pub struct Prft {
 }
 
 impl SegmentFacts {
+    /// Whether any chunk has `brand`: of a segment that left in chunks, each says what is true of it, and the last one what is known at the end only.
+    pub fn says(&self, brand: &Kind) -> bool {
+        self.chunks.iter().any(|chunk| chunk.brands.contains(brand))
+    }
+
     /// First decoding time, in the timescale.
     pub fn tfdt(&self) -> u64 {
         self.chunks.first().map_or(0, |c| c.tfdt)
@@ -123,6 +128,19 @@ impl SegmentFacts {
 
 /// Reads a media segment. With its initialisation segment's facts, times and NAL units are checked as well.
 pub fn segment(bytes: &[u8], init: Option<&InitFacts>) -> Result<SegmentFacts, InspectError> {
+    let mut facts = read(bytes, init)?;
+    super::rules::segment(&mut facts, init);
+    Ok(facts)
+}
+
+/// Reads one chunk of a media segment, `first` or further on: as [`segment()`], but for the rules that only all chunks together can break.
+pub fn chunk(bytes: &[u8], init: Option<&InitFacts>, first: bool) -> Result<SegmentFacts, InspectError> {
+    let mut facts = read(bytes, init)?;
+    super::rules::chunk(&mut facts, init, first);
+    Ok(facts)
+}
+
+fn read(bytes: &[u8], init: Option<&InitFacts>) -> Result<SegmentFacts, InspectError> {
     let mut facts = SegmentFacts::default();
     let (mut styp, mut prft, mut moof) = (Vec::new(), None, None);
     for at in Cursor::new(bytes, 0..bytes.len()).boxes()? {
@@ -157,7 +175,6 @@ pub fn segment(bytes: &[u8], init: Option<&InitFacts>) -> Result<SegmentFacts, I
     if let Some(init) = init {
         encryption::check(bytes, &facts.chunks, init.protected.as_ref(), &mut facts.findings);
     }
-    super::rules::segment(&mut facts, init);
     Ok(facts)
 }
 
@@ -212,7 +229,7 @@ fn read_moof(bytes: &[u8], moof: &BoxAt, already: usize, findings: &mut Vec<Find
     let mut tfdt = Cursor::new(bytes, one(&children, b"tfdt", "tfdt", "traf", traf.start)?);
     let (version, _) = tfdt.full("tfdt")?;
     let time = if version == 0 { u64::from(tfdt.u32("tfdt")?) } else { tfdt.u64("tfdt")? };
-    if version == 0 || time >= 1 << 53 {
+    if version != 1 || time >= 1 << 53 {
         findings.push(Finding::new(Code::TfdtRange, format!("tfdt is {time}, version {version}; version 1 and less than 2^53 are accepted")));
     }
     let run = read_trun(&mut Cursor::new(bytes, one(&children, b"trun", "trun", "traf", traf.start)?), &defaults, moof.start, already)?;

@@ -13,8 +13,15 @@ fn tracks() -> [TrackSpec; 2] {
 fn written(chunk: Option<u32>) -> (Vec<u8>, InitFacts) {
     let track = &tracks()[0];
     let order = [0, 3, 1, 2, 6, 4, 5, 9, 7, 8, 11, 10];
-    let bytes =
-        write_segment(track, GopId(850_000_000), &gop(track, GopId(850_000_000), &order, &[50, 20]), &Marks::default(), false, chunk).expect("is sound");
+    let bytes = write_segment(
+        track,
+        GopId(850_000_000),
+        &gop(track, GopId(850_000_000), &order, &[50, 20]),
+        &Marks::default(),
+        false,
+        chunk.map(|slots| crate::mux::Chunking { slots, prft: true }),
+    )
+    .expect("is sound");
     (bytes, init(&write_init(track, "c").expect("is sound")).expect("is sound"))
 }
 
@@ -197,7 +204,7 @@ proptest! {
         let track = &tracks()[track];
         let header = write_init(track, "c").expect("is sound");
         let sound = init(&header).expect("is sound");
-        let body = write_segment(track, GopId(7), &plain(track, GopId(7)), &Marks::default(), false, chunk).expect("is sound");
+        let body = write_segment(track, GopId(7), &plain(track, GopId(7)), &Marks::default(), false, chunk.map(|slots| crate::mux::Chunking { slots, prft: true })).expect("is sound");
         for mut bytes in [header, body] {
             for (place, value) in &hits {
                 let i = place.index(bytes.len());

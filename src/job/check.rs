@@ -1,13 +1,18 @@
 //! Wishes to a job: defaults filled in, every value in its range.
 
+use super::filler::FillerWish;
 use super::standby::{Standby, StandbyWishes};
 use super::wishes::{LadderWish, PaceWish, SelectWishes, Wishes};
-use super::{ClockKind, Job, Pace, Pick, Select, Timeline, Window, is_file};
+use super::{ClockKind, Extras, Job, Latency, Pace, Pick, Select, Start, Timeline, Window, is_file, outputs};
+use crate::capture::may_come_later;
 use crate::config::ConfigError;
+use crate::decode::filler::Filler;
+use crate::decode::slate::{self, Slate, SlateError};
 use crate::ladder::{self, Ladder};
 use crate::secrets::without_secrets;
 use crate::time::Seconds;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 /// The highest rate of a grid, pictures per second (Apple's HLS authoring rules, 1.15).
 pub const MAX_RATE: u32 = 60;
@@ -19,10 +24,11 @@ pub const MAX_SOUNDS: usize = 16;
 const LAST_INSTANT: i64 = 32_503_680_000;
 
 impl Wishes {
-    /// The job that these wishes make. `file` (the job file, or "arguments") goes into errors. Reads the ladder, nothing else.
+    /// The job that these wishes make. `file` (the job file, or "arguments") goes into errors. Reads the ladder and the filler, nothing else.
     pub fn check(self, file: &str) -> Result<Job, ConfigError> {
-        if self.outputs.as_ref().is_none_or(Vec::is_empty) && self.listen.is_none() && self.inputs.as_ref().is_some_and(|inputs| !inputs.is_empty()) {
-            let accepted = "at least one directory (--output) or an address to serve on (--listen)";
+        let no_outputs = self.outputs.as_ref().is_none_or(Vec::is_empty) && self.output.as_ref().is_none_or(Vec::is_empty);
+        if no_outputs && self.listen.is_none() && self.inputs.as_ref().is_some_and(|inputs| !inputs.is_empty()) {
+            let accepted = "at least one directory or URL (--output) or an address to serve on (--listen)";
             return Err(Check { file }.wrong("outputs", "none", accepted));
         }
         self.check_planned(file)
@@ -32,7 +38,6 @@ impl Wishes {
     pub fn check_planned(self, file: &str) -> Result<Job, ConfigError> {
         let check = Check { file };
         let inputs = check.inputs(self.inputs.unwrap_or_default())?;
-        let outputs = check.outputs(self.outputs.unwrap_or_default())?;
         let ladder = match self.ladder {
             Some(LadderWish::Named(wish, base)) => Ladder::load(&wish, &base)?,
             Some(LadderWish::Inline(ladder)) => ladder.check(file, ladder::POINTS).map(|()| ladder)?,
@@ -52,13 +57,22 @@ impl Wishes {
         let standby = check.standby(&self.standby, pace)?;
         let input_timeout = span(self.input_timeout).map(|t| check.span("input_timeout", t, milliseconds(100), days(400))).transpose()?;
         let segment = check.span("segment", span(self.segment).unwrap_or(Seconds::whole(2)), milliseconds(200), Seconds::whole(30))?;
-        let chunk = span(self.chunk).map(|c| check.span("chunk", c, milliseconds(20), segment)).transpose()?;
+        let latency = self.latency.unwrap_or_default();
+        // One picture at the highest rate, rounded down.
+        let low_chunk = (latency == Latency::Low).then(|| milliseconds(200).min(segment));
+        let chunk = span(self.chunk).or(low_chunk).map(|c| check.span("chunk", c, milliseconds(16), segment)).transpose()?;
         let window = match (self.window.map(|text| text.0), pace) {
             (Some(Window::Last(span)), _) => Window::Last(check.span("window", span, segment.times(3), days(400))?),
             (Some(Window::Whole), _) | (None, Pace::Fast) => Window::Whole,
             (None, Pace::Live) => Window::Last(Seconds::whole(120).max(segment.times(3))),
         };
-        let publish_delay = check.span("publish_delay", span(self.publish_delay).unwrap_or(Seconds::whole(6)), Seconds::ZERO, Seconds::whole(3600))?;
+        let outputs = outputs::check(&check, self.outputs.unwrap_or_default(), self.output.unwrap_or_default(), window)?;
+        let publish_delay = check.span(
+            "publish_delay",
+            span(self.publish_delay).unwrap_or(if latency == Latency::Low { Seconds::whole(1) } else { Seconds::whole(6) }),
+            Seconds::ZERO,
+            Seconds::whole(3600),
+        )?;
         let rate = self.rate.map(|text| text.0);
         if let Some(rate) = rate.filter(|r| r.num() > MAX_RATE * r.den()) {
             return Err(check.wrong("rate", rate, format!("1 to {MAX_RATE} pictures a second (25, 30000/1001)")));
@@ -72,8 +86,11 @@ impl Wishes {
             stamp_offset: check.span("timeline.stamp_offset", span(wished.stamp_offset).unwrap_or(Seconds::ZERO), days(-1), days(1))?,
             hold: check.span("timeline.hold", span(wished.hold).unwrap_or(Seconds::whole(1)), Seconds::ZERO, Seconds::whole(3600))?,
             max_gap: check.span("timeline.max_gap", span(wished.max_gap).unwrap_or(Seconds::whole(60)), Seconds::ZERO, days(1))?,
+            filler: check.filler(wished.filler.map(|text| text.0))?,
+            start: check.start(wished.start.unwrap_or_default(), &inputs, pace)?,
         };
         check.timeline(&timeline)?;
+        let source = self.source.facts(&select).map_err(|(field, value, accepted)| check.wrong(field, value, accepted))?;
         let path_window = check.span("path_window", span(self.path_window).unwrap_or(milliseconds(80)), Seconds::ZERO, Seconds::whole(2))?;
         let decode = self.decode.map(|text| text.0).unwrap_or_default();
         let listen = self.listen.map(|text| text.0.0);
@@ -97,6 +114,11 @@ impl Wishes {
             rate,
             decode,
             protection,
+            latency,
+            prft: self.prft.unwrap_or_default(),
+            serving: check.serving(self.serve)?,
+            extras: Extras { session: self.session_data.check(file)?, thumbnails: self.thumbnails.unwrap_or(false) },
+            source,
         })
     }
 }
@@ -129,7 +151,7 @@ fn is_path(input: &str) -> bool {
 }
 
 pub(super) struct Check<'a> {
-    file: &'a str,
+    pub(super) file: &'a str,
 }
 
 impl Check<'_> {
@@ -218,17 +240,22 @@ impl Check<'_> {
         Ok(Some(Standby { input, conditions }))
     }
 
-    fn outputs(&self, outputs: Vec<PathBuf>) -> Result<Vec<PathBuf>, ConfigError> {
-        for (i, output) in outputs.iter().enumerate() {
-            let shown = output.display();
-            if output.as_os_str().is_empty() || shown.to_string().contains("://") {
-                return Err(self.wrong("outputs", format!("\"{shown}\""), "the path of a directory"));
-            }
-            if outputs.iter().take(i).any(|other| other == output) {
-                return Err(self.wrong("outputs", format!("\"{shown}\" twice"), "each directory once"));
-            }
-        }
-        Ok(outputs)
+    fn start(&self, start: Start, inputs: &[String], pace: Pace) -> Result<Start, ConfigError> {
+        let odd = inputs.iter().find(|input| !may_come_later(input));
+        let value = match odd {
+            _ if start == Start::FirstPicture => return Ok(start),
+            Some(input) => format!("\"now\" with input {:?}", without_secrets(input)),
+            None if pace == Pace::Fast => "\"now\" with pace = \"fast\"".to_owned(),
+            None => return Ok(start),
+        };
+        Err(self.wrong("timeline.start", value, "\"now\" for live inputs with a URL (udp, rtp, srt, rist, tcp, rtmp, rtsp, http); else \"first-picture\""))
+    }
+
+    /// Reads the picture, where one is named.
+    fn filler(&self, wish: Option<FillerWish>) -> Result<Filler, ConfigError> {
+        let Some(FillerWish::Picture(path)) = wish else { return Ok(Filler::Black) };
+        let read = |e: SlateError| ConfigError::Read { what: "filler", file: e.file.display().to_string(), why: format!("{}; {}", e.why, slate::ACCEPTED) };
+        Slate::read(&path).map(|slate| Filler::Picture(Arc::new(slate))).map_err(read)
     }
 
     fn timeline(&self, timeline: &Timeline) -> Result<(), ConfigError> {

@@ -43,6 +43,8 @@ fn every_field_is_read_exactly() {
         stamp_offset: Seconds::whole(37),
         hold: Seconds::whole(2),
         max_gap: Seconds::whole(60),
+        filler: Filler::Black,
+        start: Start::FirstPicture,
     };
     assert_eq!(job.timeline, expected);
     assert_eq!(job.select, Select { video: Some(Pick::Index(0)), audio: vec![AudioPick::of(Pick::Index(3))], ..Select::default() });
@@ -58,7 +60,7 @@ fn every_wrong_field_is_named_with_its_value_and_what_is_accepted() {
         ("inputs = [\" \"]", "inputs = \" \"", "one: a file"),
         ("inputs = \"a\"", "line 3 (`inputs = \"a\"`)", "expected a sequence"),
         ("outputs = []", "outputs = none", "--output"),
-        ("outputs = [\"s3://bucket\"]", "outputs = \"s3://bucket\"", "path of a directory"),
+        ("outputs = [\"ftp://host/x\"]", "outputs = \"ftp://host/x\"", "path of a directory"),
         ("outputs = [\"o\", \"o\"]", "outputs = \"o\" twice", "each directory once"),
         ("ladder = \"huge\"", "ladder huge", "avc-1080p-6, demo, hevc-1080p-6, sd-to-4k, three-codecs, tiny"),
         ("ladder = 3", "line 3 (`ladder = 3`)", "built-in ladder"),
@@ -69,7 +71,7 @@ fn every_wrong_field_is_named_with_its_value_and_what_is_accepted() {
         ("duration = \"long\"", "\"long\"", "30s, 2m"),
         ("segment = \"100ms\"", "segment = 0.1 s", "0.2 s to 30 s"),
         ("segment = 31", "segment = 31 s", "0.2 s to 30 s"),
-        ("chunk = 3", "chunk = 3 s", "0.02 s to 2 s"),
+        ("chunk = 3", "chunk = 3 s", "0.016 s to 2 s"),
         ("window = 5", "window = 5 s", "6 s to"),
         ("window = \"all\"", "\"all\"", "whole"),
         ("publish_delay = -1", "publish_delay = -1 s", "0 s to 3600 s"),

@@ -1,6 +1,7 @@
 //! Whether the places that a job names can be used. Opens and creates nothing.
 
-use super::{Job, is_file};
+use super::output::{Login, Output};
+use super::{Job, is_file, outputs};
 use crate::config::ConfigError;
 use crate::ffmpeg::{Access, access};
 use std::io::ErrorKind;
@@ -12,18 +13,21 @@ impl Job {
         for input in self.inputs.iter().filter(|input| is_file(input)) {
             check_input(Path::new(input)).map_err(|why| ConfigError::Read { what: "input", file: input.clone(), why })?;
         }
-        for output in &self.outputs {
+        for output in self.directories() {
             check_output(output).map_err(|why| ConfigError::Read { what: "output", file: output.display().to_string(), why })?;
+        }
+        for output in &self.outputs {
+            secrets(output).map_err(|why| ConfigError::Read { what: "output", file: output.to_string(), why })?;
         }
         self.check_apart()
     }
 
     /// Refuses two outputs that are one directory, and an input that publishing would replace.
     fn check_apart(&self) -> Result<(), ConfigError> {
-        let real: Vec<PathBuf> = self.outputs.iter().map(|output| real(output)).collect();
-        for (i, (output, place)) in self.outputs.iter().zip(&real).enumerate() {
+        let real: Vec<PathBuf> = self.directories().map(real).collect();
+        for (i, (output, place)) in self.directories().zip(&real).enumerate() {
             let wrong = |why: String| ConfigError::Read { what: "output", file: output.display().to_string(), why };
-            if let Some(first) = self.outputs.iter().zip(&real).take(i).find_map(|(other, at)| (at == place).then_some(other)) {
+            if let Some(first) = self.directories().zip(&real).take(i).find_map(|(other, at)| (at == place).then_some(other)) {
                 return Err(wrong(format!("it is the directory {} again; accepted: each directory once", first.display())));
             }
             let replaced = self.inputs.iter().filter(|input| is_file(input)).find(|input| is_published(&real_input(input), place));
@@ -32,6 +36,26 @@ impl Job {
             }
         }
         Ok(())
+    }
+}
+
+/// What opens a destination must be there: it is read, and forgotten.
+fn secrets(output: &Output) -> Result<(), String> {
+    let readable = |path: &Path| access(path, Access::Read).map_err(|e| format!("{}: {e}; accepted: a file that can be read", path.display()));
+    match output {
+        Output::Directory(_) => Ok(()),
+        Output::Objects(objects) => objects.ca.as_deref().map_or(Ok(()), readable),
+        Output::Push(push) => {
+            match &push.login {
+                Login::Open => {}
+                Login::Bearer(secret) | Login::Basic { password: secret, .. } => drop(secret.read()?),
+            }
+            for name in push.query.iter().flat_map(|query| outputs::variables(query).unwrap_or_default()) {
+                std::env::var(name).map_err(|e| format!("environment variable {name}: {e}; accepted: one that is set"))?;
+            }
+            let (certificate, key) = push.certificate.as_ref().map_or((None, None), |(certificate, key)| (Some(certificate), Some(key)));
+            [certificate, key, push.ca.as_ref()].into_iter().flatten().try_for_each(|path| readable(path))
+        }
     }
 }
 

@@ -2,10 +2,15 @@
 
 use super::audio::AudioWishes;
 use super::protection::ProtectionWishes;
+use super::extras::SessionWishes;
+use super::filler::FillerWish;
+use super::outputs::OutputWish;
 use super::select::{ProgramPick, VideoPick};
+use super::serving::ServingWishes;
+use super::source::SourceWishes;
 use super::standby::StandbyWishes;
 use super::value::{Listen, Span, Text};
-use super::{Anchor, ClockKind, DecodeOn, Window};
+use super::{Anchor, ClockKind, DecodeOn, Latency, Prft, Start, Window};
 use crate::config::{self, ConfigError};
 use crate::ladder::Ladder;
 use crate::time::Rate;
@@ -26,8 +31,10 @@ pub struct Wishes {
     pub path_window: Option<Text<Span>>,
     /// The name of a built-in ladder, a path relative to the job file, or the ladder itself as a table.
     pub ladder: Option<LadderWish>,
-    /// Directories to publish into.
+    /// Where to publish: directories and URLs.
     pub outputs: Option<Vec<PathBuf>>,
+    /// Where to publish, each with its options.
+    pub output: Option<Vec<OutputWish>>,
     /// Where to serve.
     pub listen: Option<Text<Listen>>,
     /// How inputs are consumed.
@@ -48,6 +55,10 @@ pub struct Wishes {
     pub rate: Option<Text<Rate>>,
     /// "auto", "software", or a device.
     pub decode: Option<Text<DecodeOn>>,
+    /// "normal" or "low".
+    pub latency: Option<Latency>,
+    /// "segment" or "chunk".
+    pub prft: Option<Prft>,
     /// How source time becomes UTC.
     #[serde(default)]
     pub timeline: TimelineWishes,
@@ -56,6 +67,17 @@ pub struct Wishes {
     pub select: SelectWishes,
     /// How outputs are protected.
     pub protection: Option<ProtectionWishes>,
+    /// How what is listened on is served.
+    #[serde(default)]
+    pub serve: ServingWishes,
+    /// Tiled pictures for the seek bar.
+    pub thumbnails: Option<bool>,
+    /// What the multivariant playlist says of the event.
+    #[serde(default)]
+    pub session_data: SessionWishes,
+    /// What the source is.
+    #[serde(default)]
+    pub source: SourceWishes,
 }
 
 /// `[timeline]` as written.
@@ -74,6 +96,10 @@ pub struct TimelineWishes {
     pub hold: Option<Text<Span>>,
     /// A gap longer than this is not filled.
     pub max_gap: Option<Text<Span>>,
+    /// "black", or the path of a picture, relative to the job file.
+    pub filler: Option<Text<FillerWish>>,
+    /// When the event begins.
+    pub start: Option<Start>,
 }
 
 /// `[select]` as written.
@@ -138,6 +164,8 @@ impl Wishes {
         if let Some(LadderWish::Named(_, base)) = &mut wishes.ladder {
             *base = path.parent().unwrap_or(Path::new("")).to_owned();
         }
+        let base = path.parent().unwrap_or(Path::new(""));
+        wishes.timeline.filler = wishes.timeline.filler.map(|filler| Text(filler.0.from(base)));
         Ok(wishes)
     }
 
@@ -148,6 +176,8 @@ impl Wishes {
             standby: self.standby.over(below.standby),
             path_window: self.path_window.or(below.path_window),
             ladder: self.ladder.or(below.ladder),
+            // A flag means all that is written in the file, in both ways.
+            output: if self.outputs.is_some() { self.output } else { self.output.or(below.output) },
             outputs: self.outputs.or(below.outputs),
             listen: self.listen.or(below.listen),
             pace: self.pace.or(below.pace),
@@ -159,9 +189,15 @@ impl Wishes {
             publish_delay: self.publish_delay.or(below.publish_delay),
             rate: self.rate.or(below.rate),
             decode: self.decode.or(below.decode),
+            latency: self.latency.or(below.latency),
+            prft: self.prft.or(below.prft),
             timeline: self.timeline.over(below.timeline),
             select: self.select.over(below.select),
             protection: self.protection.or(below.protection),
+            serve: self.serve.over(below.serve),
+            thumbnails: self.thumbnails.or(below.thumbnails),
+            session_data: self.session_data.over(below.session_data),
+            source: self.source.over(below.source),
         }
     }
 }
@@ -175,6 +211,8 @@ impl TimelineWishes {
             stamp_offset: self.stamp_offset.or(below.stamp_offset),
             hold: self.hold.or(below.hold),
             max_gap: self.max_gap.or(below.max_gap),
+            filler: self.filler.or(below.filler),
+            start: self.start.or(below.start),
         }
     }
 }

@@ -7,8 +7,8 @@ use crate::plan::Rendition;
 use crate::role::{self, Role as Purpose};
 use crate::time::{GopId, Grid, Seconds};
 use dash_mpd_core::{
-    Accessibility, AdaptationSet, AudioChannelConfiguration, EssentialProperty, Label, Latency, MPD, Period, ProducerReferenceTime, Representation, Role,
-    SegmentTemplate, ServiceDescription, SupplementalProperty, UTCTiming, XsDatetime,
+    Accessibility, AdaptationSet, AudioChannelConfiguration, EssentialProperty, Label, Latency, MPD, Period, PlaybackRate, ProducerReferenceTime,
+    Representation, Role, SegmentTemplate, ServiceDescription, SupplementalProperty, UTCTiming, XsDatetime,
 };
 use std::time::Duration;
 
@@ -28,13 +28,26 @@ pub struct Extent {
     pub ended: Option<(Seconds, GopId)>,
 }
 
+/// What the manifest says of chunks that are there before their segments are complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Low {
+    /// The longest of a track's first chunks.
+    pub chunk: Seconds,
+}
+
+/// How much faster or slower a player may play, to come back to its latency: viewers notice no more than so little.
+const CATCH_UP: (f64, f64) = (0.96, 1.04);
+
 /// The manifest. Everything in it follows from the plan, the grid and `extent`; the host's clock is not asked.
 ///
 /// While the event lasts, and after it, it is dynamic: clients compute numbers from the wall clock, and at the end `mediaPresentationDuration` says where that
-/// stops. Only an event that began at the epoch itself and is over (a file that was not anchored) is static, for nobody's wall clock will ever be there again
+/// stops. With `low`, the first bytes of a number are there when its first chunk is. Only an event that began at the epoch itself and is over (a file that was not anchored) is static, for nobody's wall clock will ever be there again
 /// (libav would wait for ever). The window and the update period stay in it all the same: scripts count on them.
-pub fn manifest(tracks: &[Described], grid: Grid, publish_delay: Seconds, extent: Extent) -> String {
+pub fn manifest(tracks: &[Described], grid: Grid, publish_delay: Seconds, extent: Extent, low: Option<Low>) -> String {
     let segment = grid.gop_duration();
+    let low = low.filter(|_| extent.ended.is_none());
+    // What a player holds is counted in chunks where it gets them.
+    let unit = low.map_or(segment, |low| low.chunk);
     let on_demand = extent.ended.is_some() && extent.first == GopId(0);
     let span = |first: GopId| segment.times(i128::from(extent.last.0 - first.0 + 1));
     // Players count it back from the live edge, which trails what is listed by `publish_delay`: at the start of an event they would ask for numbers before its first.
@@ -51,20 +64,21 @@ pub fn manifest(tracks: &[Described], grid: Grid, publish_delay: Seconds, extent
         mediaPresentationDuration: extent.ended.map(|(end, _)| end.to_duration()),
         minimumUpdatePeriod: Some(up(segment)),
         timeShiftBufferDepth: Some(depth.to_duration()),
-        suggestedPresentationDelay: Some(up(segment.times(3))),
-        minBufferTime: Some(up(segment)),
+        suggestedPresentationDelay: Some(low.map_or(up(segment.times(3)), |low| up(publish_delay + low.chunk.times(3)))),
+        minBufferTime: Some(up(unit)),
         maxSegmentDuration: Some(up(longest)),
         ServiceDescription: vec![ServiceDescription {
             id: Some("0".into()),
             Latency: vec![Latency {
                 referenceId: Some("0".into()),
-                min: Some(milliseconds(publish_delay + segment.times(2))),
-                target: Some(milliseconds(publish_delay + segment.times(3))),
+                min: Some(milliseconds(publish_delay + unit.times(if low.is_some() { 1 } else { 2 }))),
+                target: Some(milliseconds(publish_delay + unit.times(3))),
                 max: Some(milliseconds(publish_delay + segment.times(6))),
             }],
+            PlaybackRate: low.map(|_| PlaybackRate { min: Some(CATCH_UP.0), max: Some(CATCH_UP.1) }).into_iter().collect(),
             ..Default::default()
         }],
-        periods: vec![Period { id: Some("0".into()), start: Some(Duration::ZERO), adaptations: adaptations(tracks, grid, extent), ..Default::default() }],
+        periods: vec![Period { id: Some("0".into()), start: Some(Duration::ZERO), adaptations: adaptations(tracks, grid, extent, low), ..Default::default() }],
         UTCTiming: vec![timing()],
         ..Default::default()
     };
@@ -91,7 +105,7 @@ fn up(span: Seconds) -> Duration {
     Duration::from_millis(span.ceil_ticks(1000).unsigned_abs())
 }
 
-fn adaptations(tracks: &[Described], grid: Grid, extent: Extent) -> Vec<AdaptationSet> {
+fn adaptations(tracks: &[Described], grid: Grid, extent: Extent, low: Option<Low>) -> Vec<AdaptationSet> {
     let mut sets: Vec<(String, Vec<&Described>)> = Vec::new();
     for track in tracks {
         // One sample entry, one sound, and one number of channels, to a set that a player may switch within.
@@ -106,7 +120,7 @@ fn adaptations(tracks: &[Described], grid: Grid, extent: Extent) -> Vec<Adaptati
             None => sets.push((key, vec![track])),
         }
     }
-    let mut made: Vec<AdaptationSet> = sets.iter().enumerate().map(|(id, (_, set))| adaptation(id, set, grid, extent)).collect();
+    let mut made: Vec<AdaptationSet> = sets.iter().enumerate().map(|(id, (_, set))| adaptation(id, set, grid, extent, low)).collect();
     switches(&sets, &mut made);
     made
 }
@@ -123,7 +137,7 @@ fn switches(sets: &[(String, Vec<&Described>)], made: &mut [AdaptationSet]) {
     }
 }
 
-fn adaptation(id: usize, tracks: &[&Described], grid: Grid, extent: Extent) -> AdaptationSet {
+fn adaptation(id: usize, tracks: &[&Described], grid: Grid, extent: Extent, low: Option<Low>) -> AdaptationSet {
     let timescale = tracks.first().map_or(1, |t| t.spec.timescale());
     let video: Vec<&Rendition> =
         tracks.iter().filter_map(|t| if let TrackKind::Video { rendition, .. } = &t.spec.kind { Some(rendition) } else { None }).collect();
@@ -175,7 +189,7 @@ fn adaptation(id: usize, tracks: &[&Described], grid: Grid, extent: Extent) -> A
         }],
         Role: vec![Role { schemeIdUri: role::SCHEME.into(), value: Some(role.name().into()), ..Default::default() }],
         Accessibility: role.purpose().map(accessibility).into_iter().collect(),
-        SegmentTemplate: Some(template(timescale, grid, extent)),
+        SegmentTemplate: Some(template(timescale, grid, extent, low)),
         representations: tracks.iter().map(|t| representation(t)).collect(),
         ..Default::default()
     }
@@ -202,7 +216,7 @@ fn essential(scheme: &str, value: &str) -> EssentialProperty {
 }
 
 /// `@duration` over `@timescale` is the GOP's duration, exactly: in the media timescale where it is whole there, else in lowest terms.
-fn template(timescale: u32, grid: Grid, extent: Extent) -> SegmentTemplate {
+fn template(timescale: u32, grid: Grid, extent: Extent, low: Option<Low>) -> SegmentTemplate {
     let (num, den) = grid.gop_duration().fraction();
     let ticks = num * i128::from(timescale);
     let (duration, timescale) = if ticks % den == 0 { (ticks / den, i128::from(timescale)) } else { (num, den) };
@@ -214,6 +228,9 @@ fn template(timescale: u32, grid: Grid, extent: Extent) -> SegmentTemplate {
         // Below 2^53 (a GOP lasts at most some seconds), so the number is whole and exact.
         duration: Some(duration as f64),
         timescale: u64::try_from(timescale).ok(),
+        // So much before the segment is complete its first chunk is (ISO/IEC 23009-1, 5.3.9.5.3); rounded down to the millisecond.
+        availabilityTimeOffset: low.map(|low| (grid.gop_duration() - low.chunk).nearest_ticks(1000).max(0) as f64 / 1000.0),
+        availabilityTimeComplete: low.map(|_| false),
         ..Default::default()
     }
 }

@@ -1,6 +1,7 @@
 //! A track as playlists describe it: codec string and bandwidth, both from what was written and settings, never from what was measured.
 
-use super::{TrackKind, TrackSpec, entries, fragment};
+use super::chunking::Cuts;
+use super::{Chunking, TrackKind, TrackSpec, entries, fragment};
 use crate::inspect::InitFacts;
 use crate::plan::AudioRendition;
 use crate::protect::{Guard, Signal};
@@ -21,10 +22,10 @@ pub struct Described {
 }
 
 impl Described {
-    /// `spec` as its initialisation segment `init` has it, in segments of chunks of `chunk_slots`.
-    pub fn new(spec: &TrackSpec, init: &InitFacts, chunk_slots: Option<u32>) -> Described {
+    /// `spec` as its initialisation segment `init` has it, in segments of such chunks.
+    pub fn new(spec: &TrackSpec, init: &InitFacts, chunking: Option<Chunking>) -> Described {
         let (num, den) = spec.grid().gop_duration().fraction();
-        let bits = i128::from(fragment::overhead(spec, chunk_slots)) * 8 * den;
+        let bits = i128::from(fragment::overhead(spec, chunking)) * 8 * den;
         let container = u64::try_from((bits + num - 1) / num.max(1)).unwrap_or(u64::MAX);
         let cap = match &spec.kind {
             TrackKind::Video { rendition, .. } => rendition.max_bitrate,
@@ -35,12 +36,10 @@ impl Described {
         Described { spec: spec.clone(), codecs: init.codecs.clone(), peak, average, signal: None }
     }
 
-    /// The same where `guard` protects it, in segments of chunks of `chunk_slots`.
-    pub fn guarded(mut self, guard: Option<&Guard>, chunk_slots: Option<u32>) -> Described {
-        let Some(guard) = guard else { return self };
+    /// The same where `guard` protects it, in segments of such chunks.
+    pub fn guarded(mut self, guard: &Guard, chunking: Option<Chunking>) -> Described {
         let (num, den) = self.spec.grid().gop_duration().fraction();
-        let chunks = chunk_slots.map_or(1, |slots| self.spec.grid().gop_slots.div_ceil(slots.max(1)));
-        let bits = i128::from(guard.overhead(u64::from(chunks))) * 8 * den;
+        let bits = i128::from(guard.overhead(u64::from(Cuts::of(&self.spec, chunking).most))) * 8 * den;
         let more = u64::try_from((bits + num - 1) / num.max(1)).unwrap_or(u64::MAX);
         (self.peak, self.average) = (self.peak.saturating_add(more), self.average.saturating_add(more));
         self.signal = Some(guard.signal());

@@ -1,14 +1,15 @@
 //! A media segment: packets of one GOP in, bytes out. Nothing else goes in, so nothing else shows.
 //!
-//! Layout: `styp`, `uuid` (marks), then for every chunk [`styp` cmfl,] `prft`, `moof`, `mdat`.
+//! Layout: `styp`, `uuid` (marks), `prft`, `moof`, `mdat`; then for every further chunk `styp` (cmfl), [`uuid`, where the marks have changed,] [`prft`,] `moof`, `mdat`.
 
+use super::chunking::{Chunking, Cuts};
 use super::init::TRACK_ID;
+use super::making::Making;
 use super::marks::{MAX_CLASS, Marks};
 use super::{MuxError, TrackKind, TrackSpec};
 use crate::encode::Packet;
-use crate::time::{GopId, Seconds, Slot};
+use crate::time::{GopId, Seconds};
 use mp4_atom::{Encode, FourCC, Mfhd, Moof, Styp, Tfdt, Tfhd, Traf, Trun, TrunEntry, TrunSamples};
-use std::ops::Range;
 
 /// Sample flags of a picture that depends on no other (ISO/IEC 14496-12, 8.8.3.1).
 pub const SYNC: u32 = 0x0200_0000;
@@ -18,45 +19,59 @@ pub const NON_SYNC: u32 = 0x0101_0000;
 const NTP_UNIX: i128 = 2_208_988_800;
 
 /// The segment of `gop`. `packets` are in decoding order, and may be fewer than a whole GOP where the event ended in it;
-/// `last` marks the last segment of the event; `chunk_slots` splits it into chunks of so many slots (audio follows in time).
+/// `last` marks the last segment of the event; `chunking` splits it into chunks (audio follows in time).
 ///
 /// Errors where the packets are not one GOP of the grid: [`MuxError::Packets`] with the reason.
-pub fn segment(track: &TrackSpec, gop: GopId, packets: &[Packet], marks: &Marks, last: bool, chunk_slots: Option<u32>) -> Result<Vec<u8>, MuxError> {
-    validate(track, gop, packets)?;
-    let payload: usize = packets.iter().map(|p| p.data.len()).sum();
-    if u32::try_from(payload).map_or(true, |p| p > u32::MAX - 8) {
-        return Err(MuxError::Packets { track: track.name.clone(), gop, why: format!("{payload} bytes; at most 2^32 - 9 fit a segment") });
-    }
-    let chunks = chunks(track, gop, packets.len(), chunk_slots);
-    let per_segment = chunk_slots.map_or(1, |n| track.grid().gop_slots.div_ceil(n.max(1)));
-    let mut out = Vec::with_capacity(payload + overhead(track, chunk_slots) as usize);
-    let boxes = |e| MuxError::Boxes { track: track.name.clone(), source: e };
-
-    let mut brands = vec![FourCC::new(b"msdh"), FourCC::new(b"cmfs"), FourCC::new(b"cmff")];
-    brands.extend(last.then(|| FourCC::new(b"lmsg")));
-    // Any filler at all: an origin that has the twin's segment should take that one.
-    brands.extend((marks.fillers > 0).then(|| FourCC::new(b"slat")));
-    Styp { major_brand: FourCC::new(b"cmfs"), minor_version: 0, compatible_brands: brands }.encode(&mut out).map_err(boxes)?;
-    marks.write(&mut out)?;
-
-    for (index, range) in chunks {
-        if range.start > 0 {
-            Styp { major_brand: FourCC::new(b"cmfl"), minor_version: 0, compatible_brands: vec![FourCC::new(b"cmfl")] }.encode(&mut out).map_err(boxes)?;
-        }
-        let first = track.first_unit(gop) + range.start as i64;
-        prft(track, first, &mut out);
-        moof(track, sequence(gop, per_segment, index), first, &packets[range.clone()], &mut out).map_err(boxes)?;
-        let size = 8 + packets[range.clone()].iter().map(|p| p.data.len()).sum::<usize>();
-        out.extend_from_slice(&u32::try_from(size).expect("no chunk is larger than its segment, which was checked").to_be_bytes());
-        out.extend_from_slice(b"mdat");
-        packets[range].iter().for_each(|p| out.extend_from_slice(&p.data));
-    }
-    Ok(out)
+pub fn segment(track: &TrackSpec, gop: GopId, packets: &[Packet], marks: &Marks, last: bool, chunking: Option<Chunking>) -> Result<Vec<u8>, MuxError> {
+    let mut making = Making::new(track, gop, &marks.class, chunking);
+    making.push(packets.iter().cloned());
+    making.finish(track, marks, last)?;
+    Ok(making.into_bytes())
 }
 
-/// `mfhd` of chunk `index` (from 0) of segment `gop` where a whole segment has `per_segment` of them: k x chunks + index + 1, modulo 2^32.
-pub fn sequence(gop: GopId, per_segment: u32, index: u32) -> u32 {
-    let number = i128::from(gop.0) * i128::from(per_segment) + i128::from(index) + 1;
+/// What stands in front of a chunk.
+pub(super) struct Head<'a> {
+    /// Its place in the segment, from 0.
+    pub index: u32,
+    /// Marks, where there are any to write.
+    pub marks: Option<&'a Marks>,
+    /// It holds the end of the event.
+    pub last: bool,
+    /// It has filler.
+    pub filler: bool,
+    /// It says its time.
+    pub prft: bool,
+    /// `mfhd`.
+    pub sequence: u32,
+}
+
+/// Appends a chunk of the packets `packets`, the first of which is decoded in place of unit `first` (counted from the epoch). All bytes of segments are written here.
+pub(super) fn chunk(track: &TrackSpec, first: i64, packets: &[Packet], head: &Head, out: &mut Vec<u8>) -> Result<(), MuxError> {
+    let boxes = |e| MuxError::Boxes { track: track.name.clone(), source: e };
+    let payload = packets.iter().map(|p| p.data.len()).sum::<usize>();
+    out.reserve(payload + 512 + 8 * packets.len());
+    let mut brands = if head.index == 0 { vec![*b"msdh", *b"cmfs", *b"cmff"] } else { vec![*b"cmfl"] };
+    brands.extend(head.last.then_some(*b"lmsg"));
+    // Any filler at all: an origin that has the twin's segment should take that one.
+    brands.extend(head.filler.then_some(*b"slat"));
+    let major_brand = FourCC::new(if head.index == 0 { b"cmfs" } else { b"cmfl" });
+    Styp { major_brand, minor_version: 0, compatible_brands: brands.iter().map(FourCC::new).collect() }.encode(out).map_err(boxes)?;
+    if let Some(marks) = head.marks {
+        marks.write(out)?;
+    }
+    if head.prft {
+        prft(track, first, out);
+    }
+    moof(track, head.sequence, first, packets, out).map_err(boxes)?;
+    out.extend_from_slice(&u32::try_from(payload + 8).expect("no chunk is larger than its segment, which was checked").to_be_bytes());
+    out.extend_from_slice(b"mdat");
+    packets.iter().for_each(|p| out.extend_from_slice(&p.data));
+    Ok(())
+}
+
+/// `mfhd` of chunk `index` (from 0) of segment `gop` where it grows by `step` from segment to segment ([`Cuts::step`]): k x step + index + 1, modulo 2^32.
+pub fn sequence(gop: GopId, step: u32, index: u32) -> u32 {
+    let number = i128::from(gop.0) * i128::from(step) + i128::from(index) + 1;
     number.rem_euclid(1 << 32) as u32
 }
 
@@ -66,21 +81,24 @@ pub fn ntp(time: Seconds) -> u64 {
     (((num + NTP_UNIX * den) << 32).div_euclid(den) & i128::from(u64::MAX)) as u64
 }
 
-/// Bytes of a whole segment that are not payload: an upper bound, exact for video without splices but for the length of the class.
-pub fn overhead(track: &TrackSpec, chunk_slots: Option<u32>) -> u64 {
-    let grid = track.grid();
-    let slots = u64::from(grid.gop_slots);
-    let chunks = chunk_slots.map_or(1, |n| slots.div_ceil(u64::from(n.max(1))));
+/// Bytes of a whole segment that are not payload: an upper bound, exact for video without splices but for the marks.
+pub fn overhead(track: &TrackSpec, chunking: Option<Chunking>) -> u64 {
+    let cuts = Cuts::of(track, chunking);
     let (units, each) = match &track.kind {
-        TrackKind::Video { .. } => (slots, 8),
+        TrackKind::Video { .. } => (u64::from(track.grid().gop_slots), 8),
         TrackKind::Audio { .. } => (track.longest().ceil_ticks(track.timescale()) as u64 / u64::from(track.unit_ticks()).max(1) + 1, 4),
     };
     // styp of five brands, marks; then a chunk's styp, prft, moof (mfhd, traf, tfhd, tfdt, trun) and mdat header.
     let (head, chunk) = (36 + 37 + MAX_CLASS as u64, 20 + 32 + (8 + 16 + 8 + 24 + 20 + 24) + 8);
-    head + chunks * chunk + units * each
+    // Filler in mid-segment: marks once more, and a brand for every chunk.
+    let most = u64::from(cuts.most);
+    let later = if most > 1 { 37 + MAX_CLASS as u64 + 8 * most } else { 0 };
+    let unsaid = if cuts.prft { 0 } else { 32 * (most - 1) };
+    head + later + most * chunk - unsaid + units * each
 }
 
-fn validate(track: &TrackSpec, gop: GopId, packets: &[Packet]) -> Result<(), MuxError> {
+/// Whether `packets` are one GOP of the grid, or, where it is not `complete`, its beginning.
+pub(super) fn validate(track: &TrackSpec, gop: GopId, packets: &[Packet], complete: bool) -> Result<(), MuxError> {
     track.legal(gop)?;
     let wrong = |why: String| Err(MuxError::Packets { track: track.name.clone(), gop, why });
     let (first, units) = (track.first_unit(gop), track.units(gop));
@@ -89,6 +107,10 @@ fn validate(track: &TrackSpec, gop: GopId, packets: &[Packet]) -> Result<(), Mux
     }
     if let Some(i) = packets.iter().position(|p| p.data.is_empty()) {
         return wrong(format!("packet {i} is empty"));
+    }
+    let payload: usize = packets.iter().map(|p| p.data.len()).sum();
+    if u32::try_from(payload).map_or(true, |p| p > u32::MAX - 8) {
+        return wrong(format!("{payload} bytes; at most 2^32 - 9 fit a segment"));
     }
     if let TrackKind::Audio { .. } = track.kind {
         return match packets.iter().enumerate().find(|(i, p)| p.time != first + *i as i64) {
@@ -100,35 +122,17 @@ fn validate(track: &TrackSpec, gop: GopId, packets: &[Packet]) -> Result<(), Mux
     if !head.idr || head.time != first {
         return wrong(format!("it starts with slot {}{}; an IDR at slot {first} is accepted", head.time, if head.idr { "" } else { ", no IDR" }));
     }
-    let mut seen = vec![false; packets.len()];
+    let most = if complete { packets.len() } else { units as usize };
+    let mut seen = vec![false; most];
     for (i, packet) in packets.iter().enumerate() {
         let place = packet.time.checked_sub(first).and_then(|p| usize::try_from(p).ok()).and_then(|p| seen.get_mut(p));
         match place {
             Some(seen) if !*seen => *seen = true,
             Some(_) => return wrong(format!("packet {i} is slot {} a second time", packet.time)),
-            None => return wrong(format!("packet {i} is slot {}; {first} to {} are accepted", packet.time, first + packets.len() as i64 - 1)),
+            None => return wrong(format!("packet {i} is slot {}; {first} to {} are accepted", packet.time, first + most as i64 - 1)),
         }
     }
     Ok(())
-}
-
-/// Index of each chunk in a whole segment, and its packets. Chunks that would be empty are left out.
-fn chunks(track: &TrackSpec, gop: GopId, packets: usize, chunk_slots: Option<u32>) -> Vec<(u32, Range<usize>)> {
-    let Some(slots) = chunk_slots.filter(|n| *n > 0) else { return vec![(0, 0..packets)] };
-    let grid = track.grid();
-    let start = |index: u32| -> usize {
-        let slot = u64::from(index) * u64::from(slots);
-        let unit = match &track.kind {
-            TrackKind::Video { .. } => slot as i64,
-            TrackKind::Audio { rendition, .. } => {
-                rendition.grid.frame_at_or_after(grid.time(Slot(grid.first(gop).0 + slot as i64))) - rendition.grid.first(gop)
-            }
-        };
-        usize::try_from(unit).unwrap_or(0).min(packets)
-    };
-    let count = grid.gop_slots.div_ceil(slots);
-    let end = |index: u32| if index + 1 == count { packets } else { start(index + 1) };
-    (0..count).map(|i| (i, start(i)..end(i))).filter(|(_, range)| !range.is_empty()).collect()
 }
 
 /// ProducerReferenceTimeBox, version 1, flags 24 (consistent, real time): the grid's time of the chunk's first unit.

@@ -11,6 +11,11 @@ fn marks() -> Marks {
     Marks { class: "0123abcd".into(), repeats: 3, fillers: 0, damaged: 2, fallback: 1, path: 255 }
 }
 
+/// Every other size of a chunk says its time.
+fn chunking(slots: Option<u32>) -> Option<Chunking> {
+    slots.map(|slots| Chunking { slots, prft: slots % 2 == 1 })
+}
+
 fn any_grid() -> impl Strategy<Value = Grid> {
     (0..RATES.len(), 2u32..130).prop_map(|(i, gop_slots)| grid(RATES[i].0, RATES[i].1, gop_slots))
 }
@@ -48,12 +53,16 @@ proptest! {
         let track = video(0, rendition("v", 640, 360, 2_000_000, grid), avcc());
         let packets = gop(&track, GopId(k), &order, &sizes);
         let init = inspect::init(&init(&track, "c").expect("is sound")).expect("is sound");
-        let bytes = segment(&track, GopId(k), &packets, &Marks { fillers, ..marks() }, last, chunk).expect("is sound");
+        let bytes = segment(&track, GopId(k), &packets, &Marks { fillers, ..marks() }, last, chunking(chunk)).expect("is sound");
         let facts = inspect::segment(&bytes, Some(&init)).expect("is sound");
         prop_assert_eq!(&facts.findings, &vec![]);
         prop_assert_eq!(facts.marks.clone(), Some(Marks { fillers, ..marks() }));
-        prop_assert_eq!(facts.brands.contains(b"lmsg"), last);
-        prop_assert_eq!(facts.brands.contains(b"slat"), fillers > 0);
+        // Of marks that are known at the end only, the last chunk speaks.
+        let behind = |brand| facts.chunks.iter().map(|c| c.brands.contains(brand)).collect::<Vec<_>>();
+        let at_end = |is: bool| (0..facts.chunks.len()).map(|i| is && i + 1 == facts.chunks.len()).collect::<Vec<_>>();
+        prop_assert_eq!(behind(b"lmsg"), at_end(last));
+        prop_assert_eq!(behind(b"slat"), at_end(fillers > 0));
+        prop_assert_eq!(facts.chunks.iter().skip(1).all(|c| c.prft.is_some()), facts.chunks.len() == 1 || chunk.is_some_and(|n| n % 2 == 1));
         let ticks = i64::from(grid.slot_ticks());
         prop_assert_eq!(facts.tfdt() as i64, k * i64::from(grid.gop_slots) * ticks);
         prop_assert_eq!(facts.duration() as i64, packets.len() as i64 * ticks);
@@ -68,7 +77,7 @@ proptest! {
         prop_assert_eq!(facts.chunks.len(), chunks);
         prop_assert_eq!(facts.chunks.iter().map(|c| c.brands.contains(b"cmfl")).collect::<Vec<_>>(), (0..chunks).map(|i| i > 0).collect::<Vec<_>>());
         let payload: usize = order.iter().enumerate().map(|(i, _)| 4 + sizes[i % sizes.len()]).sum();
-        prop_assert!((bytes.len() - payload) as u64 <= fragment::overhead(&track, chunk));
+        prop_assert!((bytes.len() - payload) as u64 <= fragment::overhead(&track, chunking(chunk)));
     }
 
     /// The same for audio.
@@ -79,14 +88,14 @@ proptest! {
         prop_assume!(track.units(id) > 0);
         let packets = gop(&track, id, &(0..track.units(id)).collect::<Vec<_>>(), &sizes);
         let init = inspect::init(&init(&track, "c").expect("is sound")).expect("is sound");
-        let bytes = segment(&track, id, &packets, &marks(), false, chunk).expect("is sound");
+        let bytes = segment(&track, id, &packets, &marks(), false, chunking(chunk)).expect("is sound");
         let facts = inspect::segment(&bytes, Some(&init)).expect("is sound");
         prop_assert_eq!(&facts.findings, &vec![]);
         prop_assert_eq!(facts.tfdt(), track.first_unit(id) as u64 * 1024);
         let read: Vec<Vec<u8>> = facts.samples().map(|s| bytes[s.offset..s.offset + s.size as usize].to_vec()).collect();
         prop_assert_eq!(read, packets.iter().map(|p| p.data.clone()).collect::<Vec<_>>());
         let payload: usize = packets.iter().map(|p| p.data.len()).sum();
-        prop_assert!((bytes.len() - payload) as u64 <= fragment::overhead(&track, chunk));
+        prop_assert!((bytes.len() - payload) as u64 <= fragment::overhead(&track, chunking(chunk)));
     }
 
     /// Every segment begins where the one before it ended, audio and video, at the size of epoch numbers.
@@ -161,7 +170,7 @@ fn a_splice_is_a_sync_sample() {
     packets[20].data[4] = 0x65;
     let init = inspect::init(&init(&track, "c").expect("is sound")).expect("is sound");
     for chunk in [None, Some(10)] {
-        let facts = inspect::segment(&segment(&track, GopId(7), &packets, &marks(), false, chunk).expect("is sound"), Some(&init)).expect("is sound");
+        let facts = inspect::segment(&segment(&track, GopId(7), &packets, &marks(), false, chunking(chunk)).expect("is sound"), Some(&init)).expect("is sound");
         assert_eq!(facts.idrs(), [0, 20]);
         assert_eq!(facts.findings.iter().map(|f| f.code).collect::<Vec<_>>(), [Code::IdrInside]);
     }
@@ -229,7 +238,7 @@ fn golden_segment() {
     let track = video(0, rendition("v", 640, 360, 2_000_000, grid(30_000, 1001, 60)), avcc());
     let order: Vec<u32> = std::iter::once(0).chain((0..59).map(|i| if i % 2 == 0 { i + 2 } else { i })).map(|s: u32| s.min(59)).collect();
     let packets = gop(&track, GopId(850_000_000), &order, &[100, 20, 30]);
-    let bytes = segment(&track, GopId(850_000_000), &packets, &marks(), false, Some(15)).expect("is sound");
+    let bytes = segment(&track, GopId(850_000_000), &packets, &marks(), false, chunking(Some(15))).expect("is sound");
     let hash = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect::<String>();
-    assert_eq!((bytes.len(), hash.as_str()), (4407, "12318a39b525f7d2f0ba16fe14fcf9a73e8a414f8a1a837e6236e3e98b4b0eb2"));
+    assert_eq!((bytes.len(), hash.as_str()), (4458, "fb7d1b54324c41698c87926743c9e94a341147edff87de29f0ba0155464a1cea"));
 }

@@ -2,9 +2,10 @@
 
 use super::describe::Described;
 use super::listing::{Entry, Listing};
+use super::parts::{Part, Parts};
 use super::{TrackKind, TrackSpec};
 use crate::protect::Guard;
-use crate::time::{Rate, Seconds};
+use crate::time::{GopId, Rate, Seconds};
 use std::fmt::Write;
 
 /// `EXT-X-VERSION`: 8 for `EXT-X-GAP`. Constant, so that it does not change with the first gap.
@@ -18,25 +19,66 @@ pub fn target_duration(tracks: &[TrackSpec]) -> i64 {
     tracks.iter().map(|t| t.longest().nearest_ticks(1)).max().unwrap_or(1).max(1)
 }
 
-/// The media playlist of `track`, which `guard` protects, if any.
-pub fn media(track: &TrackSpec, listing: &Listing, target: i64, ended: bool, guard: Option<&Guard>) -> String {
-    let mut text = String::with_capacity(256 + 96 * listing.entries().len());
+/// `HOLD-BACK` and `PART-HOLD-BACK`: so many target durations, of segments and of parts (RFC 8216bis, 4.4.3.8).
+const HOLD_BACK: i64 = 3;
+
+/// What a playlist of low-latency HLS says beside the segments.
+pub struct Low<'a> {
+    /// `PART-TARGET`.
+    pub part_target: Seconds,
+    /// The parts of the last segments, and of the one that comes.
+    pub parts: &'a Parts,
+    /// The one that comes, and the number of its next part, where that is going to come.
+    pub next: (GopId, Option<u32>),
+    /// How far the other tracks are: name, last segment, last part of it.
+    pub others: Vec<(&'a str, GopId, Option<u32>)>,
+}
+
+/// The media playlist of `track`, which `guard` protects, if any; with the parts of its last segments where there is `low`.
+pub fn media(track: &TrackSpec, listing: &Listing, target: i64, ended: bool, low: Option<&Low>, guard: Option<&Guard>) -> String {
+    let mut text = String::with_capacity(256 + 96 * listing.entries().len() + if low.is_some() { 4096 } else { 0 });
     let sequence = listing.entries().front().map_or(0, |e| e.number.0);
     line(&mut text, format_args!("#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:{sequence}"));
+    if let Some(low) = low {
+        let part = nanos(low.part_target);
+        let (part, back, hold) = (in_nanos(part), in_nanos(part * HOLD_BACK), decimal(Seconds::whole(target * HOLD_BACK)));
+        line(&mut text, format_args!("#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK={hold},PART-HOLD-BACK={back}\n#EXT-X-PART-INF:PART-TARGET={part}"));
+    }
     if listing.whole() {
         line(&mut text, format_args!("#EXT-X-PLAYLIST-TYPE:EVENT"));
     }
     line(&mut text, format_args!("#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=\"init.mp4\""));
+    let parts = |text: &mut String, number: GopId| {
+        let parts = low.map_or(&[][..], |low| low.parts.of(number));
+        parts.iter().enumerate().for_each(|(index, each)| part(text, number, index, each));
+    };
     let mut before = None;
     for Entry { number, start, duration, gap } in listing.entries() {
-        guard.map_or(Vec::new(), |guard| guard.lines(*number, before)).iter().for_each(|key| line(&mut text, format_args!("{key}")));
-        before = Some(*number);
+        keys(&mut text, guard, *number, &mut before);
         line(&mut text, format_args!("#EXT-X-PROGRAM-DATE-TIME:{}", start.to_rfc3339()));
+        parts(&mut text, *number);
         if *gap {
             line(&mut text, format_args!("#EXT-X-GAP"));
         }
         let uri = track.segment_path(*number);
         line(&mut text, format_args!("#EXTINF:{},\n{}", decimal(*duration), uri.strip_prefix(&format!("{}/", track.name)).unwrap_or(&uri)));
+    }
+    if let Some(low) = low.filter(|_| !ended) {
+        let (number, next) = low.next;
+        if !low.parts.of(number).is_empty() || next.is_some() {
+            keys(&mut text, guard, number, &mut before);
+        }
+        if !low.parts.of(number).is_empty() {
+            line(&mut text, format_args!("#EXT-X-PROGRAM-DATE-TIME:{}", track.time(track.first_unit(number)).to_rfc3339()));
+            parts(&mut text, number);
+        }
+        if let Some(index) = next {
+            line(&mut text, format_args!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{}\"", part_name(number, index as usize)));
+        }
+        for (name, last, part) in &low.others {
+            let part = part.map_or(String::new(), |part| format!(",LAST-PART={part}"));
+            line(&mut text, format_args!("#EXT-X-RENDITION-REPORT:URI=\"../{name}/media.m3u8\",LAST-MSN={last}{part}"));
+        }
     }
     if ended {
         line(&mut text, format_args!("#EXT-X-ENDLIST"));
@@ -44,8 +86,26 @@ pub fn media(track: &TrackSpec, listing: &Listing, target: i64, ended: bool, gua
     text
 }
 
+/// The keys of segment `number`, where they are other than those of the one that came `before` it.
+pub(super) fn keys(text: &mut String, guard: Option<&Guard>, number: GopId, before: &mut Option<GopId>) {
+    let lines = guard.map_or(Vec::new(), |guard| guard.lines(number, *before));
+    lines.iter().for_each(|key| line(text, format_args!("{key}")));
+    *before = Some(number);
+}
+
+fn part(text: &mut String, number: GopId, index: usize, part: &Part) {
+    let independent = if part.independent { ",INDEPENDENT=YES" } else { "" };
+    let gap = if part.gap { ",GAP=YES" } else { "" };
+    line(text, format_args!("#EXT-X-PART:DURATION={},URI=\"{}\"{independent}{gap}", decimal(part.duration), part_name(number, index)));
+}
+
+/// Relative to the media playlist.
+fn part_name(number: GopId, index: usize) -> String {
+    format!("{number}.{index}.m4s")
+}
+
 /// The multivariant playlist: one audio group for each rung of sound, with a member for each sound; and a variant for each video rung. The best of these get the best group, the least the least.
-/// Where there is 5.1 as well, each video rung is there once more, for players that take it.
+/// Where there is 5.1 as well, each video rung is there once more, for players that take it. Where there is sound, the last variant is of sound alone.
 pub fn main(tracks: &[Described]) -> String {
     let groups = groups(tracks);
     let mut text = format!("#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-INDEPENDENT-SEGMENTS\n");
@@ -61,6 +121,9 @@ pub fn main(tracks: &[Described]) -> String {
         for (i, track) in video.iter().enumerate() {
             variant(&mut text, track, groups.get(i * groups.len() / video.len()).copied());
         }
+    }
+    if let Some(group) = sound_alone(&groups) {
+        variant_of_sound(&mut text, group);
     }
     text
 }
@@ -154,13 +217,45 @@ fn variant(text: &mut String, track: &Described, group: Option<&Group>) {
     );
 }
 
+/// The most bits per second of a variant of sound alone (Apple's authoring rules, 9.9: one of at most 192 kb/s).
+const SOUND_ALONE: u64 = 192_000;
+
+/// The group for who hears only, or has no room for pictures: the best of mono or stereo within the limit, else the least of all.
+fn sound_alone<'a, 'b>(groups: &'a [Group<'b>]) -> Option<&'a Group<'b>> {
+    let average = |group: &Group| group.members.iter().map(|m| m.average).max().unwrap_or(0);
+    let fits = groups.iter().filter(|group| group.channels <= 2 && average(group) <= SOUND_ALONE);
+    fits.max_by_key(|group| average(group)).or_else(|| groups.iter().min_by_key(|group| average(group)))
+}
+
+/// A variant without pictures: its media playlist is that of its group's first member.
+fn variant_of_sound(text: &mut String, group: &Group) {
+    let loudest = |of: fn(&Described) -> u64| group.members.iter().map(|m| of(m)).max().unwrap_or(0);
+    let (peak, average) = (loudest(|t| t.peak), loudest(|t| t.average));
+    let Some(first) = group.members.first() else { return };
+    let mut codecs: Vec<&str> = Vec::new();
+    group.members.iter().for_each(|m| {
+        if !codecs.contains(&m.codecs.as_str()) {
+            codecs.push(&m.codecs)
+        }
+    });
+    let (name, uri, codecs) = (group.name, first.spec.playlist_path(), codecs.join(","));
+    line(text, format_args!("#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS=\"{codecs}\",AUDIO=\"{name}\"\n{uri}"));
+}
+
 fn line(text: &mut String, args: std::fmt::Arguments<'_>) {
     writeln!(text, "{args}").expect("writing to a String does not fail");
 }
 
 /// Seconds in decimal: nine digits at most, three at least.
-fn decimal(span: Seconds) -> String {
-    let nanos = span.nearest_ticks(1_000_000_000);
+pub(super) fn decimal(span: Seconds) -> String {
+    in_nanos(nanos(span))
+}
+
+fn nanos(span: Seconds) -> i64 {
+    span.nearest_ticks(1_000_000_000)
+}
+
+fn in_nanos(nanos: i64) -> String {
     let text = format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000);
     let digits = text.trim_end_matches('0').len().max(text.len() - 6);
     text[..digits].to_owned()

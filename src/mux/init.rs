@@ -2,6 +2,7 @@
 //!
 //! Nothing in it depends on when or where it was written: no creation time, no duration, no edit list.
 
+use super::card::Card;
 use super::nested::{grow, inside};
 use super::{MuxError, TrackKind, TrackSpec, entries, marks};
 use crate::inspect;
@@ -31,6 +32,7 @@ pub fn init(track: &TrackSpec, class: &str) -> Result<Vec<u8>, MuxError> {
         .and_then(|()| append_to_media(&mut out, start, &elng))
         .ok_or_else(|| MuxError::Config { track: track.name.clone(), why: "its sample entry was not found again".to_owned() })?;
     marks::Marks { class: class.to_owned(), ..Default::default() }.write(&mut out)?;
+    Card::of(track).write(&mut out);
     Ok(out)
 }
 

@@ -1,25 +1,41 @@
 //! Muxing: packets to CMAF segments, and the HLS and DASH text around them. Everything but [`run`] is free of I/O, clocks and threads.
 //!
-//! - `track`: what is known of a track; `entries`: sample entries, one function per codec; `init`, `fragment`: the segments; `marks`: mezzo's own box
-//! - `align`: brings what the encoders say into order; `listing`: which segments exist; `hls`, `dash`: the text; `publish`: what goes out, in order
+//! - `track`: what is known of a track; `entries`: sample entries, one function per codec; `init`, `fragment`: the segments; `marks`, `card`: mezzo's own boxes
+//! - `chunking`: where segments are cut; `making`: a segment while its packets come; `chunked`: its chunks, out before it is complete
+//! - `align`: brings what the encoders say into order; `protected`: what goes out encrypted; `listing`: which segments exist; `parts`: and which chunks; `hls`, `dash`: the text; `publish`: what goes out, in order
 
 mod align;
-mod dash;
-mod describe;
+pub mod card;
+mod chunked;
+pub mod chunking;
+pub(crate) mod dash;
+pub(crate) mod describe;
 mod entries;
 mod fragment;
-mod hls;
+pub(crate) mod hls;
+pub mod iframes;
 mod init;
-mod listing;
+pub(crate) mod listing;
+mod making;
 pub mod marks;
 pub(crate) mod nested;
+pub(crate) mod parts;
+mod protected;
 mod publish;
+pub mod session;
+pub mod thumbnails;
 mod track;
 
+#[cfg(test)]
+mod chunked_tests;
+#[cfg(test)]
+mod damage_tests;
 #[cfg(test)]
 mod fragment_tests;
 #[cfg(test)]
 mod playlist_tests;
+#[cfg(test)]
+mod protected_tests;
 #[cfg(test)]
 mod readback_tests;
 #[cfg(test)]
@@ -27,7 +43,8 @@ mod run_tests;
 #[cfg(test)]
 pub(crate) mod test_kit;
 
-pub use fragment::{ntp, segment, sequence};
+pub use chunking::Chunking;
+pub use fragment::{ntp, overhead, segment, sequence};
 pub use init::{init, init_in};
 pub use marks::Marks;
 pub use publish::Counts;
@@ -39,7 +56,7 @@ use crate::protect::Form;
 use crate::sink::Publish;
 use crate::time::{GopId, Seconds};
 use align::Align;
-use crossbeam::channel::{Receiver, Sender};
+use crossbeam::channel::{Receiver, Sender, never, select};
 use publish::Publisher;
 use std::sync::Arc;
 
@@ -52,12 +69,18 @@ pub struct Settings {
     pub publish_delay: Seconds,
     /// Which segments are kept and listed.
     pub window: Window,
-    /// Slots of a chunk; one chunk a segment where absent.
-    pub chunk_slots: Option<u32>,
+    /// Chunks, which leave as they are encoded; one chunk a segment where absent.
+    pub chunking: Option<Chunking>,
     /// Segments below this number are dropped, on every track, so that all start at the same one. Nothing is expected before the first that comes.
     pub not_before: Option<GopId>,
     /// After a restart: for each track name the numbers that its destination has already. Playlists go on from there, holes as `EXT-X-GAP`.
     pub stored: Vec<(String, Vec<GopId>)>,
+    /// Of the segments in `stored`, where their first picture is.
+    pub iframes: iframes::Stored,
+    /// What the multivariant playlist says beside the variants.
+    pub session: Vec<session::SessionDatum>,
+    /// Sheets of thumbnails, where the job asks for them.
+    pub thumbnails: Option<thumbnails::Feed>,
     /// Counts for metrics; shared with whoever shows them.
     pub counts: Arc<Counts>,
     /// How it is protected; clear where absent.
@@ -66,13 +89,24 @@ pub struct Settings {
     pub others: Vec<Other>,
 }
 
+/// What an earlier run left in a destination.
+#[derive(Clone, Debug, Default)]
+pub struct Stored {
+    /// As [`Settings::stored`].
+    pub segments: Vec<(String, Vec<GopId>)>,
+    /// As [`Settings::iframes`].
+    pub iframes: iframes::Stored,
+    /// Numbers of its sheets of thumbnails.
+    pub sheets: Vec<GopId>,
+}
+
 /// A second form of what is published: same names, same numbers, other bytes.
 #[derive(Clone, Debug)]
 pub struct Other {
     /// How it is protected.
     pub form: Option<Arc<Form>>,
-    /// As in [`Settings`], for its own destinations.
-    pub stored: Vec<(String, Vec<GopId>)>,
+    /// What is in its own destinations already.
+    pub stored: Stored,
     /// To its own destinations.
     pub tx: Sender<Publish>,
 }
@@ -164,25 +198,55 @@ pub enum MuxError {
 pub fn run(tracks: Vec<TrackSpec>, mut settings: Settings, rx: Receiver<ToMux>, tx: Sender<Publish>) -> Result<(), MuxError> {
     let lanes: Vec<u32> = tracks.iter().map(|t| if let TrackKind::Video { rendition, .. } = &t.kind { rendition.lanes } else { 1 }).collect();
     let names: Vec<String> = tracks.iter().map(|t| t.name.clone()).collect();
+    let chunked = settings.chunking.is_some();
+    let mut sheets = settings.thumbnails.as_ref().map_or_else(never, |feed| feed.sheets.clone());
     let others = std::mem::take(&mut settings.others);
-    let mut publishers = vec![Publisher::new(tracks.clone(), settings.clone(), tx)?];
-    for Other { form, stored, tx } in others {
-        publishers.push(Publisher::new(tracks.clone(), Settings { form, stored, counts: Arc::default(), ..settings.clone() }, tx)?);
-    }
-    // All have the same numbers: what one of them lacks of a track, all publish again, the same bytes.
-    let expected = publishers.iter().map(Publisher::expected).reduce(|a, b| a.into_iter().zip(b).map(|(a, b)| a.min(b)).collect());
-    let mut align = Align::new(&lanes, &expected.unwrap_or_default());
+    let mut first = Publisher::new(tracks.clone(), settings.clone(), tx)?;
+    let other = |Other { form, stored: Stored { segments, iframes, sheets }, tx }| {
+        let thumbnails = settings.thumbnails.clone().map(|feed| thumbnails::Feed { stored: sheets, ..feed });
+        let settings = Settings { form, stored: segments, iframes, thumbnails, counts: Arc::default(), ..settings.clone() };
+        Publisher::new(tracks.clone(), settings, tx)
+    };
+    let mut others: Vec<Publisher> = others.into_iter().map(other).collect::<Result<_, _>>()?;
+    // All have the same numbers: what one of them lacks of a track comes again, the same bytes, and who has it leaves it.
+    let least = |a: Vec<Option<GopId>>, b: Vec<Option<GopId>>| a.into_iter().zip(b).map(|(a, b)| a.min(b)).collect();
+    let expected = others.iter().map(Publisher::expected).fold(first.expected(), least);
+    let mut align = Align::new(&lanes, &expected, chunked);
     while !align.over() {
-        let Ok(message) = rx.recv() else {
+        let message = select! {
+            recv(rx) -> message => message,
+            recv(sheets) -> sheet => {
+                match sheet {
+                    Ok(sheet) => {
+                        others.iter_mut().try_for_each(|publisher| publisher.sheet(sheet.clone()))?;
+                        first.sheet(sheet)?;
+                    }
+                    // Who makes them is done, or broke and has said so.
+                    Err(_) => sheets = never(),
+                }
+                continue;
+            }
+        };
+        let Ok(message) = message else {
+            first.abort_all()?;
+            others.iter_mut().try_for_each(Publisher::abort_all)?;
             let alive: Vec<&str> = align.alive().into_iter().filter_map(|i| names.get(i).map(String::as_str)).collect();
             return Err(MuxError::Broke(alive.join(", ")));
         };
         let (track, ready) = align.take(message)?;
         for ready in ready {
-            publishers.iter_mut().skip(1).try_for_each(|publisher| publisher.take(track, ready.clone()))?;
-            publishers[0].take(track, ready)?;
+            others.iter_mut().try_for_each(|publisher| publisher.take(track, ready.clone()))?;
+            first.take(track, ready)?;
         }
-        publishers[0].counts().stale.store(align.stale, std::sync::atomic::Ordering::Relaxed);
+        first.counts().stale.store(align.stale, std::sync::atomic::Ordering::Relaxed);
     }
-    publishers.into_iter().try_for_each(|mut publisher| publisher.finish(align.end()))
+    if first.has_thumbnails() {
+        // Their pictures have ended as those of the rungs have.
+        for sheet in &sheets {
+            others.iter_mut().try_for_each(|publisher| publisher.sheet(sheet.clone()))?;
+            first.sheet(sheet)?;
+        }
+    }
+    others.iter_mut().try_for_each(|publisher| publisher.finish(align.end()))?;
+    first.finish(align.end())
 }

@@ -59,7 +59,7 @@ fn media_playlist_of_a_window_with_a_gap() {
 #EXTINF:2.002,
 850000004.m4s
 ";
-    assert_eq!(hls::media(&spec, &listing, hls::target_duration(std::slice::from_ref(&spec)), false, None), expected);
+    assert_eq!(hls::media(&spec, &listing, hls::target_duration(std::slice::from_ref(&spec)), false, None, None), expected);
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn media_playlist_of_a_whole_event_that_is_over() {
 2.m4s
 #EXT-X-ENDLIST
 ";
-    assert_eq!(hls::media(&spec, &listing, hls::target_duration(std::slice::from_ref(&spec)), true, None), expected);
+    assert_eq!(hls::media(&spec, &listing, hls::target_duration(std::slice::from_ref(&spec)), true, None, None), expected);
 }
 
 #[test]
@@ -101,6 +101,8 @@ avc-1080p/media.m3u8
 avc-720p/media.m3u8
 #EXT-X-STREAM-INF:BANDWIDTH=879211,AVERAGE-BANDWIDTH=799811,CODECS=\"avc1.64001f,mp4a.40.2\",RESOLUTION=640x360,FRAME-RATE=29.970,VIDEO-RANGE=SDR,AUDIO=\"aac-64k\"
 avc-360p/media.m3u8
+#EXT-X-STREAM-INF:BANDWIDTH=143506,AVERAGE-BANDWIDTH=130706,CODECS=\"mp4a.40.2\",AUDIO=\"aac-128k\"
+aac-128k/media.m3u8
 ";
     assert_eq!(hls::main(&described()), expected);
     // No sound at all is legal.
@@ -167,11 +169,11 @@ fn manifest_of_a_live_event() {
 <UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:http-head:2014\" value=\"manifest.mpd\"/>
 </MPD>
 ";
-    assert_eq!(manifest(&described(), ntsc(), Seconds::new(7, 2), extent), expected);
+    assert_eq!(manifest(&described(), ntsc(), Seconds::new(7, 2), extent, None), expected);
     // At the start of an event nothing is stored before the first, and the live edge is 3.5 s behind what is listed.
     for (segments, depth) in [(1, "PT2.002S"), (2, "PT2.002S"), (4, "PT4.508S"), (30, "PT56.56S")] {
         let begun = Extent { kept: extent.first, last: GopId(extent.first.0 + segments - 1), ..extent };
-        let text = manifest(&described(), ntsc(), Seconds::new(7, 2), begun);
+        let text = manifest(&described(), ntsc(), Seconds::new(7, 2), begun, None);
         assert!(text.contains(&format!("timeShiftBufferDepth=\"{depth}\"")), "{segments}: {text}");
     }
 }
@@ -181,7 +183,7 @@ fn manifest_of_an_event_that_is_over() {
     // Twenty slots into the last GOP.
     let end = ntsc().gop_time(GopId(850_000_029)) + Seconds::new(20 * 1001, 30_000);
     let extent = Extent { kept: GopId(850_000_000), first: GopId(850_000_000), last: GopId(850_000_029), ended: Some((end, GopId(850_000_029))) };
-    let text = manifest(&described(), ntsc(), Seconds::whole(3), extent);
+    let text = manifest(&described(), ntsc(), Seconds::whole(3), extent, None);
     // 850000029 x 2.002 s + 0.667333333 s = 1701700058.058 + 0.667333333 s, which is 472694 h 27 min 38.725333333 s.
     assert!(text.contains(" type=\"dynamic\" ") && text.contains("mediaPresentationDuration=\"PT472694H27M38.725333333S\""), "{text}");
     assert!(text.contains("timeShiftBufferDepth=\"PT1M0.06S\"") && text.contains("minimumUpdatePeriod=\"PT2.002S\""), "{text}");
@@ -191,6 +193,7 @@ fn manifest_of_an_event_that_is_over() {
         ntsc(),
         Seconds::whole(3),
         Extent { kept: GopId(0), first: GopId(0), last: GopId(9), ended: Some((Seconds::whole(20), GopId(9))) },
+        None,
     );
     assert!(file.contains(" type=\"static\" ") && file.contains("timeShiftBufferDepth") && file.contains("minimumUpdatePeriod"), "{file}");
 }
@@ -203,7 +206,7 @@ fn templates_are_exact() {
         let specs = [video(0, rendition("v", 640, 360, 1, grid), avcc()), audio(1, "a", 64_000, grid, "und", ASC.to_vec())];
         let described: Vec<Described> =
             specs.iter().map(|s| Described::new(s, &inspect::init(&init(s, "c").expect("is sound")).expect("is sound"), None)).collect();
-        let text = manifest(&described, grid, Seconds::ZERO, Extent { kept: GopId(1), first: GopId(1), last: GopId(2), ended: None });
+        let text = manifest(&described, grid, Seconds::ZERO, Extent { kept: GopId(1), first: GopId(1), last: GopId(2), ended: None }, None);
         let read = dash_mpd_core::parse(&text).expect("is sound");
         for set in &read.periods[0].adaptations {
             let template = set.SegmentTemplate.as_ref().expect("is sound");

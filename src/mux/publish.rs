@@ -1,17 +1,23 @@
 //! What goes out, in order: initialisation segments, then every segment before the playlist that lists it, then what all tracks share.
 
 use super::align::Ready;
+use super::chunking::Cuts;
 use super::dash::{self, Extent};
 use super::describe::Described;
+use super::iframes::{self, IFrames, Place};
 use super::listing::{Entry, Listing};
-use super::{Marks, MuxError, Settings, TrackSpec, entries, fragment, hls, init};
+use super::making::Making;
+use super::parts::{self, Parts};
+use super::protected::Protected;
+use super::thumbnails::{self, Sheet, Thumbnails};
+use super::{Marks, MuxError, Settings, TrackSpec, entries, hls, init, session};
 use crate::encode::{Packet, Stats, TrackId};
 use crate::frame::End;
 use crate::inspect::{self, Code, Finding, InitFacts, SegmentFacts};
 use crate::protect::Guard;
 use crate::sink::{Edge, Publish, Readers};
 use crate::time::{GopId, Grid, Seconds};
-use crate::verdict::Verdict;
+use crate::verdict::{Shown, Verdict};
 use bytes::Bytes;
 use crossbeam::channel::Sender;
 use std::sync::Arc;
@@ -28,6 +34,10 @@ pub struct Counts {
     pub gaps: AtomicU64,
     /// Segments that were not published because they cannot be decoded.
     pub undecodable: AtomicU64,
+    /// Chunks published before their segments were complete.
+    pub chunks: AtomicU64,
+    /// Segments given up when chunks of them were out already.
+    pub aborted: AtomicU64,
     /// Rules that published segments break.
     pub findings: AtomicU64,
     /// Segments larger than 1.10 x cap x duration.
@@ -38,20 +48,33 @@ pub struct Counts {
 
 /// Publishes. One per [`super::run`].
 pub struct Publisher {
-    tracks: Vec<Track>,
-    settings: Settings,
+    pub(super) tracks: Vec<Track>,
+    pub(super) settings: Settings,
     grid: Grid,
     target: i64,
+    /// Where playlists list parts: the longest that any is.
+    pub(super) part_target: Option<Seconds>,
     main: String,
-    manifest: String,
+    /// For readers of whole segments, and of chunks.
+    manifest: [String; 2],
+    thumbnails: Option<Thumbnails>,
     tx: Sender<Publish>,
 }
 
-struct Track {
-    described: Described,
-    init: InitFacts,
+/// A track, and how far it is published.
+pub(super) struct Track {
+    pub(super) described: Described,
+    pub(super) init: InitFacts,
     listing: Listing,
-    guard: Option<Guard>,
+    /// How it is protected; clear where absent.
+    pub(super) protected: Option<Protected>,
+    /// The segment that comes, as far as it has.
+    pub(super) making: Option<Making>,
+    /// A segment that was given up, of which more may come.
+    pub(super) broken: Option<GopId>,
+    pub(super) parts: Parts,
+    /// The first picture of each segment, where it has a playlist of them.
+    iframes: Option<IFrames>,
     /// Anything at all was decided on it, so nobody needs to wait for it.
     heard: bool,
     /// A segment that is shorter than its GOP: nothing may follow it.
@@ -60,7 +83,7 @@ struct Track {
 
 impl Publisher {
     /// Publishes the initialisation segments, and the playlists of what is stored already.
-    pub fn new(specs: Vec<TrackSpec>, settings: Settings, tx: Sender<Publish>) -> Result<Publisher, MuxError> {
+    pub fn new(specs: Vec<TrackSpec>, mut settings: Settings, tx: Sender<Publish>) -> Result<Publisher, MuxError> {
         let Some(grid) = specs.first().map(TrackSpec::grid) else { return Err(MuxError::Tracks("there are none; at least one is needed".into())) };
         for (i, spec) in specs.iter().enumerate() {
             if spec.id != TrackId(i) || spec.grid() != grid || specs.iter().take(i).any(|other| other.name == spec.name) {
@@ -71,17 +94,37 @@ impl Publisher {
             }
         }
         let target = hls::target_duration(&specs);
-        let mut publisher = Publisher { tracks: Vec::new(), settings, grid, target, main: String::new(), manifest: String::new(), tx };
+        let (thumbnails, leave) = match &mut settings.thumbnails {
+            Some(feed) => {
+                let (thumbnails, leave) = Thumbnails::new(feed.layout, settings.window, std::mem::take(&mut feed.stored));
+                (Some(thumbnails), leave)
+            }
+            None => (None, Vec::new()),
+        };
+        let part_target = parts::target(&specs, settings.chunking);
+        let (tracks, main, manifest) = (Vec::new(), String::new(), Default::default());
+        let mut publisher = Publisher { tracks, settings, grid, target, part_target, main, manifest, thumbnails, tx };
+        leave.into_iter().try_for_each(|path| publisher.send(Publish::Remove { path }))?;
+        let all = specs.clone();
         for spec in specs {
             let bytes = init::init(&spec, &publisher.settings.class)?;
             let init = inspect::init(&bytes).map_err(|source| MuxError::Init { track: spec.name.clone(), source })?;
             init.findings.iter().for_each(|f| tracing::warn!(track = spec.name, code = ?f.code, "initialisation segment: {}", f.text));
-            let guard = publisher.settings.form.as_ref().map(|form| form.guard(&spec, &init)).transpose()?;
-            let bytes = guard.as_ref().map_or(Ok(bytes.clone()), |guard| guard.init(&bytes))?;
+            let (protected, bytes) = match &publisher.settings.form {
+                Some(form) => Protected::new(form, &spec, &bytes, &init).map(|(protected, bytes)| (Some(protected), bytes))?,
+                None => (None, bytes),
+            };
             publisher.send(Publish::Init { path: spec.init_path(), bytes: Bytes::from(bytes) })?;
             let listing = Listing::new(publisher.settings.window, grid.gop_duration());
-            let described = Described::new(&spec, &init, publisher.settings.chunk_slots).guarded(guard.as_ref(), publisher.settings.chunk_slots);
-            publisher.tracks.push(Track { described, init, listing, guard, heard: false, short: None });
+            let described = Described::new(&spec, &init, publisher.settings.chunking);
+            let described = match &protected {
+                Some(protected) => described.guarded(protected.guard(), publisher.settings.chunking),
+                None => described,
+            };
+            let iframes = IFrames::of(&spec, &all);
+            let parts = Parts::default();
+            let (making, broken) = (None, None);
+            publisher.tracks.push(Track { described, init, listing, protected, iframes, making, broken, parts, heard: false, short: None });
         }
         publisher.restore()?;
         Ok(publisher)
@@ -99,12 +142,16 @@ impl Publisher {
 
     fn restore(&mut self) -> Result<(), MuxError> {
         let stored = std::mem::take(&mut self.settings.stored);
+        let mut places = std::mem::take(&mut self.settings.iframes);
         let mut any = false;
         for (name, mut numbers) in stored {
             let Some(index) = self.tracks.iter().position(|t| t.described.spec.name == name) else { continue };
             numbers.sort_unstable();
             numbers.dedup();
             let mut leave = Vec::new();
+            if let Some(iframes) = &mut self.tracks[index].iframes {
+                places.remove(&name).into_iter().flatten().for_each(|(number, place)| iframes.insert(number, Some(place)));
+            }
             for number in numbers {
                 let track = &mut self.tracks[index];
                 track.described.spec.legal(number)?;
@@ -127,14 +174,40 @@ impl Publisher {
             return Err(MuxError::Track { id });
         }
         self.tracks[index].heard = true;
+        // What comes once more for another form of the same is not for this one, which has it.
+        if let (Ready::Part { gop, .. } | Ready::Cut { gop, .. } | Ready::Segment { gop, .. }, Some(last)) = (&ready, self.tracks[index].listing.last())
+            && *gop <= last
+        {
+            return Ok(());
+        }
         match ready {
-            Ready::Segment { gop, packets, stats } => self.segment(index, gop, &packets, &stats)?,
+            Ready::Part { gop, told, fallback, packets } => return self.part(index, gop, told, fallback, packets),
+            Ready::Cut { gop, from } => return self.cut(index, gop, from),
+            Ready::Segment { gop, packets, stats } => self.segment(index, gop, packets, &stats)?,
             Ready::Gap { from, to, why } => {
+                self.abort(index, "it will not be completed")?;
                 tracing::warn!(track = self.tracks[index].described.spec.name, from = from.0, to = to.0, ?why, "segments left out");
                 self.gap(index, to)?;
             }
-            Ready::End(_) => {}
+            Ready::End(_) => self.abort(index, "the track has ended")?,
         }
+        self.shared(None)
+    }
+
+    /// Whether there may be sheets of thumbnails.
+    pub fn has_thumbnails(&self) -> bool {
+        self.thumbnails.is_some()
+    }
+
+    /// A sheet of thumbnails: itself, then the playlist that lists it.
+    pub fn sheet(&mut self, sheet: Sheet) -> Result<(), MuxError> {
+        let text = |path: String, bytes: Vec<u8>| Publish::Text { path, bytes: Bytes::from(bytes), readers: Readers::All, edge: None };
+        let Some(thumbnails) = &mut self.thumbnails else { return Ok(()) };
+        let leave = thumbnails.take(sheet.number);
+        let playlist = thumbnails.playlist(false);
+        self.send(text(thumbnails::path(sheet.number), sheet.bytes))?;
+        self.send(text(thumbnails::playlist_path(), playlist.into_bytes()))?;
+        leave.into_iter().try_for_each(|path| self.send(Publish::Remove { path }))?;
         self.shared(None)
     }
 
@@ -148,6 +221,10 @@ impl Publisher {
                 self.playlist(index, true, Vec::new())?;
             }
         }
+        if let Some(thumbnails) = self.thumbnails.as_ref().filter(|thumbnails| thumbnails.any()) {
+            let bytes = Bytes::from(thumbnails.playlist(true));
+            self.send(Publish::Text { path: thumbnails::playlist_path(), bytes, readers: Readers::All, edge: None })?;
+        }
         let last = self.tracks.iter().filter_map(|t| t.listing.last()).max();
         let over = |t: &Track| t.listing.entries().iter().rev().find(|e| !e.gap).map(|e| e.start + e.duration);
         // Of the pictures where there are any: sound may end up to a frame later.
@@ -157,58 +234,75 @@ impl Publisher {
         self.shared(end.zip(last))
     }
 
-    fn segment(&mut self, index: usize, gop: GopId, packets: &[Packet], stats: &Stats) -> Result<(), MuxError> {
-        let track = &self.tracks[index];
-        // Another form of the same lacks it.
-        if track.listing.last().is_some_and(|last| gop <= last) {
-            return Ok(());
-        }
-        let spec = &track.described.spec;
+    /// The rest of a segment, or all of it.
+    fn segment(&mut self, index: usize, gop: GopId, packets: Vec<Packet>, stats: &Stats) -> Result<(), MuxError> {
         let marks = Marks::new(&self.settings.class, stats);
-        let bytes = match fragment::segment(spec, gop, packets, &marks, stats.last, self.settings.chunk_slots) {
-            Ok(bytes) => bytes,
-            Err(error @ (MuxError::Packets { .. } | MuxError::Number { .. })) => return self.undecodable(index, gop, error.to_string()),
-            Err(error) => return Err(error),
-        };
-        let facts = match inspect::segment(&bytes, Some(&track.init)) {
+        if self.settings.chunking.is_some() {
+            if !self.rest(index, gop, packets, &marks, stats.last)? {
+                return self.gap(index, gop.next());
+            }
+        } else {
+            let spec = &self.tracks[index].described.spec;
+            let mut making = Making::new(spec, gop, &self.settings.class, None);
+            making.push(packets);
+            match making.finish(spec, &marks, stats.last) {
+                Ok(()) => self.tracks[index].making = Some(making),
+                Err(error @ (MuxError::Packets { .. } | MuxError::Number { .. })) => return self.undecodable(index, gop, error.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
+        let Some(making) = self.tracks[index].making.take() else { return Ok(()) };
+        self.whole(index, making, marks, stats)
+    }
+
+    /// Publishes a segment that is complete.
+    fn whole(&mut self, index: usize, making: Making, marks: Marks, stats: &Stats) -> Result<(), MuxError> {
+        let (track, gop, packets) = (&self.tracks[index], making.gop, making.packets());
+        let facts = match inspect::segment(making.bytes(), Some(&track.init)) {
             Ok(facts) => facts,
-            Err(error) => return self.undecodable(index, gop, format!("{}: segment {gop}: {error}", spec.name)),
+            Err(error) => return self.unfit(index, making, error.to_string()),
         };
-        let findings = self.judge(track, gop, &facts, packets);
+        let findings = self.judge(track, gop, &facts, packets, stats);
         if let Some(worst) = findings.iter().find(|f| f.undecodable()) {
-            return self.undecodable(index, gop, format!("{}: segment {gop}: {}", spec.name, worst.text));
+            let why = worst.text.clone();
+            return self.unfit(index, making, why);
         }
         for finding in &findings {
-            tracing::warn!(track = spec.name, segment = gop.0, code = ?finding.code, "{}", finding.text);
+            tracing::warn!(track = track.described.spec.name, segment = gop.0, code = ?finding.code, "{}", finding.text);
         }
-        let bytes = match self.tracks[index].guard.as_mut().map_or(Ok(bytes.clone()), |guard| guard.media(gop, None, &bytes)) {
-            Ok(bytes) => bytes,
+        let locked = match self.tracks[index].protected.as_mut().map(|protected| protected.media(gop, None, making.bytes())).transpose() {
+            Ok(locked) => locked,
             Err(error) if error.is_final() => return Err(error.into()),
-            Err(error) => return self.undecodable(index, gop, format!("segment {gop}: {error}")),
+            Err(error) => return self.unfit(index, making, error.to_string()),
         };
         let track = &self.tracks[index];
         let spec = &track.described.spec;
         let counts = self.counts();
         counts.findings.fetch_add(findings.len() as u64, Relaxed);
         counts.segments.fetch_add(1, Relaxed);
-        counts.bytes.fetch_add(bytes.len() as u64, Relaxed);
         let over_cap = self.over_cap(track, gop, packets);
-        let verdict = Arc::new(Verdict::new(marks, &bytes, &findings, over_cap));
+        let units = u32::try_from(packets.len()).unwrap_or(u32::MAX);
+        let shown = Shown::new(stats, track.described.audio().is_some(), spec.span(stats.units).nearest_ticks(1000));
+        let (bytes, facts) = locked.unwrap_or_else(|| (making.into_bytes(), facts));
+        counts.bytes.fetch_add(bytes.len() as u64, Relaxed);
+        let verdict = Arc::new(Verdict::new(marks, &bytes, &findings, over_cap).showing(shown));
         let (track, path) = (spec.name.clone(), spec.segment_path(gop));
         self.send(Publish::Segment { track, number: gop, path, bytes: Bytes::from(bytes), slot_end: self.grid.gop_time(gop.next()), verdict })?;
 
         let track = &mut self.tracks[index];
-        let units = u32::try_from(packets.len()).unwrap_or(u32::MAX);
         track.short = (units < track.described.spec.units(gop)).then_some(gop);
         let (gaps, mut leave) = track.gap_up_to(gop);
         counts.gaps.fetch_add(gaps, Relaxed);
         let entry = entry(&track.described.spec, gop, units);
         leave.extend(track.listing.push(entry));
+        if let Some(iframes) = &mut track.iframes {
+            iframes.insert(gop, Place::of(&facts));
+        }
         self.playlist(index, false, leave)
     }
 
     /// What the segment breaks: what it shows itself, and its place among the others.
-    fn judge(&self, track: &Track, gop: GopId, facts: &SegmentFacts, packets: &[Packet]) -> Vec<Finding> {
+    fn judge(&self, track: &Track, gop: GopId, facts: &SegmentFacts, packets: &[Packet], stats: &Stats) -> Vec<Finding> {
         let spec = &track.described.spec;
         let mut findings = facts.findings.clone();
         // An IDR inside that the encoder announces was asked for by a splice; one that it does not announce breaks the sync flag's rule.
@@ -219,6 +313,9 @@ impl Publisher {
         }
         if facts.duration() != packets.len() as u64 * u64::from(spec.unit_ticks()) {
             findings.push(Finding::new(Code::Samples, format!("it lasts {} ticks, for {} units", facts.duration(), packets.len())));
+        }
+        if facts.samples().count() != stats.units as usize {
+            findings.push(Finding::new(Code::Samples, format!("it has {} samples, for {} that were encoded", facts.samples().count(), stats.units)));
         }
         if let Some(short) = track.short {
             findings.push(Finding::new(Code::TfdtBreak, format!("segment {short} was shorter than its GOP, yet this follows")));
@@ -239,6 +336,15 @@ impl Publisher {
         bits > most
     }
 
+    /// A whole segment that cannot be decoded.
+    fn unfit(&mut self, index: usize, making: Making, why: String) -> Result<(), MuxError> {
+        let (gop, out) = (making.gop, !making.pieces().is_empty());
+        self.tracks[index].making = Some(making).filter(|_| out && self.settings.chunking.is_some());
+        let name = self.tracks[index].described.spec.name.clone();
+        self.abort(index, &why)?;
+        self.undecodable(index, gop, format!("{name}: segment {gop}: {why}"))
+    }
+
     fn undecodable(&mut self, index: usize, gop: GopId, why: String) -> Result<(), MuxError> {
         tracing::error!("{why}: not published");
         self.settings.counts.undecodable.fetch_add(1, Relaxed);
@@ -256,13 +362,44 @@ impl Publisher {
         if gaps == 0 || track.listing.entries().is_empty() { Ok(()) } else { self.playlist(index, false, leave) }
     }
 
-    fn playlist(&self, index: usize, ended: bool, leave: Vec<GopId>) -> Result<(), MuxError> {
+    fn playlist(&mut self, index: usize, ended: bool, leave: Vec<GopId>) -> Result<(), MuxError> {
+        self.live_playlist(index, ended)?;
+        self.iframes(index, ended)?;
         let track = &self.tracks[index];
         let spec = &track.described.spec;
-        let text = hls::media(spec, &track.listing, self.target, ended, track.guard.as_ref());
+        let text = hls::media(spec, &track.listing, self.target, ended, None, track.guard());
         let edge = track.listing.last().map(|last| Edge { next: last.next(), parts: 0 });
-        self.send(Publish::Text { path: spec.playlist_path(), bytes: Bytes::from(text), readers: Readers::All, edge })?;
+        let readers = if self.part_target.is_some() { Readers::Whole } else { Readers::All };
+        self.send(Publish::Text { path: spec.playlist_path(), bytes: Bytes::from(text), readers, edge })?;
         leave.into_iter().try_for_each(|gop| self.send(Publish::Remove { path: spec.segment_path(gop) }))
+    }
+
+    /// The playlist with parts, where there are any. Nothing before the first whole segment of the track.
+    pub(super) fn live_playlist(&mut self, index: usize, ended: bool) -> Result<(), MuxError> {
+        let (Some(part_target), Some(last)) = (self.part_target, self.tracks[index].listing.last()) else { return Ok(()) };
+        let (next, target) = (last.next(), self.target);
+        let track = &mut self.tracks[index];
+        track.parts.trim(&track.described.spec, track.described.spec.time(track.described.spec.first_unit(next)), target);
+        let track = &self.tracks[index];
+        let spec = &track.described.spec;
+        let edge = track.parts.edge(next);
+        let others = self.tracks.iter().enumerate().filter(|(other, _)| *other != index).filter_map(|(_, other)| {
+            let (number, part) = other.parts.last(other.listing.last()?.next());
+            Some((other.described.spec.name.as_str(), number, part))
+        });
+        // Of a segment that was given up nothing more comes; of the event's last, neither. After a restart nobody knows what comes next.
+        let more = track.broken != Some(next) && track.short.is_none() && !track.parts.is_empty();
+        let low = hls::Low { part_target, parts: &track.parts, next: (next, more.then_some(edge.parts)), others: others.collect() };
+        let bytes = Bytes::from(hls::media(spec, &track.listing, target, ended, Some(&low), track.guard()));
+        self.send(Publish::Text { path: spec.playlist_path(), bytes, readers: Readers::Chunked, edge: Some(edge) })
+    }
+
+    /// The I-frame playlist, before the media playlist: what it lists is there as well.
+    fn iframes(&mut self, index: usize, ended: bool) -> Result<(), MuxError> {
+        let track = &mut self.tracks[index];
+        let Some(iframes) = &mut track.iframes else { return Ok(()) };
+        let (path, text) = (iframes::path(&track.described.spec), iframes.playlist(&track.listing, self.target, ended, track.protected.as_ref().map(Protected::guard)));
+        self.send(Publish::Text { path, bytes: Bytes::from(text), readers: Readers::All, edge: None })
     }
 
     /// The multivariant playlist and the manifest, where they have changed and every track has been heard of.
@@ -276,25 +413,43 @@ impl Publisher {
             return Ok(());
         }
         let described: Vec<Described> = there.iter().map(|t| t.described.clone()).collect();
-        let main = hls::main(&described);
-        let manifest = dash::manifest(&described, self.grid, self.settings.publish_delay, Extent { kept, first, last, ended });
+        let pictures = there.iter().filter(|t| t.iframes.is_some()).map(|t| &t.described);
+        let images = self.thumbnails.as_ref().map(Thumbnails::stream).unwrap_or_default();
+        let main = hls::main(&described) + &images + &iframes::streams(pictures) + &session::lines(&self.settings.session);
         if main != self.main {
             self.send(Publish::Text { path: hls::MAIN.into(), bytes: Bytes::from(main.clone()), readers: Readers::All, edge: None })?;
             self.main = main;
         }
-        if manifest != self.manifest {
-            self.send(Publish::Text { path: dash::MANIFEST.into(), bytes: Bytes::from(manifest.clone()), readers: Readers::All, edge: None })?;
-            self.manifest = manifest;
+        let extent = Extent { kept, first, last, ended };
+        let low = self.settings.chunking.and_then(|_| Some(dash::Low { chunk: there.iter().map(|t| t.longest_chunk(&self.settings)).max()? }));
+        let whole = if low.is_some() { Readers::Whole } else { Readers::All };
+        let kinds = [Some((None, whole)), low.map(|low| (Some(low), Readers::Chunked))];
+        for (kind, (low, readers)) in kinds.into_iter().enumerate().filter_map(|(kind, of)| Some((kind, of?))) {
+            let manifest = dash::manifest(&described, self.grid, self.settings.publish_delay, extent, low);
+            let manifest = if let Some(thumbnails) = &self.thumbnails { thumbnails.described(manifest) } else { manifest };
+            if manifest != self.manifest[kind] {
+                self.send(Publish::Text { path: dash::MANIFEST.into(), bytes: Bytes::from(manifest.clone()), readers, edge: None })?;
+                self.manifest[kind] = manifest;
+            }
         }
         Ok(())
     }
 
-    fn send(&self, item: Publish) -> Result<(), MuxError> {
+    pub(super) fn send(&self, item: Publish) -> Result<(), MuxError> {
         self.tx.send(item).map_err(|_| MuxError::Gone)
     }
 }
 
 impl Track {
+    fn guard(&self) -> Option<&Guard> {
+        self.protected.as_ref().map(Protected::guard)
+    }
+
+    fn longest_chunk(&self, settings: &Settings) -> Seconds {
+        let spec = &self.described.spec;
+        spec.span(Cuts::of(spec, settings.chunking).units)
+    }
+
     /// Lists gaps from the last entry to before `to`: how many, and what to remove. Nothing on an empty list.
     fn gap_up_to(&mut self, to: GopId) -> (u64, Vec<GopId>) {
         let Some(from) = self.listing.last().map(GopId::next).filter(|from| *from < to) else { return (0, Vec::new()) };

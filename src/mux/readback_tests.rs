@@ -11,7 +11,7 @@ use std::path::Path;
 const FIRST: i64 = 850_000_000;
 
 /// What the encoders would send for one track.
-fn messages(track: &TrackSpec, clip: &Clip, first: GopId) -> Vec<ToMux> {
+pub fn messages(track: &TrackSpec, clip: &Clip, first: GopId) -> Vec<ToMux> {
     let id = track.id;
     let mut out = Vec::new();
     let mut gop = first;
@@ -55,7 +55,7 @@ fn published(rate: &str, chunk_slots: Option<u32>, first: GopId) -> (tempfile::T
     let mut input = messages(&tracks[0], &pictures, first);
     input.extend(messages(&tracks[1], &sound, first));
     let frames = sound.units.len();
-    let out = publish(tracks, Settings { chunk_slots, ..settings() }, input).expect("muxes");
+    let out = publish(tracks, Settings { chunking: chunk_slots.map(|slots| Chunking { slots, prft: true }), ..settings() }, input).expect("muxes");
     assert_eq!(out.counts("findings undecodable gaps over_cap stale"), [0; 5]);
     write(&out, dir.path());
     (dir, frames)

@@ -58,9 +58,12 @@ pub fn settings() -> Settings {
         class: "0123abcd".into(),
         publish_delay: Seconds::whole(3),
         window: Window::Whole,
-        chunk_slots: None,
+        chunking: None,
         not_before: None,
         stored: Vec::new(),
+        iframes: Default::default(),
+        session: Vec::new(),
+        thumbnails: None,
         counts: Arc::default(),
         form: None,
         others: Vec::new(),
@@ -108,7 +111,7 @@ fn packets(track: &TrackSpec, gop: i64, attempt: u32) -> Vec<ToMux> {
 }
 
 fn done(track: &TrackSpec, gop: i64) -> ToMux {
-    ToMux::Done { track: track.id, gop: GopId(gop), attempt: 0, stats: Stats::default() }
+    ToMux::Done { track: track.id, gop: GopId(gop), attempt: 0, stats: Stats { units: track.units(GopId(gop)), ..Stats::default() } }
 }
 
 fn whole(track: &TrackSpec, gop: i64) -> Vec<ToMux> {
@@ -142,16 +145,19 @@ fn everything_in_its_order() {
             "v/init.mp4",
             "a/init.mp4",
             "v/10.m4s",
+            "v/iframes.m3u8",
             "v/media.m3u8",
             "a/10.m4s",
             "a/media.m3u8",
             "main.m3u8",
             "manifest.mpd",
             "v/11.m4s",
+            "v/iframes.m3u8",
             "v/media.m3u8",
             "a/11.m4s",
             "a/media.m3u8",
             "manifest.mpd",
+            "v/iframes.m3u8",
             "v/media.m3u8",
             "a/media.m3u8",
             "manifest.mpd"
@@ -199,7 +205,7 @@ fn a_later_attempt_replaces_the_one_before() {
         packet.data.extend([0, 0, 0, 1, 0x41]);
     }
     let void = ToMux::Void { track: t[0].id, gop: GopId(10), attempt: 0 };
-    let stats = Stats { repeats: 7, ..Stats::default() };
+    let stats = Stats { units: 50, repeats: 7, ..Stats::default() };
     let verdict = ToMux::Done { track: t[0].id, gop: GopId(10), attempt: 1, stats };
     // The first attempt broke off; one straggler of it comes late.
     let straggler = packets(&t[0], 10, 0).remove(9);
@@ -282,7 +288,7 @@ fn a_restart_goes_on_from_what_is_stored() {
     assert_eq!(numbers(&out.text("v/media.m3u8")), ["10", "11", "12 gap", "13", "14 gap", "15 gap", "16"]);
     assert_eq!(numbers(&out.text("a/media.m3u8")), ["10", "11", "12", "13 gap", "14 gap", "15 gap", "16"]);
     // What was there before is listed before anything new comes.
-    assert_eq!(out.paths()[..6], ["v/init.mp4", "a/init.mp4", "v/media.m3u8", "a/media.m3u8", "main.m3u8", "manifest.mpd"]);
+    assert_eq!(out.paths()[..7], ["v/init.mp4", "a/init.mp4", "v/iframes.m3u8", "v/media.m3u8", "a/media.m3u8", "main.m3u8", "manifest.mpd"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@
 //! ```
 
 use super::{CUES, DECODER_THREADS, FRAMES, SOUND, SyncOf, UNITS};
-use crate::capture::{self, CaptureCounters, Source};
+use crate::capture::{self, CaptureCounters, Input, Source};
 use crate::decode::audio::{Audio, Over, Rung};
 use crate::decode::change::Decoding;
 use crate::decode::{self, Outputs};
@@ -44,12 +44,12 @@ pub(super) struct Second {
 
 impl Second {
     /// Nothing is connected yet; nothing at all where the job has no second feed.
-    pub fn of(job: &Job, plan: &Plan, sync: &SyncOf, stop: &Stop) -> Option<Second> {
+    pub fn of(job: &Job, plan: &Plan, sync: &SyncOf, stop: &Stop, opened: Option<(Source, Box<dyn Input>)>) -> Option<Second> {
         let standby = job.standby.as_ref()?;
         let (frames, slots) = bounded(FRAMES);
         let (cut, status) = (super::cut(plan), Arc::new(Status::new(plan, true)));
         let sound = plan.source.sounds.iter().map(|_| Vec::new()).collect();
-        let feed = Feed { url: standby.input.clone(), job: job.clone(), frames, sound, cut, sync: sync.clone(), stop: stop.clone(), status };
+        let feed = Feed { url: standby.input.clone(), job: job.clone(), frames, sound, cut, sync: sync.clone(), stop: stop.clone(), status, opened };
         let duration = job.duration.map(|span| plan.grid.slots_in(span));
         Some(Second { conditions: standby.conditions, grid: plan.grid, duration, feed, silence: Silence::default(), slots, chosen: Vec::new() })
     }
@@ -104,11 +104,16 @@ struct Feed {
     sync: SyncOf,
     stop: Stop,
     status: Arc<Status>,
+    /// It is open already.
+    opened: Option<(Source, Box<dyn Input>)>,
 }
 
 impl Feed {
-    fn run(self) {
+    fn run(mut self) {
         let opened = loop {
+            if let Some(opened) = self.opened.take() {
+                break opened;
+            }
             match capture::open(&self.url, Pace::Live, &self.job.select, &self.stop) {
                 Ok(opened) => break opened,
                 Err(_) if self.stop.is_raised() => return,
@@ -123,7 +128,7 @@ impl Feed {
         }
     }
 
-    fn watch(self, (source, input): (Source, Box<dyn capture::Input>)) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    fn watch(self, (source, input): (Source, Box<dyn Input>)) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let decoder = Decoding::open(&source.video, &source.facts, DECODER_THREADS)?;
         let counts = Arc::default();
         self.status.watch_sound(Arc::clone(&counts));
@@ -139,13 +144,13 @@ impl Feed {
         self.status.watch_capture(Arc::clone(&counters));
         source.paths.iter().for_each(|paths| self.status.watch_paths(Arc::clone(paths)));
         let make_sync = self.sync.make(&source, &self.status, None);
-        let settings = decode::Settings { stamp_offset: self.job.timeline.stamp_offset, live: true, ahead: Seconds::ZERO };
+        let settings = decode::Settings { stamp_offset: self.job.timeline.stamp_offset, live: true, ahead: Seconds::ZERO, max_gap: self.job.timeline.max_gap };
         let outputs = Outputs { frames: self.frames, cues: cues_tx, leaving: Box::new(|| {}) };
         let feed = capture::Feed::new(input, &source, Pace::Live);
         // What is over for this feed is not over for the event.
         let (mut threads, over) = (Threads::new(Stop::new()), Over::new(usize::MAX, &Stop::new()));
         let (stop, status) = (self.stop.clone(), Arc::clone(&self.status));
-        threads.spawn("standby/decode", move || decode::run(decoder, make_sync, settings, units, outputs, &stop, &status))?;
+        threads.spawn("standby/decode", move || decode::run(decoder, make_sync, None, settings, units, outputs, &stop, &status))?;
         for (n, (((audio, sound), cues), rungs)) in sounds.into_iter().zip(sound).zip(cues).zip(self.sound).enumerate() {
             let over = over.clone();
             threads.spawn(&format!("standby/audio/{n}"), move || audio.run(sound, cues, rungs, &over, Some(super::GRACE)))?;

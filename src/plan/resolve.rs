@@ -5,11 +5,11 @@ use super::fit::{Fit, MIN_SIDE, Shape, Size, believable};
 use super::{LeftOut, MAX_TRACKS, Plan, Rendition, SourceFacts, sound, speed};
 use crate::class::{self, Build};
 use crate::colour::{HdrMetadata, Signal, VideoRange};
-use crate::encode::{BACKENDS, point};
+use crate::encode::{BACKENDS, delay, point};
 use crate::job::check::MAX_RATE;
 use crate::job::{ClockKind, Job, is_file};
 use crate::ladder::{AUTO, VideoRung};
-use crate::time::{Grid, Rate};
+use crate::time::{Grid, Rate, Seconds};
 use std::num::NonZero;
 
 /// Samples of an AAC-LC frame (ISO/IEC 14496-3).
@@ -87,6 +87,7 @@ pub fn resolve(job: &Job, source: &SourceFacts) -> Result<Plan, PlanError> {
     plan.warnings.extend(warnings(job, source));
     plan.warnings.extend(mapped(&plan));
     plan.warnings.extend(speed::warnings(&plan.video, std::thread::available_parallelism().map_or(1, NonZero::get)));
+    plan.warnings.extend(plan.video.iter().flat_map(delay::warnings));
     plan.class = class::of(&plan, job, &Build::here());
     Ok(plan)
 }
@@ -115,11 +116,11 @@ fn add_video(plan: &mut Plan, job: &Job, shape: Shape) -> Result<(), PlanError> 
     let all_above = served.iter().all(|(rung, _)| shape.fit(rung.width, rung.height) == Fit::Above);
     for (rung, names) in served {
         match shape.fit(rung.width, rung.height) {
-            Fit::Size(size) => plan.video.push(rendition(rung, names, size, plan)),
+            Fit::Size(size) => plan.video.push(rendition(rung, names, size, plan, job)),
             Fit::Above if all_above && Some(&rung.name) == smallest.as_ref() => {
                 let line = format!("{} ({}x{}) is made at {}x{}: the source is no larger", rung.name, rung.width, rung.height, own.width, own.height);
                 plan.warnings.push(line);
-                plan.video.push(rendition(rung, names, own, plan));
+                plan.video.push(rendition(rung, names, own, plan, job));
             }
             Fit::Above => {
                 let why = format!("larger than the source, {}x{}", own.width, own.height);
@@ -138,7 +139,7 @@ fn signal(rung: &VideoRung, range: VideoRange) -> Signal {
     Signal { depth: rung.depth.unwrap_or(if range == VideoRange::Sdr { 8 } else { 10 }), range }
 }
 
-fn rendition(rung: &VideoRung, backends: Vec<String>, size: Size, plan: &Plan) -> Rendition {
+fn rendition(rung: &VideoRung, backends: Vec<String>, size: Size, plan: &Plan, job: &Job) -> Rendition {
     let (grid, signal) = (plan.grid, signal(rung, plan.source.range));
     let one = Rendition {
         name: rung.name.clone(),
@@ -155,9 +156,25 @@ fn rendition(rung: &VideoRung, backends: Vec<String>, size: Size, plan: &Plan) -
         point: if rung.point == AUTO { point::for_size(size.width, size.height).to_owned() } else { rung.point.clone() },
         backends,
         lanes: 1,
+        chunk: chunk_slots(job, grid),
+        latency: job.latency,
         devices: rung.device.iter().cloned().collect(),
     };
     Rendition { lanes: speed::lanes(&one), ..one }
+}
+
+/// Slots of a chunk of `job`; none where segments are not cut, or only in one.
+pub fn chunk_slots(job: &Job, grid: Grid) -> Option<u32> {
+    let slots = u32::try_from(grid.nearest(job.chunk?).0.max(1)).ok()?;
+    (slots < grid.gop_slots).then_some(slots)
+}
+
+/// After how many more slots the sound of a GOP is handed on, where segments are cut into chunks: whenever a chunk is there, but no more often than every 100 ms. What is handed on
+/// is decoded from the segment's run-up on each time, and four pictures show how the stamps of a feed are rounded.
+pub fn sound_step(job: &Job, grid: Grid) -> Option<u32> {
+    let chunk = chunk_slots(job, grid)?;
+    let least = u32::try_from(grid.slots_in(Seconds::new(1, 10))).unwrap_or(u32::MAX).max(4);
+    Some(least.div_ceil(chunk) * chunk).filter(|step| *step < grid.gop_slots)
 }
 
 /// Which rungs of an HDR source are not HDR.

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// The largest document, in bytes.
-pub const MAX_BYTES: u64 = 4 << 20;
+pub const MAX_BYTES: usize = 4 << 20;
 /// Most nodes of one.
 const MAX_NODES: u32 = 100_000;
 /// Most bytes of what it says for one system.

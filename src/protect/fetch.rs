@@ -8,12 +8,21 @@ use super::ring::{KeyRing, KeySet};
 use super::systems::System;
 use crate::job::protection::Server;
 use crate::secrets::without_secrets;
+use crate::sink::net::http::{Connection, in_words};
+use crate::sink::net::{Dialer, Place};
+use bytes::Bytes;
 use crossbeam::channel::{Receiver, RecvTimeoutError};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::Request as Post;
+use hyper::header::{CONTENT_TYPE, HOST};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
-use ureq::tls::{Certificate, RootCerts, TlsConfig, parse_pem};
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+use url::Position;
+use zeroize::Zeroizing;
 
 /// The longest that a request may take, body included.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,14 +55,24 @@ pub enum FetchError {
         source: CpixError,
     },
     /// The certificate file.
-    #[error("protection.ca: {0}; a file of certificates in PEM is accepted")]
+    #[error("protection.ca: {0}")]
     Certificates(String),
+    /// What requests need.
+    #[error("key server {url}: {why}")]
+    Client {
+        /// Without its secrets.
+        url: String,
+        /// The system's words.
+        why: String,
+    },
 }
 
 /// Asks a key server.
 #[derive(Debug)]
 pub struct Fetcher {
-    agent: ureq::Agent,
+    runtime: Runtime,
+    dialer: Dialer,
+    place: Place,
     server: Server,
     systems: Vec<System>,
     ring: Weak<KeyRing>,
@@ -69,21 +88,14 @@ struct Waiting {
 impl Fetcher {
     /// Of a server, for a ring that sends what it wants.
     pub fn new(server: Server, systems: &[System], ring: &Arc<KeyRing>, wanted: Receiver<u64>) -> Result<Fetcher, FetchError> {
-        let mut tls = TlsConfig::builder();
-        if let Some(pem) = &server.ca {
-            let certificates: Vec<Certificate<'static>> = parse_pem(pem.as_bytes())
-                .filter_map(|item| match item {
-                    Ok(ureq::tls::PemItem::Certificate(certificate)) => Some(certificate),
-                    _ => None,
-                })
-                .collect();
-            if certificates.is_empty() {
-                return Err(FetchError::Certificates("there are none in it".to_owned()));
-            }
-            tls = tls.root_certs(RootCerts::Specific(Arc::new(certificates)));
+        let client = |why: String| FetchError::Client { url: without_secrets(server.url.as_str()), why };
+        let place = Place::of(&server.url).ok_or_else(|| client("http:// and https:// are accepted".to_owned()))?;
+        let dialer = Dialer::new(server.ca.clone(), None);
+        if place.is_secure() {
+            dialer.check().map_err(FetchError::Certificates)?;
         }
-        let agent = ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).max_redirects(0).tls_config(tls.build()).build().into();
-        Ok(Fetcher { agent, server, systems: systems.to_vec(), ring: Arc::downgrade(ring), wanted })
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| client(e.to_string()))?;
+        Ok(Fetcher { runtime, dialer, place, server, systems: systems.to_vec(), ring: Arc::downgrade(ring), wanted })
     }
 
     /// Fetches one period before anything is published, so that a wrong address or a refusal shows at the start.
@@ -150,20 +162,27 @@ impl Fetcher {
         let ids: Vec<(TrackClass, super::KeyId)> = ring.ids(period);
         let rotates = ring.rotation().rotates();
         let request = Request { content: ring.content(), scheme: ring.scheme(), ids: &ids, systems: &self.systems, period: rotates.then_some(period) };
-        let url = || without_secrets(&self.server.url);
-        let refused = |error: ureq::Error| {
-            let why = match error {
-                ureq::Error::StatusCode(code) => format!("it answered {code}; 200 and a CPIX document are accepted"),
-                other => other.to_string(),
-            };
-            FetchError::Request { url: url(), why: self.server.scrubbed(&why) }
-        };
-        let mut call = self.agent.post(&self.server.url).header("Content-Type", "application/xml").header("X-Speke-Version", "2.0");
-        for (name, value) in &self.server.headers {
-            call = call.header(name, value.text());
-        }
-        let mut response = call.send(request.document()).map_err(refused)?;
-        let text = zeroize::Zeroizing::new(response.body_mut().with_config().limit(MAX_BYTES).read_to_string().map_err(refused)?);
+        let url = || without_secrets(self.server.url.as_str());
+        let answer = self.runtime.block_on(async { timeout(TIMEOUT, self.ask(request.document())).await });
+        let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {} s", TIMEOUT.as_secs())));
+        let text = answer.map_err(|why| FetchError::Request { url: url(), why: self.server.scrubbed(&why) })?;
         request.answer(&text).map_err(|source| FetchError::Answer { url: url(), source })
+    }
+
+    /// One request on a connection of its own: minutes or hours are between two.
+    async fn ask(&self, document: String) -> Result<Zeroizing<String>, String> {
+        let target = &self.server.url[Position::BeforePath..Position::AfterQuery];
+        let mut post = Post::post(target).header(HOST, self.place.authority()).header(CONTENT_TYPE, "application/xml").header("X-Speke-Version", "2.0");
+        for (name, value) in &self.server.headers {
+            post = post.header(name, value.text());
+        }
+        let post = post.body(Full::new(Bytes::from(document))).map_err(|e| e.to_string())?;
+        let mut connection = Connection::open(&self.dialer, &self.place).await.map_err(|e| e.to_string())?;
+        let response = connection.send(post).await.map_err(|e| e.to_string())?;
+        if response.status() != 200 {
+            return Err(format!("it answered {}; 200 and a CPIX document are accepted", response.status().as_u16()));
+        }
+        let body = Limited::new(response.into_body(), MAX_BYTES).collect().await.map_err(|e| in_words(&*e))?;
+        std::str::from_utf8(&body.to_bytes()).map(|text| Zeroizing::new(text.to_owned())).map_err(|_| "its answer is not UTF-8".to_owned())
     }
 }

@@ -15,6 +15,7 @@ use crate::mux::{TrackKind, TrackSpec};
 use crate::time::{GopId, Grid, Seconds};
 use crossbeam::channel::bounded;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// What the key server is asked for and has not given yet. Full: it is asked with the next segment.
@@ -53,6 +54,11 @@ impl Form {
         }
         let voice = Voice { scheme: asked.scheme, systems: asked.systems.clone(), licenses: asked.licenses.clone(), content: asked.content.clone() };
         Ok((Arc::new(Form { voice, ring }), fetcher))
+    }
+
+    /// The scheme.
+    pub fn scheme(&self) -> Scheme {
+        self.voice.scheme
     }
 
     /// Counts for metrics.
@@ -99,6 +105,11 @@ pub struct Guard {
 }
 
 impl Guard {
+    /// Name of the track.
+    pub fn track(&self) -> &str {
+        &self.name
+    }
+
     /// Its initialisation segment, from the clear one. Where keys rotate, it names a key id that no sample has, and holds no `pssh`: a function of settings alone.
     pub fn init(&self, clear: &[u8]) -> Result<Vec<u8>, ProtectError> {
         let (defaults, pssh) = if self.rotates() {
@@ -127,7 +138,12 @@ impl Guard {
             rotates: self.rotates(),
             pssh: &pssh,
         };
-        segment::protect(&lock, clear, &mut self.ranges)
+        segment::protect(&lock, clear, &mut self.ranges).inspect_err(|_| self.refused())
+    }
+
+    /// Counts something that is not published for what became of it.
+    pub fn refused(&self) {
+        self.form.ring.counts.refused.fetch_add(1, Relaxed);
     }
 
     /// The lines of a media playlist that come before segment `gop`, which follows `before` there: its keys, where they are other than those before.

@@ -7,10 +7,12 @@
 //! - `init`, `segment`: clear bytes to encrypted ones; `ranges` (`nal`, `av1`): which bytes of a sample; `cipher`, `iv`: how; `boxes`: what says so
 //! - `systems`, `playready`: what each DRM wants to be told; `signal`: that, as HLS and DASH have it
 //! - `cpix`: key servers' documents; `fetch`: asking for them in time
+//! - `counts`: what happened
 
 mod av1;
 mod boxes;
 pub mod cipher;
+mod counts;
 pub mod cpix;
 mod fetch;
 pub mod form;
@@ -30,11 +32,12 @@ mod cpix_tests;
 #[cfg(test)]
 mod segment_tests;
 
+pub use counts::{Counts, CountsSnapshot};
 pub use fetch::Fetcher;
 pub use form::{Form, Guard};
 pub use key::{Key, KeyId};
 pub use ranges::Subsample;
-pub use ring::{Counts, KeyRing, KeySet};
+pub use ring::{KeyRing, KeySet};
 pub use signal::Signal;
 
 /// Why something could not be protected. It is not published then: nothing goes out clear where it should be encrypted.

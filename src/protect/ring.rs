@@ -1,5 +1,6 @@
 //! The keys of each crypto period: a stretch of segments, counted from the epoch, so that every worker changes keys at the same segment.
 
+use super::counts::Counts;
 use super::ProtectError;
 use super::cipher::Scheme;
 use super::key::{ContentKey, Key, KeyId, Seed, TrackClass};
@@ -7,7 +8,7 @@ use super::systems::Told;
 use crate::time::{GopId, Grid, Seconds};
 use crossbeam::channel::{Sender, TrySendError};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -64,17 +65,6 @@ pub enum Source {
     File(BTreeMap<u64, Arc<KeySet>>),
     /// A key server, which is asked for these classes of tracks.
     Server(Vec<TrackClass>),
-}
-
-/// What happened, for metrics.
-#[derive(Debug, Default)]
-pub struct Counts {
-    /// Crypto periods that a key server gave.
-    pub fetched: AtomicU64,
-    /// Requests to it that failed.
-    pub failed: AtomicU64,
-    /// Segments and chunks that were not published for want of a key.
-    pub missing: AtomicU64,
 }
 
 /// The keys of all crypto periods.

@@ -8,11 +8,12 @@ use super::segment::{Lock, protect};
 use super::{init, iv};
 use crate::inspect::{self, Code, InitFacts};
 use crate::mux::test_kit::{ASC, audio, grid, plain};
-use crate::mux::{self, Marks, TrackSpec};
+use crate::mux::{self, Chunking, Marks, TrackSpec};
 use crate::time::GopId;
 use proptest::prelude::*;
 
 const GOP: GopId = GopId(850_000_000);
+const CUT: Chunking = Chunking { slots: 10, prft: true };
 
 fn sound() -> TrackSpec {
     audio(3, "a", 96_000, grid(25, 1, 50), "eng", ASC.to_vec())
@@ -43,7 +44,7 @@ fn locked_init(track: &TrackSpec, scheme: Scheme) -> InitFacts {
 fn a_segment_is_encrypted_whole_and_says_how() {
     let (track, key) = (sound(), Key::new([0x77; 16]));
     let packets = plain(&track, GOP);
-    let clear = mux::segment(&track, GOP, &packets, &Marks::default(), false, Some(10)).expect("a segment");
+    let clear = mux::segment(&track, GOP, &packets, &Marks::default(), false, Some(CUT)).expect("a segment");
     for (scheme, rotates) in [(Scheme::Cbcs, false), (Scheme::Cenc, false), (Scheme::Cbcs, true), (Scheme::Cenc, true)] {
         let init = locked_init(&track, scheme);
         let made = protect(&lock(scheme, &key, rotates, if rotates { &[0, 0, 0, 8, b'f', b'r', b'e', b'e'] } else { &[] }), &clear, &mut Ranges::Whole)
@@ -77,7 +78,7 @@ fn chunks(segment: &[u8]) -> Vec<&[u8]> {
 #[test]
 fn a_chunk_alone_is_the_same_as_within_its_segment() {
     let (track, key) = (sound(), Key::new([0x77; 16]));
-    let clear = mux::segment(&track, GOP, &plain(&track, GOP), &Marks::default(), false, Some(10)).expect("a segment");
+    let clear = mux::segment(&track, GOP, &plain(&track, GOP), &Marks::default(), false, Some(CUT)).expect("a segment");
     for scheme in [Scheme::Cbcs, Scheme::Cenc] {
         let whole = protect(&lock(scheme, &key, true, &[]), &clear, &mut Ranges::Whole).expect("protected");
         let parts: Vec<u8> =

@@ -1,58 +1,24 @@
 //! Accepting connections, and the limits that keep slow, many or hostile clients from costing the worker anything.
 
-use axum::Router;
+use super::activity::{Activity, Ceased};
+use super::control::Peer;
+use super::limits::{Limits, Load};
+use super::patient::Patient;
+use super::tls::Tls;
+use axum::extract::Request;
+use axum::{Extension, Router};
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use std::future::Future;
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::convert::Infallible;
+use std::future::pending;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{Sleep, sleep, timeout};
-
-/// What a client may take.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Connections at once for everything.
-    pub connections: usize,
-    /// Connections beyond those, which are asked about the worker's health and status only: players are told to come back. More wait in the system's backlog.
-    pub reserve: usize,
-    /// Time for a request's head to arrive on a connection of the reserve, which ends after its answer.
-    pub reserve_time: Duration,
-    /// Bytes of a request's head.
-    pub head: usize,
-    /// Time for a request's head to arrive, which is also how long an idle connection is kept.
-    pub head_time: Duration,
-    /// Time in which a client that is being sent to must take at least something.
-    pub stall: Duration,
-    /// Age at which a connection is closed after the answer in progress …
-    pub age: Duration,
-    /// … and how long that answer may then still take.
-    pub last_answer: Duration,
-    /// How long a stop of the server waits for answers in progress.
-    pub goodbye: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            connections: 512,
-            reserve: 32,
-            reserve_time: Duration::from_secs(2),
-            head: 16 << 10,
-            head_time: Duration::from_secs(15),
-            stall: Duration::from_secs(15),
-            age: Duration::from_secs(300),
-            last_answer: Duration::from_secs(60),
-            goodbye: Duration::from_millis(500),
-        }
-    }
-}
+use tokio::time::{sleep, timeout};
 
 /// What connections are answered by.
 #[derive(Clone)]
@@ -64,8 +30,10 @@ pub(super) struct Routers {
 }
 
 /// Serves until `stop` turns true, then for at most [`Limits::goodbye`].
-pub(super) async fn accept(listener: TcpListener, routers: Routers, limits: Limits, mut stop: watch::Receiver<bool>) {
-    let (places, reserve) = (Arc::new(Semaphore::new(limits.connections)), Arc::new(Semaphore::new(limits.reserve)));
+pub(super) async fn accept(listener: TcpListener, routers: Routers, limits: Limits, load: Load, tls: Option<Tls>, mut stop: watch::Receiver<bool>) {
+    if let Some(tls) = &tls {
+        tokio::spawn(tls.clone().follow());
+    }
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -76,13 +44,13 @@ pub(super) async fn accept(listener: TcpListener, routers: Routers, limits: Limi
                 let held = tokio::select! {
                     biased;
                     _ = stop.wait_for(|s| *s) => break,
-                    place = places.clone().acquire_owned() => (place, &routers.all, false),
-                    place = reserve.clone().acquire_owned() => (place, &routers.reserved, true),
+                    place = load.places().acquire_owned() => (place, &routers.all, false),
+                    place = load.reserve().acquire_owned() => (place, &routers.reserved, true),
                 };
                 let (place, router, reserved) = (held.0.expect("the semaphores are never closed"), held.1.clone(), held.2);
-                let (limits, stop) = (limits.clone(), stop.clone());
+                let (limits, stop, tls) = (if reserved { limits.of_reserve() } else { limits.clone() }, stop.clone(), tls.clone());
                 tokio::spawn(async move {
-                    serve(stream, router, reserved, &limits, stop).await;
+                    Connection { router, limits, keep: !reserved, stop }.serve(stream, tls).await;
                     drop(place);
                 });
             }
@@ -96,88 +64,129 @@ pub(super) async fn accept(listener: TcpListener, routers: Routers, limits: Limi
     drop(listener);
     let free = async |places: &Semaphore, all: usize| drop(places.acquire_many(u32::try_from(all).unwrap_or(u32::MAX)).await);
     let all_free = async {
-        free(&places, limits.connections).await;
-        free(&reserve, limits.reserve).await;
+        free(&load.places(), limits.connections).await;
+        free(&load.reserve(), limits.reserve).await;
     };
     if timeout(limits.goodbye, all_free).await.is_err() {
         tracing::debug!("connections were cut off at the stop");
     }
 }
 
-async fn serve(stream: TcpStream, router: Router, reserved: bool, limits: &Limits, mut stop: watch::Receiver<bool>) {
-    // Without it small answers wait for the client's acknowledgement; where it cannot be set they are only slower.
-    let _ = stream.set_nodelay(true);
-    let (head_time, age, last_answer) =
-        if reserved { (limits.reserve_time, limits.reserve_time, limits.reserve_time) } else { (limits.head_time, limits.age, limits.last_answer) };
-    // The limits below are HTTP/1's; while it is not known which version a client speaks, there is none.
-    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(head_time).max_buf_size(limits.head).max_headers(64).keep_alive(!reserved);
-    let stream = TokioIo::new(Patient { stream, patience: limits.stall, stalled: None });
-    let mut connection = std::pin::pin!(builder.serve_connection(stream, TowerToHyperService::new(router)));
-    let grace = tokio::select! {
-        result = connection.as_mut() => return report(result),
-        () = sleep(age) => last_answer,
-        _ = stop.wait_for(|s| *s) => limits.goodbye,
-    };
-    connection.as_mut().graceful_shutdown();
-    match timeout(grace, connection).await {
-        Ok(result) => report(result),
-        Err(_) => tracing::debug!("a connection was cut off"),
+impl Limits {
+    /// Those of a connection of the reserve.
+    fn of_reserve(&self) -> Limits {
+        let brief = self.reserve_time;
+        Limits { head_time: brief, age: brief, last_answer: brief, ..self.clone() }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Version {
+    One,
+    Two,
+}
+
+struct Connection {
+    router: Router,
+    limits: Limits,
+    /// Whether it goes on after an answer.
+    keep: bool,
+    stop: watch::Receiver<bool>,
+}
+
+impl Connection {
+    async fn serve(mut self, stream: TcpStream, tls: Option<Tls>) {
+        // Without it small answers wait for the client's acknowledgement; where it cannot be set they are only slower.
+        let _ = stream.set_nodelay(true);
+        self.router = self.router.clone().layer(Extension(Peer(stream.peer_addr().ok())));
+        let mut stream = Patient::new(stream, self.limits.stall);
+        let head_time = self.limits.head_time;
+        let mut stop = self.stop.clone();
+        let greet = async {
+            match tls {
+                None => {
+                    let version = if stream.begins_http2().await? { Version::Two } else { Version::One };
+                    Ok::<_, std::io::Error>((Err(stream), version))
+                }
+                Some(tls) => {
+                    let stream = tls.acceptor().accept(stream).await?;
+                    let version = if stream.get_ref().1.alpn_protocol() == Some(b"h2") { Version::Two } else { Version::One };
+                    Ok((Ok(Box::new(stream)), version))
+                }
+            }
+        };
+        let greeted = tokio::select! {
+            greeted = timeout(head_time, greet) => greeted,
+            _ = stop.wait_for(|s| *s) => return,
+        };
+        match greeted {
+            Ok(Ok((Ok(stream), version))) => self.answer(stream, version).await,
+            Ok(Ok((Err(stream), version))) => self.answer(stream, version).await,
+            Ok(Err(e)) => tracing::debug!("a connection broke before its first request: {e}"),
+            Err(_) => tracing::debug!("a connection said nothing"),
+        }
+    }
+
+    async fn answer<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&mut self, stream: S, version: Version) {
+        let router = TowerToHyperService::new(self.router.clone());
+        match version {
+            Version::One => self.run(stream, version, router, pending()).await,
+            Version::Two => {
+                let activity = Activity::new();
+                let counted = {
+                    let activity = activity.clone();
+                    service_fn(move |request: Request<Incoming>| {
+                        let (asking, answer) = (activity.ask(), router.call(request));
+                        async move {
+                            let Ok(response) = answer.await;
+                            Ok::<_, Infallible>(response.map(|body| asking.answered(body)))
+                        }
+                    })
+                };
+                let (idle, stall) = (self.limits.head_time, self.limits.stall);
+                self.run(stream, version, counted, activity.ceases(idle, stall)).await;
+            }
+        }
+    }
+
+    async fn run<S, A>(&mut self, stream: S, version: Version, answers: A, ceases: impl Future<Output = Ceased>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        A: Service<Request<Incoming>, Response = axum::response::Response, Error = Infallible> + Send + 'static,
+        A::Future: Send + 'static,
+    {
+        let limits = &self.limits;
+        let mut builder = Builder::new(TokioExecutor::new());
+        let timer = TokioTimer::new();
+        if version == Version::One {
+            builder = builder.http1_only();
+            builder.http1().timer(timer).header_read_timeout(limits.head_time).max_buf_size(limits.head).max_headers(64).keep_alive(self.keep);
+        } else {
+            builder = builder.http2_only();
+            let head = u32::try_from(limits.head).unwrap_or(u32::MAX);
+            builder.http2().timer(timer).max_concurrent_streams(limits.streams).max_header_list_size(head).max_send_buf_size(256 << 10);
+            builder.http2().keep_alive_interval(limits.head_time).keep_alive_timeout(limits.stall).max_pending_accept_reset_streams(32);
+        }
+        let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), answers));
+        let grace = tokio::select! {
+            result = connection.as_mut() => return report(result),
+            () = sleep(limits.age) => limits.last_answer,
+            _ = self.stop.wait_for(|s| *s) => limits.goodbye,
+            ceased = ceases => match ceased {
+                Ceased::Idle => limits.goodbye,
+                Ceased::Stalled => return tracing::debug!("a connection was cut off: the client takes nothing"),
+            },
+        };
+        connection.as_mut().graceful_shutdown();
+        match timeout(grace, connection).await {
+            Ok(result) => report(result),
+            Err(_) => tracing::debug!("a connection was cut off"),
+        }
     }
 }
 
 fn report(result: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
     if let Err(e) = result {
         tracing::debug!("a connection broke: {e}");
-    }
-}
-
-/// A stream whose peer must keep taking what is sent: a write that makes no progress for `patience` fails.
-struct Patient {
-    stream: TcpStream,
-    patience: Duration,
-    stalled: Option<Pin<Box<Sleep>>>,
-}
-
-impl Patient {
-    fn judge<T>(&mut self, cx: &mut Context<'_>, progress: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if progress.is_ready() {
-            self.stalled = None;
-            return progress;
-        }
-        let patience = self.patience;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
-        ready!(stalled.as_mut().poll(cx));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing")))
-    }
-}
-
-impl AsyncRead for Patient {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Patient {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let progress = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.judge(cx, progress)
-    }
-
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let progress = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.judge(cx, progress)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -3,20 +3,31 @@
 //! | | |
 //! |---|---|
 //! | `/` | a page that plays the output and shows the rungs |
-//! | `/live/<path>` | what is published, from memory ([`crate::sink::store`]) |
+//! | `/live/<path>` | what is published, from memory and disk ([`crate::sink::store`]) |
 //! | `/healthz` | 200 while the process runs |
 //! | `/readyz` | 200 once every track has a segment, else 503 with the names of those that have none |
 //! | `/v1/status` | [`crate::status::Snapshot`] and the store's usage as JSON |
+//! | `/v1/input` | POST, from this machine: which of two feeds is shown |
 //! | `/v1/time` | UTC as `xs:dateTime`, for DASH `UTCTiming` (`urn:mpeg:dash:utc:http-xsdate:2014`) |
 
+mod activity;
+mod answer;
 mod connection;
+pub mod control;
+mod filed;
+mod limits;
+mod listener;
 mod live;
 mod page;
+mod patient;
+mod publisher;
 mod range;
+mod reload;
 mod status;
+mod tls;
 
+use crate::job::Serving;
 use crate::sink::store::Store;
-use crate::status::Status;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -26,10 +37,13 @@ use axum::routing::get;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+pub use tls::{Tls, TlsError};
 use tokio::sync::watch;
 
-pub use connection::Limits;
 use connection::Routers;
+pub use limits::Limits;
+use limits::Load;
+pub use publisher::Publisher;
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -52,43 +66,73 @@ pub enum ServeError {
     },
 }
 
+/// Threads that wait for the disk, and compress what is large.
+const BLOCKING: usize = 4;
+
 /// What handlers see.
 #[derive(Clone)]
 struct App {
     store: Store,
-    status: Arc<Status>,
+    publisher: Arc<dyn Publisher>,
+    load: Load,
+}
+
+/// How it is served.
+#[derive(Clone, Default)]
+pub struct Setup {
+    /// What a client may take.
+    pub limits: Limits,
+    /// Further routes, beside those of the table above; under the limits that players have.
+    pub routes: Router,
+    /// Encrypted, with this certificate.
+    pub tls: Option<Tls>,
+}
+
+impl Setup {
+    /// What a job asks for.
+    ///
+    /// # Errors
+    /// Where its certificate or key cannot be used.
+    pub fn of(serving: &Serving) -> Result<Setup, TlsError> {
+        let tls = serving.tls.as_ref().map(|(certificate, key)| Tls::open(certificate, key)).transpose()?;
+        Ok(Setup { tls, ..Setup::default() })
+    }
 }
 
 /// A running server. Dropping it stops it, too.
 pub struct Server {
     address: SocketAddr,
+    encrypted: bool,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
     /// Listens on `address` and serves from a thread of its own. When this returns, the address is taken and connections are accepted; nothing else is needed from the caller.
-    pub fn start(address: SocketAddr, store: Store, status: Arc<Status>) -> Result<Server, ServeError> {
-        Server::start_with(address, store, status, Limits::default())
+    pub fn start(address: SocketAddr, store: Store, publisher: Arc<dyn Publisher>) -> Result<Server, ServeError> {
+        Server::start_with(address, store, publisher, Setup::default())
     }
 
-    /// As [`Server::start`], with other limits.
-    pub fn start_with(address: SocketAddr, store: Store, status: Arc<Status>, limits: Limits) -> Result<Server, ServeError> {
+    /// As [`Server::start`], with another setup.
+    pub fn start_with(address: SocketAddr, store: Store, publisher: Arc<dyn Publisher>, setup: Setup) -> Result<Server, ServeError> {
         let bind = |why| ServeError::Bind { address, why };
         let thread = |why| ServeError::Thread { address, why };
-        let listener = std::net::TcpListener::bind(address).map_err(bind)?;
-        listener.set_nonblocking(true).map_err(bind)?;
+        let listener = listener::bind(address).map_err(bind)?;
         let bound = listener.local_addr().map_err(bind)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(thread)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING).build().map_err(thread)?;
         let listener = {
             let _inside = runtime.enter();
             tokio::net::TcpListener::from_std(listener).map_err(bind)?
         };
+        let Setup { limits, routes, tls } = setup;
+        let limits = limits.within_descriptors();
+        let load = Load::new(&limits);
         let (stop, stopped) = watch::channel(false);
-        let routers = routers(App { store, status });
-        let run = move || runtime.block_on(connection::accept(listener, routers, limits, stopped));
+        let routers = routers(App { store, publisher, load: load.clone() }, routes);
+        let encrypted = tls.is_some();
+        let run = move || runtime.block_on(connection::accept(listener, routers, limits, load, tls, stopped));
         let joined = std::thread::Builder::new().name("serve".to_owned()).spawn(run).map_err(thread)?;
-        Ok(Server { address: bound, stop, thread: Some(joined) })
+        Ok(Server { address: bound, encrypted, stop, thread: Some(joined) })
     }
 
     /// Where it listens; the port is the real one where 0 was asked for.
@@ -102,7 +146,7 @@ impl Server {
         if at.ip().is_unspecified() {
             at.set_ip(if at.is_ipv4() { std::net::Ipv4Addr::LOCALHOST.into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
         }
-        format!("http://{at}/")
+        format!("{}://{at}/", if self.encrypted { "https" } else { "http" })
     }
 
     /// Takes no new connections, lets answers in progress finish ([`Limits::goodbye`]), and joins the thread.
@@ -127,7 +171,7 @@ impl Drop for Server {
     }
 }
 
-fn routers(app: App) -> Routers {
+fn routers(app: App, routes: Router) -> Routers {
     let about = Router::new()
         .route("/healthz", get(status::healthz))
         .route("/readyz", get(status::readyz))
@@ -141,7 +185,7 @@ fn routers(app: App) -> Routers {
         .route("/live/{*path}", get(live::published))
         .fallback(async || (StatusCode::NOT_FOUND, "not found\n"));
     let finish = |router: Router<App>| router.layer(middleware::from_fn(cross_origin)).with_state(app.clone());
-    Routers { all: finish(all), reserved: finish(about.fallback(full)) }
+    Routers { all: finish(all).merge(routes), reserved: finish(about.fallback(full)) }
 }
 
 /// What players are told when all connections are taken.
@@ -155,7 +199,7 @@ async fn cross_origin(request: Request, next: Next) -> Response {
     let mut response = if request.method() == Method::OPTIONS {
         let allow = [
             (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS"),
-            (header::ACCESS_CONTROL_ALLOW_HEADERS, "range, if-none-match, if-range"),
+            (header::ACCESS_CONTROL_ALLOW_HEADERS, "range, if-none-match, if-range, cmcd-object, cmcd-request, cmcd-session, cmcd-status"),
             (header::ACCESS_CONTROL_MAX_AGE, "86400"),
             (header::ALLOW, "GET, HEAD, OPTIONS"),
         ];
@@ -165,7 +209,8 @@ async fn cross_origin(request: Request, next: Next) -> Response {
     };
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("content-length, content-range, date, etag"));
+    headers
+        .insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("age, cmsd-dynamic, cmsd-static, content-length, content-range, date, etag"));
     headers.insert("timing-allow-origin", HeaderValue::from_static("*"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response

@@ -62,7 +62,7 @@ function growth(of) {
   return Math.max(0, (to - from) / ((last.at - first.at) / 1000));
 }
 
-const NAMES = { rung: "Rung", makes: "Makes", fps: "Pictures/s", bitrate: "Bitrate", history: "History", lag: "Lag", queue: "Queue", dropped: "Dropped", segment: "Segment" };
+const NAMES = { rung: "Rung", makes: "Makes", fps: "Pictures/s", bitrate: "Bitrate", history: "History", lag: "Lag", queue: "Queue", dropped: "Dropped", score: "Score", segment: "Segment" };
 
 function cell(name, text, kind) {
   const td = element("td", text, kind);
@@ -113,9 +113,18 @@ function row(track, index, segment) {
     cell("lag", stalled ? `silent for ${span(track.age_ms)}` : span(track.lag_ms), stalled ? "bad" : ""),
     cell("queue", track.queue ?? "–", track.queue === null ? "soft" : ""),
     cell("dropped", dropped, dropped ? "bad" : ""),
+    score(track.quality),
     cell("segment", track.last_segment ?? "–"),
   );
   return tr;
+}
+
+// Of the last segment, 100 where nothing is wrong; what was wrong since the start on request.
+function score(quality) {
+  const td = cell("score", quality.score ?? "–", quality.score === null ? "soft" : quality.score < 60 ? "bad" : "");
+  const defects = Object.entries(quality.defects).map(([name, n]) => `${name}: ${n.count} in ${n.segments} segments`);
+  td.title = quality.lowest === null ? "" : [`lowest ${quality.lowest}`, ...defects].join("\n");
+  return td;
 }
 
 function tile(id, value, note, bad) {

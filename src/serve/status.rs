@@ -2,7 +2,6 @@
 
 use super::App;
 use crate::sink::store::Usage;
-use crate::status::Snapshot;
 use crate::time::Seconds;
 use axum::Json;
 use axum::extract::State;
@@ -16,7 +15,7 @@ const NEVER_STORED: [(header::HeaderName, &str); 1] = [(header::CACHE_CONTROL, "
 #[derive(Serialize)]
 struct Body {
     #[serde(flatten)]
-    worker: Snapshot,
+    publisher: serde_json::Value,
     ready: bool,
     store: Usage,
 }
@@ -26,7 +25,7 @@ pub(super) async fn healthz() -> Response {
 }
 
 pub(super) async fn readyz(State(app): State<App>) -> Response {
-    let missing = app.status.missing();
+    let missing = app.publisher.missing();
     if missing.is_empty() {
         return (NEVER_STORED, "ready\n").into_response();
     }
@@ -34,7 +33,7 @@ pub(super) async fn readyz(State(app): State<App>) -> Response {
 }
 
 pub(super) async fn status(State(app): State<App>) -> Response {
-    let body = Body { worker: app.status.snapshot(), ready: app.status.missing().is_empty(), store: app.store.usage() };
+    let body = Body { publisher: app.publisher.snapshot(), ready: app.publisher.missing().is_empty(), store: app.store.usage() };
     (NEVER_STORED, Json(body)).into_response()
 }
 

@@ -1,17 +1,24 @@
-//! Where published bytes go. A destination is one file here and one line in [`DESTINATIONS`].
+//! Where published bytes go. A kind of destination is a file or folder here, a variant of [`Output`], and a line in [`open`] and [`agree`].
 
 pub mod directory;
+mod held;
+pub(crate) mod net;
+mod objects;
+mod push;
+pub mod remote;
 pub mod runner;
 pub mod store;
 pub mod stored;
 
-use crate::ffmpeg::{Access, access};
+use crate::job::{Output, Pace};
+use crate::plan::Plan;
 use crate::status::Status;
 use crate::time::{GopId, Seconds};
 use crate::verdict::Verdict;
 use bytes::Bytes;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What is published, in order. `path` is relative to the output's root (`avc-1080p/123.m4s`).
 #[derive(Clone, Debug)]
@@ -110,8 +117,16 @@ pub trait Sink: Send {
     fn takes_chunks(&self) -> bool {
         false
     }
+    /// Whether it is shown this.
+    fn wants(&self, item: &Publish) -> bool {
+        item.concerns(self.takes_chunks())
+    }
     /// Stores one thing. When it returns, a reader can see it whole, or not at all.
     fn publish(&mut self, item: &Publish) -> Result<(), SinkError>;
+    /// Nothing more will be published: brings out what still waits, until `deadline` at the latest.
+    fn finish(&mut self, _deadline: Instant) -> Result<(), SinkError> {
+        Ok(())
+    }
 }
 
 impl Publish {
@@ -142,45 +157,68 @@ impl SinkError {
     }
 }
 
-/// Makes a destination ready, so that a bad address fails at the start. Second argument: the names of all tracks.
-pub type Open = fn(&Path, &[String], &Arc<Status>) -> Result<Box<dyn Sink>, SinkError>;
-
-/// A kind of destination.
-pub struct Destination {
-    /// How its addresses begin; empty for a plain path.
-    pub scheme: &'static str,
-    /// Opens one.
-    pub open: Open,
+/// What a destination needs to know of the job.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Names of the tracks with pictures.
+    pub video: Vec<String>,
+    /// Names of the tracks with sound.
+    pub audio: Vec<String>,
+    /// How long a segment lasts.
+    pub segment: Seconds,
+    /// At full speed a destination that is behind is waited for; live, nobody waits.
+    pub pace: Pace,
+    /// Where it is counted.
+    pub status: Arc<Status>,
 }
 
-/// Every kind of destination that can be written as `--output`.
-pub const DESTINATIONS: &[Destination] = &[Destination { scheme: "", open: directory::open }];
+impl Context {
+    /// Of a plan.
+    pub fn of(plan: &Plan, pace: Pace, status: &Arc<Status>) -> Context {
+        Context {
+            video: plan.video.iter().map(|r| r.name.clone()).collect(),
+            audio: plan.audio.iter().map(|r| r.name.clone()).collect(),
+            segment: plan.segment_duration(),
+            pace,
+            status: Arc::clone(status),
+        }
+    }
 
-/// Whether `output` is of a kind that exists and could be written to. Touches nothing.
-pub fn check(output: &Path) -> Result<(), SinkError> {
-    find(output)?;
-    directory::check(output)
+    /// The names of all tracks, video first.
+    pub fn tracks(&self) -> Vec<String> {
+        self.video.iter().chain(&self.audio).cloned().collect()
+    }
 }
 
-/// Whether what `outputs` hold already can go on with these init segments (relative path, bytes), and their folders can be written to. Reads only.
-pub fn agree(outputs: &[PathBuf], inits: &[(String, Vec<u8>)]) -> Result<(), SinkError> {
-    let places = outputs.iter().flat_map(|output| inits.iter().map(move |(path, bytes)| (output.join(path), bytes)));
-    places.into_iter().try_for_each(|(path, bytes)| {
-        directory::agree(&path, bytes)?;
-        let Some(folder) = path.parent().filter(|folder| folder.exists()) else { return Ok(()) };
-        access(folder, Access::WriteInto).map_err(|e| SinkError::new(folder, format!("cannot be written to: {e}; accepted: a directory that can")))
+/// Whether what `outputs` hold already can go on with these init segments (relative path, bytes), and directories can be written to. Reads only.
+/// What is reached over a network is asked for a few seconds at most; one that does not answer is not an error, for it may come back.
+pub fn agree(outputs: &[Output], inits: &[(String, Vec<u8>)]) -> Result<(), SinkError> {
+    outputs.iter().try_for_each(|output| match output {
+        Output::Directory(directory) => directory::agree_all(&directory.path, inits),
+        Output::Push(push) => push::agree(push, inits),
+        Output::Objects(objects) => objects::agree(objects, inits),
     })
 }
 
-/// Opens `output`, where `tracks` will be published.
-pub fn open(output: &Path, tracks: &[String], status: &Arc<Status>) -> Result<Box<dyn Sink>, SinkError> {
-    (find(output)?.open)(output, tracks, status)
+/// The media type of what is published under `path` (RFC 8216 section 4, ISO/IEC 23009-1 annex C, RFC 6381); `audio`: of a track with sound.
+pub fn media_type(path: &str, audio: bool) -> &'static str {
+    match path.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("m4s" | "mp4") if audio => "audio/mp4",
+        Some("m4s" | "mp4") => "video/mp4",
+        Some("m3u8") => "application/vnd.apple.mpegurl",
+        Some("mpd") => "application/dash+xml",
+        Some("json") => "application/json",
+        Some("jpg" | "jpeg") => "image/jpeg",
+        Some("vtt") => "text/vtt",
+        _ => "application/octet-stream",
+    }
 }
 
-fn find(output: &Path) -> Result<&'static Destination, SinkError> {
-    let scheme = output.to_str().and_then(|o| o.split_once("://")).map_or("", |(scheme, _)| scheme);
-    DESTINATIONS
-        .iter()
-        .find(|d| d.scheme == scheme)
-        .ok_or_else(|| SinkError::new(output, format!("no such kind of output: \"{scheme}://\"; accepted: a directory")))
+/// Makes a destination ready: a directory that cannot be written to fails here.
+pub fn open(output: &Output, context: &Context) -> Result<Box<dyn Sink>, SinkError> {
+    match output {
+        Output::Directory(directory) => directory::open(directory, context),
+        Output::Push(push) => push::open(push, context),
+        Output::Objects(objects) => objects::open(objects, context),
+    }
 }

@@ -3,20 +3,31 @@
 use super::{Publish, Sink, SinkError};
 use crate::status::Status;
 use crossbeam::channel::Receiver;
+use std::time::{Duration, Instant};
 
 /// Publishes everything from `rx` to all of `sinks`, each item in all of them before the next one, in the order of `sinks`; put the quickest first.
 /// Ends when `rx` closes. The first error ends it too: it is returned, and dropping `rx` tells the muxer. A segment counts in `status`, if any, once all have it.
 pub fn run(mut sinks: Vec<Box<dyn Sink>>, rx: Receiver<Publish>, status: Option<&Status>) -> Result<(), SinkError> {
     for item in rx {
-        for sink in sinks.iter_mut().filter(|sink| item.concerns(sink.takes_chunks())) {
+        for sink in sinks.iter_mut().filter(|sink| sink.wants(&item)) {
             sink.publish(&item)?;
         }
-        if let (Publish::Segment { track, number, bytes, slot_end, .. }, Some(status)) = (&item, status) {
+        if let (Publish::Segment { track, number, bytes, slot_end, verdict, .. }, Some(status)) = (&item, status) {
             status.segment_published(track, *number, bytes.len() as u64, *slot_end);
+            status.segment_judged(track, verdict);
         }
     }
-    Ok(())
+    // One limit for all: each has a thread of its own that goes on while another is waited for.
+    let deadline = Instant::now() + DRAIN;
+    let mut ended = Ok(());
+    for sink in &mut sinks {
+        ended = ended.and(sink.finish(deadline));
+    }
+    ended
 }
+
+/// How long destinations may take for what still waits, once nothing more comes. Less than what an orchestrator gives a worker that it asks to leave.
+const DRAIN: Duration = Duration::from_secs(15);
 
 #[cfg(test)]
 mod tests {

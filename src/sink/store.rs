@@ -1,26 +1,44 @@
-//! The embedded origin's memory: what is published, by path, ready to be served. Bounded in bytes; when it is full the oldest segments go first.
+//! The embedded origin's memory: what is published, by path, ready to be served. Bounded in bytes; when it is full the oldest segments go first, to the disk
+//! where a destination keeps them there.
 
-use super::{Publish, Sink, SinkError, stored};
+mod content;
+mod entry;
+mod filed;
+mod making;
+mod place;
+mod track;
+
+use super::{Edge, Publish, Sink, SinkError};
 use crate::time::GopId;
+use crate::verdict::Verdict;
 use bytes::Bytes;
+use content::Content;
+pub use entry::{Entry, Text};
+pub use filed::{Filed, Opened};
+pub use making::{GivenUp, Growing};
+use making::{Part, Taken};
+use place::Place;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::watch;
+use track::Segment;
 
-/// One published thing, as it is served.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// The bytes; cloning counts a reference.
-    pub bytes: Bytes,
-    /// Media type.
-    pub content_type: &'static str,
-    /// Strong entity tag, quotes included: the first 16 bytes of the SHA-256, in hexadecimal.
-    pub etag: String,
-    /// Whether these bytes will never change under this path (init and media segments).
-    pub immutable: bool,
+/// Segments of one track that may be in the making at once, and of how many that were given up the chunks that are out are kept.
+const MAKING: usize = 4;
+/// A segment this far behind the newest is not at the live edge.
+const EDGE: i64 = 4;
+
+/// What there is at a media path.
+#[derive(Debug)]
+pub enum Found {
+    /// All of it, in memory.
+    Whole(Entry),
+    /// The beginning of a segment in the making.
+    Growing(Growing),
+    /// All of it, on the disk.
+    Filed(Filed),
 }
 
 /// Why there is nothing at a path.
@@ -28,25 +46,33 @@ pub struct Entry {
 pub enum Absent {
     /// It is not published, and nothing is known of when it will be.
     Unknown,
-    /// A segment older than any that is kept, or one that was left out: it will not come.
+    /// A segment older than any that is kept, or one that was left out, or a part that it does not have: it will not come.
     Gone,
-    /// A segment that is still to come: so many after the newest of its track, 1 for the very next.
+    /// A segment that is still to come: so many after the newest of its track, 1 for the very next; and 1 for the very next part.
     Early(i64),
 }
 
 /// How full the store is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Usage {
-    /// Segments held.
+    /// Segments held in memory.
     pub segments: usize,
-    /// Bytes of them.
+    /// Bytes of them, and of those in the making.
     pub bytes: u64,
     /// The most bytes of segments that are held.
     pub limit: u64,
-    /// Segments dropped because of that limit, not because they left the window.
+    /// Segments dropped from memory because of that limit, not because they left the window.
     pub evicted: u64,
+    /// Of those, how many are served from the disk.
+    pub filed: usize,
     /// Segments that came again with other bytes; the first ones stayed.
     pub conflicts: u64,
+    /// Segments of which a chunk is out, and the rest is still to come.
+    pub making: usize,
+    /// Segments that were given up after a chunk was out.
+    pub given_up: u64,
+    /// Chunks out of order, or other than those before; whole segments other than their chunks.
+    pub mismatches: u64,
 }
 
 /// The store. Clones share one content; a clone is a [`Sink`] for the publishing thread, others serve readers.
@@ -55,66 +81,121 @@ pub struct Store(Arc<Shared>);
 
 struct Shared {
     limit: u64,
-    audio: HashSet<String>,
+    audio: RwLock<HashSet<String>>,
+    /// Where a destination keeps every segment as a file.
+    folder: Option<PathBuf>,
     content: RwLock<Content>,
-    /// Sent for each segment that comes, whichever it is.
-    arrivals: watch::Sender<()>,
-}
-
-#[derive(Default)]
-struct Content {
-    /// Init segments, playlists, manifests: as many as there are tracks, and a few.
-    files: HashMap<String, Entry>,
-    /// By number first, so that the oldest of all tracks is the first.
-    segments: BTreeMap<(GopId, String), Entry>,
-    /// The newest number of each track that has left.
-    gone: HashMap<String, GopId>,
-    /// The newest number of each track that has come.
-    newest: HashMap<String, GopId>,
-    bytes: u64,
-    evicted: u64,
-    conflicts: u64,
 }
 
 impl Store {
     /// An empty store for at most `limit` bytes of segments. `audio`: names of the tracks that carry sound.
     pub fn new(limit: u64, audio: impl IntoIterator<Item = String>) -> Store {
-        Store(Arc::new(Shared { limit, audio: audio.into_iter().collect(), content: RwLock::default(), arrivals: watch::Sender::new(()) }))
+        Store::with_folder(limit, audio, None)
     }
 
-    /// What is at `path` (`avc-1080p/123.m4s`). An exact look-up: nothing but what was published can be reached.
+    /// As [`Store::new`]; what memory has no room for is served from the files in `folder`, which a [directory](super::directory::Directory) is publishing into.
+    pub fn with_folder(limit: u64, audio: impl IntoIterator<Item = String>, folder: Option<PathBuf>) -> Store {
+        Store(Arc::new(Shared { limit, audio: RwLock::new(audio.into_iter().collect()), folder, content: RwLock::default() }))
+    }
+
+    /// From now on this track is known to carry sound. Before its first segment.
+    pub fn carries_sound(&self, track: &str) {
+        self.0.audio.write().unwrap_or_else(PoisonError::into_inner).insert(track.to_owned());
+    }
+
+    /// What is whole and in memory at `path` (`avc-1080p/123.m4s`). An exact look-up: nothing but what was published can be reached.
     pub fn get(&self, path: &str) -> Result<Entry, Absent> {
-        let content = self.read();
-        if let Some(entry) = content.files.get(path) {
-            return Ok(entry.clone());
+        if let Some(text) = self.text(path) {
+            return Ok(text.borrow().entry.clone());
         }
-        let (track, number) = segment_path(path).ok_or(Absent::Unknown)?;
-        if let Some(entry) = content.segments.get(&(number, track.to_owned())) {
-            return Ok(entry.clone());
+        match self.find(path)? {
+            Found::Whole(entry) => Ok(entry),
+            Found::Growing(_) => Err(Absent::Early(1)),
+            Found::Filed(_) => Err(Absent::Unknown),
         }
-        if content.gone.get(track).is_some_and(|&newest| number <= newest) {
-            return Err(Absent::Gone);
-        }
-        // A track's segments come in order: one that the newest has overtaken was left out.
-        Err(content.newest.get(track).map_or(Absent::Unknown, |newest| match number.0.saturating_sub(newest.0) {
-            ahead @ 1.. => Absent::Early(ahead),
-            _ => Absent::Gone,
-        }))
     }
 
-    /// What changes whenever a segment has come.
-    pub fn arrivals(&self) -> watch::Receiver<()> {
-        self.0.arrivals.subscribe()
+    /// The playlist or manifest at `path`, and those that will replace it.
+    pub fn text(&self, path: &str) -> Option<watch::Receiver<Arc<Text>>> {
+        self.read().texts.get(path).map(watch::Sender::subscribe)
+    }
+
+    /// The init segment, segment, or part of one, at `path`. An exact look-up, too.
+    pub fn find(&self, path: &str) -> Result<Found, Absent> {
+        let content = self.read();
+        if let Some(entry) = content.inits.get(path) {
+            return Ok(Found::Whole(entry.clone()));
+        }
+        let Place { track: name, number, part } = Place::of(path).ok_or(Absent::Unknown)?;
+        let track = content.tracks.get(name).ok_or(Absent::Unknown)?;
+        let content_type = self.media_type(name);
+        if let Some(index) = part {
+            return track.part(number, index, content_type).map(Found::Whole);
+        }
+        if let Some(segment) = track.segments.get(&number) {
+            return Ok(Found::Whole(segment.entry.clone()));
+        }
+        if let Some(making) = track.making.get(&number) {
+            return Ok(Found::Growing(Growing { content_type, making: making.clone(), news: track.news.subscribe(), next: 0 }));
+        }
+        if let (Some(facts), Some(folder)) = (track.filed.get(&number), &self.0.folder) {
+            let path = folder.join(name).join(format!("{number}.m4s"));
+            return Ok(Found::Filed(Filed { content_type, path, facts: facts.clone() }));
+        }
+        Err(track.absent(number))
+    }
+
+    /// What changes whenever there is something new of the track that `path` is of; nothing where there is no such track.
+    pub fn news(&self, path: &str) -> Option<watch::Receiver<()>> {
+        let (track, _) = path.split_once('/')?;
+        self.read().tracks.get(track).map(|t| t.news.subscribe())
+    }
+
+    /// How many parts segment `number` of `track` came in, where it is in memory and came in parts.
+    pub fn parts(&self, track: &str, number: GopId) -> Option<usize> {
+        self.read().tracks.get(track).and_then(|t| t.parts(number))
+    }
+
+    /// Whether `path` is that of a segment well behind the newest of its track: what a player at the live edge does not ask for.
+    pub fn is_old(&self, path: &str) -> bool {
+        let Some(place) = Place::of(path) else { return false };
+        let newest = self.read().tracks.get(place.track).and_then(|t| t.newest());
+        newest.is_some_and(|newest| place.number.0 <= newest.0.saturating_sub(EDGE))
+    }
+
+    /// A segment on the disk could not be served: it is not looked for again. `etag`: or could, and this is what reading it told.
+    pub fn looked(&self, path: &str, etag: Option<&str>) {
+        let Some(place) = Place::of(path) else { return };
+        let mut content = self.write();
+        let Some(track) = content.tracks.get_mut(place.track) else { return };
+        match (etag, track.filed.get_mut(&place.number)) {
+            (Some(etag), Some(facts)) => facts.etag = Some(etag.to_owned()),
+            (None, Some(_)) => {
+                track.filed.remove(&place.number);
+            }
+            (_, None) => {}
+        }
     }
 
     /// How full it is.
     pub fn usage(&self) -> Usage {
         let c = self.read();
-        Usage { segments: c.segments.len(), bytes: c.bytes, limit: self.0.limit, evicted: c.evicted, conflicts: c.conflicts }
+        let sum = |count: &dyn Fn(&track::Track) -> usize| c.tracks.values().map(count).sum();
+        Usage {
+            segments: sum(&|t| t.segments.len()),
+            bytes: c.bytes,
+            limit: self.0.limit,
+            evicted: c.evicted,
+            filed: sum(&|t| t.filed.len()),
+            conflicts: c.conflicts,
+            making: sum(&|t| t.making.len()),
+            given_up: c.given_up,
+            mismatches: c.mismatches,
+        }
     }
 
-    /// Takes up again what an earlier run left in `dir` ([`stored::scan`]), newest first and as much as fits, so that the window a player sees is whole after a
-    /// restart. Call it before anything is published.
+    /// Takes up again what an earlier run left in `dir` ([`super::stored::scan`]), newest first and as much as fits, so that the window a player sees is whole
+    /// after a restart; the rest is served from there, if that is the folder of this store. Call it before anything is published.
     pub fn restore(&self, dir: &Path, found: &[(String, Vec<GopId>)]) -> Result<(), SinkError> {
         let mut newest_first: Vec<(GopId, &str)> = found.iter().flat_map(|(track, numbers)| numbers.iter().map(|&n| (n, track.as_str()))).collect();
         newest_first.sort_unstable_by(|a, b| b.cmp(a));
@@ -125,42 +206,120 @@ impl Store {
             let Some(rest) = room.checked_sub(size) else { break };
             room = rest;
             let bytes = std::fs::read(&path).map_err(|e| SinkError::new(&path, e))?;
-            self.put_segment(track, number, &Bytes::from(bytes));
+            let verdict = Verdict::of_stored(&bytes, self.media_type(track) == "audio/mp4");
+            self.put_segment(track, number, &Bytes::from(bytes), Some(&Arc::new(verdict)));
         }
+        let here = self.0.folder.as_deref() == Some(dir);
         let mut content = self.write();
-        for (track, numbers) in found {
-            let kept = |n: &&GopId| content.segments.contains_key(&(**n, track.clone()));
-            if let Some(&left) = numbers.iter().rev().find(|n| !kept(n)) {
-                content.leaves(track, left);
+        for (name, numbers) in found {
+            let track = content.track(name);
+            let left: Vec<GopId> = numbers.iter().copied().filter(|n| !track.segments.contains_key(n)).collect();
+            for number in left {
+                if here {
+                    track.filed.insert(number, Default::default());
+                    track.comes(number);
+                } else {
+                    track.leaves(number);
+                }
             }
         }
         Ok(())
     }
 
-    fn put_segment(&self, track: &str, number: GopId, bytes: &Bytes) {
-        let entry = Entry { content_type: self.media_type(track), ..entry(bytes, "", true) };
-        let key = (number, track.to_owned());
+    fn put_segment(&self, name: &str, number: GopId, bytes: &Bytes, verdict: Option<&Arc<Verdict>>) {
+        // One that nothing was said about has a hash of zeros.
+        let hashed = verdict.filter(|v| v.hash != [0; 32]);
+        let etag = hashed.map_or_else(|| entry::tag(bytes), |v| entry::tag_of(&v.hash));
+        let entry = Entry { bytes: bytes.clone(), content_type: self.media_type(name), etag, immutable: true, verdict: verdict.cloned() };
         let mut content = self.write();
-        if let Some(old) = content.segments.get(&key) {
-            if old.etag != entry.etag {
+        let known = content.track(name).known(number);
+        if let Some(old) = known {
+            if old.is_some_and(|old| old != entry.etag) {
                 content.conflicts += 1;
-                tracing::warn!(track, %number, "a segment of this number exists with other bytes; it stays as it is");
+                tracing::warn!(track = name, %number, "a segment of this number exists with other bytes; it stays as it is");
             }
             return;
         }
+        let parts = match content.track(name).making.remove(&number) {
+            None => Vec::new(),
+            Some(making) => {
+                content.bytes = content.bytes.saturating_sub(making.bytes());
+                making.complete(bytes).unwrap_or_else(|| {
+                    content.mismatches += 1;
+                    tracing::warn!(track = name, %number, "the whole segment differs from the chunks that are out; from now on it is served, and they are not");
+                    Vec::new()
+                })
+            }
+        };
         content.bytes += bytes.len() as u64;
-        content.segments.insert(key, entry);
-        let newest = content.newest.entry(track.to_owned()).or_insert(number);
-        *newest = number.max(*newest);
-        while content.bytes > self.0.limit && content.segments.len() > 1 {
-            content.evict();
-        }
+        let track = content.track(name);
+        track.segments.insert(number, Segment { entry, parts });
+        track.comes(number);
+        let news = track.news.clone();
+        content.evict(self.0.limit, self.0.folder.is_some());
         drop(content);
-        self.0.arrivals.send_replace(());
+        news.send_replace(());
+    }
+
+    fn put_chunk(&self, name: &str, number: GopId, index: u32, bytes: &Bytes) {
+        let part = Part::new(bytes);
+        let mut content = self.write();
+        let track = content.track(name);
+        if track.known(number).is_some() || track.broken.contains_key(&number) {
+            return;
+        }
+        let making = track.making.entry(number).or_default();
+        // One that is larger than all that may be held is no segment.
+        let taken = if making.bytes() + bytes.len() as u64 > self.0.limit { Taken::Wrong } else { making.take(index, part) };
+        let news = track.news.clone();
+        match taken {
+            Taken::Known => return,
+            Taken::New => content.bytes += bytes.len() as u64,
+            Taken::Wrong => {
+                content.mismatches += 1;
+                tracing::warn!(track = name, %number, index, "a chunk out of order, another than before, or one too many: the segment is served once it is whole");
+                content.give_up(name, number);
+            }
+        }
+        if content.track(name).making.len() > MAKING
+            && let Some(oldest) = content.track(name).making.first_key_value().map(|(n, _)| *n)
+        {
+            content.give_up(name, oldest);
+        }
+        content.evict(self.0.limit, self.0.folder.is_some());
+        drop(content);
+        news.send_replace(());
+    }
+
+    fn abort(&self, name: &str, number: GopId) {
+        let mut content = self.write();
+        content.give_up(name, number);
+        let track = content.track(name);
+        track.comes(number);
+        let news = track.news.clone();
+        drop(content);
+        news.send_replace(());
+    }
+
+    fn put_text(&self, path: &str, bytes: &Bytes, edge: Option<Edge>) {
+        let text = Arc::new(Text::new(path, bytes, edge));
+        let sender = {
+            let mut content = self.write();
+            match content.texts.get(path) {
+                Some(sender) => sender.clone(),
+                None => {
+                    content.texts.insert(path.to_owned(), watch::Sender::new(text));
+                    return;
+                }
+            }
+        };
+        // Readers are woken without the lock.
+        sender.send_replace(text);
     }
 
     fn media_type(&self, track: &str) -> &'static str {
-        if self.0.audio.contains(track) { "audio/mp4" } else { "video/mp4" }
+        let audio = self.0.audio.read().unwrap_or_else(PoisonError::into_inner);
+        if audio.contains(track) { "audio/mp4" } else { "video/mp4" }
     }
 
     // No lock is held while anything is computed or copied, so neither side waits for long; no code under it can panic half-way.
@@ -173,69 +332,28 @@ impl Store {
     }
 }
 
-impl Content {
-    fn evict(&mut self) {
-        if let Some(((number, track), entry)) = self.segments.pop_first() {
-            self.bytes -= entry.bytes.len() as u64;
-            self.evicted += 1;
-            self.leaves(&track, number);
-        }
-    }
-
-    fn remove(&mut self, path: &str) {
-        let Some((track, number)) = segment_path(path) else {
-            self.files.remove(path);
-            return;
-        };
-        if let Some(entry) = self.segments.remove(&(number, track.to_owned())) {
-            self.bytes -= entry.bytes.len() as u64;
-        }
-        self.leaves(track, number);
-    }
-
-    fn leaves(&mut self, track: &str, number: GopId) {
-        let newest = self.gone.entry(track.to_owned()).or_insert(number);
-        *newest = number.max(*newest);
-    }
-}
-
 impl Sink for Store {
+    fn takes_chunks(&self) -> bool {
+        true
+    }
+
     fn publish(&mut self, item: &Publish) -> Result<(), SinkError> {
         match item {
-            Publish::Segment { track, number, bytes, .. } => self.put_segment(track, *number, bytes),
+            Publish::Segment { track, number, bytes, verdict, .. } => self.put_segment(track, *number, bytes, Some(verdict)),
             Publish::Init { path, bytes } => {
-                let content_type = self.media_type(path.split('/').next().unwrap_or_default());
-                self.write().files.insert(path.clone(), entry(bytes, content_type, true));
+                let track = path.split('/').next().unwrap_or_default();
+                let entry = Entry::new(bytes, self.media_type(track), true);
+                let mut content = self.write();
+                content.track(track);
+                content.inits.insert(path.clone(), entry);
             }
-            Publish::Chunk { .. } | Publish::Abort { .. } => {}
-            Publish::Text { path, bytes, .. } => {
-                let entry = entry(bytes, text_type(path), false);
-                self.write().files.insert(path.clone(), entry);
-            }
+            Publish::Chunk { track, number, index, bytes, .. } => self.put_chunk(track, *number, *index, bytes),
+            Publish::Abort { track, number, .. } => self.abort(track, *number),
+            Publish::Text { path, bytes, edge, .. } => self.put_text(path, bytes, *edge),
             Publish::Remove { path } => self.write().remove(path),
         }
         Ok(())
     }
-}
-
-fn entry(bytes: &Bytes, content_type: &'static str, immutable: bool) -> Entry {
-    let hash: String = Sha256::digest(bytes).iter().take(16).map(|b| format!("{b:02x}")).collect();
-    Entry { bytes: bytes.clone(), content_type, etag: format!("\"{hash}\""), immutable }
-}
-
-/// Media types: RFC 8216 section 4, ISO/IEC 23009-1 annex C.
-fn text_type(path: &str) -> &'static str {
-    match path.rsplit_once('.').map(|(_, extension)| extension) {
-        Some("m3u8") => "application/vnd.apple.mpegurl",
-        Some("mpd") => "application/dash+xml",
-        Some("json") => "application/json",
-        _ => "application/octet-stream",
-    }
-}
-
-fn segment_path(path: &str) -> Option<(&str, GopId)> {
-    let (track, name) = path.split_once('/')?;
-    Some((track, stored::number(name)?))
 }
 
 #[cfg(test)]

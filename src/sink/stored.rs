@@ -1,6 +1,7 @@
 //! What an earlier run stored: read once at the start, so that numbering and playlists carry on.
 
 use super::SinkError;
+use crate::mux::{iframes, thumbnails};
 use crate::time::GopId;
 use std::fs;
 use std::io::{ErrorKind, Read};
@@ -8,6 +9,9 @@ use std::path::Path;
 
 /// The most segments of one track that are taken up again; the newest stay. At 2 s each that is 11 days.
 pub const MAX_SEGMENTS: usize = 500_000;
+
+/// The most segments of one track that are looked into for their first picture, the newest ones: a day at 2 s each.
+pub const MAX_PICTURES: usize = 43_200;
 
 /// The segments that exist under `dir` for each of `tracks`, in that order, oldest first. Only whole ones: files `<track>/<number>.m4s`, not empty, the number
 /// written as mezzo writes it. Anything else is left alone. A folder that is not there has none. A segment that says that the event ended with it is not
@@ -17,6 +21,15 @@ pub fn scan(dir: &Path, tracks: &[String]) -> Result<Vec<(String, Vec<GopId>)>, 
 }
 
 fn scan_track(folder: &Path) -> Result<Vec<GopId>, SinkError> {
+    let mut found = numbers(folder)?;
+    while found.last().is_some_and(|number| says_last(&folder.join(format!("{number}.m4s")))) {
+        found.pop();
+    }
+    Ok(found)
+}
+
+/// As [`scan`], of one track's folder; one that says that the event ended with it is among them.
+pub fn numbers(folder: &Path) -> Result<Vec<GopId>, SinkError> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -34,9 +47,6 @@ fn scan_track(folder: &Path) -> Result<Vec<GopId>, SinkError> {
         }
     }
     keep_newest(&mut found);
-    while found.last().is_some_and(|number| says_last(&folder.join(format!("{number}.m4s")))) {
-        found.pop();
-    }
     Ok(found)
 }
 
@@ -48,6 +58,39 @@ fn says_last(path: &Path) -> bool {
     let size = head.first_chunk().map_or(0, |size| u32::from_be_bytes(*size) as usize);
     let styp = head.get(..size.min(read)).filter(|styp| styp.get(4..8) == Some(b"styp"));
     styp.and_then(|styp| styp.get(16..)).is_some_and(|brands| brands.chunks_exact(4).any(|brand| brand == b"lmsg"))
+}
+
+/// Where the first picture of each of the segments `found` in `dir` is, of the `tracks` named: from their beginnings. One that cannot be read is left out.
+pub fn pictures(dir: &Path, found: &[(String, Vec<GopId>)], tracks: &[String]) -> iframes::Stored {
+    let place = |track: &str, number: GopId| {
+        let mut head = Vec::new();
+        fs::File::open(dir.join(track).join(format!("{number}.m4s"))).and_then(|file| file.take(iframes::HEAD).read_to_end(&mut head)).ok()?;
+        iframes::Place::read(&head).map(|place| (number, place))
+    };
+    let named = found.iter().filter(|(track, _)| tracks.contains(track));
+    named.map(|(track, numbers)| (track.clone(), numbers.iter().rev().take(MAX_PICTURES).filter_map(|number| place(track, *number)).collect())).collect()
+}
+
+/// The sheets of thumbnails that exist under `dir`: files `thumbnails/<number>.jpg`, not empty, oldest first.
+pub fn sheets(dir: &Path) -> Result<Vec<GopId>, SinkError> {
+    let folder = dir.join(thumbnails::NAME);
+    let mut found = Vec::new();
+    match fs::read_dir(&folder) {
+        Ok(entries) => {
+            for entry in entries {
+                let entry = entry.map_err(|e| SinkError::new(&folder, e))?;
+                let named = entry.file_name().to_str().and_then(|name| number(&format!("{}.m4s", name.strip_suffix(".jpg")?)));
+                found.extend(named.filter(|_| entry.metadata().is_ok_and(|m| m.is_file() && m.len() > 0)));
+                if found.len() >= 2 * MAX_SEGMENTS {
+                    keep_newest(&mut found);
+                }
+            }
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound => {}
+        Err(e) => return Err(SinkError::new(&folder, e)),
+    }
+    keep_newest(&mut found);
+    Ok(found)
 }
 
 fn keep_newest(found: &mut Vec<GopId>) {

@@ -13,6 +13,8 @@ const BLACK: u8 = 16;
 const BRIGHTER: usize = 100;
 /// Mean difference, in steps of 8 bits, below which two pictures show the same: an encoder's noise on a still picture, but not the grain of a camera.
 const STILL: usize = 1;
+/// Difference at one place, in steps of 8 bits, that an encoder's noise may make.
+const NOISE: u8 = 6;
 
 /// Luma at 48 by 27 places, 8 bits each.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,6 +47,11 @@ impl Look {
     pub fn is_black(&self) -> bool {
         let most = BLACK + if self.full_range { 0 } else { 16 };
         self.luma.iter().filter(|luma| **luma > most).count() * BRIGHTER <= self.luma.len()
+    }
+
+    /// Whether this is `before` again, but for an encoder's noise: nothing moved, not even something small.
+    pub fn is_same(&self, before: &Look) -> bool {
+        self.is_still(before) && self.luma.iter().zip(&before.luma).all(|(a, b)| a.abs_diff(*b) <= NOISE)
     }
 
     /// Whether nothing moved since `before`.

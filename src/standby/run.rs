@@ -12,11 +12,14 @@ use serde::Serialize;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// One past a feed that does not exist.
+const NEITHER: u8 = 3;
+
 /// What the switch counts and shows.
 #[derive(Debug)]
 pub struct Watch {
     active: AtomicU8,
-    /// One past the feed that was asked for; 0 where none was.
+    /// One past the feed that was asked for; 0 where nothing was asked.
     wanted: AtomicU8,
     switches: AtomicU64,
     late: AtomicU64,
@@ -47,6 +50,11 @@ impl Watch {
     /// Asks for a feed, 0 or 1: from the next GOP on, once it has something to show.
     pub fn want(&self, feed: u8) {
         self.wanted.store(feed.min(1) + 1, Relaxed);
+    }
+
+    /// Whichever feed the conditions choose, from now on.
+    pub fn choose_alone(&self) {
+        self.wanted.store(NEITHER, Relaxed);
     }
 
     /// How it stands.

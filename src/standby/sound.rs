@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 /// Segments of each feed that wait to be wanted. Full: the oldest goes, which the other feed is shown for.
 const KEPT: usize = 8;
 /// Samples below this are silence: -60 dB of full scale.
-const SILENT: f32 = 0.001;
+pub const SILENT: f32 = 0.001;
 
 /// From which GOP on each feed has been silent; shared with the switch.
 #[derive(Clone, Debug)]
@@ -156,6 +156,8 @@ mod tests {
     fn segment(gop: i64, value: f32) -> Flow<PcmSegment> {
         Flow::Item(PcmSegment {
             gop: GopId(gop),
+            from: 0,
+            more: false,
             first_frame: 0,
             frames: 1,
             lead: 0,

@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 
 /// Slots of a feed that wait, at most, in seconds: those of the standby until they are wanted, beyond it the oldest go; those of a feed in trouble for the standby's, beyond it they are shown.
 const KEPT: Seconds = Seconds::ONE;
+/// Feeds that are more seconds apart than this do not stand in for each other: going from one to the other would repeat a picture for as long, or wait for as long.
+const APART: i64 = 5;
 /// How long the first feed may keep the event waiting when the second is there already.
 const HEAD_START: Seconds = Seconds::HALF;
 
@@ -45,10 +47,16 @@ pub struct Switch {
     paths: [Path; 2],
     active: usize,
     wanted: Option<usize>,
+    /// It was asked for and has not been shown since: one that is asked for need not have been well for long.
+    asked: bool,
+    /// The feeds are further apart than [`APART`], and it has been said.
+    apart: bool,
     /// The event has so many slots.
     duration: Option<u64>,
     /// One past its last one, once it has begun.
     end: Option<Slot>,
+    /// Both feeds are over, and the last GOP's sound is asked for.
+    closed: bool,
     /// What was shown last.
     last: Option<Frame>,
     /// The next slot to show; `None` before the first.
@@ -61,7 +69,21 @@ impl Switch {
     /// Nothing has come yet. `duration`: how many slots the event has.
     pub fn new(grid: Grid, conditions: Conditions, duration: Option<u64>) -> Switch {
         let path = || Path { frames: VecDeque::new(), newest: None, health: Health::new(conditions), ended: false, silent_since: None };
-        Switch { grid, conditions, paths: [path(), path()], active: 0, wanted: None, duration, end: None, last: None, next: None, late: 0 }
+        Switch {
+            grid,
+            conditions,
+            paths: [path(), path()],
+            active: 0,
+            wanted: None,
+            asked: false,
+            apart: false,
+            duration,
+            end: None,
+            closed: false,
+            last: None,
+            next: None,
+            late: 0,
+        }
     }
 
     /// The feed that is shown.
@@ -77,6 +99,7 @@ impl Switch {
     /// Takes `path` from the next GOP on, if it has something to show then, and stays there while it has.
     pub fn want(&mut self, path: usize) {
         self.wanted = (path < self.paths.len()).then_some(path);
+        self.asked = self.wanted.is_some_and(|wanted| wanted != self.active);
     }
 
     /// The sound of `path` has been silent since then.
@@ -111,6 +134,13 @@ impl Switch {
             path.ended = true;
         }
         self.decide(out);
+        // The one that was shown had said that it is over when the other was not yet: what it left open is complete.
+        if let Some(last) = self.last.as_ref().filter(|_| self.is_over()) {
+            let whole = last.last || self.grid.index(last.slot) + 1 == self.grid.gop_slots;
+            if !std::mem::replace(&mut self.closed, true) && !whole {
+                out.push(Out::Sound(last.gop, self.active));
+            }
+        }
     }
 
     /// Whether the event has all slots of its duration; nothing more is shown.
@@ -144,7 +174,7 @@ impl Switch {
                 match self.front(other) {
                     Some(frame) if frame.slot == next && !frame.missed => self.switch(next, None, out),
                     // It brings every slot: this one will come.
-                    None if !self.paths[other].ended => return,
+                    None if self.is_near(next) => return,
                     _ => {}
                 }
             }
@@ -170,17 +200,42 @@ impl Switch {
                     continue;
                 }
             }
-            if front.is_none() {
-                return;
+            match front {
+                None => return,
+                // Whole GOPs may be left out, a part of one may not.
+                Some((slot, _)) if slot > next => match self.grid.first(self.grid.gop(slot)) {
+                    resumed if self.grid.index(next) == 0 && resumed > next => self.next = Some(resumed),
+                    _ => self.repeat(next, out),
+                },
+                Some(_) => self.show(out),
             }
-            self.show(out);
         }
     }
 
-    /// Whether the other feed is well, and so far ahead that its pictures for `slot` are gone: it is caught up with, or would be missed for ever.
-    fn is_ahead(&self, slot: Slot) -> bool {
+    /// Whether the other feed is well, and so far ahead that its pictures for `slot` are gone: it is caught up with, or would be missed for ever. One that is
+    /// [`APART`] is not: its clock is another, and the event would be in the future.
+    fn is_ahead(&mut self, slot: Slot) -> bool {
         let other = 1 - self.active;
-        self.front(other).is_some_and(|frame| frame.slot > slot && frame.origin == Origin::Input) && self.trouble(other).is_none()
+        let ahead =
+            self.front(other).filter(|frame| frame.slot > slot && frame.origin == Origin::Input).map(|frame| self.grid.time(frame.slot) - self.grid.time(slot));
+        let apart = ahead.is_some_and(|ahead| ahead > Seconds::whole(APART));
+        if apart && !std::mem::replace(&mut self.apart, apart) {
+            tracing::warn!(
+                segment = self.grid.gop(slot).0,
+                "input {} is more than 5 s ahead of input {}, and cannot stand in for it: do both say the same time?",
+                other + 1,
+                self.active + 1
+            );
+        }
+        self.apart = apart;
+        ahead.is_some() && !apart && self.trouble(other).is_none()
+    }
+
+    /// Whether the other feed is so little behind that its picture for `slot` may be waited for: no longer than there is room for what is shown meanwhile.
+    fn is_near(&self, slot: Slot) -> bool {
+        let other = &self.paths[1 - self.active];
+        let behind = other.newest.is_some_and(|newest| self.grid.time(slot) - self.grid.time(newest) < KEPT);
+        behind && !other.ended && self.paths[self.active].frames.len() < self.kept()
     }
 
     /// Shows the last picture once more, for `slot`.
@@ -225,8 +280,8 @@ impl Switch {
         let other = 1 - self.active;
         let well = |span: Seconds| self.paths[other].health.is_well_for(span) && !self.paths[other].ended;
         match self.wanted {
-            Some(wanted) => wanted == other && well(Seconds::ZERO),
-            None => other == 0 && self.conditions.back.is_some_and(well),
+            Some(wanted) if self.asked => wanted == other && well(Seconds::ZERO),
+            wanted => other == wanted.unwrap_or(0) && self.conditions.back.is_some_and(well),
         }
     }
 
@@ -238,6 +293,7 @@ impl Switch {
 
     fn switch(&mut self, at: Slot, why: Option<Trouble>, out: &mut Vec<Out>) {
         self.active = 1 - self.active;
+        self.asked &= self.wanted != Some(self.active);
         out.push(Out::Switched { at, to: self.active, why });
     }
 

@@ -28,6 +28,7 @@ fn frame(slot: i64, missed: bool) -> Frame {
         damaged: false,
         missed,
         path: 0,
+        sight: Default::default(),
         side: Arc::new(SideData::default()),
     }
 }
@@ -177,4 +178,75 @@ fn a_second_feed_that_is_far_ahead_is_caught_up_with() {
     assert!((1..=22).contains(&repeated), "{repeated} repeated");
     assert_eq!(switches(&out).len(), 1);
     assert!(slots.iter().all(|(slot, path, _)| *path == u8::from(*slot >= 130 + repeated as i64)));
+}
+
+/// Pushes each (path, slot), and says how many slots wait at most.
+fn feed(switch: &mut Switch, events: impl IntoIterator<Item = (usize, i64, bool)>, out: &mut Vec<Out>) -> usize {
+    let most = events.into_iter().map(|(path, slot, missed)| {
+        switch.push(path, frame(slot, missed), out);
+        switch.paths.iter().map(|path| path.frames.len()).max().unwrap_or(0)
+    });
+    most.max().unwrap_or(0)
+}
+
+#[test]
+fn a_first_feed_that_is_far_behind_is_not_waited_for() {
+    let late = 20 * 25;
+    // The first is 20 s later than the second, fails at its slot 300, and is well again from slot 400 on.
+    let events = (0..4000).flat_map(|now| {
+        let first = now - late;
+        let first = (first >= 0).then_some((0, first, (300..400).contains(&first)));
+        first.into_iter().chain([(1, now, false)])
+    });
+    let (mut switch, mut out) = (Switch::new(grid(), Conditions::default(), None), Vec::new());
+    let most = feed(&mut switch, events, &mut out);
+    assert!(most <= 2 * 25, "{most} slots wait");
+    let slots = shown(&out);
+    assert!(slots.windows(2).all(|pair| pair[1].0 == pair[0].0 + 1), "a hole or an overlap");
+    assert!(slots.last().is_some_and(|last| last.0 > 3900), "the output stands still at {:?}", slots.last());
+}
+
+#[test]
+fn a_second_feed_of_another_time_does_not_drag_the_event_into_the_future() {
+    let hour = 3600 * 25;
+    let events = (0..1000).flat_map(|now| [(0, now, (300..400).contains(&now)), (1, now + hour, false)]);
+    let (mut switch, mut out) = (Switch::new(grid(), Conditions::default(), None), Vec::new());
+    feed(&mut switch, events, &mut out);
+    let slots = shown(&out);
+    assert!(slots.iter().all(|slot| slot.0 < 1000 && slot.1 == 0), "{:?}", slots.last());
+    assert_eq!(slots.len(), slots.last().map_or(0, |last| last.0 as usize + 1));
+}
+
+#[test]
+fn no_gop_is_left_with_a_hole_where_the_other_begins_later() {
+    let (mut switch, mut out) = (Switch::new(grid(), Conditions::default(), None), Vec::new());
+    feed(&mut switch, (0..130).map(|slot| (0, slot, false)), &mut out);
+    // What the second has begins in the midst of the GOP after next, and is no picture of its own.
+    feed(&mut switch, (220..300).map(|slot| (1, slot, true)), &mut out);
+    switch.end(0, &mut out);
+    feed(&mut switch, (300..320).map(|slot| (1, slot, false)), &mut out);
+    let slots = shown(&out);
+    let holes: Vec<_> = slots.windows(2).filter(|pair| pair[1].0 != pair[0].0 + 1).map(|pair| (pair[0].0, pair[1].0)).collect();
+    assert!(holes.iter().all(|(before, after)| (before + 1) % GOP == 0 && after % GOP == 0), "{holes:?}");
+}
+
+#[test]
+fn the_sound_of_a_short_last_gop_is_asked_for_once() {
+    let (mut switch, mut out) = (Switch::new(grid(), Conditions::default(), None), Vec::new());
+    feed(&mut switch, (0..130).map(|slot| (0, slot, false)), &mut out);
+    switch.end(0, &mut out);
+    switch.end(1, &mut out);
+    let sounds: Vec<i64> = out.iter().filter_map(|out| if let Out::Sound(gop, _) = out { Some(gop.0) } else { None }).collect();
+    assert_eq!(sounds, [0, 1, 2]);
+}
+
+#[test]
+fn a_feed_that_is_asked_for_does_not_flap() {
+    let (mut switch, mut out) = (Switch::new(grid(), Conditions::default(), None), Vec::new());
+    switch.want(1);
+    // The second loses a picture every 20: each time the first is shown instead.
+    let events = (0..2000).flat_map(|now| [(0, now, false), (1, now, now % 20 == 19)]);
+    feed(&mut switch, events, &mut out);
+    let switches = switches(&out);
+    assert!(switches.len() <= 3, "{switches:?}");
 }

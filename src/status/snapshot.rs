@@ -2,12 +2,15 @@
 
 use super::clock::ClockSnapshot;
 use super::counts::{SourceCounts, State};
-use super::{TrackFacts, Watched};
+use super::{DefectsSnapshot, TrackFacts, Watched};
 use crate::capture::CaptureCounters;
 use crate::capture::paths::counts as paths;
+use crate::capture::refused;
 use crate::decode::audio;
 use crate::mux;
 use crate::plan::SourceFacts;
+use crate::protect;
+use crate::sink::remote;
 use crate::standby::run::WatchSnapshot;
 use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -51,6 +54,11 @@ pub struct Snapshot {
     pub inputs: Option<InputsSnapshot>,
     /// What became of it.
     pub published: PublishedSnapshot,
+    /// Destinations behind a network, as in the job.
+    pub outputs: Vec<remote::counts::Snapshot>,
+    /// Keys of each `[protection]`, as in the job; absent where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub protection: Vec<protect::CountsSnapshot>,
     /// See [`super::Status::conflicts`].
     pub conflicts: u64,
     /// Tracks as in the plan, video first.
@@ -179,6 +187,8 @@ pub struct TrackSnapshot {
     pub fallbacks: u64,
     /// GOPs whose frames were not held for another try, because the frame budget was spent.
     pub unheld: u64,
+    /// What was wrong with its segments, though they were published.
+    pub quality: DefectsSnapshot,
 }
 
 impl SourceCounts {
@@ -204,7 +214,7 @@ impl SourceCounts {
             left_device: self.left_device.get(),
             disconnects: capture(&|c| &c.disconnects),
             reconnects: capture(&|c| &c.reconnects),
-            callers_refused: capture(&|c| &c.callers),
+            callers_refused: capture(&|c| &c.callers) + refused::count(),
             changes: capture(&|c| &c.moves) + capture(&|c| &c.formats),
         }
     }

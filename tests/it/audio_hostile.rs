@@ -4,7 +4,7 @@ use crate::sound::{Order, clip, demux, extent, grid, segments};
 use crossbeam::channel::{bounded, unbounded};
 use mezzo::capture::{Kind, Unit};
 use mezzo::decode::audio::{Audio, Counts, Cut, Over, Rung};
-use mezzo::encode::aac::{LEAD, TAIL};
+use mezzo::encode::aac::{AHEAD, LEAD, TAIL};
 use mezzo::frame::{AudioCue, End, Flow};
 use mezzo::stop::Stop;
 use mezzo::time::Seconds;
@@ -111,7 +111,7 @@ fn a_change_of_channels_and_rate_in_mid_stream_is_heard() {
 fn sound_that_never_completes_does_not_hold_up_the_end_of_an_event() {
     let Some(path) = clip("ts_dvb_576p25_h264_aac_12s.ts") else { return };
     let (track, grid, offset, grace) = (demux(&path, 0), grid(), Seconds::whole(1_000_000), Duration::from_millis(400));
-    let audio = Audio::open(&track.stream, Cut { grid, lead: LEAD, tail: TAIL }, Arc::new(Counts::default())).expect("opens");
+    let audio = Audio::open(&track.stream, Cut { grid, lead: LEAD, tail: TAIL, ahead: AHEAD }, Arc::new(Counts::default())).expect("opens");
     let (packet_tx, packets) = bounded(8);
     let (cue_tx, cues) = bounded(2);
     let (tx, made) = unbounded();
@@ -126,7 +126,7 @@ fn sound_that_never_completes_does_not_hold_up_the_end_of_an_event() {
     }
     let last = grid.video.gop(grid.video.nearest(extent(&track).0 + Seconds::whole(3) + offset));
     let began = Instant::now();
-    cue_tx.send(Flow::Item(AudioCue { gop: last, slots: grid.video.gop_slots, offset, whole: false, last: true })).expect("listens");
+    cue_tx.send(Flow::Item(AudioCue { gop: last, slots: grid.video.gop_slots, more: false, offset, before: None, whole: false, last: true })).expect("listens");
     cue_tx.send(Flow::End(End::Ended)).expect("listens");
     let patience = Duration::from_secs(20);
     let Ok(Flow::Item(segment)) = made.recv_timeout(patience) else { panic!("its last segment is waited for without end") };

@@ -22,7 +22,7 @@ fn decode(packets: &[Packet], frames: usize) -> Vec<Vec<f32>> {
     parameters.set_id(ffmpeg::codec::Id::AAC);
     let stream = StreamInfo::new(0, parameters, (1, 48_000));
     let units: Vec<ffmpeg::Packet> = packets.iter().map(adts).collect();
-    let window = Window { first: 0, samples: frames * F, offset: Seconds::ZERO };
+    let window = Window { first: 0, samples: frames * F, offset: Seconds::ZERO, settled: None };
     let rendered = Samples::open(&stream).unwrap().render(&units.iter().collect::<Vec<_>>(), &window, &[2]);
     assert_eq!(rendered.faults, 0);
     rendered.mixes.into_iter().next().unwrap()
@@ -44,6 +44,8 @@ fn segment(planes: &[Vec<f32>], first: usize, frames: usize, lead: u32, tail: u3
     let cut = |plane: &Vec<f32>| (0..total as i64).map(|i| usize::try_from(from + i).ok().and_then(|i| plane.get(i)).copied().unwrap_or(0.0)).collect();
     PcmSegment {
         gop: GopId(first as i64),
+        from: 0,
+        more: false,
         first_frame: first as i64,
         frames: frames as u32,
         lead,
@@ -63,7 +65,7 @@ fn source(name: &str, seconds: usize) -> Option<Vec<Vec<f32>>> {
     let track = demux(&clip(name)?, 0);
     let (first, last) = extent(&track);
     let length = ((last - first).floor_ticks(48_000) as usize).min(seconds * 48_000) / F * F;
-    let window = Window { first: 0, samples: length, offset: -first };
+    let window = Window { first: 0, samples: length, offset: -first, settled: None };
     let all: Vec<&ffmpeg::Packet> = track.packets.iter().collect();
     Samples::open(&track.stream).ok()?.render(&all, &window, &[2]).mixes.into_iter().next()
 }

@@ -87,7 +87,7 @@ fn samples_are_where_ffmpeg_puts_them() {
         let (ours, heard) = stamps
             .filter_map(|pts| Some(-Seconds::from_ticks(pts, num, den)?))
             .find_map(|offset| {
-                let mut whole = samples.render(&all, &Window { first: 0, samples: theirs.len() + 4096, offset }, &[2]);
+                let mut whole = samples.render(&all, &Window { first: 0, samples: theirs.len() + 4096, offset, settled: None }, &[2]);
                 let heard = whole.covered[0].clone();
                 (heard.start == 0).then(|| (whole.mixes.remove(0), 0..usize::try_from(heard.end).unwrap()))
             })
@@ -118,7 +118,7 @@ fn sixteen_packets_of_run_up_are_as_good_as_many() {
             let mut loudest = f64::NEG_INFINITY;
             for index in (longest + 2..packets.len().saturating_sub(2)).step_by(11) {
                 let first = Seconds::from_ticks(packets[index].pts().unwrap(), num, den).unwrap().ceil_ticks(48_000);
-                let window = Window { first, samples: length, offset: Seconds::ZERO };
+                let window = Window { first, samples: length, offset: Seconds::ZERO, settled: None };
                 let fresh = samples.render(&packets[index - run_up..(index + 8).min(packets.len())], &window, &[2]).mixes.remove(0);
                 let from = usize::try_from(first - origin).unwrap();
                 let pairs = |c: usize| fresh[c].iter().copied().zip(whole[c][from..].iter().copied());
@@ -137,5 +137,5 @@ fn sixteen_packets_of_run_up_are_as_good_as_many() {
 fn whole_extent(track: &Track) -> Window {
     let (first, last) = extent(track);
     let (from, to) = (first.floor_ticks(48_000), last.floor_ticks(48_000) + 9600);
-    Window { first: from, samples: usize::try_from(to - from).unwrap(), offset: Seconds::ZERO }
+    Window { first: from, samples: usize::try_from(to - from).unwrap(), offset: Seconds::ZERO, settled: None }
 }

@@ -31,6 +31,8 @@ fn chunks_hold_what_whole_segments_hold() {
         let ((together, one), (apart, chunks)) = (samples(&wholes[name]), samples(bytes));
         assert_eq!(together, apart, "{name}");
         assert_eq!(one, [together.len()], "{name}");
+        let produced: Vec<bool> = inspect::segment(bytes, None).expect("reads").chunks.iter().map(|chunk| chunk.prft.is_some()).collect();
+        assert!(produced.iter().enumerate().all(|(n, said)| *said == (n == 0)), "{name}: {produced:?}");
         if name.starts_with("avc") {
             // 13 slots of 40 ms are nearest to 500 ms.
             let want: &[usize] = if name.contains("/2.") { &[13, 12] } else { &[13, 13, 13, 11] };
@@ -40,4 +42,28 @@ fn chunks_hold_what_whole_segments_hold() {
         }
     }
     succeed(mezzo(&["check", &chunked.to_string_lossy()]), 60);
+}
+
+/// One picture to a chunk, each with its time, at low latency: as pure as ever, and sound is the same whatever it is cut into.
+#[test]
+fn low_latency_is_pure() {
+    let Some(source) = media("ts_dvb_576p25_h264_aac_12s.ts") else { return };
+    let dir = tempfile::tempdir().expect("a folder");
+    let (whole, low, again) = (dir.path().join("whole"), dir.path().join("low"), dir.path().join("again"));
+    run(&source, &whole, &[]);
+    let args = ["--latency", "low", "--chunk", "40ms", "--prft", "chunk"];
+    run(&source, &low, &args);
+    run(&source, &again, &args);
+    assert!(published(&low) == published(&again));
+    let (wholes, lows) = (published(&whole), published(&low));
+    for (name, bytes) in lows.iter().filter(|(name, _)| name.ends_with(".m4s")) {
+        let facts = inspect::segment(bytes, None).expect("reads");
+        assert!(facts.chunks.iter().all(|chunk| chunk.samples.len() == 1 && chunk.prft.is_some()), "{name}");
+        if name.starts_with("avc") {
+            assert!(facts.samples().all(|sample| sample.cts == 0), "{name}: no picture is held back");
+        } else {
+            assert_eq!(samples(bytes).0, samples(&wholes[name]).0, "{name}");
+        }
+    }
+    succeed(mezzo(&["check", &low.to_string_lossy()]), 60);
 }

@@ -72,6 +72,8 @@ fn tracks(grid: Grid) -> [TrackSpec; 2] {
         point,
         backends,
         lanes: 1,
+        chunk: None,
+        latency: Default::default(),
         devices: Vec::new(),
     };
     let recipe = mezzo::encode::Recipe::of(&rendition);
@@ -144,9 +146,12 @@ fn a_day(num: u32, den: u32, by: By) {
         class: "0123456789ab".to_owned(),
         publish_delay: Seconds::whole(3),
         window: Window::Last(Seconds::whole(10)),
-        chunk_slots: None,
+        chunking: None,
         not_before: None,
         stored: Vec::new(),
+        iframes: Default::default(),
+        session: Vec::new(),
+        thumbnails: None,
         counts: Arc::default(),
         form: None,
         others: Vec::new(),
@@ -166,9 +171,10 @@ fn a_day(num: u32, den: u32, by: By) {
         By::Stamps => Reference::Stamps,
     };
     let max_gap = Seconds::MINUTE;
-    let sync_settings = Settings { hold: Seconds::ONE, max_gap, duration: None, expected: None, run_up: Seconds::TWO, whole: false, lateness: LATENESS };
+    let sync_settings =
+        Settings { hold: Seconds::ONE, max_gap, duration: None, expected: None, run_up: Seconds::TWO, whole: false, sound_step: None, lateness: LATENESS };
     let clock = Clock::new(grid, reference, wrap, Seconds::ZERO, max_gap, false);
-    let mut sync = FrameSync::new(grid, clock, sync_settings, |picture| picture.clone());
+    let mut sync = FrameSync::new(grid, clock, sync_settings, Box::new(Picture::clone));
 
     let picture = Picture::Cpu(Arc::new(Video::new(Pixel::GRAY8, 2, 2)));
     let (mut unwrap, mut out) = (Unwrap::new(33), Vec::new());

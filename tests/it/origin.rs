@@ -1,8 +1,8 @@
 //! The embedded origin over real connections.
 
-use crate::common::{Answer, TRACKS, answer, ask, has, plan, published, segment, stream};
+use crate::common::{TRACKS, Waiting, answer, ask, has, plan, published, segment, stream};
 use crate::support::{alone, until};
-use mezzo::serve::{Limits, Server};
+use mezzo::serve::{Limits, Server, Setup};
 use mezzo::sink::store::Store;
 use mezzo::sink::{Publish, Sink};
 use mezzo::status::Status;
@@ -18,7 +18,7 @@ const ANY: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 fn start(limits: Limits) -> (Server, Store, Arc<Status>) {
     let store = Store::new(64 << 20, [TRACKS[2].to_owned()]);
     let status = Arc::new(Status::new(&plan(), true));
-    let server = Server::start_with(SocketAddr::from(ANY), store.clone(), status.clone(), limits).expect("started");
+    let server = Server::start_with(SocketAddr::from(ANY), store.clone(), status.clone(), Setup { limits, ..Setup::default() }).expect("started");
     (server, store, status)
 }
 
@@ -144,36 +144,6 @@ fn answers_as_http_has_it() {
         assert!(
             page.code == 200 && page.header("content-type").starts_with(content_type) && page.header("content-security-policy").contains("default-src 'none'")
         );
-    }
-}
-
-/// A request that the server holds back.
-struct Waiting(TcpStream);
-
-impl Waiting {
-    fn ask(to: SocketAddr, method: &str, path: &str) -> Waiting {
-        let mut stream = TcpStream::connect(to).expect("connect");
-        stream.write_all(format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes()).expect("sent");
-        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
-        let waiting = Waiting(stream);
-        waiting.assert_waits();
-        waiting
-    }
-
-    /// The server is one thread, which takes up what came first: once a later request is answered, it has seen this one, and what was published before.
-    fn assert_waits(&self) {
-        let to = self.0.peer_addr().expect("connected");
-        assert_eq!(ask(to, "GET", "/healthz", &[]).code, 200);
-        self.0.set_nonblocking(true).expect("a socket");
-        let peeked = self.0.peek(&mut [0]).map_err(|e| e.kind());
-        self.0.set_nonblocking(false).expect("a socket");
-        assert_eq!(peeked, Err(std::io::ErrorKind::WouldBlock), "it is answered already");
-    }
-
-    fn answer(mut self) -> Answer {
-        let mut raw = Vec::new();
-        self.0.read_to_end(&mut raw).expect("an answer");
-        answer(&raw)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Programmes and tracks: what is chosen of a feed with several, and what becomes of it.
 
-use crate::support::{finish, mezzo, succeed};
+use crate::support::{cut_ts, finish, mezzo, numbers, published, succeed};
 use mezzo::check::{Options, Severity};
 use std::f64::consts::FRAC_1_SQRT_2;
 use std::path::{Path, PathBuf};
@@ -327,4 +327,47 @@ fn a_restart_keeps_the_tracks_though_a_sound_is_gone() {
     let said = succeed(mezzo(&anchored), 60);
     assert!(String::from_utf8_lossy(&said.stderr).contains("audio fra is not there"), "{}", String::from_utf8_lossy(&said.stderr));
     assert_eq!(std::fs::read(out.join("aac-fra/init.mp4")).expect("there"), init);
+}
+
+/// FFmpeg writes an AAC layout of its own into the first packet alone: who comes later has the same sound all the same.
+#[test]
+fn a_layout_that_was_said_once_is_known_to_a_later_worker() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let feed = dir.path().join("feed.ts");
+    let made = Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-y", "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=16"])
+        .args([
+            "-f",
+            "lavfi",
+            "-i",
+            "aevalsrc=sin(440*2*PI*t)|sin(550*2*PI*t)|0.5*sin(660*2*PI*t)|0.2*sin(60*2*PI*t)|0.3*sin(770*2*PI*t)|0.3*sin(880*2*PI*t):c=5.1(side):d=16",
+        ])
+        .args(["-c:v", "libx264", "-preset", "ultrafast", "-g", "25", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "384k", "-f", "mpegts"])
+        .arg(&feed)
+        .status();
+    assert!(made.expect("ffmpeg runs").success());
+    let outs = ["whole", "late"].map(|name| {
+        let place = dir.path().join(name);
+        std::fs::create_dir(&place).expect("a folder");
+        match name {
+            "whole" => std::fs::copy(&feed, place.join("feed.ts")).map(drop).expect("copied"),
+            _ => cut_ts(&feed, 30, &place.join("feed.ts")),
+        }
+        let mut command = mezzo(&["run", "--input", "feed.ts", "--ladder", "tiny", "--anchor", "0=2026-11-22T00:00:00Z", "--output", "out"]);
+        command.current_dir(&place);
+        let said = succeed(command, 120);
+        let said = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert_eq!(said.contains("was said before this worker came"), name == "late", "{said}");
+        place.join("out")
+    });
+    let loud = |out: &Path| {
+        let sound = numbers(out, "aac-64k");
+        assert!(sound.len() >= 3, "{sound:?}");
+        sound.iter().map(|n| std::fs::metadata(out.join(format!("aac-64k/{n}.m4s"))).expect("a segment").len()).min()
+    };
+    assert!(loud(&outs[1]) > Some(9_000), "it is not silent: {:?}", loud(&outs[1]));
+    let sound = |out: &Path| published(out).into_iter().filter(|(name, _)| name.starts_with("aac")).collect::<std::collections::BTreeMap<_, _>>();
+    let (whole, late) = (sound(&outs[0]), sound(&outs[1]));
+    let common: Vec<&String> = late.keys().filter(|name| name.ends_with(".m4s") && whole.contains_key(*name)).collect();
+    assert!(common.len() >= 3 && common.iter().all(|name| whole[*name] == late[*name]), "{common:?}");
 }

@@ -99,6 +99,7 @@ pub fn open(url: &str, pipeline: Pipeline, firsts: &[gst::Sample], early: Early,
         origin: if pipeline.is_live() { Origin::Session } else { Origin::Live { wrap: None } },
         duration: None,
         paths: None,
+        later: None,
     };
     let stamper = Stamper::new(SCALE, vec![SCALE; sounds.len()], picture_rate);
     let input = GstInput { url: url.to_owned(), pipeline, early, video: taken, sounds, stamper, told: 0, stop: stop.clone() };

@@ -3,8 +3,9 @@
 use super::counts::{Counts, Mode};
 use super::ledger::Ledger;
 use super::merge::{Block, Event, Merge};
+use super::queue::Outlet;
 use super::receive::Drained;
-use crossbeam::channel::{Receiver, Select, TryRecvError};
+use crossbeam::channel::{Select, TryRecvError};
 use std::io::{self, ErrorKind, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,7 +25,7 @@ const FILES: Duration = Duration::from_secs(1 << 20);
 /// One path's end of the queue.
 pub struct Tap {
     /// What came.
-    pub queue: Receiver<Block>,
+    pub queue: Outlet,
     /// How far it has been emptied.
     pub drained: Arc<Drained>,
 }
@@ -89,7 +90,7 @@ impl Bytes {
                 if line.head.is_some() {
                     return true;
                 }
-                match line.tap.queue.try_recv() {
+                match line.tap.queue.take() {
                     Ok(block) => line.head = Some(block),
                     Err(TryRecvError::Empty) => {}
                     Err(TryRecvError::Disconnected) => {
@@ -156,7 +157,7 @@ impl Bytes {
         let span = due.min(until.saturating_duration_since(Instant::now()));
         let mut select = Select::new();
         for line in &self.lines {
-            select.recv(&line.tap.queue);
+            line.tap.queue.watch(&mut select);
         }
         // Whether something came or not is seen by who looks next.
         let _ = select.ready_timeout(span);

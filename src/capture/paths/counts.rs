@@ -199,6 +199,11 @@ impl MergeCounts {
         self.waits.store(before - before / 64 + micros / 64, Relaxed);
     }
 
+    /// How paths are merged.
+    pub fn mode(&self) -> Mode {
+        [Mode::Alone, Mode::Number, Mode::Content, Mode::Mismatch].get(self.mode.load(Relaxed) as usize).copied().unwrap_or(Mode::Alone)
+    }
+
     /// How paths are merged from here on.
     pub fn set_mode(&self, mode: Mode) {
         self.mode.store(mode as u64, Relaxed);

@@ -12,6 +12,7 @@ pub mod counts;
 mod ledger;
 pub mod merge;
 pub mod packets;
+mod queue;
 mod receive;
 pub mod rtp;
 mod socket;
@@ -19,7 +20,8 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-use super::libav::{self, Nature, options, start_libav};
+use super::describe::describe;
+use super::libav::{Nature, options, start_libav};
 use super::renumber::Renumbered;
 use super::watch::Watch;
 use super::{CaptureError, Delivery, Input, Opened, Read, apart};
@@ -29,21 +31,18 @@ use crate::stop::Stop;
 use address::{ACCEPTED, Address};
 use bytes::{Bytes, Tap};
 use counts::{Counts, MergeCounts, PathCounts};
-use crossbeam::channel::bounded;
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::codec::packet::Flags;
 use ffmpeg_next::format::context::StreamIo;
 use ledger::Ledger;
-use receive::{Drained, Intake, QUEUE};
+use merge::sequence::REORDER;
+use receive::{Drained, Intake};
 use std::net::UdpSocket;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use stream::Stream;
-
-/// Pieces of a pipe or a file that may wait. Full: it is not read on.
-const PIECES: usize = 256;
 
 /// Whether a URL is one of datagrams that are received here.
 pub fn takes(url: &str) -> bool {
@@ -55,11 +54,12 @@ pub fn open(url: &str, _: Pace, select: &Select, stop: &Stop) -> Opened {
     open_paths(&[url.to_owned()], Duration::ZERO, select, stop)
 }
 
-/// Opens one or two paths of one feed. Nothing waits longer than `window` for the other path.
+/// Opens one or two paths of one feed. Nothing waits longer than `window` for the other path; where there is none, as long as one path may be out of order.
 ///
 /// # Errors
 /// As [`super::open`].
 pub fn open_paths(inputs: &[String], window: Duration, select: &Select, stop: &Stop) -> Opened {
+    let window = if inputs.len() > 1 { window } else { REORDER };
     let shown: Vec<String> = inputs.iter().map(|input| without_secrets(input)).collect();
     let merge = MergeCounts::default();
     let counts = Arc::new(Counts { paths: shown.iter().map(|shown| Arc::new(PathCounts::new(shown))).collect(), merge });
@@ -130,10 +130,10 @@ impl Call {
         let mut receivers = Receivers { quit: Stop::new(), threads: Vec::new() };
         let mut taps = Vec::new();
         for (source, counts) in sources.into_iter().zip(&self.counts.paths) {
-            let (send, queue) = bounded(if matches!(&source, Source::Stream(stream) if stream.ends()) { PIECES } else { QUEUE });
+            let (inlet, queue) = if matches!(&source, Source::Stream(stream) if stream.waits()) { queue::patient() } else { queue::lossy() };
             let drained = Arc::new(Drained::default());
             taps.push(Tap { queue, drained: Arc::clone(&drained) });
-            let (intake, quit, counts) = (Intake::new(counts, send, matches!(source, Source::Stream(_))), receivers.quit.clone(), Arc::clone(counts));
+            let (intake, quit, counts) = (Intake::new(counts, inlet, matches!(source, Source::Stream(_))), receivers.quit.clone(), Arc::clone(counts));
             let body = move || match source {
                 Source::Socket(socket, address) => receive::datagrams(&socket, |from| address.hears(from), intake, &drained, clock, &quit),
                 Source::Stream(stream) => stream::run(stream, intake, &counts.input, &counts.reconnects, &drained, clock, &quit),
@@ -147,7 +147,7 @@ impl Call {
         let own = options(&[("protocol_whitelist", "pipe"), ("format_whitelist", "mpegts")]);
         let context = ffmpeg::format::input_from_stream_with_interrupt(io, None, Some(own), watch.closure())
             .map_err(|e| away(format!("{}{}", watch.explain(e, "what comes is not MPEG-TS that libav can read"), self.came())))?;
-        let (source, input) = libav::describe(&self.shown, context, select, &watch, nature)?;
+        let (source, input) = describe(&self.shown, context, select, &watch, nature)?;
         Ok((source, Box::new(PathInput { input, ledger })))
     }
 

@@ -3,15 +3,13 @@
 use super::counts::{PathCounts, less, one};
 use super::merge::Block;
 use super::packets::{Counters, Framer, Head, NULL, packets};
+use super::queue::{Inlet, Put};
 use super::rtp::{self, Order};
 use crate::stop::Stop;
-use crossbeam::channel::{Sender, TrySendError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Datagrams that may wait for the demuxer: 21 MB, 8 s of 20 Mb/s. Full: what comes is lost, and counted.
-pub const QUEUE: usize = 16_384;
 /// Datagrams of another kind (with or without RTP) in a row before a path counts as having changed.
 const ANOTHER: u32 = 8;
 /// How often garbage is told, at most.
@@ -52,7 +50,7 @@ pub enum Handed {
 /// Takes one path's pieces apart and hands them on.
 pub struct Intake {
     counts: Arc<PathCounts>,
-    queue: Sender<Block>,
+    queue: Inlet,
     framer: Framer,
     numbers: rtp::Watch,
     counters: Counters,
@@ -65,7 +63,7 @@ pub struct Intake {
 
 impl Intake {
     /// For a path of streams, or of datagrams, that is counted in `counts`.
-    pub fn new(counts: &Arc<PathCounts>, queue: Sender<Block>, stream: bool) -> Intake {
+    pub fn new(counts: &Arc<PathCounts>, queue: Inlet, stream: bool) -> Intake {
         Intake {
             counts: Arc::clone(counts),
             queue,
@@ -92,7 +90,7 @@ impl Intake {
             self.framer = Framer::default();
         }
         if !numbered {
-            return self.piece(datagram, at, false);
+            return self.piece(datagram, at);
         }
         let Some(rtp) = rtp::parse(datagram) else { return self.garbage(datagram) };
         let (whole, _) = Framer::default().take(rtp.payload);
@@ -118,11 +116,11 @@ impl Intake {
             }
             Order::First => {}
         }
-        self.hand_on(Block { packets: whole, number: Some(rtp.number), at }, false)
+        self.hand_on(Block { packets: whole, number: Some(rtp.number), at })
     }
 
-    /// A piece of a stream, or a datagram without RTP. `wait`: where the queue is full, for as long as it takes.
-    pub fn piece(&mut self, piece: &[u8], at: Duration, wait: bool) -> Handed {
+    /// A piece of a stream, or a datagram without RTP.
+    pub fn piece(&mut self, piece: &[u8], at: Duration) -> Handed {
         let (whole, torn) = self.framer.take(piece);
         if torn {
             self.garbage(piece);
@@ -140,20 +138,17 @@ impl Intake {
             }
             self.counters.note(head);
         }
-        self.hand_on(Block { packets: whole, number: None, at }, wait)
+        self.hand_on(Block { packets: whole, number: None, at })
     }
 
-    fn hand_on(&mut self, block: Block, wait: bool) -> Handed {
-        if wait {
-            return if self.queue.send(block).is_ok() { Handed::On } else { Handed::Off };
-        }
-        match self.queue.try_send(block) {
-            Ok(()) => Handed::On,
-            Err(TrySendError::Disconnected(_)) => Handed::Off,
-            Err(TrySendError::Full(_)) => {
+    fn hand_on(&mut self, block: Block) -> Handed {
+        match self.queue.put(block) {
+            Put::Done => Handed::On,
+            Put::Off => Handed::Off,
+            Put::Full => {
                 one(&self.counts.overruns);
                 if !std::mem::replace(&mut self.told_full, true) {
-                    tracing::warn!("input {}: datagrams come faster than they are taken, and are lost (told once)", self.counts.input);
+                    tracing::warn!("input {}: what comes faster than it is taken is lost (told once)", self.counts.input);
                 }
                 Handed::On
             }

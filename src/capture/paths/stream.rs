@@ -4,6 +4,7 @@ use super::counts::one;
 use super::receive::{Drained, Handed, Intake};
 use crate::capture::libav::{options, start_libav, words};
 use crate::capture::pipe::Pipe;
+use crate::capture::refused;
 use crate::ffmpeg::UrlReader;
 use crate::stop::Stop;
 use std::fs::File;
@@ -65,6 +66,11 @@ impl Stream {
     pub fn ends(&self) -> bool {
         !matches!(self, Stream::Connection { .. })
     }
+
+    /// Whether the other side waits where more comes than is taken. SRT and RIST drop what is late, and tell nobody.
+    pub fn waits(&self) -> bool {
+        if let Stream::Connection { protocol, .. } = self { *protocol == "tcp" } else { true }
+    }
 }
 
 fn kind_of(input: &str) -> &str {
@@ -77,6 +83,9 @@ pub fn run(stream: Stream, mut intake: Intake, shown: &str, reconnects: &std::sy
         Stream::Pipe(pipe) => copy(pipe, &mut intake, drained, clock, quit),
         Stream::File(file) => copy(file, &mut intake, drained, clock, quit),
         Stream::Connection { url, protocol } => {
+            if protocol == "srt" {
+                refused::watch();
+            }
             let mut pause = AGAIN[0];
             while !quit.is_raised() {
                 // While there is nothing to read, there is nothing to wait for.
@@ -91,7 +100,7 @@ pub fn run(stream: Stream, mut intake: Intake, shown: &str, reconnects: &std::sy
                                     pause = AGAIN[0];
                                     let at = clock.elapsed();
                                     drained.until(at);
-                                    if intake.piece(&buffer[..length], at, false) == Handed::Off {
+                                    if intake.piece(&buffer[..length], at) == Handed::Off {
                                         return;
                                     }
                                 }
@@ -133,7 +142,7 @@ fn copy(mut from: impl Read, intake: &mut Intake, drained: &Drained, clock: Inst
             Ok(length) => {
                 let at = clock.elapsed();
                 drained.until(at);
-                if intake.piece(&buffer[..length], at, true) == Handed::Off {
+                if intake.piece(&buffer[..length], at) == Handed::Off {
                     return;
                 }
             }

@@ -1,11 +1,12 @@
 //! Datagrams over the loopback: what is a feed, what is not, and what is counted of both.
 
+mod limits;
+
 use super::*;
 use crate::capture::media_tests::{clip, raised_after, read_pictures};
-use crate::capture::paths::merge::Block;
 use crate::capture::{open, open_all};
 use crate::time::Seconds;
-use crossbeam::channel::Receiver;
+use queue::Outlet;
 use std::process::{Child, Command, Stdio};
 
 fn free_port() -> u16 {
@@ -38,7 +39,7 @@ fn ts(count: usize, first: usize) -> Vec<u8> {
 struct Path {
     to: UdpSocket,
     counts: Arc<PathCounts>,
-    blocks: Receiver<Block>,
+    blocks: Outlet,
     sent: u64,
     _receivers: Receivers,
 }
@@ -49,8 +50,8 @@ impl Path {
         let address = Address::parse(&format!("127.0.0.1:{port}{query}")).expect("legal");
         let socket = socket::open("test", &address).expect("it opens");
         let counts = Arc::new(PathCounts::new("test"));
-        let (send, blocks) = bounded(1000);
-        let (intake, quit) = (Intake::new(&counts, send, false), Stop::new());
+        let (inlet, blocks) = queue::lossy();
+        let (intake, quit) = (Intake::new(&counts, inlet, false), Stop::new());
         let inner = quit.clone();
         let body = move || receive::datagrams(&socket, |from| address.hears(from), intake, &Drained::default(), Instant::now(), &inner);
         let receivers = Receivers { quit, threads: vec![std::thread::spawn(body)] };
@@ -61,7 +62,7 @@ impl Path {
 
     /// The next blocks that are handed on: counted as they come, and there a moment later.
     fn came(&self, blocks: usize) -> Vec<Vec<u8>> {
-        (0..blocks).map(|_| self.blocks.recv_timeout(Duration::from_secs(10)).expect("it comes").packets).collect()
+        (0..blocks).map(|_| self.blocks.wait().expect("it comes").packets).collect()
     }
 
     /// Sends, and waits until it was taken.
@@ -100,7 +101,7 @@ fn what_is_missing_is_counted_with_and_without_numbers() {
     let counts = path.counts.snapshot();
     assert_eq!((counts.packets, counts.lost, counts.reordered, counts.duplicate), (6, 2, 1, 1));
     path.came(5);
-    assert!(path.blocks.try_recv().is_err(), "what came twice is handed on once");
+    assert!(path.blocks.take().is_err(), "what came twice is handed on once");
     let mut path = Path::new("");
     for n in [0usize, 1, 3] {
         path.send(&ts(7, n * 7));
@@ -119,7 +120,7 @@ fn datagrams_may_cut_packets() {
     }
     let mut came = Vec::new();
     while came.len() < all.len() {
-        came.extend(path.blocks.recv_timeout(Duration::from_secs(10)).expect("it comes").packets);
+        came.extend(path.blocks.wait().expect("it comes").packets);
     }
     assert_eq!(came, all);
     assert_eq!(path.counts.garbage.load(Relaxed), 0);

@@ -74,6 +74,7 @@ fn grey(rendition: &Rendition) -> Result<Frame, String> {
         damaged: false,
         missed: false,
         path: 0,
+        sight: Default::default(),
         side: Default::default(),
     })
 }

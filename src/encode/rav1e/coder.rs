@@ -85,7 +85,12 @@ impl<'a, T: Pixel> Coder<'a, T> {
         self.drain().map(|_| ())
     }
 
-    /// Everything that was written.
+    /// What was written since this was called last, in order.
+    pub fn take(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.written.units)
+    }
+
+    /// Everything that was written, but for what was taken.
     ///
     /// # Errors
     /// rav1e's words.

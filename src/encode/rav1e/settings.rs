@@ -2,6 +2,7 @@
 
 use super::level::{Needs, level};
 use crate::encode::point::POINTS;
+use crate::job::Latency;
 use crate::plan::Rendition;
 use ::rav1e::prelude::*;
 
@@ -45,7 +46,11 @@ pub fn settings(rendition: &Rendition, point: &str) -> Result<EncoderConfig, Str
     config.min_key_frame_interval = 0;
     config.max_key_frame_interval = u64::from(rendition.grid.gop_slots);
     config.speed_settings.scene_detection_mode = SceneDetectionSpeed::None;
-    config.low_latency = false;
+    let low = rendition.latency == Latency::Low;
+    config.low_latency = low;
+    if low {
+        config.speed_settings.rdo_lookahead_frames = 1;
+    }
     config.switch_frame_interval = 0;
     config.error_resilient = false;
     config.enable_timing_info = false;

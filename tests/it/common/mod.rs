@@ -87,6 +87,8 @@ pub fn plan() -> Plan {
         point: "veryfast".into(),
         backends: vec!["x264".into()],
         lanes: 2,
+        chunk: None,
+        latency: Default::default(),
         devices: Vec::new(),
     };
     let audio = AudioRendition::main(TRACKS[2], 96_000, 2, AudioGrid { video: grid, sample_rate: 48_000, frame: 1024 }, "und");
@@ -172,4 +174,36 @@ pub fn answer(raw: &[u8]) -> Answer {
     let code = lines.next().and_then(|l| l.split(' ').nth(1)).and_then(|c| c.parse().ok()).expect("a status line");
     let headers = lines.filter_map(|l| l.split_once(':')).map(|(k, v)| (k.to_ascii_lowercase(), v.trim().to_owned())).collect();
     Answer { code, headers, body: raw[split + 4..].to_vec() }
+}
+
+/// A request that the server holds back.
+pub struct Waiting(pub TcpStream);
+
+impl Waiting {
+    /// Sends it, and sees that it is not answered.
+    pub fn ask(to: SocketAddr, method: &str, path: &str) -> Waiting {
+        let mut stream = TcpStream::connect(to).expect("connect");
+        stream.write_all(format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes()).expect("sent");
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+        let waiting = Waiting(stream);
+        waiting.assert_waits();
+        waiting
+    }
+
+    /// The server is one thread, which takes up what came first: once a later request is answered, it has seen this one, and what was published before.
+    pub fn assert_waits(&self) {
+        let to = self.0.peer_addr().expect("connected");
+        assert_eq!(ask(to, "GET", "/healthz", &[]).code, 200);
+        self.0.set_nonblocking(true).expect("a socket");
+        let peeked = self.0.peek(&mut [0]).map_err(|e| e.kind());
+        self.0.set_nonblocking(false).expect("a socket");
+        assert_eq!(peeked, Err(std::io::ErrorKind::WouldBlock), "it is answered already");
+    }
+
+    /// The answer, which must come now.
+    pub fn answer(mut self) -> Answer {
+        let mut raw = Vec::new();
+        self.0.read_to_end(&mut raw).expect("an answer");
+        answer(&raw)
+    }
 }

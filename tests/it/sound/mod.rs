@@ -5,7 +5,7 @@ use crossbeam::channel::{bounded, unbounded};
 use ffmpeg_next as ffmpeg;
 use mezzo::capture::{Kind, StreamInfo, Unit};
 use mezzo::decode::audio::{Audio, Counts, Cut, Over, Rung};
-use mezzo::encode::aac::{Aac, FRAME, LEAD, TAIL};
+use mezzo::encode::aac::{AHEAD, Aac, FRAME, LEAD, TAIL};
 use mezzo::frame::{AudioCue, End, Flow, PcmSegment};
 use mezzo::plan::AudioRendition;
 use mezzo::time::{AudioGrid, GopId, Grid, Rate, Seconds};
@@ -62,13 +62,15 @@ pub fn segments(track: &Track, joined: usize, offset: Seconds, channels: u32, or
     let (first, last) = extent(track);
     let gops = grid.video.gop(grid.video.nearest(first + offset)).0..=grid.video.gop(grid.video.nearest(last + offset)).0;
     let counts = Arc::new(Counts::default());
-    let audio = Audio::open(&track.stream, Cut { grid, lead: LEAD, tail: TAIL }, Arc::clone(&counts)).expect("opens");
+    let audio = Audio::open(&track.stream, Cut { grid, lead: LEAD, tail: TAIL, ahead: AHEAD }, Arc::clone(&counts)).expect("opens");
     let (packet_tx, packet_rx) = bounded(8);
     let (cue_tx, cue_rx) = bounded(2);
     let (tx, rx) = unbounded();
     let thread = std::thread::spawn(move || audio.run(packet_rx, cue_rx, vec![Rung { channels, tx }], &Over::new(1, &mezzo::stop::Stop::new()), None));
     let mut gops = gops.map(GopId).peekable();
-    let cue = |gop| cue_tx.send(Flow::Item(AudioCue { gop, slots: grid.video.gop_slots, offset, whole: false, last: false })).expect("listens");
+    let cue = |gop| {
+        cue_tx.send(Flow::Item(AudioCue { gop, slots: grid.video.gop_slots, more: false, offset, before: None, whole: false, last: false })).expect("listens")
+    };
     for packet in track.packets.iter().skip(joined) {
         if let (Order::Ahead(millis), Some(pts)) = (order, packet.pts()) {
             let (num, den) = track.stream.time_base;

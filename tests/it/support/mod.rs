@@ -2,6 +2,8 @@
 
 pub mod burnt;
 pub mod network;
+pub mod receiver;
+pub mod show;
 
 use std::collections::BTreeMap;
 use std::fs::File;

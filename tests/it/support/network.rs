@@ -71,6 +71,7 @@ fn pass_on(socket: &UdpSocket, ways: &[Way], over: &AtomicBool) {
     }
 }
 
-fn free_port() -> u16 {
+/// A port that nobody has.
+pub fn free_port() -> u16 {
     UdpSocket::bind("127.0.0.1:0").expect("a socket").local_addr().expect("an address").port()
 }

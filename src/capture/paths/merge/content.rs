@@ -2,7 +2,9 @@
 //!
 //! A packet waits until the other path has passed its place, and no longer than the window; where the other path is gone, unlike, or later than the window, not at all.
 //! So what both paths bring passes when the later one has it, and whatever either lost is known by then. Null packets are left out.
+//! Where more waits than is remembered, it is waited for no longer: what comes first passes.
 
+use super::bundle::Bundle;
 use super::lane::{Lane, is_telling};
 use super::zip::{Next, Single, zip};
 use super::{Event, Mode, Out};
@@ -61,6 +63,8 @@ pub struct Content {
     /// How much later the second path is, microseconds.
     delay: i64,
     told_apart: bool,
+    /// What had to pass before its time.
+    early: VecDeque<Out>,
     /// Which paths are at their end.
     ended: [bool; 2],
     now: Duration,
@@ -82,6 +86,7 @@ impl Content {
             unlike_since: None,
             delay: 0,
             told_apart: false,
+            early: VecDeque::new(),
             ended: [false; 2],
             now: Duration::ZERO,
             counts: Arc::clone(counts),
@@ -113,6 +118,9 @@ impl Content {
 
     fn packet(&mut self, path: usize, packet: &Packet, at: Duration) {
         let digest = digest(packet);
+        if self.lanes[path].is_stuck() {
+            self.make_room(path);
+        }
         let (place, follows) = self.lanes[path].append(packet, digest, at);
         let other = 1 - path;
         let own_step = self.matched.is_some() && self.lanes[path].passed == place;
@@ -151,6 +159,33 @@ impl Content {
         }
     }
 
+    /// A path remembers all that it may, and the first packet of it waits: it waits no longer.
+    fn make_room(&mut self, path: usize) {
+        let mut early = std::mem::take(&mut self.early);
+        let mut bundle = Bundle { out: &mut early, now: self.now };
+        self.pass(&mut bundle, 0);
+        if self.other_goes_on() {
+            self.main = 1 - self.main;
+        }
+        if path == self.main && self.lanes[path].is_stuck() {
+            self.pass(&mut bundle, self.lanes[path].next + 1);
+        }
+        self.early = early;
+        if self.lanes[path].is_stuck() {
+            self.lanes[path].next += 1;
+            if self.likeness == Likeness::Alike {
+                one(&self.counts.paths[path].overruns);
+            }
+        }
+    }
+
+    /// Whether the path that helps goes on where what has passed ends, and the one that passes does not: then it is this one that has a hole.
+    fn other_goes_on(&self) -> bool {
+        let (main, help) = (&self.lanes[self.main], &self.lanes[1 - self.main]);
+        let stopped = main.get(main.next).is_none() || !main.goes_on(&self.passed);
+        self.likeness == Likeness::Alike && stopped && help.goes_on(&self.passed)
+    }
+
     /// A packet came that the other path has, at `partner` there.
     fn matched(&mut self, path: usize, partner: u64, at: Duration) {
         if self.streak >= SURE {
@@ -178,16 +213,19 @@ impl Content {
     pub fn release(&mut self, now: Duration, out: &mut VecDeque<Out>, events: &mut VecDeque<Event>) {
         self.now = self.now.max(now);
         self.judge(events);
+        out.append(&mut self.early);
         let mut bundle = Bundle { out, now: self.now };
-        self.pass(&mut bundle, false);
+        self.pass(&mut bundle, 0);
         if self.is_gone() {
-            self.pass(&mut bundle, true);
-            self.skip_what_was_shown();
+            if !self.other_goes_on() {
+                self.pass(&mut bundle, u64::MAX);
+                self.skip_what_was_shown();
+            }
             self.main = 1 - self.main;
             if self.likeness != Likeness::Alike {
                 events.push_back(Event::Switched(self.main));
             }
-            self.pass(&mut bundle, false);
+            self.pass(&mut bundle, 0);
         }
         let since = self.now.saturating_sub(MEMORY.max(self.window * 2));
         let help = 1 - self.main;
@@ -251,8 +289,8 @@ impl Content {
         }
     }
 
-    /// Passes what is resolved, and with `all` what is not.
-    fn pass(&mut self, bundle: &mut Bundle<'_>, all: bool) {
+    /// Passes what is resolved, and what lies before `until` in any case.
+    fn pass(&mut self, bundle: &mut Bundle<'_>, until: u64) {
         let (main, help) = (self.main, 1 - self.main);
         while self.lanes[main].next < self.lanes[main].end() {
             let from = self.lanes[main].next;
@@ -263,7 +301,7 @@ impl Content {
                 continue;
             }
             let Some(front) = self.lanes[main].get(from) else { return };
-            if !all && !front.used && self.waits() && front.at + self.window > self.now {
+            if from >= until && !front.used && self.waits() && front.at + self.window > self.now {
                 return;
             }
             let (packet, used, at) = (front.packet, front.used, front.at);
@@ -339,29 +377,11 @@ impl Content {
 
     /// Everything that waits; nothing more is pushed.
     pub fn finish(&mut self, out: &mut VecDeque<Out>) {
+        out.append(&mut self.early);
         let mut bundle = Bundle { out, now: self.now };
-        self.pass(&mut bundle, false);
-        self.pass(&mut bundle, true);
+        self.pass(&mut bundle, 0);
+        self.pass(&mut bundle, u64::MAX);
         self.main = 1 - self.main;
-        self.pass(&mut bundle, true);
-    }
-}
-
-/// Gathers packets that pass at once.
-struct Bundle<'a> {
-    out: &'a mut VecDeque<Out>,
-    now: Duration,
-}
-
-/// Packets of one piece.
-const PIECE: usize = 32 * 188;
-
-impl Bundle<'_> {
-    fn add(&mut self, packet: &Packet, at: Duration) {
-        let waited = self.now.saturating_sub(at);
-        match self.out.back_mut().filter(|out| out.packets.len() < PIECE && out.lost == 0 && out.at == at) {
-            Some(out) => out.packets.extend_from_slice(packet),
-            None => self.out.push_back(Out { packets: packet.to_vec(), lost: 0, waited, at }),
-        }
+        self.pass(&mut bundle, u64::MAX);
     }
 }

@@ -4,10 +4,12 @@ use crate::capture::paths::packets::{Counters, Head, NULL, Packet, packets};
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-/// Packets that are remembered at most: a second of 80 Mb/s.
-const MOST: usize = 1 << 16;
+/// Packets that are remembered at most: a second of 98 Mb/s.
+pub const MOST: usize = 1 << 16;
 /// How far back a packet may be that came out of order.
 const NEAR: u64 = 256;
+/// Packets by which it is known whether a path goes on where another stopped.
+const FRONT: usize = 256;
 /// How many blocks back one may be that came again. (A few more, and blocks of stuffing would be taken for one another: their counters come round after sixteen packets.)
 const BLOCKS: usize = 8;
 
@@ -71,6 +73,26 @@ impl Lane {
     /// One past the last place.
     pub fn end(&self) -> u64 {
         self.base + self.log.len() as u64
+    }
+
+    /// Whether no more can be remembered, and nothing forgotten, since not even the first has passed. See to that before [`Lane::append`].
+    pub fn is_stuck(&self) -> bool {
+        self.log.len() >= MOST && self.next <= self.base
+    }
+
+    /// Whether what has not passed yet goes on where these counters are: the first packet of each PID, of the next [`FRONT`], follows.
+    pub fn goes_on(&self, counters: &Counters) -> bool {
+        let mut pids: Vec<u16> = Vec::new();
+        let from = self.next.saturating_sub(self.base) as usize;
+        for head in self.log.iter().skip(from).take(FRONT).filter(|entry| !entry.used).map(|entry| Head::of(&entry.packet)) {
+            if !pids.contains(&head.pid) {
+                if counters.distance(head) != 1 {
+                    return false;
+                }
+                pids.push(head.pid);
+            }
+        }
+        !pids.is_empty()
     }
 
     /// What is at a place, where it is remembered.

@@ -5,6 +5,7 @@
 //!
 //! Which of the two is found out from what comes, and may change once, from numbers to content.
 
+mod bundle;
 pub mod content;
 mod lane;
 pub mod sequence;

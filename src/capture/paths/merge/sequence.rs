@@ -14,14 +14,18 @@ use std::time::Duration;
 pub const REORDER: Duration = Duration::from_millis(20);
 /// Numbers ahead of the newest that are believed at once; beyond, a second one must follow the first.
 const LEAP: u64 = 4096;
-/// Datagrams that may wait. Full: the first hole is given up.
+/// Datagrams that may wait, and their bytes. Full: the first hole is given up.
 const WAITING: usize = 16_384;
+const WAITING_BYTES: usize = 64 << 20;
 /// Numbers whose paths are remembered.
 const MEMORY: usize = 16_384;
 /// How long numbers that belong to nothing may come before they are followed, or the paths count as numbered apart.
 const STALE: Duration = Duration::from_millis(200);
-/// Datagrams of another source that are kept for that.
+/// How far numbers that belong to nothing may be apart to be those of one sender, which loses some, too.
+const STRAYING: u64 = 1024;
+/// Datagrams of another source that are kept for that, and their bytes.
 const FOREIGN: usize = 4096;
+const FOREIGN_BYTES: usize = 16 << 20;
 /// How long one path may number as nobody else does before they count as numbered apart.
 const APART: Duration = Duration::from_secs(1);
 /// Numbers in a row that both paths bring with unlike content before they count as numbered apart.
@@ -50,10 +54,18 @@ struct Path {
     passed: Option<Duration>,
     /// A number far ahead that waits to be followed.
     leap: Option<(u64, Block)>,
-    /// The last number that was too old, and since when there are no others.
-    stale: Option<(u64, Duration)>,
+    /// Numbers that were too old, where there are no others.
+    stale: Option<Stale>,
     /// Since when it numbers as nobody else does.
     foreign: Option<Duration>,
+}
+
+/// Numbers of a path that belong to nothing, one behind the other.
+#[derive(Clone, Copy)]
+struct Stale {
+    first: u64,
+    newest: u64,
+    since: Duration,
 }
 
 /// Puts datagrams in order.
@@ -65,8 +77,11 @@ pub struct Sequence {
     next: u64,
     newest: u64,
     waiting: BTreeMap<u64, Held>,
+    /// Of what waits.
+    bytes: usize,
     seen: Vec<Seen>,
     foreign: VecDeque<(usize, Block)>,
+    foreign_bytes: usize,
     unlike: u32,
     common: bool,
     apart: bool,
@@ -87,8 +102,10 @@ impl Sequence {
             next: 0,
             newest: 0,
             waiting: BTreeMap::new(),
+            bytes: 0,
             seen: vec![Seen::default(); MEMORY],
             foreign: VecDeque::new(),
+            foreign_bytes: 0,
             unlike: 0,
             common: false,
             apart: false,
@@ -125,9 +142,13 @@ impl Sequence {
         let step = number.sequence.wrapping_sub(self.newest as u16) as i16;
         let extended = self.newest.wrapping_add_signed(i64::from(step));
         self.paths[path].foreign = None;
-        if extended < self.next && self.stale(path, extended, block.at) {
-            self.begin(&block);
-            return self.push(path, block);
+        if extended < self.next {
+            if self.is_of_other(path, extended, &block) {
+                self.paths[path].stale = None;
+            } else if self.stale(path, extended, block.at) {
+                self.begin(&block);
+                return self.push(path, block);
+            }
         }
         if extended > self.newest + LEAP {
             let follows = self.paths[path].leap.as_ref().is_some_and(|(before, _)| before + 1 == extended);
@@ -161,35 +182,38 @@ impl Sequence {
         }
     }
 
-    /// Whether a number that is too old is one of many in a row, of a path that began anew.
+    /// Whether the other path has brought this number already, and the same under it: then a path is later, and has not begun anew.
+    fn is_of_other(&self, path: usize, number: u64, block: &Block) -> bool {
+        let seen = self.seen[(number % MEMORY as u64) as usize];
+        self.paths.len() > 1 && seen.number == number && seen.from == 1u8 << (1 - path.min(1)) && seen.digest == super::content::digest(&block.packets)
+    }
+
+    /// Whether a number that is too old is one of many that go on from each other, of a path that began anew. Whatever is not too old ends them.
     fn stale(&mut self, path: usize, number: u64, at: Duration) -> bool {
         let p = &mut self.paths[path];
-        let since = match p.stale {
-            Some((before, since)) if number == before + 1 => since,
-            _ => at,
-        };
-        p.stale = Some((number, since));
+        let before = p.stale.filter(|stale| stale.newest.abs_diff(number) <= STRAYING);
+        let mut stale = before.unwrap_or(Stale { first: number, newest: number, since: at });
+        stale.newest = stale.newest.max(number);
+        p.stale = Some(stale);
         let others = self.paths.iter().enumerate().any(|(other, p)| other != path && p.stale.is_none() && p.last.is_some_and(|last| last + STALE > at));
-        at.saturating_sub(since) > STALE && !others
+        at.saturating_sub(stale.since) > STALE && stale.newest > stale.first && !others
     }
 
     /// A block of another source. It is followed as soon as nothing of the known one comes any more.
     fn stranger(&mut self, path: usize, block: Block) {
         let (at, source) = (block.at, block.number.map(|number| number.source));
         let since = *self.paths[path].foreign.get_or_insert(at);
-        if self.foreign.len() == FOREIGN {
-            self.foreign.pop_front();
-        }
-        self.foreign.push_back((path, block));
+        self.keep(path, block);
         let alive = |p: &Path| p.foreign.is_none() && p.last.is_some_and(|last| last + STALE > at);
         if self.paths.iter().any(alive) {
             self.apart |= at.saturating_sub(since) > APART;
             return;
         }
+        self.foreign_bytes = 0;
         let together: Vec<(usize, Block)> = self.foreign.drain(..).filter(|(_, b)| b.number.map(|number| number.source) == source).collect();
         // One datagram may be anybody's.
         if together.len() < 2 {
-            self.foreign.extend(together);
+            together.into_iter().for_each(|(path, block)| self.keep(path, block));
             return;
         }
         if let Some((_, first)) = together.first() {
@@ -197,6 +221,16 @@ impl Sequence {
         }
         for (path, block) in together {
             self.push(path, block);
+        }
+    }
+
+    /// Keeps a block of another source, in the place of the oldest where there is no room.
+    fn keep(&mut self, path: usize, block: Block) {
+        self.foreign_bytes += block.packets.len();
+        self.foreign.push_back((path, block));
+        while self.foreign.len() > FOREIGN || self.foreign_bytes > FOREIGN_BYTES {
+            let Some((_, oldest)) = self.foreign.pop_front() else { break };
+            self.foreign_bytes -= oldest.packets.len();
         }
     }
 
@@ -236,7 +270,10 @@ impl Sequence {
         if number < self.next {
             return one(&self.counts.paths[self.first + path].late);
         }
-        self.waiting.insert(number, Held { packets: block.packets, at: block.at });
+        self.bytes += block.packets.len();
+        if let Some(twice) = self.waiting.insert(number, Held { packets: block.packets, at: block.at }) {
+            self.bytes -= twice.packets.len();
+        }
     }
 
     /// What this path, or the other, had lost and is there after all.
@@ -268,7 +305,7 @@ impl Sequence {
         let mut lost = 0;
         while let Some((&number, held)) = self.waiting.first_key_value() {
             if number != self.next {
-                if self.waiting.len() <= WAITING && self.deadline(held.at) > self.now {
+                if self.waiting.len() <= WAITING && self.bytes <= WAITING_BYTES && self.deadline(held.at) > self.now {
                     break;
                 }
                 // A new numbering is no loss.
@@ -276,6 +313,7 @@ impl Sequence {
                 lost += if missing < 1 << 16 { missing } else { 0 };
             }
             let Some((_, held)) = self.waiting.pop_first() else { break };
+            self.bytes -= held.packets.len();
             self.next = number + 1;
             let waited = self.now.saturating_sub(held.at);
             let waited = if held.at.is_zero() { Duration::ZERO } else { waited };

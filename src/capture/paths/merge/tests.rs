@@ -1,5 +1,7 @@
 //! What two bad paths make of one feed: everything that either brought, in order, in time.
 
+mod beyond;
+
 use super::*;
 use crate::capture::paths::counts::{MergeCounts, PathCounts};
 use crate::capture::paths::packets::{Head, NULL, Packet, SIZE, SYNC, packets};

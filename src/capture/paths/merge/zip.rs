@@ -44,7 +44,7 @@ pub fn zip(own: Vec<Single>, other: Vec<Single>, then: Head, counters: &mut Coun
         let distance = counters.distance(fill.head);
         let successor = own.iter().map(|single| single.head).chain([then]).find(|head| head.pid == pid).map(|head| counters.distance(head));
         // Of so many in a row, counters, which come round after sixteen, say nothing but that this path has none.
-        let many = own.iter().all(|single| single.head.pid != pid) && other.iter().filter(|single| single.head.pid == pid).count() >= MANY;
+        let many = own.iter().all(|single| single.head.pid != pid) && other.iter().filter(|single| single.head.pid == pid).nth(MANY - 1).is_some();
         let fits = match (distance, successor) {
             _ if many => true,
             // It follows, and so does what this path has itself: one of many that are alike gives way.

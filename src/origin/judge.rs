@@ -1,0 +1,91 @@
+//! A body that was pushed as a segment, read: a candidate, or why it is none. What its sender says of it beside the bytes decides nothing.
+
+use super::choose::Merit;
+use crate::inspect::{self, Code, InitFacts, SegmentFacts};
+use crate::mux::TrackKind;
+use crate::mux::describe::Described;
+use crate::time::{GopId, Seconds};
+use crate::verdict::Verdict;
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// A segment that could be published.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// What speaks for and against it.
+    pub merit: Merit,
+    /// The bytes.
+    pub bytes: Bytes,
+    /// What is known of it.
+    pub verdict: Arc<Verdict>,
+    /// When its first unit is shown or heard (UTC).
+    pub start: Seconds,
+    /// How long it lasts.
+    pub duration: Seconds,
+    /// It says that the event ends with it.
+    pub last: bool,
+    /// When its last byte was here.
+    pub received: Seconds,
+}
+
+/// Reads `bytes` as a segment of a track with that initialisation segment. In words where it is none that can be decoded.
+pub fn read(init: &InitFacts, bytes: &[u8]) -> Result<SegmentFacts, String> {
+    let facts = inspect::segment(bytes, Some(init)).map_err(|e| e.to_string())?;
+    if let Some(worst) = facts.findings.iter().find(|f| f.undecodable()) {
+        return Err(worst.text.clone());
+    }
+    if facts.samples().next().is_none() {
+        return Err("it has no samples".to_owned());
+    }
+    match (&facts.marks, &init.class) {
+        (Some(marks), Some(class)) if marks.class != *class => {
+            Err(format!("it is of class \"{}\"; the class of the initialisation segment, \"{class}\", is accepted", marks.class))
+        }
+        _ => Ok(facts),
+    }
+}
+
+/// The candidate that `facts` of `bytes` are for `number` of `track`, from pipeline `pipeline`. In words where it has no place there.
+pub fn candidate(
+    track: &Described,
+    init: &InitFacts,
+    number: GopId,
+    facts: &SegmentFacts,
+    bytes: Bytes,
+    pipeline: usize,
+    received: Seconds,
+) -> Result<Candidate, String> {
+    let spec = &track.spec;
+    spec.legal(number).map_err(|e| e.to_string())?;
+    let ticks = |ticks: u64| Seconds::new(ticks.into(), init.timescale.max(1).into());
+    let (start, duration) = (ticks(facts.tfdt()), ticks(facts.duration()));
+    let place = spec.time(spec.first_unit(number));
+    // Sound that others cut may begin a frame beside the grid.
+    let beside = (start - place).abs();
+    let most = if let TrackKind::Audio { .. } = spec.kind { spec.span(1) } else { Seconds::ZERO };
+    if beside > most {
+        return Err(format!("it starts at {start}; segment {number} is accepted at {place}"));
+    }
+    let (units, whole) = (facts.samples().count(), spec.units(number) as usize);
+    let end = spec.time(spec.first_unit(number.next()));
+    if start + duration > end + most {
+        return Err(format!("it lasts until {}; the next segment begins at {end}", start + duration));
+    }
+    let last = facts.brands.contains(b"lmsg");
+    let marks = facts.marks.clone().unwrap_or_default();
+    let (num, den) = duration.fraction();
+    let over_cap = bytes.len() as i128 * 8 * den > i128::from(track.peak) * num;
+    let broken = facts.findings.iter().filter(|f| matters(f.code)).count() + usize::from(beside > Seconds::ZERO);
+    let missing = if last { 0 } else { whole.saturating_sub(units) };
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let said = marks.damaged.saturating_add(marks.repeats).saturating_add(u32::from(marks.fallback > 0));
+    let defects = said.saturating_add(count(broken + missing + usize::from(over_cap)));
+    let merit = Merit { fillers: marks.fillers.max(u32::from(facts.brands.contains(b"slat"))), defects, pipeline };
+    let verdict = Arc::new(Verdict::new(marks, &bytes, &facts.findings, over_cap));
+    Ok(Candidate { merit, bytes, verdict, start, duration, last, received })
+}
+
+/// Whether a rule that is broken is seen or heard. What only a reader of boxes notices is no reason to take another one.
+fn matters(code: Code) -> bool {
+    matches!(code, Code::OpenGop | Code::SyncFlag | Code::TfdtBreak | Code::TfdtRange | Code::TfdtGrid | Code::Samples)
+}
