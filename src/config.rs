@@ -1,5 +1,6 @@
 //! Reading what people write: TOML files of a bounded size, and errors that say where.
 
+use crate::secrets::{may_hide, without_values};
 use serde::de::DeserializeOwned;
 use std::io::Read;
 use std::path::Path;
@@ -68,8 +69,11 @@ pub fn parse<T: DeserializeOwned>(what: &'static str, file: &str, text: &str) ->
         let at = e.span().map_or(0, |span| span.start).min(text.len());
         let before = text.get(..at).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
-        let shown = text.lines().nth(line - 1).unwrap_or_default().trim().chars().take(120).collect();
-        ConfigError::Syntax { what, file: file.to_owned(), line, text: shown, why: e.message().trim().replace('\n', "; ") }
+        let shown: String = text.lines().nth(line - 1).unwrap_or_default().trim().chars().take(120).collect();
+        let why = e.message().trim().replace('\n', "; ");
+        // A secret that someone wrote into a job all the same is not repeated.
+        let (text, why) = if may_hide(&shown) { (without_values(&shown), without_values(&why)) } else { (shown, why) };
+        ConfigError::Syntax { what, file: file.to_owned(), line, text, why }
     })
 }
 

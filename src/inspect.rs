@@ -4,6 +4,7 @@
 //! reading takes time and memory in proportion to the bytes, and never panics.
 
 mod boxes;
+mod encryption;
 mod init;
 #[cfg(test)]
 mod mutation_tests;
@@ -15,6 +16,8 @@ mod tests;
 mod units;
 
 pub use boxes::Kind;
+pub(crate) use boxes::name;
+pub use encryption::{Encryption, Protected};
 pub use init::{Colour, InitFacts, Media, init};
 pub use record::{av1_codecs, hevc_codecs};
 pub use segment::{Chunk, Prft, Sample, SegmentFacts, chunk, segment};
@@ -121,10 +124,12 @@ pub enum Code {
     InBand,
     /// 10: `prft` is missing, or its time is not that of the grid.
     Prft,
+    /// 11: what is said of encrypted samples is not there, or does not add up to them.
+    Encryption,
 }
 
 /// Every rule, by the name that it has in headers and counts.
-pub const RULES: [(Code, &str); 19] = [
+pub const RULES: [(Code, &str); 20] = [
     (Code::NotIdrFirst, "not-idr-first"),
     (Code::IdrInside, "idr-inside"),
     (Code::OpenGop, "open-gop"),
@@ -144,6 +149,7 @@ pub const RULES: [(Code, &str); 19] = [
     (Code::SampleEntry, "sample-entry"),
     (Code::InBand, "in-band"),
     (Code::Prft, "prft"),
+    (Code::Encryption, "encryption"),
 ];
 
 /// One rule broken at one place.

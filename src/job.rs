@@ -11,6 +11,7 @@ pub mod latency;
 pub mod output;
 pub mod outputs;
 mod place;
+pub mod protection;
 pub mod select;
 pub mod serving;
 pub mod source;
@@ -23,6 +24,7 @@ use crate::ladder::Ladder;
 use crate::plan::SourceFacts;
 use crate::time::{Rate, Seconds};
 pub use decode::DecodeOn;
+pub use protection::Protection;
 pub use extras::Extras;
 pub use latency::{Latency, Prft};
 pub use output::Output;
@@ -74,6 +76,8 @@ pub struct Job {
     pub rate: Option<Rate>,
     /// Where the source is decoded.
     pub decode: DecodeOn,
+    /// How outputs are protected; each is clear where none of these is for it.
+    pub protection: Vec<Protection>,
     /// How far encoders look ahead.
     pub latency: Latency,
     /// What says when it was produced.

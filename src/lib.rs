@@ -37,6 +37,7 @@ pub mod pattern;
 pub mod pipeline;
 pub mod plan;
 pub mod probe;
+pub mod protect;
 pub mod resolution;
 pub mod role;
 pub mod schedule;

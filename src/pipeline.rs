@@ -8,6 +8,7 @@
 //! ```
 
 mod feeds;
+mod forms;
 mod standby;
 mod thumbnails;
 
@@ -34,16 +35,17 @@ use crate::schedule::Schedule;
 use crate::serve::{Server, Setup, control};
 use crate::sight::Watcher;
 use crate::sink::store::Store;
-use crate::sink::{self, Sink, SinkError, runner as sink_runner, stored};
+use crate::sink::{SinkError, runner as sink_runner};
 use crate::status::{State, Status};
 use crate::stop::Stop;
 use crate::supervise::{StageError, StageFailure, Threads};
-use crate::time::{GopId, Grid, Seconds};
+use crate::time::{Grid, Seconds};
 use crate::timeline;
 use crossbeam::channel::bounded;
 pub use feeds::{Feeds, feeds, known, open, stated};
 use feeds::{later, require_stamps};
 use ffmpeg_next::codec;
+use forms::Forms;
 use std::convert::Infallible;
 use std::num::NonZero;
 use std::path::Path;
@@ -62,8 +64,6 @@ const CUES: usize = 64;
 const SOUND: usize = 2;
 /// What encoders have told the muxer. Full: they wait.
 const TO_MUX: usize = 1024;
-/// What waits to be published. Full: the muxer waits.
-const PUBLISH: usize = 64;
 /// Threads of the video decoder. Not from the machine: concealment of damaged pictures differs by their number.
 const DECODER_THREADS: usize = 4;
 /// The same at low latency: libav's frame threads hold back a picture each but one.
@@ -173,14 +173,17 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let status = Arc::new(Status::new(&plan, job.pace == Pace::Live));
     let sounds = sounds(&source, &plan, &status)?;
     let tracks: Vec<TrackSpec> = video_tracks.iter().chain(audio_tracks.iter().map(|(track, _)| track)).cloned().collect();
-    let inits = tracks.iter().map(|track| Ok((track.init_path(), mux::init(track, &plan.class)?))).collect::<Result<Vec<_>, MuxError>>().map_err(wrong)?;
-    sink::agree(&job.outputs, &inits).map_err(wrong)?;
-    let store = Store::with_folder(job.serving.memory, plan.audio.iter().map(|a| a.name.clone()), job.directories().next().map(Path::to_path_buf));
+    let mut forms = Forms::open(job, &plan, &status)?;
+    forms.agree(&tracks, &plan.class)?;
+    let store = Store::with_folder(job.serving.memory, plan.audio.iter().map(|a| a.name.clone()), forms.folder().map(Path::to_path_buf));
     let setup = Setup { routes: control::routes(Arc::clone(&status)), ..Setup::of(&job.serving).map_err(wrong)? };
     let server = job.listen.map(|address| Server::start_with(address, store.clone(), status.clone(), setup)).transpose().map_err(wrong)?;
 
     // From here on, things are written.
-    let (sinks, stored) = outputs(job, &plan, &resolution, &store, &status)?;
+    let destinations = forms.destinations(&plan, job.pace, &store, &status)?;
+    resolution.store(job).map_err(wrong)?;
+    let fetchers = std::mem::take(&mut forms.fetchers);
+    let mut forms = forms.start(destinations, &tracks, job.extras.thumbnails, &store)?;
     job.duration.into_iter().chain(source.duration).min().into_iter().for_each(|d| status.expect(d));
     ready(&status, server.as_ref().map(Server::url).as_deref());
     let mut threads = Threads::new(stop.clone());
@@ -190,7 +193,6 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let sync = SyncOf { job: job.clone(), grid: plan.grid, run_up: if plan.audio.is_empty() { Seconds::ZERO } else { RUN_UP } };
     let mut second = standby::Second::of(job, &plan, &sync, stop, opened);
     let (packets_tx, packets) = bounded(TO_MUX);
-    let (publish_tx, publish) = bounded(PUBLISH);
 
     let feed = capture::Feed::new(input, &source, job.pace);
     // Each sound has its own queues and its own thread: one of which nothing comes holds up no other.
@@ -233,7 +235,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         all_lanes.extend(runners.into_iter().enumerate().map(|(lane, runner)| (format!("{}/{lane}", served.rendition.name), way, runner)));
     }
     let (targets, hdr, watcher) = (plan.targets(), plan.source.hdr, Watcher::new(plan.grid));
-    let (tap, thumbnails) = thumbnails::start(job, &plan, &mut threads, &store)?;
+    let (tap, thumbnails) = thumbnails::start(job, &plan, &mut threads)?;
     threads.spawn("downscale", move || downscale::run(&frames, &targets, &hdr, watcher, tap, queues))?;
     for (name, way, lane) in all_lanes {
         threads.spawn(&name, move || {
@@ -270,23 +272,36 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         None => drop((frames_tx, slots)),
     }
 
-    let iframes = job.directories().next().map(|output| stored::pictures(output, &stored, &mux::iframes::tracks(&tracks))).unwrap_or_default();
+    let first = forms.remove(0);
+    let (sinks, others): (Vec<_>, Vec<_>) = forms.into_iter().map(|form| ((form.sinks, form.published), form.mux)).unzip();
     let settings = mux::Settings {
         class: plan.class.clone(),
         publish_delay: job.publish_delay,
         window: job.window,
         chunking,
         not_before: None,
-        stored,
-        iframes,
+        stored: first.mux.stored.segments,
+        iframes: first.mux.stored.iframes,
         session: job.extras.session.clone(),
-        thumbnails,
+        thumbnails: thumbnails.map(|feed| mux::thumbnails::Feed { stored: first.mux.stored.sheets, ..feed }),
         counts: Arc::default(),
+        form: first.mux.form,
+        others,
     };
     status.watch_mux(Arc::clone(&settings.counts));
-    threads.spawn("mux", move || mux::run(tracks, settings, packets, publish_tx))?;
+    for fetcher in fetchers {
+        threads.spawn("keys", move || {
+            fetcher.run();
+            Ok::<(), Infallible>(())
+        })?;
+    }
+    threads.spawn("mux", move || mux::run(tracks, settings, packets, first.mux.tx))?;
     let counted = status.clone();
-    threads.spawn("sink", move || sink_runner::run(sinks, publish, &counted))?;
+    threads.spawn("sink", move || sink_runner::run(first.sinks, first.published, Some(&counted)))?;
+    for (place, (sinks, published)) in sinks.into_iter().enumerate() {
+        // A segment counts once, however many forms of it there are.
+        threads.spawn(&format!("sink/{}", place + 1), move || sink_runner::run(sinks, published, None))?;
+    }
 
     let ended = threads.join();
     say_what_came_of_it(&status);
@@ -360,24 +375,6 @@ fn audio_tracks(plan: &Plan, chunking: Option<mux::Chunking>) -> Result<Vec<(Tra
         Ok((track, encoder.with_boxes(boxes)))
     };
     plan.audio.iter().enumerate().map(track).collect()
-}
-
-/// What the muxer needs to know of segments that are stored already.
-type Stored = Vec<(String, Vec<GopId>)>;
-
-/// Opens the destinations, memory first, and finds what an earlier life of this job left in them.
-fn outputs(job: &Job, plan: &Plan, resolution: &Resolution, store: &Store, status: &Arc<Status>) -> Result<(Vec<Box<dyn Sink>>, Stored), RunError> {
-    let names: Vec<String> = plan.video.iter().map(|r| r.name.clone()).chain(plan.audio.iter().map(|r| r.name.clone())).collect();
-    let context = sink::Context::of(plan, job.pace, status);
-    let destinations = job.outputs.iter().map(|output| sink::open(output, &context)).collect::<Result<Vec<_>, _>>().map_err(wrong)?;
-    resolution.store(job).map_err(wrong)?;
-    let mut found = Stored::new();
-    if let Some(output) = job.directories().next() {
-        found = stored::scan(output, &names).map_err(wrong)?;
-        store.restore(output, &found).map_err(wrong)?;
-    }
-    let memory = job.listen.map(|_| Box::new(store.clone()) as Box<dyn Sink>);
-    Ok((memory.into_iter().chain(destinations).collect(), found))
 }
 
 /// What frame sync needs of a job, for each of its feeds.

@@ -68,6 +68,19 @@ pub fn scrub(text: &str, hidden: &[String]) -> String {
     hidden.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "…"))
 }
 
+/// Whether a line of a job is one that a secret may be written in.
+pub fn may_hide(line: &str) -> bool {
+    let lower = line.to_ascii_lowercase();
+    ["seed", "header"].iter().chain(&SECRET[..6]).any(|secret| lower.contains(secret))
+}
+
+/// A line, or what is said of it, without what is in quotes, and without words of digits.
+pub fn without_values(line: &str) -> String {
+    let parts = line.split(['"', '\'']).enumerate().map(|(n, part)| if n % 2 == 1 { "…" } else { part });
+    let words = |part: &str| part.split(' ').map(|word| if word.contains(|c: char| c.is_ascii_digit()) { "…" } else { word }).collect::<Vec<_>>().join(" ");
+    parts.map(words).collect::<Vec<_>>().join("\"")
+}
+
 fn hidden_in(word: &str) -> Vec<&str> {
     let quotes = ['"', '\''];
     if let Some((name, value)) = word.split_once('=').filter(|(name, _)| !name.contains("://")) {
@@ -116,6 +129,17 @@ mod tests {
             ("gst:videotestsrc pattern=ball", "pattern=ball", "pattern=ball"),
         ] {
             assert_eq!(scrub(said, &hidden(input)), shown);
+        }
+    }
+
+    #[test]
+    fn a_wrong_line_does_not_repeat_a_secret() {
+        for line in ["key = \"00112233445566778899aabbccddeeff", "key = 123456789", "seed = 'abcdefgh' x", "headers = { a = \"token\" } }", "  key = \"a\\qb\""]
+        {
+            let toml = format!("[protection]\n{line}\n");
+            let error = crate::config::parse::<crate::job::Wishes>("job", "job.toml", &toml).expect_err("wrong").to_string();
+            assert!(!["0011", "1234", "abcd", "token", "\\q"].iter().any(|secret| error.contains(secret)), "{error}");
+            assert!(error.contains("line 2"), "{error}");
         }
     }
 

@@ -15,6 +15,7 @@ use crate::encode::TrackId;
 use crate::encode::queue::Counters;
 use crate::ladder::{AudioCodec, VideoCodec};
 use crate::mux;
+use crate::protect::{self, cipher::Scheme};
 use crate::plan::{Plan, SourceFacts};
 use crate::sink::remote;
 use crate::standby::run::Watch;
@@ -47,6 +48,7 @@ struct Watched {
     mux: OnceLock<Arc<mux::Counts>>,
     standby: OnceLock<(Arc<Watch>, Arc<Status>)>,
     outputs: Mutex<Vec<Arc<remote::counts::Counts>>>,
+    protection: OnceLock<Vec<(Scheme, Arc<protect::Counts>)>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -195,6 +197,11 @@ impl Status {
         let _ = self.watched.mux.set(counts);
     }
 
+    /// Shows what becomes of keys, in the order of the job.
+    pub fn watch_protection(&self, counts: Vec<(Scheme, Arc<protect::Counts>)>) {
+        let _ = self.watched.protection.set(counts);
+    }
+
     /// Shows what a destination behind a network counts; in the order of the job.
     pub fn watch_output(&self, counts: Arc<remote::counts::Counts>) {
         lock(&self.watched.outputs).push(counts);
@@ -292,6 +299,7 @@ impl Status {
             inputs: self.watched.paths.get().map(|counts| InputsSnapshot::of(counts)),
             published: self.watched.mux.get().map(|counts| PublishedSnapshot::of(counts)).unwrap_or_default(),
             outputs: lock(&self.watched.outputs).iter().map(|counts| counts.snapshot()).collect(),
+            protection: self.watched.protection.get().into_iter().flatten().map(|(scheme, counts)| counts.snapshot(*scheme)).collect(),
             conflicts: self.conflicts.get(),
             tracks,
             warnings: self.warnings.clone(),

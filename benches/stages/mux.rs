@@ -33,6 +33,8 @@ pub fn bench(criterion: &mut Criterion) {
         session: Vec::new(),
         thumbnails: None,
         counts: Arc::default(),
+        form: None,
+        others: Vec::new(),
     };
     let bytes: usize = packets.iter().flatten().map(|packet| packet.data.len()).sum();
     let mut group = criterion.benchmark_group("mux");

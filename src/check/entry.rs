@@ -27,6 +27,10 @@ pub fn read(tree: &Tree, name: &str, ledger: &mut Ledger) -> Option<Track> {
     if !decodable {
         ledger.error(1, &place, format!("no segment was decoded: a sequence parameter set is broken, or asks for more than {MAX_PIXELS} pixels"));
     }
+    if init.protected.is_some() {
+        ledger.note(11, &place, "it is encrypted: what needs no key was checked, and no segment was decoded");
+    }
+    let decodable = decodable && init.protected.is_none();
     Some(Track { name: name.to_owned(), init_bytes: bytes, init, decodable })
 }
 
@@ -36,6 +40,24 @@ pub fn check(track: &Track, ledger: &mut Ledger) {
     let init = &track.init;
     for line in [3, 4, 6, 7, 8] {
         ledger.checked(line, 1);
+    }
+    if let Some(protected) = &init.protected {
+        let scheme = String::from_utf8_lossy(&protected.scheme).into_owned();
+        // 23001-7, 10.1 and 10.4.
+        let fits = match &protected.scheme {
+            b"cenc" => matches!(protected.iv_size, 8 | 16) && protected.pattern == (0, 0),
+            b"cbcs" => protected.iv_size == 0 && matches!(protected.constant.len(), 8 | 16) && (protected.pattern == (1, 9) || !track.video()),
+            _ => false,
+        };
+        let found = format!("{scheme}, vectors of {} bytes, {} constant, pattern {:?}", protected.iv_size, protected.constant.len(), protected.pattern);
+        ledger.hold(
+            11,
+            fits,
+            &place,
+            "the protection",
+            found,
+            "cenc with vectors of 8 or 16 bytes, or cbcs with a constant one and of pictures the pattern (1, 9)",
+        );
     }
     for finding in &init.findings {
         ledger.error(line(finding.code), &place, finding.text.clone());

@@ -90,6 +90,7 @@ pub fn line(code: Code) -> u8 {
         Code::SampleEntry => 8,
         Code::InBand => 9,
         Code::Prft => 10,
+        Code::Encryption => 11,
     }
 }
 
@@ -207,6 +208,7 @@ fn rules(track: &Track, facts: &SegmentFacts, place: &Place, ledger: &mut Ledger
         let video_only = line == 1 || line == 4 || line == 9;
         ledger.checked(line, u64::from(!video_only || track.video()));
     }
+    ledger.checked(11, u64::from(track.init.protected.is_some()));
     let produced = facts.chunks.iter().any(|c| c.prft.is_some());
     for finding in &facts.findings {
         if finding.code == Code::Prft && !produced {

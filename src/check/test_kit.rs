@@ -172,6 +172,8 @@ fn make(source: &Source, recipe: &Recipe) -> Files {
         session: Vec::new(),
         thumbnails: None,
         counts: Arc::default(),
+        form: None,
+        others: Vec::new(),
     };
     let (to_mux, rx) = crossbeam::channel::unbounded();
     let (tx, published) = crossbeam::channel::unbounded();

@@ -208,6 +208,7 @@ impl JobArgs {
 
     fn wishes(&self) -> Wishes {
         Wishes {
+            protection: None,
             inputs: some(&self.input),
             standby: StandbyWishes { input: self.standby.clone(), ..StandbyWishes::default() },
             path_window: self.path_window.map(Text),

@@ -10,7 +10,7 @@ use mezzo::capture::stamped::{self, Stamps};
 use mezzo::clock::Lock;
 use mezzo::decode::device::settle;
 use mezzo::encode::served::open_all;
-use mezzo::job::{Job, Start};
+use mezzo::job::{Job, Start, protection};
 use mezzo::ladder::{Bitrate, Ladder};
 use mezzo::pipeline::{self, Feeds};
 use mezzo::plan::latency::Expected;
@@ -64,8 +64,9 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     if !args.json {
         return print(&(feed(offer.as_ref(), &plan) + &table(&plan, clock.as_ref(), &job.ladder) + &outputs(&job)));
     }
-    let outputs = job.outputs.iter().map(ToString::to_string).collect();
-    let mut text = serde_json::to_string_pretty(&Shown { plan: &plan, clock, offer, chunks: Expected::of(&plan), outputs }).map_err(Failure::failed)?;
+    let (outputs, protection) = (job.outputs.iter().map(ToString::to_string).collect(), protection::Shown::of(&job));
+    let shown = Shown { plan: &plan, clock, offer, chunks: Expected::of(&plan), outputs, protection };
+    let mut text = serde_json::to_string_pretty(&shown).map_err(Failure::failed)?;
     text.push('\n');
     print(&text)
 }
@@ -98,6 +99,9 @@ struct Shown<'a> {
     chunks: Option<Expected>,
     /// Where it would be published, without what opens it.
     outputs: Vec<String>,
+    /// How outputs would be protected, without keys.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    protection: Vec<protection::Shown>,
 }
 
 /// What is going to place the feed on the grid.
@@ -158,13 +162,14 @@ fn feed(offer: Option<&Offer>, plan: &Plan) -> String {
     columns(std::iter::once(head).chain(streams.into_iter().take(MOST_STREAMS).map(row))) + "\n"
 }
 
-/// The plan for people.
-/// Where it would be published; nothing where that is not said.
+/// Where it would be published, and what of that is encrypted; nothing where that is not said.
 fn outputs(job: &Job) -> String {
-    let lines = job.outputs.iter().map(|output| format!("  {output}\n"));
-    if job.outputs.is_empty() { String::new() } else { format!("\noutputs\n{}", lines.collect::<String>()) }
+    let under = |head: &str, lines: String| if lines.is_empty() { lines } else { format!("\n{head}\n{lines}") };
+    let protected = protection::Shown::of(job).iter().map(|shown| shown.line() + "\n").collect();
+    under("outputs", job.outputs.iter().map(|output| format!("  {output}\n")).collect()) + &under("protection", protected)
 }
 
+/// The plan for people.
 fn table(plan: &Plan, clock: Option<&PlannedClock>, ladder: &Ladder) -> String {
     let source = &plan.source;
     let heard = |sound: &SoundFacts| match (sound.sample_rate, sound.channels) {

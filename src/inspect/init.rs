@@ -1,6 +1,7 @@
 //! An initialisation segment, read back.
 
 use super::boxes::{BoxAt, Cursor, Kind, name};
+use super::encryption::{self, Protected};
 use super::record::{av1_codecs, hevc_codecs, hevc_record};
 use super::segment::read_marks;
 use super::{Code, Finding, InspectError};
@@ -30,6 +31,8 @@ pub struct InitFacts {
     pub edit_list: bool,
     /// Sound or picture.
     pub media: Media,
+    /// What is said of encryption, where the track is encrypted; [`InitFacts::entry`] and the like are what it would be without.
+    pub protected: Option<Protected>,
     /// Class of the worker, from mezzo's marks.
     pub class: Option<String>,
     /// What playlists call the track, from mezzo's own box.
@@ -107,6 +110,7 @@ pub fn init(bytes: &[u8]) -> Result<InitFacts, InspectError> {
     }
     find(&boxes, b"mvex", "mvex", "moov", moov.start)?;
     let trak = find(&boxes, b"trak", "trak", "moov", moov.start)?;
+    let in_moov = boxes;
     let boxes = Cursor::new(bytes, trak.clone()).boxes()?;
     let edit_list = boxes.iter().any(|b| &b.kind == b"edts");
     let role = role(bytes, &boxes)?;
@@ -132,6 +136,12 @@ pub fn init(bytes: &[u8]) -> Result<InitFacts, InspectError> {
     let [entry] = entries.as_slice() else {
         return Err(InspectError::Value { at, what: "number of sample entries", value: entries.len() as u64, accepted: "1" });
     };
+    // Bytes of a visual, or audio, sample entry before its boxes.
+    let encrypted = encryption::entry(bytes, entry, if &handler == b"vide" { 78 } else { 28 })?;
+    let (kind, protected) = encrypted.map_or((entry.kind, None), |(kind, protected)| (kind, Some(protected)));
+    let entry = &BoxAt { kind, ..entry.clone() };
+    let systems = encryption::systems(bytes, &in_moov)?;
+    let protected = protected.map(|protected| Protected { systems, ..protected });
     let parts = match &handler {
         b"vide" => video(bytes, entry)?,
         b"soun" => audio(bytes, entry)?,
@@ -148,6 +158,7 @@ pub fn init(bytes: &[u8]) -> Result<InitFacts, InspectError> {
         btrt: parts.btrt,
         edit_list,
         media: parts.media,
+        protected,
         class,
         card,
         findings,

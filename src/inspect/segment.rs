@@ -1,6 +1,7 @@
 //! A media segment, read back.
 
 use super::boxes::{BoxAt, Cursor, Kind, name};
+use super::encryption::{self, Encryption};
 use super::init::InitFacts;
 use super::units::{self, Syntax};
 use super::{Code, Finding, InspectError};
@@ -48,6 +49,8 @@ pub struct Chunk {
     pub mdat: Range<usize>,
     /// In decoding order.
     pub samples: Vec<Sample>,
+    /// What is said of encryption.
+    pub encryption: Encryption,
 }
 
 /// One sample.
@@ -169,6 +172,9 @@ fn read(bytes: &[u8], init: Option<&InitFacts>) -> Result<SegmentFacts, InspectE
     {
         units::read(bytes, init, syntax, &mut facts)?;
     }
+    if let Some(init) = init {
+        encryption::check(bytes, &facts.chunks, init.protected.as_ref(), &mut facts.findings);
+    }
     Ok(facts)
 }
 
@@ -210,6 +216,7 @@ fn read_moof(bytes: &[u8], moof: &BoxAt, already: usize, findings: &mut Vec<Find
         findings.push(Finding::new(Code::OneTrack, format!("byte {}: moof holds {tracks} tracks; one is accepted", moof.start)));
     }
     let traf = one(&children, b"traf", "traf", "moof", moof.start)?;
+    let systems = encryption::systems(bytes, &children)?;
     let children = Cursor::new(bytes, traf.clone()).boxes()?;
     let runs = children.iter().filter(|c| &c.kind == b"trun").count();
     if runs != 1 {
@@ -228,7 +235,8 @@ fn read_moof(bytes: &[u8], moof: &BoxAt, already: usize, findings: &mut Vec<Find
     let run = read_trun(&mut Cursor::new(bytes, one(&children, b"trun", "trun", "traf", traf.start)?), &defaults, moof.start, already)?;
     let track = defaults.track;
     let (trun_version, data_offset, samples) = (run.version, run.data_offset, run.samples);
-    Ok(Chunk { brands: Vec::new(), prft: None, sequence, track, tfdt: time, trun_version, data_offset, moof: moof.whole(), mdat: 0..0, samples })
+    let encryption = Encryption { systems, ..encryption::fragment(bytes, &children)? };
+    Ok(Chunk { brands: Vec::new(), prft: None, sequence, track, tfdt: time, trun_version, data_offset, moof: moof.whole(), mdat: 0..0, samples, encryption })
 }
 
 fn one(boxes: &[BoxAt], kind: &Kind, text: &'static str, parent: &'static str, at: usize) -> Result<Range<usize>, InspectError> {

@@ -94,6 +94,7 @@ impl Wishes {
         let path_window = check.span("path_window", span(self.path_window).unwrap_or(milliseconds(80)), Seconds::ZERO, Seconds::whole(2))?;
         let decode = self.decode.map(|text| text.0).unwrap_or_default();
         let listen = self.listen.map(|text| text.0.0);
+        let protection = check.protection(self.protection.unwrap_or_default(), &outputs, listen.is_some())?;
         Ok(Job {
             inputs,
             path_window,
@@ -112,6 +113,7 @@ impl Wishes {
             select,
             rate,
             decode,
+            protection,
             latency,
             prft: self.prft.unwrap_or_default(),
             serving: check.serving(self.serve)?,

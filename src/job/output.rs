@@ -190,6 +190,20 @@ impl Output {
         Output::Directory(DirectoryOutput { path: path.into(), keep: Keep::default(), fsync: Fsync::default() })
     }
 
+    /// Whether `name` means this one: its path, or its URL, with or without the slash at its end, what opens it, and options.
+    pub fn is_named(&self, name: &str) -> bool {
+        let own = match self {
+            Output::Directory(directory) => return directory.path == Path::new(name),
+            Output::Push(push) => &push.url,
+            Output::Objects(objects) => &objects.url,
+        };
+        let place = name.split(['?', '#']).next().unwrap_or_default();
+        let Some((scheme, rest)) = place.split_once("://") else { return false };
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        Url::parse(&format!("{scheme}://{host}/{path}")).is_ok_and(|url| url.as_str().trim_end_matches('/') == own.as_str().trim_end_matches('/'))
+    }
+
     /// The path of a directory; `None` for what is reached over a network.
     pub fn path(&self) -> Option<&Path> {
         match self {

@@ -1,6 +1,7 @@
 //! What was asked for: a job file, or flags, or flags over a file. Nothing is decided yet.
 
 use super::audio::AudioWishes;
+use super::protection::ProtectionWishes;
 use super::extras::SessionWishes;
 use super::filler::FillerWish;
 use super::outputs::OutputWish;
@@ -64,6 +65,8 @@ pub struct Wishes {
     /// Which streams of the input are used.
     #[serde(default)]
     pub select: SelectWishes,
+    /// How outputs are protected.
+    pub protection: Option<ProtectionWishes>,
     /// How what is listened on is served.
     #[serde(default)]
     pub serve: ServingWishes,
@@ -190,6 +193,7 @@ impl Wishes {
             prft: self.prft.or(below.prft),
             timeline: self.timeline.over(below.timeline),
             select: self.select.over(below.select),
+            protection: self.protection.or(below.protection),
             serve: self.serve.over(below.serve),
             thumbnails: self.thumbnails.or(below.thumbnails),
             session_data: self.session_data.over(below.session_data),

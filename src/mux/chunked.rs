@@ -126,24 +126,25 @@ impl Publisher {
 
     /// Inspects a chunk and publishes it, with the playlist, unless it is the `last` of its segment. False: it cannot be decoded, and its segment was given up.
     fn publish_piece(&mut self, index: usize, piece: &Piece, last: bool) -> Result<bool, MuxError> {
-        let track = &self.tracks[index];
+        let track = &mut self.tracks[index];
         let spec = &track.described.spec;
         let Some(making) = &track.making else { return Ok(false) };
-        let bytes = making.bytes().get(piece.bytes.clone()).unwrap_or_default();
-        let worst = match inspect::chunk(bytes, Some(&track.init), piece.index == 0) {
+        let (gop, clear) = (making.gop, making.bytes().get(piece.bytes.clone()).unwrap_or_default());
+        let worst = match inspect::chunk(clear, Some(&track.init), piece.index == 0) {
             Ok(facts) => facts.findings.into_iter().find(|f| f.undecodable()).map(|f| f.text),
             Err(error) => Some(error.to_string()),
         };
         if let Some(why) = worst {
-            self.settings.counts.undecodable.fetch_add(1, Relaxed);
-            // One that is not out was never begun.
-            if let Some(making) = &mut self.tracks[index].making {
-                making.take_back(piece.index);
-            }
-            tracing::error!(track = self.tracks[index].described.spec.name, chunk = piece.index, "a chunk cannot be decoded: {why}");
-            return self.abort(index, &why).map(|()| false);
+            return self.withhold(index, piece, format!("it cannot be decoded: {why}"));
         }
-        let (gop, bytes) = (making.gop, Bytes::copy_from_slice(bytes));
+        let bytes = match &mut track.protected {
+            None => Bytes::copy_from_slice(clear),
+            Some(protected) => match protected.media(gop, Some(piece.index), clear) {
+                Ok((bytes, _)) => Bytes::from(bytes),
+                Err(error) if error.is_final() => return Err(error.into()),
+                Err(error) => return self.withhold(index, piece, error.to_string()),
+            },
+        };
         let (start, duration) = times(spec, gop, piece);
         let (name, path) = (spec.name.clone(), spec.segment_path(gop));
         self.settings.counts.chunks.fetch_add(1, Relaxed);
@@ -154,6 +155,17 @@ impl Publisher {
         }
         // That of a segment's last chunk lists the segment, too.
         if !last { self.live_playlist(index, false).map(|()| true) } else { Ok(true) }
+    }
+
+    /// A chunk that may not go out: neither does what follows it. Returns that.
+    fn withhold(&mut self, index: usize, piece: &Piece, why: String) -> Result<bool, MuxError> {
+        self.settings.counts.undecodable.fetch_add(1, Relaxed);
+        // One that is not out was never begun.
+        if let Some(making) = &mut self.tracks[index].making {
+            making.take_back(piece.index);
+        }
+        tracing::error!(track = self.tracks[index].described.spec.name, chunk = piece.index, "a chunk is not published: {why}");
+        self.abort(index, &why).map(|()| false)
     }
 }
 

@@ -83,7 +83,12 @@ pub fn manifest(tracks: &[Described], grid: Grid, publish_delay: Seconds, extent
         ..Default::default()
     };
     // Between two elements only: text and attributes have their angle brackets escaped.
-    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{mpd}\n").replace("><", ">\n<")
+    let text = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{mpd}\n").replace("><", ">\n<");
+    // Licence addresses: the crate's name of the element is of an older draft, and without its namespace.
+    if text.contains("<dashif:laurl>") {
+        return text.replace("dashif:laurl>", "dashif:Laurl>").replacen("<MPD ", "<MPD xmlns:dashif=\"https://dashif.org/CPS\" ", 1);
+    }
+    text
 }
 
 /// The date of the answer to a HEAD of the manifest itself: it works from any web server, a plain directory included.
@@ -107,13 +112,29 @@ fn adaptations(tracks: &[Described], grid: Grid, extent: Extent, low: Option<Low
         let entry = track.codecs.split('.').next().unwrap_or_default();
         let range = if let TrackKind::Video { rendition, .. } = &track.spec.kind { rendition.range.name() } else { "" };
         let sound = track.audio().map_or((0, 0), |a| (a.sound, a.channels));
-        let key = format!("{} {} {sound:?} {range}", entry, track.spec.timescale());
+        // And one key: what a player may decode and what not differs between sets, not within one (DASH-IF IOP, part 6).
+        let id = track.signal.as_ref().map(|signal| signal.id);
+        let key = format!("{} {} {sound:?} {range} {id:?}", entry, track.spec.timescale());
         match sets.iter_mut().find(|(k, _)| *k == key) {
             Some((_, set)) => set.push(track),
             None => sets.push((key, vec![track])),
         }
     }
-    sets.iter().enumerate().map(|(id, (_, set))| adaptation(id, set, grid, extent, low)).collect()
+    let mut made: Vec<AdaptationSet> = sets.iter().enumerate().map(|(id, (_, set))| adaptation(id, set, grid, extent, low)).collect();
+    switches(&sets, &mut made);
+    made
+}
+
+/// Sets that differ in their key alone may be switched between all the same (ISO/IEC 23009-1, 5.3.3.5).
+fn switches(sets: &[(String, Vec<&Described>)], made: &mut [AdaptationSet]) {
+    let kind = |n: usize| sets.get(n).filter(|(_, set)| set.iter().any(|t| t.signal.is_some())).and_then(|(key, _)| key.rsplit_once(' ')).map(|(kind, _)| kind);
+    for (n, set) in made.iter_mut().enumerate() {
+        let others: Vec<String> =
+            (0..sets.len()).filter(|other| *other != n && kind(n).is_some() && kind(*other) == kind(n)).map(|id| id.to_string()).collect();
+        if !others.is_empty() {
+            set.supplemental_property.push(supplemental("urn:mpeg:dash:adaptation-set-switching:2016", &others.join(",")));
+        }
+    }
 }
 
 fn adaptation(id: usize, tracks: &[&Described], grid: Grid, extent: Extent, low: Option<Low>) -> AdaptationSet {
@@ -154,6 +175,7 @@ fn adaptation(id: usize, tracks: &[&Described], grid: Grid, extent: Extent, low:
             Vec::new()
         },
         essential_property: if range == Some(VideoRange::Sdr) { Vec::new() } else { colour.iter().map(|(scheme, value)| essential(scheme, value)).collect() },
+        ContentProtection: tracks.first().and_then(|t| t.signal.as_ref()).map_or(Vec::new(), |signal| signal.dash.clone()),
         Label: vec![Label { content: audio.map_or(content, |a| a.label.as_str()).into(), ..Default::default() }],
         // The grid: media time 0 is the epoch. Segments carry the same in `prft`.
         ProducerReferenceTime: vec![ProducerReferenceTime {

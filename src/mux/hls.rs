@@ -4,6 +4,7 @@ use super::describe::Described;
 use super::listing::{Entry, Listing};
 use super::parts::{Part, Parts};
 use super::{TrackKind, TrackSpec};
+use crate::protect::Guard;
 use crate::time::{GopId, Rate, Seconds};
 use std::fmt::Write;
 
@@ -33,8 +34,8 @@ pub struct Low<'a> {
     pub others: Vec<(&'a str, GopId, Option<u32>)>,
 }
 
-/// The media playlist of `track`; with the parts of its last segments where there is `low`.
-pub fn media(track: &TrackSpec, listing: &Listing, target: i64, ended: bool, low: Option<&Low>) -> String {
+/// The media playlist of `track`, which `guard` protects, if any; with the parts of its last segments where there is `low`.
+pub fn media(track: &TrackSpec, listing: &Listing, target: i64, ended: bool, low: Option<&Low>, guard: Option<&Guard>) -> String {
     let mut text = String::with_capacity(256 + 96 * listing.entries().len() + if low.is_some() { 4096 } else { 0 });
     let sequence = listing.entries().front().map_or(0, |e| e.number.0);
     line(&mut text, format_args!("#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:{sequence}"));
@@ -51,7 +52,9 @@ pub fn media(track: &TrackSpec, listing: &Listing, target: i64, ended: bool, low
         let parts = low.map_or(&[][..], |low| low.parts.of(number));
         parts.iter().enumerate().for_each(|(index, each)| part(text, number, index, each));
     };
+    let mut before = None;
     for Entry { number, start, duration, gap } in listing.entries() {
+        keys(&mut text, guard, *number, &mut before);
         line(&mut text, format_args!("#EXT-X-PROGRAM-DATE-TIME:{}", start.to_rfc3339()));
         parts(&mut text, *number);
         if *gap {
@@ -62,6 +65,9 @@ pub fn media(track: &TrackSpec, listing: &Listing, target: i64, ended: bool, low
     }
     if let Some(low) = low.filter(|_| !ended) {
         let (number, next) = low.next;
+        if !low.parts.of(number).is_empty() || next.is_some() {
+            keys(&mut text, guard, number, &mut before);
+        }
         if !low.parts.of(number).is_empty() {
             line(&mut text, format_args!("#EXT-X-PROGRAM-DATE-TIME:{}", track.time(track.first_unit(number)).to_rfc3339()));
             parts(&mut text, number);
@@ -80,6 +86,13 @@ pub fn media(track: &TrackSpec, listing: &Listing, target: i64, ended: bool, low
     text
 }
 
+/// The keys of segment `number`, where they are other than those of the one that came `before` it.
+pub(super) fn keys(text: &mut String, guard: Option<&Guard>, number: GopId, before: &mut Option<GopId>) {
+    let lines = guard.map_or(Vec::new(), |guard| guard.lines(number, *before));
+    lines.iter().for_each(|key| line(text, format_args!("{key}")));
+    *before = Some(number);
+}
+
 fn part(text: &mut String, number: GopId, index: usize, part: &Part) {
     let independent = if part.independent { ",INDEPENDENT=YES" } else { "" };
     let gap = if part.gap { ",GAP=YES" } else { "" };
@@ -96,6 +109,7 @@ fn part_name(number: GopId, index: usize) -> String {
 pub fn main(tracks: &[Described]) -> String {
     let groups = groups(tracks);
     let mut text = format!("#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+    session_keys(tracks).iter().for_each(|key| line(&mut text, format_args!("{key}")));
     groups.iter().for_each(|group| group.write(&mut text));
     let video: Vec<&Described> = tracks.iter().filter(|t| matches!(t.spec.kind, TrackKind::Video { .. })).collect();
     let (wide, narrow): (Vec<&Group>, Vec<&Group>) = groups.iter().partition(|g| g.channels > 2);
@@ -112,6 +126,17 @@ pub fn main(tracks: &[Described]) -> String {
         variant_of_sound(&mut text, group);
     }
     text
+}
+
+/// Every key of every track once, so that players can ask for licences before they choose.
+fn session_keys(tracks: &[Described]) -> Vec<&str> {
+    let mut keys: Vec<&str> = Vec::new();
+    for key in tracks.iter().filter_map(|t| t.signal.as_ref()).flat_map(|signal| &signal.session) {
+        if !keys.contains(&key.as_str()) {
+            keys.push(key);
+        }
+    }
+    keys
 }
 
 /// An audio group: one rung of sound.

@@ -5,12 +5,13 @@
 //! decrypted. The other samples that it speaks of are not in the range, and nobody shows them.)
 
 use super::describe::Described;
-use super::hls::{VERSION, decimal};
+use super::hls::{VERSION, decimal, keys};
 use super::listing::{Entry, Listing};
 use super::{TrackKind, TrackSpec};
 use crate::inspect::{self, SegmentFacts};
 use crate::ladder::VideoCodec;
 use crate::plan::Rendition;
+use crate::protect::Guard;
 use crate::time::GopId;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -78,8 +79,8 @@ impl IFrames {
         self.0.extend(place.map(|place| (gop, place)));
     }
 
-    /// The playlist; `listing` says which segments there are. One whose picture is not known is a gap, as one that never came.
-    pub fn playlist(&mut self, listing: &Listing, target: i64, ended: bool) -> String {
+    /// The playlist of a track that `guard` protects, if any; `listing` says which segments there are. One whose picture is not known is a gap, as one that never came.
+    pub fn playlist(&mut self, listing: &Listing, target: i64, ended: bool, guard: Option<&Guard>) -> String {
         let entries = listing.entries();
         if let Some(first) = entries.front() {
             self.0 = self.0.split_off(&first.number);
@@ -91,7 +92,9 @@ impl IFrames {
             line(&mut text, format_args!("#EXT-X-PLAYLIST-TYPE:EVENT"));
         }
         line(&mut text, format_args!("#EXT-X-I-FRAMES-ONLY\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=\"init.mp4\""));
+        let mut before = None;
         for Entry { number, start, duration, gap } in entries {
+            keys(&mut text, guard, *number, &mut before);
             // The span of a picture is that to the next one, which is in the next segment.
             line(&mut text, format_args!("#EXT-X-PROGRAM-DATE-TIME:{}", start.to_rfc3339()));
             match self.0.get(number).filter(|_| !gap) {

@@ -81,7 +81,7 @@ fn a_playlist_with_a_gap_and_a_stranger() {
 9.m4s
 #EXT-X-ENDLIST
 ";
-    assert_eq!(frames.playlist(&listing, 1, true), expected);
+    assert_eq!(frames.playlist(&listing, 1, true, None), expected);
 }
 
 proptest! {

@@ -3,11 +3,15 @@
 //! Nothing in it depends on when or where it was written: no creation time, no duration, no edit list.
 
 use super::card::Card;
+use super::nested::{grow, inside};
 use super::{MuxError, TrackKind, TrackSpec, entries, marks};
+use crate::inspect;
+use crate::protect::Form;
 use crate::role;
 use mp4_atom::{
     Dinf, Dref, DrefEntry, Encode, FourCC, Ftyp, Hdlr, Kind, Mdhd, Mdia, Minf, Moov, Mvex, Mvhd, Smhd, Stbl, Stco, Stsd, Tkhd, Trak, Trex, Udta, Url, Vmhd,
 };
+use std::sync::Arc;
 
 /// The one track of every segment.
 pub const TRACK_ID: u32 = 1;
@@ -32,6 +36,14 @@ pub fn init(track: &TrackSpec, class: &str) -> Result<Vec<u8>, MuxError> {
     Ok(out)
 }
 
+/// The same as outputs of this form have it.
+pub fn init_in(track: &TrackSpec, class: &str, form: Option<&Arc<Form>>) -> Result<Vec<u8>, MuxError> {
+    let clear = init(track, class)?;
+    let Some(form) = form else { return Ok(clear) };
+    let facts = inspect::init(&clear).map_err(|source| MuxError::Init { track: track.name.clone(), source })?;
+    Ok(form.guard(track, &facts)?.init(&clear)?)
+}
+
 /// Appends whole boxes to the sample entry of the `moov` that starts at `start`: every box around it grows.
 fn append(out: &mut Vec<u8>, start: usize, boxes: &[u8]) -> Option<()> {
     if boxes.is_empty() {
@@ -50,36 +62,6 @@ fn append_to_media(out: &mut Vec<u8>, start: usize, boxes: &[u8]) -> Option<()> 
     }
     let around = inside(out, start, &[b"trak", b"mdia"])?;
     grow(out, &around, boxes)
-}
-
-fn size(out: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_be_bytes(*out.get(at..)?.first_chunk()?))
-}
-
-/// Where the box at `start` begins, and those of `path` in it, each in the one before.
-fn inside(out: &[u8], start: usize, path: &[&[u8; 4]]) -> Option<Vec<usize>> {
-    let mut around = vec![start];
-    let mut at = start + 8;
-    for kind in path {
-        while out.get(at + 4..at + 8)? != *kind {
-            at += size(out, at)?.max(8) as usize;
-        }
-        around.push(at);
-        at += 8;
-    }
-    Some(around)
-}
-
-/// Puts `boxes` at the end of the last of the boxes that begin at `around`.
-fn grow(out: &mut Vec<u8>, around: &[usize], boxes: &[u8]) -> Option<()> {
-    let last = *around.last()?;
-    let end = last + size(out, last)? as usize;
-    for &at in around {
-        let grown = size(out, at)?.checked_add(u32::try_from(boxes.len()).ok()?)?;
-        out.get_mut(at..at + 4)?.copy_from_slice(&grown.to_be_bytes());
-    }
-    out.splice(end..end, boxes.iter().copied());
-    Some(())
 }
 
 /// The extended language tag (ISO/IEC 14496-12, 8.4.6).

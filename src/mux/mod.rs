@@ -2,7 +2,7 @@
 //!
 //! - `track`: what is known of a track; `entries`: sample entries, one function per codec; `init`, `fragment`: the segments; `marks`, `card`: mezzo's own boxes
 //! - `chunking`: where segments are cut; `making`: a segment while its packets come; `chunked`: its chunks, out before it is complete
-//! - `align`: brings what the encoders say into order; `listing`: which segments exist; `parts`: and which chunks; `hls`, `dash`: the text; `publish`: what goes out, in order
+//! - `align`: brings what the encoders say into order; `protected`: what goes out encrypted; `listing`: which segments exist; `parts`: and which chunks; `hls`, `dash`: the text; `publish`: what goes out, in order
 
 mod align;
 pub mod card;
@@ -18,7 +18,9 @@ mod init;
 pub(crate) mod listing;
 mod making;
 pub mod marks;
+pub(crate) mod nested;
 pub(crate) mod parts;
+mod protected;
 mod publish;
 pub mod session;
 pub mod thumbnails;
@@ -33,6 +35,8 @@ mod fragment_tests;
 #[cfg(test)]
 mod playlist_tests;
 #[cfg(test)]
+mod protected_tests;
+#[cfg(test)]
 mod readback_tests;
 #[cfg(test)]
 mod run_tests;
@@ -41,13 +45,14 @@ pub(crate) mod test_kit;
 
 pub use chunking::Chunking;
 pub use fragment::{ntp, overhead, segment, sequence};
-pub use init::init;
+pub use init::{init, init_in};
 pub use marks::Marks;
 pub use publish::Counts;
 pub use track::{MAX_TIME, TrackKind, TrackSpec};
 
 use crate::encode::{ToMux, TrackId};
 use crate::job::Window;
+use crate::protect::Form;
 use crate::sink::Publish;
 use crate::time::{GopId, Seconds};
 use align::Align;
@@ -78,6 +83,32 @@ pub struct Settings {
     pub thumbnails: Option<thumbnails::Feed>,
     /// Counts for metrics; shared with whoever shows them.
     pub counts: Arc<Counts>,
+    /// How it is protected; clear where absent.
+    pub form: Option<Arc<Form>>,
+    /// What else the same encode is published as, beside this one.
+    pub others: Vec<Other>,
+}
+
+/// What an earlier run left in a destination.
+#[derive(Clone, Debug, Default)]
+pub struct Stored {
+    /// As [`Settings::stored`].
+    pub segments: Vec<(String, Vec<GopId>)>,
+    /// As [`Settings::iframes`].
+    pub iframes: iframes::Stored,
+    /// Numbers of its sheets of thumbnails.
+    pub sheets: Vec<GopId>,
+}
+
+/// A second form of what is published: same names, same numbers, other bytes.
+#[derive(Clone, Debug)]
+pub struct Other {
+    /// How it is protected.
+    pub form: Option<Arc<Form>>,
+    /// What is in its own destinations already.
+    pub stored: Stored,
+    /// To its own destinations.
+    pub tx: Sender<Publish>,
 }
 
 /// Why muxing failed.
@@ -131,6 +162,9 @@ pub enum MuxError {
         /// The reader's words.
         source: crate::inspect::InspectError,
     },
+    /// It could not be protected.
+    #[error(transparent)]
+    Protect(#[from] crate::protect::ProtectError),
     /// The tracks do not belong together.
     #[error("tracks: {0}")]
     Tracks(String),
@@ -161,20 +195,33 @@ pub enum MuxError {
 /// `tracks` in the order of their ids. A segment is read back before it goes out ([`crate::inspect`]): what breaks a rule but decodes is logged, counted and
 /// published, for a missing segment is worse for a viewer; what cannot be decoded becomes a gap. A playlist follows the segment it lists.
 /// Returns `Ok` after the last track's end, [`MuxError::Broke`] where `rx` closes before.
-pub fn run(tracks: Vec<TrackSpec>, settings: Settings, rx: Receiver<ToMux>, tx: Sender<Publish>) -> Result<(), MuxError> {
+pub fn run(tracks: Vec<TrackSpec>, mut settings: Settings, rx: Receiver<ToMux>, tx: Sender<Publish>) -> Result<(), MuxError> {
     let lanes: Vec<u32> = tracks.iter().map(|t| if let TrackKind::Video { rendition, .. } = &t.kind { rendition.lanes } else { 1 }).collect();
     let names: Vec<String> = tracks.iter().map(|t| t.name.clone()).collect();
     let chunked = settings.chunking.is_some();
     let feed = settings.thumbnails.as_ref().map(|feed| feed.sheets.clone());
     let mut sheets = feed.clone().unwrap_or_else(never);
-    let mut publisher = Publisher::new(tracks, settings, tx)?;
-    let mut align = Align::new(&lanes, &publisher.expected(), chunked);
+    let others = std::mem::take(&mut settings.others);
+    let mut first = Publisher::new(tracks.clone(), settings.clone(), tx)?;
+    let other = |Other { form, stored: Stored { segments, iframes, sheets }, tx }| {
+        let thumbnails = settings.thumbnails.clone().map(|feed| thumbnails::Feed { stored: sheets, ..feed });
+        let settings = Settings { form, stored: segments, iframes, thumbnails, counts: Arc::default(), ..settings.clone() };
+        Publisher::new(tracks.clone(), settings, tx)
+    };
+    let mut others: Vec<Publisher> = others.into_iter().map(other).collect::<Result<_, _>>()?;
+    // All have the same numbers: what one of them lacks of a track comes again, the same bytes, and who has it leaves it.
+    let least = |a: Vec<Option<GopId>>, b: Vec<Option<GopId>>| a.into_iter().zip(b).map(|(a, b)| a.min(b)).collect();
+    let expected = others.iter().map(Publisher::expected).fold(first.expected(), least);
+    let mut align = Align::new(&lanes, &expected, chunked);
     while !align.over() {
         let message = select! {
             recv(rx) -> message => message,
             recv(sheets) -> sheet => {
                 match sheet {
-                    Ok(sheet) => publisher.sheet(sheet)?,
+                    Ok(sheet) => {
+                        others.iter_mut().try_for_each(|publisher| publisher.sheet(sheet.clone()))?;
+                        first.sheet(sheet)?;
+                    }
                     // Who makes them is done, or broke and has said so.
                     Err(_) => sheets = never(),
                 }
@@ -182,17 +229,23 @@ pub fn run(tracks: Vec<TrackSpec>, settings: Settings, rx: Receiver<ToMux>, tx: 
             }
         };
         let Ok(message) = message else {
-            publisher.abort_all()?;
+            first.abort_all()?;
+            others.iter_mut().try_for_each(Publisher::abort_all)?;
             let alive: Vec<&str> = align.alive().into_iter().filter_map(|i| names.get(i).map(String::as_str)).collect();
             return Err(MuxError::Broke(alive.join(", ")));
         };
         let (track, ready) = align.take(message)?;
         for ready in ready {
-            publisher.take(track, ready)?;
+            others.iter_mut().try_for_each(|publisher| publisher.take(track, ready.clone()))?;
+            first.take(track, ready)?;
         }
-        publisher.counts().stale.store(align.stale, std::sync::atomic::Ordering::Relaxed);
+        first.counts().stale.store(align.stale, std::sync::atomic::Ordering::Relaxed);
     }
     // Their pictures have ended as those of the rungs have, so this does, too.
-    feed.iter().flat_map(Receiver::iter).try_for_each(|sheet| publisher.sheet(sheet))?;
-    publisher.finish(align.end())
+    for sheet in feed.iter().flat_map(Receiver::iter) {
+        others.iter_mut().try_for_each(|publisher| publisher.sheet(sheet.clone()))?;
+        first.sheet(sheet)?;
+    }
+    others.iter_mut().try_for_each(|publisher| publisher.finish(align.end()))?;
+    first.finish(align.end())
 }

@@ -59,7 +59,7 @@ fn media_playlist_of_a_window_with_a_gap() {
 #EXTINF:2.002,
 850000004.m4s
 ";
-    assert_eq!(hls::media(&spec, &listing, hls::target_duration(std::slice::from_ref(&spec)), false, None), expected);
+    assert_eq!(hls::media(&spec, &listing, hls::target_duration(std::slice::from_ref(&spec)), false, None, None), expected);
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn media_playlist_of_a_whole_event_that_is_over() {
 2.m4s
 #EXT-X-ENDLIST
 ";
-    assert_eq!(hls::media(&spec, &listing, hls::target_duration(std::slice::from_ref(&spec)), true, None), expected);
+    assert_eq!(hls::media(&spec, &listing, hls::target_duration(std::slice::from_ref(&spec)), true, None, None), expected);
 }
 
 #[test]

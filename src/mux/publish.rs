@@ -8,11 +8,13 @@ use super::iframes::{self, IFrames, Place};
 use super::listing::{Entry, Listing};
 use super::making::Making;
 use super::parts::{self, Parts};
+use super::protected::Protected;
 use super::thumbnails::{self, Sheet, Thumbnails};
 use super::{Marks, MuxError, Settings, TrackSpec, entries, hls, init, session};
 use crate::encode::{Packet, Stats, TrackId};
 use crate::frame::End;
 use crate::inspect::{self, Code, Finding, InitFacts, SegmentFacts};
+use crate::protect::Guard;
 use crate::sink::{Edge, Publish, Readers};
 use crate::time::{GopId, Grid, Seconds};
 use crate::verdict::{Shown, Verdict};
@@ -64,6 +66,8 @@ pub(super) struct Track {
     pub(super) described: Described,
     pub(super) init: InitFacts,
     listing: Listing,
+    /// How it is protected; clear where absent.
+    pub(super) protected: Option<Protected>,
     /// The segment that comes, as far as it has.
     pub(super) making: Option<Making>,
     /// A segment that was given up, of which more may come.
@@ -106,12 +110,21 @@ impl Publisher {
             let bytes = init::init(&spec, &publisher.settings.class)?;
             let init = inspect::init(&bytes).map_err(|source| MuxError::Init { track: spec.name.clone(), source })?;
             init.findings.iter().for_each(|f| tracing::warn!(track = spec.name, code = ?f.code, "initialisation segment: {}", f.text));
+            let (protected, bytes) = match &publisher.settings.form {
+                Some(form) => Protected::new(form, &spec, &bytes, &init).map(|(protected, bytes)| (Some(protected), bytes))?,
+                None => (None, bytes),
+            };
             publisher.send(Publish::Init { path: spec.init_path(), bytes: Bytes::from(bytes) })?;
             let listing = Listing::new(publisher.settings.window, grid.gop_duration());
             let described = Described::new(&spec, &init, publisher.settings.chunking);
+            let described = match &protected {
+                Some(protected) => described.guarded(protected.guard(), publisher.settings.chunking),
+                None => described,
+            };
             let iframes = IFrames::of(&spec, &all);
             let parts = Parts::default();
-            publisher.tracks.push(Track { described, init, listing, iframes, making: None, broken: None, parts, heard: false, short: None });
+            let (making, broken) = (None, None);
+            publisher.tracks.push(Track { described, init, listing, protected, iframes, making, broken, parts, heard: false, short: None });
         }
         publisher.restore()?;
         Ok(publisher)
@@ -161,6 +174,12 @@ impl Publisher {
             return Err(MuxError::Track { id });
         }
         self.tracks[index].heard = true;
+        // What comes once more for another form of the same is not for this one, which has it.
+        if let (Ready::Part { gop, .. } | Ready::Cut { gop, .. } | Ready::Segment { gop, .. }, Some(last)) = (&ready, self.tracks[index].listing.last())
+            && *gop <= last
+        {
+            return Ok(());
+        }
         match ready {
             Ready::Part { gop, told, fallback, packets } => return self.part(index, gop, told, fallback, packets),
             Ready::Cut { gop, from } => return self.cut(index, gop, from),
@@ -234,7 +253,6 @@ impl Publisher {
     /// Publishes a segment that is complete.
     fn whole(&mut self, index: usize, making: Making, marks: Marks, stats: &Stats) -> Result<(), MuxError> {
         let (track, gop, packets) = (&self.tracks[index], making.gop, making.packets());
-        let spec = &track.described.spec;
         let facts = match inspect::segment(making.bytes(), Some(&track.init)) {
             Ok(facts) => facts,
             Err(error) => return self.unfit(index, making, error.to_string()),
@@ -245,15 +263,22 @@ impl Publisher {
             return self.unfit(index, making, why);
         }
         for finding in &findings {
-            tracing::warn!(track = spec.name, segment = gop.0, code = ?finding.code, "{}", finding.text);
+            tracing::warn!(track = track.described.spec.name, segment = gop.0, code = ?finding.code, "{}", finding.text);
         }
+        let locked = match self.tracks[index].protected.as_mut().map(|protected| protected.media(gop, None, making.bytes())).transpose() {
+            Ok(locked) => locked,
+            Err(error) if error.is_final() => return Err(error.into()),
+            Err(error) => return self.unfit(index, making, error.to_string()),
+        };
+        let track = &self.tracks[index];
+        let spec = &track.described.spec;
         let counts = self.counts();
         counts.findings.fetch_add(findings.len() as u64, Relaxed);
         counts.segments.fetch_add(1, Relaxed);
         let over_cap = self.over_cap(track, gop, packets);
         let units = u32::try_from(packets.len()).unwrap_or(u32::MAX);
         let shown = Shown::new(stats, track.described.audio().is_some(), spec.span(stats.units).nearest_ticks(1000));
-        let bytes = making.into_bytes();
+        let (bytes, facts) = locked.unwrap_or_else(|| (making.into_bytes(), facts));
         counts.bytes.fetch_add(bytes.len() as u64, Relaxed);
         let verdict = Arc::new(Verdict::new(marks, &bytes, &findings, over_cap).showing(shown));
         let (track, path) = (spec.name.clone(), spec.segment_path(gop));
@@ -337,7 +362,7 @@ impl Publisher {
         self.iframes(index, ended)?;
         let track = &self.tracks[index];
         let spec = &track.described.spec;
-        let text = hls::media(spec, &track.listing, self.target, ended, None);
+        let text = hls::media(spec, &track.listing, self.target, ended, None, track.guard());
         let edge = track.listing.last().map(|last| Edge { next: last.next(), parts: 0 });
         let readers = if self.part_target.is_some() { Readers::Whole } else { Readers::All };
         self.send(Publish::Text { path: spec.playlist_path(), bytes: Bytes::from(text), readers, edge })?;
@@ -360,7 +385,7 @@ impl Publisher {
         // Of a segment that was given up nothing more comes; of the event's last, neither. After a restart nobody knows what comes next.
         let more = track.broken != Some(next) && track.short.is_none() && !track.parts.is_empty();
         let low = hls::Low { part_target, parts: &track.parts, next: (next, more.then_some(edge.parts)), others: others.collect() };
-        let bytes = Bytes::from(hls::media(spec, &track.listing, target, ended, Some(&low)));
+        let bytes = Bytes::from(hls::media(spec, &track.listing, target, ended, Some(&low), track.guard()));
         self.send(Publish::Text { path: spec.playlist_path(), bytes, readers: Readers::Chunked, edge: Some(edge) })
     }
 
@@ -368,7 +393,7 @@ impl Publisher {
     fn iframes(&mut self, index: usize, ended: bool) -> Result<(), MuxError> {
         let track = &mut self.tracks[index];
         let Some(iframes) = &mut track.iframes else { return Ok(()) };
-        let (path, text) = (iframes::path(&track.described.spec), iframes.playlist(&track.listing, self.target, ended));
+        let (path, text) = (iframes::path(&track.described.spec), iframes.playlist(&track.listing, self.target, ended, track.protected.as_ref().map(Protected::guard)));
         self.send(Publish::Text { path, bytes: Bytes::from(text), readers: Readers::All, edge: None })
     }
 
@@ -411,6 +436,10 @@ impl Publisher {
 }
 
 impl Track {
+    fn guard(&self) -> Option<&Guard> {
+        self.protected.as_ref().map(Protected::guard)
+    }
+
     fn longest_chunk(&self, settings: &Settings) -> Seconds {
         let spec = &self.described.spec;
         spec.span(Cuts::of(spec, settings.chunking).units)

@@ -11,7 +11,7 @@ use std::path::Path;
 const FIRST: i64 = 850_000_000;
 
 /// What the encoders would send for one track.
-fn messages(track: &TrackSpec, clip: &Clip, first: GopId) -> Vec<ToMux> {
+pub fn messages(track: &TrackSpec, clip: &Clip, first: GopId) -> Vec<ToMux> {
     let id = track.id;
     let mut out = Vec::new();
     let mut gop = first;

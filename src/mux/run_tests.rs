@@ -65,6 +65,8 @@ pub fn settings() -> Settings {
         session: Vec::new(),
         thumbnails: None,
         counts: Arc::default(),
+        form: None,
+        others: Vec::new(),
     }
 }
 

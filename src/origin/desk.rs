@@ -125,6 +125,10 @@ impl Desk {
         if facts.timescale == 0 {
             return Err(wrong("the timescale is 0; 1 and more is accepted".to_owned()));
         }
+        if facts.protected.is_some() {
+            // Its playlists would name no keys.
+            return Err(wrong("it is encrypted; clear tracks are accepted".to_owned()));
+        }
         facts.findings.iter().for_each(|f| tracing::info!(track = name, code = ?f.code, "initialisation segment: {}", f.text));
         self.tracks.push(Track::new(name, bytes, facts, self.settings.pipelines.len()));
         Ok(())

@@ -4,9 +4,14 @@ use super::restart;
 use crate::encode::{Stats, ToMux};
 use crate::frame::End;
 use crate::job::Window;
+use crate::job::protection::{Keys, Protection};
 use crate::mux::chunking::Chunking;
 use crate::mux::test_kit::{ASC, audio, avcc, grid, plain, rendition, video};
 use crate::mux::{self, Marks, TrackKind, TrackSpec};
+use crate::protect::cipher::Scheme;
+use crate::protect::key::{ContentKey, TrackClass};
+use crate::protect::systems::{Licenses, System};
+use crate::protect::{Form, Key, KeyId, KeySet};
 use crate::sink::directory::Directory;
 use crate::sink::store::Store;
 use crate::sink::{Edge, Publish, Readers, Sink};
@@ -149,6 +154,8 @@ fn worker(specs: &[TrackSpec], numbers: std::ops::Range<i64>, over: bool, chunki
         not_before: None,
         stored: Vec::new(),
         counts: Arc::default(),
+        form: None,
+        others: Vec::new(),
     };
     let mut input = Vec::new();
     for number in numbers.clone() {
@@ -324,6 +331,22 @@ fn what_is_broken_is_never_published() {
     let far = FIRST + 1_000_000;
     assert_eq!(kit.push(0, &v.name, far, clean(v, far), end(FIRST)).err().map(|e| e.code()), Some(409));
     assert_eq!(kit.desk.tracks[0].last(), Some(GopId(FIRST)));
+}
+
+/// The playlists that are written here would name no keys.
+#[test]
+fn an_encrypted_track_is_refused() {
+    let key = ContentKey { class: TrackClass::All, id: KeyId([1; 16]), key: Key::new([2; 16]), iv: None, told: Vec::new() };
+    let keys = Keys::Given(KeySet { keys: vec![key] });
+    let (outputs, systems, content, rotate, licenses) = (None, vec![System::ClearKey], String::new(), None, Licenses::default());
+    let asked = Protection { scheme: Scheme::Cbcs, outputs, systems, content, rotate, keys, licenses };
+    let (form, _) = Form::open(&asked, ntsc(), true).expect("opens");
+    let spec = &ladder()[2];
+    let locked = mux::init_in(spec, "class", Some(&form)).expect("protected");
+    let mut out = Out::default();
+    let error = Kit::new(settings()).desk.init(0, &spec.name, locked.into(), &mut out).expect_err("refused");
+    assert!(error.code() == 422 && error.to_string().contains("encrypted"), "{error}");
+    assert!(out.items.is_empty());
 }
 
 #[test]

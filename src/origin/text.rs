@@ -34,7 +34,7 @@ fn specs(tracks: &[Track]) -> Vec<TrackSpec> {
 pub fn media(tracks: &[Track], index: usize, chunking: Option<Chunking>, ended: bool) -> Option<Publish> {
     let Shown { described, listing, .. } = tracks.get(index)?.shown.as_ref()?;
     let (last, specs) = (listing.last()?, specs(tracks));
-    let text = hls::media(&described.spec, listing, hls::target_duration(&specs), ended, None);
+    let text = hls::media(&described.spec, listing, hls::target_duration(&specs), ended, None, None);
     let readers = if parts::target(&specs, chunking).is_some() { Readers::Whole } else { Readers::All };
     Some(Publish::Text { path: described.spec.playlist_path(), bytes: Bytes::from(text), readers, edge: Some(Edge { next: last.next(), parts: 0 }) })
 }
@@ -57,7 +57,7 @@ pub fn low(tracks: &mut [Track], index: usize, chunking: Option<Chunking>, ended
     });
     let more = track.ended.is_none() && track.relay.as_ref().is_none_or(|relay| relay.number != next || !relay.orphan);
     let low = hls::Low { part_target, parts, next: (next, more.then_some(edge.parts)), others: others.collect() };
-    let bytes = Bytes::from(hls::media(&described.spec, listing, target, ended, Some(&low)));
+    let bytes = Bytes::from(hls::media(&described.spec, listing, target, ended, Some(&low), None));
     Some(Publish::Text { path: described.spec.playlist_path(), bytes, readers: Readers::Chunked, edge: Some(edge) })
 }
 

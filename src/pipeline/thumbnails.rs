@@ -3,10 +3,8 @@
 use super::RunError;
 use crate::downscale::thumbnails::{Tap, ThumbnailError, run};
 use crate::job::{Job, Pace};
-use crate::mux::thumbnails::{Feed, Layout, path, playlist_path};
+use crate::mux::thumbnails::{Feed, Layout};
 use crate::plan::Plan;
-use crate::sink::store::Store;
-use crate::sink::{Publish, Readers, Sink, stored};
 use crate::supervise::{StageFailure, Threads};
 use crossbeam::channel::bounded;
 
@@ -17,8 +15,8 @@ const SHEETS: usize = 2;
 
 impl StageFailure for ThumbnailError {}
 
-/// What the downscaler and the muxer get, where the job asks for thumbnails and there is a rung to make them of. What an earlier run left is taken up.
-pub fn start(job: &Job, plan: &Plan, threads: &mut Threads, store: &Store) -> Result<(Option<Tap>, Option<Feed>), RunError> {
+/// What the downscaler and the muxer get, where the job asks for thumbnails and there is a rung to make them of.
+pub fn start(job: &Job, plan: &Plan, threads: &mut Threads) -> Result<(Option<Tap>, Option<Feed>), RunError> {
     if !job.extras.thumbnails {
         return Ok((None, None));
     }
@@ -26,16 +24,6 @@ pub fn start(job: &Job, plan: &Plan, threads: &mut Threads, store: &Store) -> Re
         tracing::warn!("no rung of standard range: there are no thumbnails");
         return Ok((None, None));
     };
-    let stored = job.directories().next().map(stored::sheets).transpose().map_err(super::wrong)?.unwrap_or_default();
-    if let (Some(_), Some(output)) = (job.listen, job.directories().next()) {
-        let mut store = store.clone();
-        let paths = stored.iter().map(|number| path(number.0)).chain([playlist_path()]);
-        for path in paths {
-            if let Ok(bytes) = std::fs::read(output.join(&path)) {
-                store.publish(&Publish::Text { path, bytes: bytes.into(), readers: Readers::All, edge: None }).map_err(super::wrong)?;
-            }
-        }
-    }
     let ((tx, pictures), (sheets_tx, sheets)) = (bounded(PICTURES), bounded(SHEETS));
     threads.spawn("thumbnails", move || {
         // Nothing depends on them: the event goes on without.
@@ -44,5 +32,5 @@ pub fn start(job: &Job, plan: &Plan, threads: &mut Threads, store: &Store) -> Re
             Ok::<(), ThumbnailError>(())
         })
     })?;
-    Ok((Some(Tap { layout, target, tx, live: job.pace == Pace::Live }), Some(Feed { layout, sheets, stored })))
+    Ok((Some(Tap { layout, target, tx, live: job.pace == Pace::Live }), Some(Feed { layout, sheets, stored: Vec::new() })))
 }

@@ -2,7 +2,7 @@
 
 pub mod directory;
 mod held;
-mod net;
+pub(crate) mod net;
 mod objects;
 mod push;
 pub mod remote;

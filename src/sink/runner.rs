@@ -6,13 +6,13 @@ use crossbeam::channel::Receiver;
 use std::time::{Duration, Instant};
 
 /// Publishes everything from `rx` to all of `sinks`, each item in all of them before the next one, in the order of `sinks`; put the quickest first.
-/// Ends when `rx` closes. The first error ends it too: it is returned, and dropping `rx` tells the muxer. A segment counts in `status` once all have it.
-pub fn run(mut sinks: Vec<Box<dyn Sink>>, rx: Receiver<Publish>, status: &Status) -> Result<(), SinkError> {
+/// Ends when `rx` closes. The first error ends it too: it is returned, and dropping `rx` tells the muxer. A segment counts in `status`, if any, once all have it.
+pub fn run(mut sinks: Vec<Box<dyn Sink>>, rx: Receiver<Publish>, status: Option<&Status>) -> Result<(), SinkError> {
     for item in rx {
         for sink in sinks.iter_mut().filter(|sink| sink.wants(&item)) {
             sink.publish(&item)?;
         }
-        if let Publish::Segment { track, number, bytes, slot_end, verdict, .. } = &item {
+        if let (Publish::Segment { track, number, bytes, slot_end, verdict, .. }, Some(status)) = (&item, status) {
             status.segment_published(track, *number, bytes.len() as u64, *slot_end);
             status.segment_judged(track, verdict);
         }
@@ -59,7 +59,7 @@ mod tests {
         let sinks: Vec<Box<dyn Sink>> = vec![Box::new(store.clone()), Box::new(directory)];
         let (tx, rx) = crossbeam::channel::bounded(0);
         let counted = status.clone();
-        let thread = std::thread::spawn(move || run(sinks, rx, &counted));
+        let thread = std::thread::spawn(move || run(sinks, rx, Some(&counted)));
         tx.send(Publish::Init { path: "v/init.mp4".into(), bytes: Bytes::from_static(b"init") }).expect("open");
         tx.send(segment(1)).expect("open");
         // Without room in the queue this is taken once segment 1 is stored. Then the folder vanishes: the next one cannot be stored, and the muxer must hear of it.
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn ends_when_the_queue_closes() {
         let (tx, rx) = crossbeam::channel::bounded(1);
-        let thread = std::thread::spawn(move || run(vec![], rx, &Status::new(&plan(), true)));
+        let thread = std::thread::spawn(move || run(vec![], rx, Some(&Status::new(&plan(), true))));
         drop(tx);
         thread.join().expect("no panic").expect("no error");
     }

@@ -9,6 +9,7 @@ use crate::capture::refused;
 use crate::decode::audio;
 use crate::mux;
 use crate::plan::SourceFacts;
+use crate::protect;
 use crate::sink::remote;
 use crate::standby::run::WatchSnapshot;
 use serde::Serialize;
@@ -55,6 +56,9 @@ pub struct Snapshot {
     pub published: PublishedSnapshot,
     /// Destinations behind a network, as in the job.
     pub outputs: Vec<remote::counts::Snapshot>,
+    /// Keys of each `[protection]`, as in the job; absent where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub protection: Vec<protect::CountsSnapshot>,
     /// See [`super::Status::conflicts`].
     pub conflicts: u64,
     /// Tracks as in the plan, video first.

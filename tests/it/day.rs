@@ -153,6 +153,8 @@ fn a_day(num: u32, den: u32, by: By) {
         session: Vec::new(),
         thumbnails: None,
         counts: Arc::default(),
+        form: None,
+        others: Vec::new(),
     };
     let muxed = specs.to_vec();
     let muxer = std::thread::spawn(move || mux::run(muxed, settings, packets, tx));

@@ -31,6 +31,8 @@ mod origin_process;
 mod page;
 mod paths;
 mod proof;
+mod protection;
+mod protection_browser;
 mod push;
 mod push_faults;
 mod reconnect;

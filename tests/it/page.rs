@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Chromium, driven through its debugging pipe (messages of JSON, each ended by a zero byte).
-struct Browser {
+pub struct Browser {
     child: Child,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
@@ -25,7 +25,7 @@ struct Browser {
 }
 
 impl Browser {
-    fn start(profile: &Path) -> Browser {
+    pub fn start(profile: &Path) -> Browser {
         let flags = "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync \
                      --autoplay-policy=no-user-gesture-required --window-size=1100,1250 --remote-debugging-pipe";
         // The pipe is descriptors 3 and 4: the shell moves stdin and stdout there.
@@ -40,7 +40,7 @@ impl Browser {
         browser
     }
 
-    fn call(&mut self, method: &str, params: Value) -> Value {
+    pub fn call(&mut self, method: &str, params: Value) -> Value {
         self.id += 1;
         let mut message = json!({"id": self.id, "method": method, "params": params});
         if let Some(session) = &self.session {
@@ -58,12 +58,12 @@ impl Browser {
         }
     }
 
-    fn eval(&mut self, expression: &str) -> Value {
+    pub fn eval(&mut self, expression: &str) -> Value {
         self.call("Runtime.evaluate", json!({"expression": expression, "returnByValue": true}))["result"]["value"].clone()
     }
 
     /// Asks until the expression is true, for at most 30 s.
-    fn until(&mut self, expression: &str) {
+    pub fn until(&mut self, expression: &str) {
         let begun = Instant::now();
         while self.eval(expression) != true {
             if begun.elapsed() > Duration::from_secs(30) {
