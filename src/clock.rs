@@ -196,8 +196,8 @@ impl Clock {
             before => {
                 let settled = self.whole || self.complete > 0 || self.reference != Reference::Stamps;
                 if let Some(closed) = &before {
-                    // Of merged keys, the first may have been before we came.
-                    self.complete += u64::from(self.closed > 0 || !closed.merged || self.reference != Reference::Stamps);
+                    let whole = self.closed > 0 || self.reference != Reference::Stamps || self.begins_second(closed, tick);
+                    self.complete += u64::from(whole);
                     self.closed += 1;
                 }
                 let (period, what) = self.open_period(tick, before, jump, renewed, settled);
@@ -224,6 +224,13 @@ impl Clock {
     fn starts_period(&self, period: &Period, tick: Tick) -> bool {
         let second = |time: Seconds| self.wrap.map_or(time, |wrap| time.modulo(wrap)).floor_ticks(1);
         tick.key && second(tick.pts) != second(period.pts)
+    }
+
+    /// Whether the period with which we joined, and which `next` follows, is one that all others know: of several keys in one second, the first may have been
+    /// before we came, and so may one as far before the first that we saw as the next is behind it.
+    fn begins_second(&self, period: &Period, next: Tick) -> bool {
+        let pts = self.wrap.map_or(period.pts, |wrap| period.pts.modulo(wrap));
+        !period.merged && pts - Seconds::whole(pts.floor_ticks(1)) < next.pts - period.pts
     }
 
     /// Whether source time is broken between two pictures, so that counting cannot go on.

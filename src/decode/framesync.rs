@@ -316,7 +316,7 @@ impl FrameSync {
         let gop = self.grid.gop(placement.slot);
         let first = self.grid.first(if opens { gop } else { gop.next() });
         self.next = Some(first);
-        self.offsets.before = Some(placement.offset);
+        (self.offsets.before, self.offsets.moved) = (Some(placement.offset), Some(placement.snapped));
         self.end = self.settings.duration.and_then(|slots| i64::try_from(slots).ok()).map(|slots| Slot(first.0.saturating_add(slots)));
         if let Some(mut early) = self.early.take() {
             self.behind = Some(self.grid.time(early.next()) - self.grid.time(first));

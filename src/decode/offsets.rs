@@ -19,6 +19,8 @@ pub(super) struct Offsets {
     placed: Vec<Placement>,
     /// That of the GOP before.
     pub before: Option<Seconds>,
+    /// By how much the pictures before this GOP were moved, as their slots have it.
+    pub moved: Option<Seconds>,
     /// That of the GOP that is open, once sound was made by it.
     settled: Option<Seconds>,
 }
@@ -43,9 +45,10 @@ impl Offsets {
         let own = self.placed.drain(..).filter(|p| grid.gop(p.slot) == gop).collect::<Vec<_>>();
         // Where parts of the sound are out already, the rest is moved like them.
         let settled = self.settled.take().map(|offset| Offset { offset, before: None });
-        let found = settled.or_else(|| moved(&own, self.before, grid)).or_else(|| of_gop(&own).map(|offset| Offset { offset, before: None }));
+        let found = settled.or_else(|| moved(&own, self.moved, grid)).or_else(|| of_gop(&own).map(|offset| Offset { offset, before: None }));
         let offset = found.unwrap_or(Offset { offset: self.before.unwrap_or(Seconds::ZERO), before: None });
         self.before = Some(offset.offset);
+        self.moved = self.before;
         offset
     }
 
@@ -120,7 +123,7 @@ mod tests {
 
     /// Milliseconds that each picture of a GOP is moved by.
     fn closed(moved: &[i64], from: usize, before: Option<Seconds>) -> Offset {
-        let mut offsets = Offsets { before, ..Offsets::default() };
+        let mut offsets = Offsets { before, moved: before, ..Offsets::default() };
         let gop = GopId(OPENS);
         for (n, by) in (from as i64..).zip(moved) {
             let by = Seconds::new((*by).into(), 1000);
