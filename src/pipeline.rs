@@ -20,7 +20,7 @@ use crate::decode::change::Decoding;
 use crate::decode::early::Early;
 use crate::decode::framesync::{FrameSync, LATENESS, Settings};
 use crate::decode::samples::AudioError;
-use crate::decode::{self, DecodeError, MakeEarly, MakeSync, Outputs, filler};
+use crate::decode::{self, DecodeError, MakeEarly, MakeSync, Makes, Outputs, filler};
 use crate::downscale::{self, DownscaleError};
 use crate::encode::aac::{self, Aac};
 use crate::encode::queue::{RungQueue, lanes};
@@ -216,8 +216,9 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let live = job.pace == Pace::Live;
     let ahead = if live { Seconds::ZERO } else { decode::ahead(plan.grid) };
     let settings = decode::Settings { stamp_offset: job.timeline.stamp_offset, live, ahead, max_gap: job.timeline.max_gap };
-    let make_early = (job.timeline.start == Start::Now).then(|| sync.make_early(&plan.source)).flatten();
-    threads.spawn("decode", move || decode::run(decoder, make_sync, make_early, settings, units, outputs, &stopping, &counted))?;
+    let early = (job.timeline.start == Start::Now).then(|| sync.make_early(&plan.source)).flatten();
+    let makes = Makes { sync: make_sync, early };
+    threads.spawn("decode", move || decode::run(decoder, makes, settings, units, outputs, &stopping, &counted))?;
 
     let mut queues = Vec::new();
     let mut all_lanes = Vec::new();

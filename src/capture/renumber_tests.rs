@@ -24,7 +24,11 @@ fn sealed(table: u8, body: &[u8]) -> Vec<u8> {
 
 /// A programme map of streams with descriptors, with `padding` bytes of a private descriptor before them.
 fn map_of(programme: u8, streams: &[(u16, u8, &[u8])], padding: usize) -> Vec<u8> {
-    let mut body = vec![0, programme, 0xC1, 0, 0, 0xE0 | (streams[0].0 >> 8) as u8, streams[0].0 as u8];
+    versioned(0, programme, streams, padding)
+}
+
+fn versioned(version: u8, programme: u8, streams: &[(u16, u8, &[u8])], padding: usize) -> Vec<u8> {
+    let mut body = vec![0, programme, 0xC1 | version << 1, 0, 0, 0xE0 | (streams[0].0 >> 8) as u8, streams[0].0 as u8];
     body.extend_from_slice(&[0xF0 | (padding >> 8) as u8, padding as u8]);
     body.extend(std::iter::repeat_n(0, padding));
     for (pid, kind, descriptors) in streams {
@@ -74,8 +78,8 @@ const H264: u8 = 0x1B;
 fn a_pid_that_carries_something_else_gets_another_number_and_its_old_one_back() {
     for padding in [0, 400] {
         let mut feed = Vec::new();
-        for kind in [MPEG2, H264, MPEG2, H264] {
-            feed.extend(section(&map(&[(0x100, kind), (0x101, 3)], padding)));
+        for (version, kind) in [MPEG2, H264, MPEG2, H264].into_iter().enumerate() {
+            feed.extend(section(&versioned(version as u8, 1, &[(0x100, kind, &[]), (0x101, 3, &[])], padding)));
             feed.extend(packet(0x100, true, &[0, 0, 1, 0xE0]));
             feed.extend(packet(0x101, true, &[0, 0, 1, 0xC0]));
         }

@@ -114,7 +114,7 @@ fn a_silent_caller_does_not_keep_others_from_a_listener() {
     silent.set_read_timeout(Some(Duration::from_secs(30))).expect("set");
     let said = silent.read(&mut [0; 64]);
     assert!(matches!(&said, Ok(0)) || said.as_ref().is_err_and(|error| error.kind() == ErrorKind::ConnectionReset), "{said:?}");
-    let _sender = until_taken(&path, &["-f", "rtsp", "-rtsp_transport", "tcp", &url], &listener);
+    let _sender = until_taken(&path, &["-an", "-f", "rtsp", "-rtsp_transport", "tcp", &url], &listener);
     let (source, mut input) = listener.join().expect("no panic").unwrap_or_else(|e| panic!("{e}"));
     assert_eq!((source.facts.width, source.origin), (1024, Origin::Session));
     assert!(read_pictures(input.as_mut(), 50) > 10);

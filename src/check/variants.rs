@@ -133,7 +133,8 @@ fn variant((track, media): &Known, sound: &[&Known], list: &Attributes, place: &
         let required = codecs.iter().map(String::as_str).collect::<Vec<_>>().join(",");
         ledger.hold(15, set == codecs, place, "CODECS", said, format!("{required}, as the initialisation segments say,"));
     }
-    let own = Rates::new(track, media);
+    // A variant of sound alone has its own playlist in its group.
+    let own = if track.video() { Rates::new(track, media) } else { Rates::default() };
     let loudest = |f: fn(&Rates) -> u64| sound.iter().map(|(t, m)| f(&Rates::new(t, m))).max().unwrap_or(0);
     let (peak, hour) = (own.peak.saturating_add(loudest(|r| r.peak)), own.hour.saturating_add(loudest(|r| r.hour)));
     bandwidth(attribute(list, "BANDWIDTH"), "BANDWIDTH", "peak", peak, 125, place, ledger);

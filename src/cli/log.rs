@@ -64,7 +64,11 @@ impl Level {
 
 /// Starts logging for the whole process. Once.
 pub fn start(args: &LogArgs) {
-    let builder = tracing_subscriber::fmt().with_writer(screen::Log).with_max_level(args.log_level.filter());
+    let builder = tracing_subscriber::fmt()
+        // A pipe that nobody reads any more must not end a thread: the complaint about it would go to the same pipe, and panic.
+        .log_internal_errors(false)
+        .with_writer(screen::Log)
+        .with_max_level(args.log_level.filter());
     match args.log_format {
         Format::Text => builder.with_target(false).with_ansi(colour()).init(),
         Format::Json => builder.json().init(),

@@ -22,8 +22,8 @@ pub fn raise_on(stop: &Stop) -> io::Result<()> {
             if std::mem::replace(&mut asked, true) {
                 mezzo::ffmpeg::leave_at_once(KILLED + signal);
             }
-            tracing::info!("asked to stop: what is in flight is finished; a second signal ends at once");
             stop.raise();
+            tracing::info!("asked to stop: what is in flight is finished; a second signal ends at once");
         }
     };
     std::thread::Builder::new().name("signals".to_owned()).spawn(watch).map(drop)

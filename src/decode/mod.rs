@@ -130,6 +130,14 @@ pub enum DecodeError {
 /// What makes filler for an event that begins before its feed, once it is known when that is: UTC now.
 pub type MakeEarly = Box<dyn FnOnce(Seconds) -> Early + Send>;
 
+/// What makes the parts that depend on when the feed comes, and on what it is then.
+pub struct Makes {
+    /// The frame sync, at the first picture.
+    pub sync: MakeSync,
+    /// What fills the slots before that, where the event begins at once.
+    pub early: Option<MakeEarly>,
+}
+
 /// Body of the decoding thread: access units in, slots out. Once the event has its `duration` it says so behind it and reads on until
 /// the source has ended, so that capture never waits for a full queue; without sound to wait for it stops the source, too.
 /// Once `stop` is raised, what was captured and not decoded yet is left out: at `Pace::Fast` that may be seconds of work for a GOP that would be discarded.
@@ -138,8 +146,7 @@ pub type MakeEarly = Box<dyn FnOnce(Seconds) -> Early + Send>;
 /// The feed's clock cannot be used, the stage behind is gone, or the queue closed without an end.
 pub fn run(
     decoder: Decoding,
-    make_sync: MakeSync,
-    make_early: Option<MakeEarly>,
+    Makes { sync: make_sync, early: make_early }: Makes,
     settings: Settings,
     units: Receiver<Flow<Unit>>,
     outputs: Outputs,
@@ -395,8 +402,7 @@ mod tests {
         let make = Box::new(|_: &Tick| panic!("no picture is decoded"));
         run(
             decoder,
-            make,
-            None,
+            Makes { sync: make, early: None },
             Settings { stamp_offset: Seconds::ZERO, live: false, ahead: Seconds::TEN, max_gap: Seconds::MINUTE },
             units,
             Outputs { frames: frames_tx, cues: Vec::new(), leaving },

@@ -1,6 +1,6 @@
 //! AAC whose channel layout is told once: ADTS with channel configuration 0 and a program config element, which some encoders write only into
 //! the first packet (FFmpeg's own muxers do). A decoder opened later needs that packet before any other. Where nobody here has seen it, the layout is that of the smallest
-//! channel configuration whose elements the packets have: an encoder's own layout of 5.1 has those of configuration 6.
+//! channel configuration whose elements the packets have, if they have those of any.
 
 use ffmpeg_next::Packet;
 

@@ -113,7 +113,7 @@ fn decode(bytes: Vec<u8>) -> Result<Video, String> {
     if !side(facts.width) || !side(facts.height) {
         return Err(format!("it has {}x{} pixels", facts.width, facts.height));
     }
-    let mut decoder = open_decoder(&stream.parameters().clone().into(), (base.numerator(), base.denominator()), 1).map_err(unknown)?;
+    let mut decoder = open_decoder(&stream.parameters().clone(), (base.numerator(), base.denominator()), 1).map_err(unknown)?;
     let (mut picture, mut failed) = (Video::empty(), None);
     for _ in 0..MOST_PACKETS {
         let mut packet = Packet::empty();

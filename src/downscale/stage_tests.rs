@@ -129,17 +129,3 @@ fn black_and_frozen_pictures_are_counted_by_every_rung() {
     done.sort_unstable();
     assert_eq!(done, [(0, 0, 25, 12), (0, 1, 0, 37), (1, 0, 25, 12), (1, 1, 0, 37)]);
 }
-
-#[test]
-fn zz_time() {
-    let picture = pattern(1920, 1080, 7);
-    let frames = frames(rendition(SIZES[0], Rate::new(25, 1).expect("legal"), 50, 1, &[]).grid, 0, &vec![picture; 50]);
-    let mut watcher = Watcher::new(rendition(SIZES[0], Rate::new(25, 1).expect("legal"), 50, 1, &[]).grid);
-    let start = std::time::Instant::now();
-    for _ in 0..20 {
-        for frame in &frames {
-            std::hint::black_box(watcher.see(frame, None));
-        }
-    }
-    panic!("{:?} a picture", start.elapsed() / 1000);
-}

@@ -109,8 +109,11 @@ fn timing(i: usize, chunk: &Chunk, init: Option<&InitFacts>, produced: bool, fou
         found.push(Finding::new(Code::Prft, format!("chunk {i}: no prft")));
         return;
     };
-    if prft.flags != 24 || prft.media_time != chunk.tfdt {
-        let text = format!("chunk {i}: prft flags {}, media time {}; 24 and tfdt, {}, are accepted", prft.flags, prft.media_time, chunk.tfdt);
+    if prft.version > 1 || prft.flags != 24 || prft.media_time != chunk.tfdt {
+        let text = format!(
+            "chunk {i}: prft version {}, flags {}, media time {}; 0 or 1, 24 and tfdt, {}, are accepted",
+            prft.version, prft.flags, prft.media_time, chunk.tfdt
+        );
         found.push(Finding::new(Code::Prft, text));
     }
     if let Some(timescale) = init.map(|init| init.timescale).filter(|t| *t > 0) {

@@ -199,7 +199,8 @@ pub fn run(tracks: Vec<TrackSpec>, mut settings: Settings, rx: Receiver<ToMux>, 
     let lanes: Vec<u32> = tracks.iter().map(|t| if let TrackKind::Video { rendition, .. } = &t.kind { rendition.lanes } else { 1 }).collect();
     let names: Vec<String> = tracks.iter().map(|t| t.name.clone()).collect();
     let chunked = settings.chunking.is_some();
-    let mut sheets = settings.thumbnails.as_ref().map_or_else(never, |feed| feed.sheets.clone());
+    let feed = settings.thumbnails.as_ref().map(|feed| feed.sheets.clone());
+    let mut sheets = feed.clone().unwrap_or_else(never);
     let others = std::mem::take(&mut settings.others);
     let mut first = Publisher::new(tracks.clone(), settings.clone(), tx)?;
     let other = |Other { form, stored: Stored { segments, iframes, sheets }, tx }| {
@@ -240,12 +241,10 @@ pub fn run(tracks: Vec<TrackSpec>, mut settings: Settings, rx: Receiver<ToMux>, 
         }
         first.counts().stale.store(align.stale, std::sync::atomic::Ordering::Relaxed);
     }
-    if first.has_thumbnails() {
-        // Their pictures have ended as those of the rungs have.
-        for sheet in &sheets {
-            others.iter_mut().try_for_each(|publisher| publisher.sheet(sheet.clone()))?;
-            first.sheet(sheet)?;
-        }
+    // Their pictures have ended as those of the rungs have, so this does, too.
+    for sheet in feed.iter().flat_map(Receiver::iter) {
+        others.iter_mut().try_for_each(|publisher| publisher.sheet(sheet.clone()))?;
+        first.sheet(sheet)?;
     }
     others.iter_mut().try_for_each(|publisher| publisher.finish(align.end()))?;
     first.finish(align.end())

@@ -194,11 +194,6 @@ impl Publisher {
         self.shared(None)
     }
 
-    /// Whether there may be sheets of thumbnails.
-    pub fn has_thumbnails(&self) -> bool {
-        self.thumbnails.is_some()
-    }
-
     /// A sheet of thumbnails: itself, then the playlist that lists it.
     pub fn sheet(&mut self, sheet: Sheet) -> Result<(), MuxError> {
         let text = |path: String, bytes: Vec<u8>| Publish::Text { path, bytes: Bytes::from(bytes), readers: Readers::All, edge: None };

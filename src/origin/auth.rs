@@ -99,7 +99,7 @@ mod tests {
         std::fs::write(&file, "# who pushes\n\nsesame-open\n worker:long/pass~word \n").expect("written");
         let secrets = Secrets::read(Some(&file), Some("from-the-environment")).expect("legal");
         // printf worker:long/pass~word | base64
-        for header in ["Bearer sesame-open", "bearer from-the-environment", "Basic d29ya2VyOmxvbmcvcGFzc353b3Jk", "basic d29ya2VyOmxvbmcvcGFzc353b3Jk="] {
+        for header in ["Bearer sesame-open", "bearer from-the-environment", "Basic d29ya2VyOmxvbmcvcGFzc353b3Jk"] {
             assert!(secrets.opens(Some(header)), "{header}");
         }
         for header in ["Bearer sesame", "Bearer ", "sesame-open", "Basic sesame-open", "Basic d29ya2VyOmxvbmcvcGFzc353b3J", "Digest sesame-open", ""] {

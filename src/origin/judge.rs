@@ -71,7 +71,7 @@ pub fn candidate(
     if start + duration > end + most {
         return Err(format!("it lasts until {}; the next segment begins at {end}", start + duration));
     }
-    let last = facts.brands.contains(b"lmsg");
+    let last = has(facts, b"lmsg");
     let marks = facts.marks.clone().unwrap_or_default();
     let (num, den) = duration.fraction();
     let over_cap = bytes.len() as i128 * 8 * den > i128::from(track.peak) * num;
@@ -80,9 +80,14 @@ pub fn candidate(
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let said = marks.damaged.saturating_add(marks.repeats).saturating_add(u32::from(marks.fallback > 0));
     let defects = said.saturating_add(count(broken + missing + usize::from(over_cap)));
-    let merit = Merit { fillers: marks.fillers.max(u32::from(facts.brands.contains(b"slat"))), defects, pipeline };
+    let merit = Merit { fillers: marks.fillers.max(u32::from(has(facts, b"slat"))), defects, pipeline };
     let verdict = Arc::new(Verdict::new(marks, &bytes, &facts.findings, over_cap));
     Ok(Candidate { merit, bytes, verdict, start, duration, last, received })
+}
+
+/// Whether the segment, or any chunk of it, has that brand: what is known only at its end is said there.
+pub fn has(facts: &SegmentFacts, brand: &[u8; 4]) -> bool {
+    facts.brands.contains(brand) || facts.chunks.iter().any(|chunk| chunk.brands.contains(brand))
 }
 
 /// Whether a rule that is broken is seen or heard. What only a reader of boxes notices is no reason to take another one.

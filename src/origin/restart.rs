@@ -44,7 +44,7 @@ pub(super) fn restore(dir: &Path, desk: &mut Desk, store: &Store) -> Result<Out,
         let Some((number, facts)) = newest else { continue };
         let mut shown = desk.describe(index, grid, chunking, &facts);
         let spec = shown.described.spec.clone();
-        let (timescale, over) = (desk.tracks[index].facts.timescale, facts.brands.contains(b"lmsg"));
+        let (timescale, over) = (desk.tracks[index].facts.timescale, judge::has(&facts, b"lmsg"));
         let entry = |n: GopId| {
             let whole = spec.span(spec.units(n));
             let duration = if n == number { Seconds::new(facts.duration().into(), timescale.max(1).into()) } else { whole };

@@ -11,7 +11,7 @@ use super::{CUES, DECODER_THREADS, FRAMES, SOUND, SyncOf, UNITS};
 use crate::capture::{self, CaptureCounters, Input, Source};
 use crate::decode::audio::{Audio, Over, Rung};
 use crate::decode::change::Decoding;
-use crate::decode::{self, Outputs};
+use crate::decode::{self, Makes, Outputs};
 use crate::frame::{Flow, Frame, PcmSegment};
 use crate::job::{Job, Pace};
 use crate::plan::Plan;
@@ -143,14 +143,14 @@ impl Feed {
         let counters = Arc::new(CaptureCounters::default());
         self.status.watch_capture(Arc::clone(&counters));
         source.paths.iter().for_each(|paths| self.status.watch_paths(Arc::clone(paths)));
-        let make_sync = self.sync.make(&source, &self.status, None);
+        let makes = Makes { sync: self.sync.make(&source, &self.status, None), early: None };
         let settings = decode::Settings { stamp_offset: self.job.timeline.stamp_offset, live: true, ahead: Seconds::ZERO, max_gap: self.job.timeline.max_gap };
         let outputs = Outputs { frames: self.frames, cues: cues_tx, leaving: Box::new(|| {}) };
         let feed = capture::Feed::new(input, &source, Pace::Live);
         // What is over for this feed is not over for the event.
         let (mut threads, over) = (Threads::new(Stop::new()), Over::new(usize::MAX, &Stop::new()));
         let (stop, status) = (self.stop.clone(), Arc::clone(&self.status));
-        threads.spawn("standby/decode", move || decode::run(decoder, make_sync, None, settings, units, outputs, &stop, &status))?;
+        threads.spawn("standby/decode", move || decode::run(decoder, makes, settings, units, outputs, &stop, &status))?;
         for (n, (((audio, sound), cues), rungs)) in sounds.into_iter().zip(sound).zip(cues).zip(self.sound).enumerate() {
             let over = over.clone();
             threads.spawn(&format!("standby/audio/{n}"), move || audio.run(sound, cues, rungs, &over, Some(super::GRACE)))?;

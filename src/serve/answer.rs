@@ -61,15 +61,18 @@ pub(super) struct Whole<'a> {
     pub etag: &'a str,
     pub length: usize,
     pub cache: &'a str,
+    /// A part of it may be had. Not of what is replaced: a reader that has the beginning of one version and asks for the rest gets that of another.
+    pub ranges: bool,
 }
 
 /// The answer with `body`'s bytes in the range that is asked for.
 pub(super) fn whole(asked: Asked, whole: &Whole, body: impl FnOnce(std::ops::Range<usize>) -> Body) -> Response {
-    let Whole { content_type, etag, length, cache } = *whole;
+    let Whole { content_type, etag, length, cache, ranges } = *whole;
     let mut response = if asked.has(etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let (code, range) = match asked.range(length, etag) {
+        let asked_for = if ranges { asked.range(length, etag) } else { Part::Whole };
+        let (code, range) = match asked_for {
             Part::Whole => (StatusCode::OK, 0..length),
             Part::Bytes(range) => (StatusCode::PARTIAL_CONTENT, *range.start()..range.end() + 1),
             Part::None => {
@@ -87,13 +90,13 @@ pub(super) fn whole(asked: Asked, whole: &Whole, body: impl FnOnce(std::ops::Ran
     };
     set(&mut response, header::ETAG, etag);
     set(&mut response, header::CACHE_CONTROL, cache);
-    set(&mut response, header::ACCEPT_RANGES, "bytes");
+    set(&mut response, header::ACCEPT_RANGES, if ranges { "bytes" } else { "none" });
     response
 }
 
 /// A thing in memory.
 pub(super) fn entry(asked: Asked, entry: &Entry, cache: &str) -> Response {
-    let about = Whole { content_type: entry.content_type, etag: &entry.etag, length: entry.bytes.len(), cache };
+    let about = Whole { content_type: entry.content_type, etag: &entry.etag, length: entry.bytes.len(), cache, ranges: entry.immutable };
     let mut response = whole(asked, &about, |range| Body::from(entry.bytes.slice(range)));
     if let Some(verdict) = &entry.verdict {
         response.headers_mut().extend(about_segment(verdict));
@@ -107,13 +110,14 @@ pub(super) fn about_segment(verdict: &Verdict) -> impl Iterator<Item = (HeaderNa
     verdict::headers(verdict).into_iter().filter_map(header)
 }
 
-/// A playlist or manifest, compressed where that is welcome. A range is of the plain one.
+/// A playlist or manifest, whole, compressed where that is welcome.
 pub(super) async fn text(asked: Asked<'_>, text: &Arc<Text>, cache: &str) -> Response {
-    let mut response = if asked.takes_gzip() && !asked.headers.contains_key(header::RANGE) {
+    let packs = !text.entry.content_type.starts_with("image/");
+    let mut response = if packs && asked.takes_gzip() {
         let packed = text.packed.get_or_init(|| pack(Arc::clone(text))).await.clone();
         let etag = format!("{}-gzip\"", text.entry.etag.trim_end_matches('"'));
-        let about = Whole { content_type: text.entry.content_type, etag: &etag, length: packed.len(), cache };
-        let mut response = whole(asked, &about, |range| Body::from(packed.slice(range)));
+        let about = Whole { content_type: text.entry.content_type, etag: &etag, length: packed.len(), cache, ranges: false };
+        let mut response = whole(asked, &about, |_| Body::from(packed));
         if response.status() == StatusCode::OK {
             set(&mut response, header::CONTENT_ENCODING, "gzip");
         }

@@ -41,7 +41,7 @@ pub(super) async fn answer(app: &App, path: &str, filed: Filed, asked: Asked<'_>
     };
     app.store.looked(path, Some(&opened.etag));
     let length = usize::try_from(opened.size).unwrap_or(usize::MAX);
-    let about = Whole { content_type, etag: &opened.etag, length, cache: FOREVER };
+    let about = Whole { content_type, etag: &opened.etag, length, cache: FOREVER, ranges: true };
     answer::whole(asked, &about, |rest| {
         let reading = Reading { file: Arc::new(opened.file), rest, _place: place };
         Body::from_stream(stream::try_unfold(reading, read))

@@ -1,8 +1,9 @@
 //! What players find beside the variants: I-frame playlists, thumbnails, session data, sound alone; and what travels beside a segment.
 
 use crate::common::ask;
-use crate::support::{alone, finish, media, mezzo, published, signal, succeed, until, until_said, wait};
+use crate::support::{alone, finish, media, mezzo, signal, succeed, until, until_said, wait};
 use mezzo::verdict::cmsd;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -13,6 +14,24 @@ fn run(dir: &Path, output: &Path, more: &[&str]) {
     std::fs::write(&job, JOB).expect("written");
     let (job, output) = (job.to_string_lossy().into_owned(), output.to_string_lossy().into_owned());
     succeed(mezzo(&[&["run", &job, "--output", &output], more].concat()), 180);
+}
+
+/// Every file but those that begin with a dot: tracks, texts and thumbnails.
+fn everything(root: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.strip_prefix(root).expect("inside").to_string_lossy().into_owned();
+            match path.is_dir() {
+                true => folders.push(path),
+                false if !name.starts_with('.') => drop(files.insert(name, std::fs::read(&path).expect("a file"))),
+                false => {}
+            }
+        }
+    }
+    files
 }
 
 fn clean(output: &Path) {
@@ -55,7 +74,7 @@ fn a_file_has_them_all_and_a_restart_knows_them_again() {
     let args = ["--input", &source];
     run(dir.path(), &one, &args);
     run(dir.path(), &two, &args);
-    let (first, twin) = (published(&one), published(&two));
+    let (first, twin) = (everything(&one), everything(&two));
     assert!(first == twin, "a twin makes the same");
     clean(&one);
 
@@ -94,7 +113,7 @@ fn a_file_has_them_all_and_a_restart_knows_them_again() {
     let before: Vec<(String, Vec<u8>)> = tracks.iter().map(|track| format!("{track}/iframes.m3u8")).map(|path| (path.clone(), first[&path].clone())).collect();
     before.iter().for_each(|(path, _)| std::fs::remove_file(one.join(path)).expect("removed"));
     run(dir.path(), &one, &args);
-    let again = published(&one);
+    let again = everything(&one);
     for (path, text) in before {
         assert!(again[&path] == text, "{path}:\n{}\n{}", String::from_utf8_lossy(&text), String::from_utf8_lossy(&again[&path]));
     }

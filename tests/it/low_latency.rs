@@ -237,8 +237,9 @@ fn texts_are_compressed_for_those_who_take_it() {
             let headers = [format!("if-none-match: {tag}"), format!("accept-encoding: {coding}")];
             assert_eq!(ask(to, "GET", "/live/manifest.mpd", &[&headers[0], &headers[1]]).code, code, "{tag} {coding}");
         }
-        let part = ask(to, "GET", "/live/manifest.mpd", &["accept-encoding: gzip", "range: bytes=0-6"]);
-        assert_eq!((part.code, part.text().as_str(), part.header("content-encoding")), (206, "#EXTINF", ""));
+        // A part of one version with the rest of the next would be neither.
+        let part = ask(to, "GET", "/live/manifest.mpd", &["accept-encoding: identity", "range: bytes=0-6"]);
+        assert_eq!((part.code, part.text() == plain, part.header("accept-ranges")), (200, true, "none"));
     }
     // Media is what it is.
     publish(&mut store, [segment(TRACK, 1, b"media")]);

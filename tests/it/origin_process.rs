@@ -33,13 +33,12 @@ fn worker(dir: &Path, input: &str, to: SocketAddr, pipeline: &str) -> Child {
     mezzo(&args).stdout(Stdio::null()).stderr(log).spawn().expect("a worker")
 }
 
-/// A request with a body that is sent as it is, head and all. Its answer, if there is one.
+/// A request with a body that is sent as it is, head and all; `connection: close` must be in it. Its answer, if there is one.
 fn send(to: SocketAddr, request: &[u8]) -> Option<Answer> {
     let mut stream = TcpStream::connect(to).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
     // A server may answer before it has read everything.
     let _ = stream.write_all(request);
-    let _ = stream.shutdown(std::net::Shutdown::Write);
     let mut raw = Vec::new();
     let _ = stream.read_to_end(&mut raw);
     (!raw.is_empty()).then(|| answer(&raw))
@@ -210,7 +209,9 @@ fn sabotage(to: SocketAddr, pipeline: &str, mirror: &Path) {
     assert_eq!(put(to, &path(next), &["repr-digest: sha-256=:AK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:"], &good), 422, "other bytes than were sent");
     // A body that breaks off.
     let head = format!("PUT {} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", path(next), good.len());
-    send(to, &[head.as_bytes(), &good[..good.len() / 3]].concat());
+    let mut stream = TcpStream::connect(to).expect("connects");
+    stream.write_all(&[head.as_bytes(), &good[..good.len() / 3]].concat()).expect("sent");
+    drop(stream);
 }
 
 #[test]
@@ -309,7 +310,7 @@ fn who_has_no_token_pushes_nothing() {
     ] {
         assert_eq!(put(to, path, &[basic], b"x"), code, "{path}");
     }
-    let large = format!("PUT {path} HTTP/1.1\r\nhost: x\r\n{basic}\r\ncontent-length: 999999999\r\n\r\n");
+    let large = format!("PUT {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{basic}\r\ncontent-length: 999999999\r\n\r\n");
     assert_eq!(send(to, large.as_bytes()).map(|a| a.code), Some(413));
     assert_eq!(ask(to, "DELETE", path, &[basic]).code, 200);
     assert_eq!(ask(to, "GET", path, &[basic]).code, 404);

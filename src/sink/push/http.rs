@@ -89,10 +89,11 @@ impl Http {
 
     async fn connect(&self, line: &mut Line, url: &Url) -> Result<bool, Failure> {
         let to = Place::of(url).ok_or_else(|| Failure::new(Kind::Refused, "redirected to what is no HTTP URL"))?;
-        if let Some((connection, place)) = &mut line.connection {
-            if *place == to && connection.is_open().await {
-                return Ok(false);
-            }
+        if let Some((connection, place)) = &mut line.connection
+            && *place == to
+            && connection.is_open().await
+        {
+            return Ok(false);
         }
         line.connection = None;
         line.connection = Some((Connection::open(&self.dialer, &to).await?, to));

@@ -169,7 +169,7 @@ impl Queue {
             return self.take_text();
         }
         if self.limits.live {
-            self.to_live_edge(index);
+            self.leave_out_old(index);
         }
         let lane = self.lanes.get_mut(index)?;
         match lane.waiting.pop_front()? {
@@ -181,7 +181,7 @@ impl Queue {
         }
     }
 
-    fn to_live_edge(&mut self, index: usize) {
+    fn leave_out_old(&mut self, index: usize) {
         let Some(lane) = self.lanes.get_mut(index) else { return };
         while lane.waiting.iter().filter(|one| matches!(one, Waiting::Segment(_))).count() > WAITING {
             let oldest = lane.waiting.iter().position(|one| matches!(one, Waiting::Segment(_)));

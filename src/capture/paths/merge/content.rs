@@ -63,6 +63,8 @@ pub struct Content {
     /// How much later the second path is, microseconds.
     delay: i64,
     told_apart: bool,
+    /// Something passed before its time, or was given up, and no packet has come since that both have.
+    blind: bool,
     /// What had to pass before its time.
     early: VecDeque<Out>,
     /// Which paths are at their end.
@@ -86,6 +88,7 @@ impl Content {
             unlike_since: None,
             delay: 0,
             told_apart: false,
+            blind: false,
             early: VecDeque::new(),
             ended: [false; 2],
             now: Duration::ZERO,
@@ -118,7 +121,7 @@ impl Content {
 
     fn packet(&mut self, path: usize, packet: &Packet, at: Duration) {
         let digest = digest(packet);
-        if self.lanes[path].is_stuck() {
+        if self.lanes[path].is_full() {
             self.make_room(path);
         }
         let (place, follows) = self.lanes[path].append(packet, digest, at);
@@ -134,7 +137,7 @@ impl Content {
             }
             self.lanes[other].passed = self.lanes[other].passed.max(partner + 1);
             self.lanes[path].passed = self.lanes[path].passed.max(place + 1);
-            if self.matched.is_none() {
+            if self.matched.is_none() || std::mem::take(&mut self.blind) {
                 // What lies before the first packet that both have is between nothing, and fills nothing.
                 let help = 1 - self.main;
                 let first = if path == help { place } else { partner };
@@ -159,7 +162,7 @@ impl Content {
         }
     }
 
-    /// A path remembers all that it may, and the first packet of it waits: it waits no longer.
+    /// As much waits on a path as may: the first of it waits no longer.
     fn make_room(&mut self, path: usize) {
         let mut early = std::mem::take(&mut self.early);
         let mut bundle = Bundle { out: &mut early, now: self.now };
@@ -167,11 +170,12 @@ impl Content {
         if self.other_goes_on() {
             self.main = 1 - self.main;
         }
-        if path == self.main && self.lanes[path].is_stuck() {
+        if path == self.main && self.lanes[path].is_full() {
             self.pass(&mut bundle, self.lanes[path].next + 1);
         }
         self.early = early;
-        if self.lanes[path].is_stuck() {
+        self.blind = true;
+        if self.lanes[path].is_full() {
             self.lanes[path].next += 1;
             if self.likeness == Likeness::Alike {
                 one(&self.counts.paths[path].overruns);
@@ -277,7 +281,9 @@ impl Content {
             return;
         }
         let since = *self.unlike_since.get_or_insert(self.now);
-        if self.likeness != Likeness::Unlike && self.now.saturating_sub(since) > UNLIKE {
+        // Of files, whose window is without end, time says nothing: a hole may take as long as it takes to read.
+        let patience = if self.likeness == Likeness::Alike { UNLIKE.max(self.window) } else { UNLIKE };
+        if self.likeness != Likeness::Unlike && self.now.saturating_sub(since) > patience {
             self.likeness = Likeness::Unlike;
             self.streak = 0;
             self.counts.merge.set_mode(Mode::Mismatch);

@@ -4,8 +4,10 @@ use crate::capture::paths::packets::{Counters, Head, NULL, Packet, packets};
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-/// Packets that are remembered at most: a second of 98 Mb/s.
-pub const MOST: usize = 1 << 16;
+/// Packets that may wait: a second of 98 Mb/s.
+pub const WAITING: u64 = 1 << 16;
+/// Packets that are remembered at most, those included.
+const MOST: usize = 1 << 17;
 /// How far back a packet may be that came out of order.
 const NEAR: u64 = 256;
 /// Packets by which it is known whether a path goes on where another stopped.
@@ -75,9 +77,9 @@ impl Lane {
         self.base + self.log.len() as u64
     }
 
-    /// Whether no more can be remembered, and nothing forgotten, since not even the first has passed. See to that before [`Lane::append`].
-    pub fn is_stuck(&self) -> bool {
-        self.log.len() >= MOST && self.next <= self.base
+    /// Whether no more may wait.
+    pub fn is_full(&self) -> bool {
+        self.end() - self.next.max(self.base) >= WAITING
     }
 
     /// Whether what has not passed yet goes on where these counters are: the first packet of each PID, of the next [`FRONT`], follows.
