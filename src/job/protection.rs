@@ -3,18 +3,18 @@
 mod check;
 mod shown;
 
-use super::{Job, Output};
 use super::value::{Span, Text};
+use super::{Job, Output};
+use crate::protect::KeySet;
 use crate::protect::cipher::Scheme;
 use crate::protect::key::{Seed, TrackClass};
 use crate::protect::systems::{Licenses, System};
-use crate::protect::KeySet;
 use crate::time::Seconds;
 use serde::Deserialize;
+pub use shown::Shown;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-pub use shown::Shown;
 use url::Url;
 use zeroize::Zeroizing;
 

@@ -1,10 +1,10 @@
 //! What was asked for: a job file, or flags, or flags over a file. Nothing is decided yet.
 
 use super::audio::AudioWishes;
-use super::protection::ProtectionWishes;
 use super::extras::SessionWishes;
 use super::filler::FillerWish;
 use super::outputs::OutputWish;
+use super::protection::ProtectionWishes;
 use super::select::{ProgramPick, VideoPick};
 use super::serving::ServingWishes;
 use super::source::SourceWishes;

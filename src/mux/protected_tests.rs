@@ -42,10 +42,8 @@ fn show() -> (Vec<TrackSpec>, Vec<ToMux>) {
     let path = dir.path().join("source.mp4");
     encode(&path, "25", 60, 200);
     let (pictures, sound) = (demux(&path, Type::Video), demux(&path, Type::Audio));
-    let tracks = vec![
-        video(0, rendition("v", 320, 180, 1_000_000, slots()), pictures.config.clone()),
-        audio(1, "a", 96_000, slots(), "eng", sound.config.clone()),
-    ];
+    let tracks =
+        vec![video(0, rendition("v", 320, 180, 1_000_000, slots()), pictures.config.clone()), audio(1, "a", 96_000, slots(), "eng", sound.config.clone())];
     let mut input = messages(&tracks[0], &pictures, GopId(FIRST));
     input.extend(messages(&tracks[1], &sound, GopId(FIRST)));
     (tracks, input)
@@ -139,7 +137,9 @@ fn every_chunk_is_encrypted_by_itself_and_a_segment_is_its_chunks() {
 
 /// Keys stand where they change, before the first part as well; ranges of pictures are those of the encrypted bytes.
 fn in_playlists(out: &Out) {
-    for (readers, name) in [(Readers::Whole, "v/media.m3u8"), (Readers::Chunked, "v/media.m3u8"), (Readers::Chunked, "a/media.m3u8"), (Readers::All, "v/iframes.m3u8")] {
+    for (readers, name) in
+        [(Readers::Whole, "v/media.m3u8"), (Readers::Chunked, "v/media.m3u8"), (Readers::Chunked, "a/media.m3u8"), (Readers::All, "v/iframes.m3u8")]
+    {
         let texts = out.items.iter().filter_map(|item| match item {
             Publish::Text { path, bytes, readers: r, .. } if path == name && *r == readers => Some(String::from_utf8(bytes.to_vec()).expect("text")),
             _ => None,

@@ -393,7 +393,8 @@ impl Publisher {
     fn iframes(&mut self, index: usize, ended: bool) -> Result<(), MuxError> {
         let track = &mut self.tracks[index];
         let Some(iframes) = &mut track.iframes else { return Ok(()) };
-        let (path, text) = (iframes::path(&track.described.spec), iframes.playlist(&track.listing, self.target, ended, track.protected.as_ref().map(Protected::guard)));
+        let (path, text) =
+            (iframes::path(&track.described.spec), iframes.playlist(&track.listing, self.target, ended, track.protected.as_ref().map(Protected::guard)));
         self.send(Publish::Text { path, bytes: Bytes::from(text), readers: Readers::All, edge: None })
     }
 

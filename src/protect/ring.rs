@@ -1,8 +1,8 @@
 //! The keys of each crypto period: a stretch of segments, counted from the epoch, so that every worker changes keys at the same segment.
 
-use super::counts::Counts;
 use super::ProtectError;
 use super::cipher::Scheme;
+use super::counts::Counts;
 use super::key::{ContentKey, Key, KeyId, Seed, TrackClass};
 use super::systems::Told;
 use crate::time::{GopId, Grid, Seconds};

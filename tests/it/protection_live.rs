@@ -142,7 +142,10 @@ fn a_worker_that_starts_again_goes_on_in_every_form() {
     std::fs::write(&path, one).expect("written");
     let output = finish(run(&path), 60);
     assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(published(&trees[0]), whole[0].iter().filter(|(name, _)| name.ends_with(".m4s") || name.ends_with("init.mp4")).map(|(n, b)| (n.clone(), b.clone())).collect());
+    assert_eq!(
+        published(&trees[0]),
+        whole[0].iter().filter(|(name, _)| name.ends_with(".m4s") || name.ends_with("init.mp4")).map(|(n, b)| (n.clone(), b.clone())).collect()
+    );
 }
 
 #[test]

@@ -17,8 +17,7 @@ const SERVER: &str = "scheme = \"cbcs\"\ncontent = \"c\"\ncpix = \"https://keys.
 
 #[test]
 fn an_output_is_named_as_it_is_written_or_without_what_opens_it() {
-    let outputs =
-        "listen = \":8080\"\noutputs = [\"a\", \"https://me:${PASS}@origin.example/live/ch1?key=${KEY}#method=post\", \"s3://bucket/x\", \"https://origin.example/live/ch2\"]\n";
+    let outputs = "listen = \":8080\"\noutputs = [\"a\", \"https://me:${PASS}@origin.example/live/ch1?key=${KEY}#method=post\", \"s3://bucket/x\", \"https://origin.example/live/ch2\"]\n";
     for name in ["https://origin.example/live/ch1", "https://origin.example/live/ch1/", "https://me:${PASS}@origin.example/live/ch1?key=${KEY}#method=post"] {
         let job = job(&format!("{outputs}[protection]\n{SERVER}outputs = [\"{name}\", \"s3://bucket/x/\", \"listen\"]")).expect("legal");
         let shown = |group: &Group| (group.form, group.outputs.iter().map(ToString::to_string).collect::<Vec<_>>(), group.listen);
@@ -42,7 +41,14 @@ fn keys_travel_over_tls_or_not_at_all() {
     for url in ["https://keys.example/", "http://127.0.0.1:80/x", "http://localhost/", "http://[::1]:8080/?a=b"] {
         assert!(with(url).is_ok(), "{url}");
     }
-    for url in ["http://keys.example/", "http://127.0.0.1:80@keys.example/", "http://localhost.example/", "ftp://127.0.0.1/", "https://me:secret@keys.example/", "https://"] {
+    for url in [
+        "http://keys.example/",
+        "http://127.0.0.1:80@keys.example/",
+        "http://localhost.example/",
+        "ftp://127.0.0.1/",
+        "https://me:secret@keys.example/",
+        "https://",
+    ] {
         let error = with(url).expect_err("refused");
         assert!(error.contains("protection.cpix") && !error.contains("secret"), "{error}");
     }
