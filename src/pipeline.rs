@@ -7,41 +7,40 @@
 //!    └─────► audio ─────────────► rung ───┘
 //! ```
 
+mod failure;
 mod feeds;
 mod forms;
 mod standby;
+mod sync;
 mod thumbnails;
+mod tracks;
 
 use crate::budget::FrameBudget;
-use crate::capture::{self, CaptureCounters, CaptureError, Origin, Source};
-use crate::clock::{Clock, Tick};
-use crate::decode::audio::{Audio, Cut, Over, Rung};
+use crate::capture::{self, CaptureCounters};
+use crate::decode::audio::{Over, Rung};
 use crate::decode::change::Decoding;
-use crate::decode::early::Early;
-use crate::decode::framesync::{FrameSync, LATENESS, Settings};
-use crate::decode::samples::AudioError;
-use crate::decode::{self, DecodeError, MakeEarly, MakeSync, Makes, Outputs, filler};
-use crate::downscale::{self, DownscaleError};
-use crate::encode::aac::{self, Aac};
+use crate::decode::{self, Makes, Outputs};
+use crate::downscale;
+use crate::encode::audio_runner;
 use crate::encode::queue::{RungQueue, lanes};
-use crate::encode::served::{self, Served};
-use crate::encode::{TrackId, audio_runner, runner};
+use crate::encode::served;
 use crate::ffmpeg::give_way;
 use crate::job::{Job, Latency, Pace, Prft, Start};
-use crate::mux::{self, MuxError, TrackKind, TrackSpec};
-use crate::plan::{self, Plan, SourceFacts};
+use crate::mux::{self, TrackSpec};
+use crate::plan;
 use crate::resolution::Resolution;
 use crate::schedule::Schedule;
 use crate::serve::{Server, Setup, control};
 use crate::sight::Watcher;
+use crate::sink::runner as sink_runner;
 use crate::sink::store::Store;
-use crate::sink::{SinkError, runner as sink_runner};
 use crate::status::{State, Status};
 use crate::stop::Stop;
-use crate::supervise::{StageError, StageFailure, Threads};
-use crate::time::{Grid, Seconds};
-use crate::timeline;
+use crate::supervise::Threads;
+use crate::time::Seconds;
 use crossbeam::channel::bounded;
+pub use failure::RunError;
+use failure::wrong;
 pub use feeds::{Feeds, feeds, known, open, stated};
 use feeds::{later, require_stamps};
 use ffmpeg_next::codec;
@@ -51,6 +50,8 @@ use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use sync::SyncOf;
+use tracks::{audio_tracks, sounds, video_tracks};
 
 /// Access units that wait for a decoder, each stream. Full: capture waits (`fast`), or leaves out whole GOPs of the source before decoding (`live`).
 const UNITS: usize = 256;
@@ -72,63 +73,6 @@ const LOW_DECODER_THREADS: usize = 1;
 const RUN_UP: Seconds = Seconds::TWO;
 /// How long a live event that is over waits for the last of its sound.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// Why a job did not run, or broke.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The job, its input or its output is wrong; nothing was written (exit code 2).
-    #[error("{0}")]
-    Wrong(Box<dyn std::error::Error + Send + Sync>),
-    /// It broke while running (exit code 1).
-    #[error(transparent)]
-    Failed(#[from] StageError),
-}
-
-impl StageFailure for CaptureError {}
-
-impl StageFailure for SinkError {}
-
-impl StageFailure for DecodeError {
-    fn is_echo(&self) -> bool {
-        matches!(self, DecodeError::Gone(_))
-    }
-}
-
-impl StageFailure for AudioError {
-    fn is_echo(&self) -> bool {
-        matches!(self, AudioError::Upstream(_))
-    }
-}
-
-impl StageFailure for DownscaleError {
-    fn is_echo(&self) -> bool {
-        matches!(self, DownscaleError::Gone(_) | DownscaleError::Upstream)
-    }
-}
-
-impl StageFailure for runner::RunError {
-    fn is_echo(&self) -> bool {
-        matches!(self, runner::RunError::MuxGone(_) | runner::RunError::Upstream(_))
-    }
-}
-
-impl StageFailure for MuxError {
-    fn is_echo(&self) -> bool {
-        matches!(self, MuxError::Broke(_) | MuxError::Gone)
-    }
-}
-
-impl StageFailure for decode::Gone {
-    fn is_echo(&self) -> bool {
-        true
-    }
-}
-
-impl StageFailure for Infallible {}
-
-fn wrong(error: impl std::error::Error + Send + Sync + 'static) -> RunError {
-    RunError::Wrong(Box::new(error))
-}
 
 /// Runs a job until its feed ends, `stop` is raised, or something breaks. `ready` is given what may be watched from then on, and the URL of the page, where there is one.
 ///
@@ -336,96 +280,5 @@ fn say_what_came_of_it(status: &Status) {
     );
     if segments == 0 {
         tracing::warn!("nothing was published: the feed ended before the first whole segment");
-    }
-}
-
-/// How sound is cut, where there is any.
-fn cut(plan: &Plan) -> Option<Cut> {
-    plan.audio.first().map(|first| Cut { grid: first.grid, lead: aac::LEAD, tail: aac::TAIL, ahead: aac::AHEAD })
-}
-
-/// What decodes each sound; none where no rung is made of sound. Of a kept resolution there may be more sounds than the source has now: those are silent.
-fn sounds(source: &Source, plan: &Plan, status: &Status) -> Result<Vec<Audio>, RunError> {
-    let Some(cut) = cut(plan) else { return Ok(Vec::new()) };
-    let counts = Arc::default();
-    status.watch_sound(Arc::clone(&counts));
-    let open = |n: usize| match source.audio.get(n) {
-        Some(Some(stream)) => Audio::open(stream, cut, Arc::clone(&counts)).map_err(wrong),
-        _ => Ok(Audio::awaiting(source.video.time_base, cut, Arc::clone(&counts))),
-    };
-    (0..plan.source.sounds.len()).map(|n| open(n).map(Audio::behind_run_up)).collect()
-}
-
-/// The track of every rung, with the parameter sets of the encoders that were opened for it.
-fn video_tracks(rungs: &[Served]) -> Vec<TrackSpec> {
-    let track = |(id, served): (usize, &Served)| {
-        let kind = TrackKind::Video { rendition: served.rendition.clone(), config: served.config.clone() };
-        TrackSpec { id: TrackId(id), name: served.rendition.name.clone(), kind }
-    };
-    rungs.iter().enumerate().map(track).collect()
-}
-
-/// Likewise for audio.
-fn audio_tracks(plan: &Plan, chunking: Option<mux::Chunking>) -> Result<Vec<(TrackSpec, Aac)>, RunError> {
-    let track = |(place, rendition): (usize, &plan::AudioRendition)| {
-        let encoder = Aac::open(rendition).map_err(wrong)?;
-        let kind = TrackKind::Audio { rendition: rendition.clone(), config: encoder.config().to_vec() };
-        let track = TrackSpec { id: TrackId(plan.video.len() + place), name: rendition.name.clone(), kind };
-        let boxes = mux::overhead(&track, chunking);
-        Ok((track, encoder.with_boxes(boxes)))
-    };
-    plan.audio.iter().enumerate().map(track).collect()
-}
-
-/// What frame sync needs of a job, for each of its feeds.
-#[derive(Clone)]
-struct SyncOf {
-    job: Job,
-    grid: Grid,
-    run_up: Seconds,
-}
-
-impl SyncOf {
-    /// What fills the slots of an event that begins before its feed, which `facts` describe; nothing where a picture of that size cannot be made.
-    fn make_early(&self, facts: &SourceFacts) -> Option<MakeEarly> {
-        let SyncOf { job, grid, .. } = self.clone();
-        let like = filler::shape(facts)?;
-        let (duration, lateness) = match &job.standby {
-            Some(standby) => (None, standby.conditions.loss),
-            None => (job.duration.map(|span| grid.slots_in(span)), LATENESS),
-        };
-        Some(Box::new(move |now| Early::new(grid, job.timeline.filler.after(&like), duration, lateness, now)))
-    }
-
-    /// What makes the frame sync once the first picture is there. An anchor taken then is kept beside the outputs before anything is published, where `kept` says where.
-    fn make(&self, source: &Source, status: &Arc<Status>, kept: Option<Resolution>) -> MakeSync {
-        let (of, status, origin, expected, later) = (self.clone(), Arc::clone(status), source.origin, source.duration, source.later.clone());
-        Box::new(move |first: &Tick| {
-            let SyncOf { job, grid, run_up } = of;
-            let arrived = later.as_ref().and_then(|later| later.get());
-            let origin = arrived.map_or(origin, |arrived| arrived.origin);
-            arrived.and_then(|arrived| arrived.paths.clone()).into_iter().for_each(|paths| status.watch_paths(paths));
-            let anchor = kept.as_ref().and_then(|kept| kept.anchor.as_ref()?.anchor());
-            let choice = timeline::choose(&job.timeline, origin, first, anchor)?;
-            tracing::info!("{} is placed by {}", if kept.is_some() { "the feed" } else { "the standby" }, choice.reference);
-            status.clock.choose(choice.reference.to_string(), choice.lock, grid.rate.period());
-            if let (Some(taken), Some(kept)) = (choice.taken, kept) {
-                Resolution { anchor: Some(taken.into()), ..kept }.store(&job)?;
-            }
-            let wrap = if let Origin::Live { wrap } = origin { wrap } else { None };
-            let clock = Clock::new(grid, choice.reference, wrap, job.timeline.phase, job.timeline.max_gap, choice.whole);
-            // Of two feeds, the switch ends the event.
-            let (duration, lateness) = match &job.standby {
-                Some(standby) => (None, standby.conditions.loss),
-                None => (job.duration.map(|span| grid.slots_in(span)), LATENESS),
-            };
-            let run_up = if choice.whole { Seconds::ZERO } else { run_up };
-            // Which feed's sound a GOP has is known at its end only.
-            let sound_step = plan::sound_step(&job, grid).filter(|_| job.standby.is_none());
-            let settings =
-                Settings { hold: job.timeline.hold, max_gap: job.timeline.max_gap, duration, expected, run_up, whole: choice.whole, sound_step, lateness };
-            let filler = job.timeline.filler.clone();
-            Ok(FrameSync::new(grid, clock, settings, Box::new(move |like| filler.after(like))))
-        })
     }
 }

@@ -133,7 +133,8 @@ impl Share {
             pieces.extend((0..count).map(|remainder| (track, count, remainder, work / u64::from(count))));
         }
         pieces.sort_by_key(|&(track, _, remainder, work)| (Reverse(work), track, remainder));
-        let mut parts: Vec<(String, Part)> = work.iter().map(|(name, work)| ((*name).clone(), Part { modulus: split(*work), remainders: Vec::new() })).collect();
+        let mut parts: Vec<(String, Part)> =
+            work.iter().map(|(name, work)| ((*name).clone(), Part { modulus: split(*work), remainders: Vec::new() })).collect();
         let mut loads = vec![0u64; shard.of as usize];
         for (track, _, remainder, work) in pieces {
             let Some(least) = (0..loads.len()).min_by_key(|worker| loads[*worker]) else { continue };

@@ -153,7 +153,7 @@ fn a_stream_of_which_nothing_has_come_is_taken_where_it_is_asked_for() {
     for index in [1, 2] {
         late.streams[index].sample_rate = None;
     }
-    assert_eq!(chosen(&late, &select("", "", &[])).1, [], "unasked, only what can be decoded");
+    assert_eq!(chosen(&late, &select("", "", &[])).1, [Some(2)], "unasked, what is announced is waited for");
 }
 
 /// A transport stream's map announces it; nothing of it has come while the feed was looked at.

@@ -47,7 +47,7 @@ impl Second {
     pub fn of(job: &Job, plan: &Plan, sync: &SyncOf, stop: &Stop, opened: Option<(Source, Box<dyn Input>)>) -> Option<Second> {
         let standby = job.standby.as_ref()?;
         let (frames, slots) = bounded(FRAMES);
-        let (cut, status) = (super::cut(plan), Arc::new(Status::new(plan, true)));
+        let (cut, status) = (super::tracks::cut(plan), Arc::new(Status::new(plan, true)));
         let sound = plan.source.sounds.iter().map(|_| Vec::new()).collect();
         let feed = Feed { url: standby.input.clone(), job: job.clone(), frames, sound, cut, sync: sync.clone(), stop: stop.clone(), status, opened };
         let duration = job.duration.map(|span| plan.grid.slots_in(span));

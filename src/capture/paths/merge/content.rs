@@ -5,23 +5,25 @@
 //! Where more waits than is remembered, it is waited for no longer: what comes first passes.
 
 use super::bundle::Bundle;
-use super::lane::{Lane, is_telling};
+use super::lane::Lane;
 use super::zip::{Next, Single, zip};
 use super::{Event, Mode, Out};
 use crate::capture::paths::counts::{Counts, less, one};
-use crate::capture::paths::packets::{Counters, Head, NULL, Packet, packets};
+use crate::capture::paths::packets::{Counters, Head, NULL, packets};
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+mod align;
+
+use align::Run;
+
 /// How long packets are remembered, at least.
 const MEMORY: Duration = Duration::from_secs(1);
 /// Packets in a row that both paths have before they count as alike. Tables may be the same in another encode, and so may its sound, but not all that lies between.
 const ALIKE: u32 = 64;
-/// So many in a row still speak for it.
-const SURE: u32 = 8;
 /// How long both may bring what the other does not before they count as unlike.
 pub const UNLIKE: Duration = Duration::from_secs(5);
 /// How long after the last packet that both had the other path is still waited for, beyond the window.
@@ -65,6 +67,8 @@ pub struct Content {
     told_apart: bool,
     /// Something passed before its time, or was given up, and no packet has come since that both have.
     blind: bool,
+    /// By path: equal packets far ahead, which may be the same.
+    runs: [Option<Run>; 2],
     /// What had to pass before its time.
     early: VecDeque<Out>,
     /// Which paths are at their end.
@@ -89,6 +93,7 @@ impl Content {
             delay: 0,
             told_apart: false,
             blind: false,
+            runs: [None; 2],
             early: VecDeque::new(),
             ended: [false; 2],
             now: Duration::ZERO,
@@ -119,49 +124,6 @@ impl Content {
         }
     }
 
-    fn packet(&mut self, path: usize, packet: &Packet, at: Duration) {
-        let digest = digest(packet);
-        if self.lanes[path].is_full() {
-            self.make_room(path);
-        }
-        let (place, follows) = self.lanes[path].append(packet, digest, at);
-        let other = 1 - path;
-        let own_step = self.matched.is_some() && self.lanes[path].passed == place;
-        let Some((found, ahead)) = self.lanes[other].find(packet, digest, own_step) else { return };
-        let mut partner = found;
-        if ahead {
-            let in_step = found == self.lanes[other].passed;
-            self.streak = if in_step { self.streak + u32::from(is_telling(packet)) } else { 0 };
-            if follows && own_step {
-                partner = self.lanes[other].order(found);
-            }
-            self.lanes[other].passed = self.lanes[other].passed.max(partner + 1);
-            self.lanes[path].passed = self.lanes[path].passed.max(place + 1);
-            if self.matched.is_none() || std::mem::take(&mut self.blind) {
-                // What lies before the first packet that both have is between nothing, and fills nothing.
-                let help = 1 - self.main;
-                let first = if path == help { place } else { partner };
-                self.lanes[help].next = self.lanes[help].next.max(first);
-            }
-            self.matched(path, partner, at);
-        } else {
-            one(&self.counts.paths[path].reordered);
-        }
-        let (partner_used, partner_at) = self.lanes[other].get(partner).map_or((true, at), |e| (e.used, e.at));
-        if let Some(entry) = self.lanes[other].get_mut(partner) {
-            entry.twin = Some(place);
-        }
-        if let Some(entry) = self.lanes[path].get_mut(place) {
-            entry.twin = Some(partner);
-            entry.used |= partner_used;
-            entry.at = entry.at.min(partner_at);
-        }
-        if partner_used && ahead {
-            // What this path has before it comes too late, whatever it is.
-            self.lanes[path].next = self.lanes[path].next.max(place + 1);
-        }
-    }
-
     /// As much waits on a path as may: the first of it waits no longer.
     fn make_room(&mut self, path: usize) {
         let mut early = std::mem::take(&mut self.early);
@@ -188,18 +150,6 @@ impl Content {
         let (main, help) = (&self.lanes[self.main], &self.lanes[1 - self.main]);
         let stopped = main.get(main.next).is_none() || !main.goes_on(&self.passed);
         self.likeness == Likeness::Alike && stopped && help.goes_on(&self.passed)
-    }
-
-    /// A packet came that the other path has, at `partner` there.
-    fn matched(&mut self, path: usize, partner: u64, at: Duration) {
-        if self.streak >= SURE {
-            self.unlike_since = None;
-        }
-        self.matched = Some(at);
-        let earlier = self.lanes[1 - path].get(partner).map_or(at, |e| e.at);
-        let later = at.as_micros() as i64 - earlier.as_micros() as i64;
-        self.delay = if path == 1 { later } else { -later };
-        self.counts.merge.delay.store(self.delay, Relaxed);
     }
 
     /// How much later the path that helps is than the one that passes; zero where it is earlier.

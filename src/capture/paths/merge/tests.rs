@@ -55,7 +55,10 @@ fn multiplex(count: usize, seed: u64) -> Vec<Packet> {
         let mut packet = [0xff; SIZE];
         packet[..4].copy_from_slice(&[SYNC, (pid >> 8) as u8, pid as u8, 0x10 | counter]);
         if !alike {
-            packet[4..12].copy_from_slice(&(n as u64 ^ seed << 32).to_be_bytes());
+            // A PES packet begins in each twentieth.
+            packet[1] |= if n % 20 == 0 { 0x40 } else { 0 };
+            packet[4..7].copy_from_slice(&[0, 0, 1]);
+            packet[7..15].copy_from_slice(&(n as u64 ^ seed << 32).to_be_bytes());
         }
         all.push(packet);
     }
@@ -227,7 +230,7 @@ proptest! {
         all.sort_unstable();
         prop_assert!(sorted.windows(2).all(|pair| pair[0] != pair[1]), "something is there twice");
         prop_assert!(sorted.iter().all(|packet| all.binary_search(packet).is_ok()), "something is there that nobody brought");
-        let last = |packet: &Packet| u64::from_be_bytes(packet[4..12].try_into().expect("eight bytes")) ^ seed << 32;
+        let last = |packet: &Packet| u64::from_be_bytes(packet[7..15].try_into().expect("eight bytes")) ^ seed << 32;
         let turned = got.windows(2).filter(|pair| last(&pair[1]) < last(&pair[0])).count();
         prop_assert!(turned * 200 <= wanted.len(), "{turned} packets of {} are out of place", wanted.len());
         prop_assert!(breaks(&ran.packets) <= breaks(&wanted) + 2 + wanted.len() / 1000, "{} and {} breaks", breaks(&ran.packets), breaks(&wanted));

@@ -35,12 +35,23 @@ fn a_later_path_has_not_begun_anew() {
     assert_same(&ran.packets, &feed);
 }
 
+/// Has some packets say what one long before said, with the same counter, as repeated pictures do.
+fn repeat_some(feed: &mut [Packet]) {
+    let like = |a: &Packet, b: &Packet| a[..4] == b[..4] && a[1] & 0x40 == 0 && lane::is_telling(a) && lane::is_telling(b);
+    for n in (40_000..feed.len()).step_by(101) {
+        if let Some(before) = (n - 40_000..n - 39_000).find(|before| like(&feed[*before], &feed[n])) {
+            feed[n] = feed[before];
+        }
+    }
+}
+
 /// Two files, one of which lacks more than is remembered of a path: everything that the other one has passes, in order, whichever comes first.
 #[test]
 fn a_hole_longer_than_the_memory_is_filled() {
     let (before, hole, after) = (1000, lane::WAITING as usize / EACH + 1500, 2500);
     for (holed, behind) in [(0, after + 9000), (1, after + 9000), (0, after), (1, after)] {
-        let feed = multiplex((before + hole + behind) * EACH, 5);
+        let mut feed = multiplex((before + hole + behind) * EACH, 5);
+        repeat_some(&mut feed);
         let mut arrivals = Vec::new();
         for i in 0..before + hole + behind {
             for path in 0..2 {
