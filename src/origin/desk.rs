@@ -136,6 +136,7 @@ impl Desk {
     }
 
     /// A segment came, with its last byte at `received`.
+    #[expect(clippy::too_many_arguments, reason = "what a push is: whose, where, its bytes, and two times")]
     pub fn segment(
         &mut self,
         pipeline: usize,

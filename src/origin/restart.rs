@@ -59,7 +59,7 @@ pub(super) fn restore(dir: &Path, desk: &mut Desk, store: &Store) -> Result<Out,
         }
         let listed: Vec<GopId> = shown.listing.entries().iter().map(|entry| entry.number).collect();
         let places = stored::pictures(dir, &[(name.clone(), listed)], std::slice::from_ref(&name));
-        places.into_iter().flat_map(|(_, places)| places).for_each(|(number, place)| shown.iframes.insert(number, Some(place)));
+        places.into_values().flatten().for_each(|(number, place)| shown.iframes.insert(number, Some(place)));
         desk.tracks[index].shown = Some(shown);
         desk.tracks[index].ended = over.then_some(number);
         desk.tracks[index].counts.last = Some(number.0);
