@@ -285,11 +285,12 @@ pub fn key_server(refuse: u32, left: u32) -> KeyServer {
                 "HTTP/1.1 401 Who\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned()
             } else {
                 let mut filled = text.clone();
+                let scheme = if text.contains("commonEncryptionScheme=\"cbcs\"") { "cbcs" } else { "cenc" };
                 for kid in text.split("<cpix:ContentKey kid=\"").skip(1).map(|rest| &rest[..36]) {
                     let value = STANDARD.encode(served(KeyId::read(kid).expect("a UUID")).bytes());
-                    let from = format!("<cpix:ContentKey kid=\"{kid}\" commonEncryptionScheme=\"cenc\"/>");
+                    let from = format!("<cpix:ContentKey kid=\"{kid}\" commonEncryptionScheme=\"{scheme}\"/>");
                     let data = format!("<cpix:Data><pskc:Secret><pskc:PlainValue>{value}</pskc:PlainValue></pskc:Secret></cpix:Data>");
-                    filled = filled.replace(&from, &format!("<cpix:ContentKey kid=\"{kid}\" commonEncryptionScheme=\"cenc\">{data}</cpix:ContentKey>"));
+                    filled = filled.replace(&from, &format!("<cpix:ContentKey kid=\"{kid}\" commonEncryptionScheme=\"{scheme}\">{data}</cpix:ContentKey>"));
                 }
                 format!("HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{filled}", filled.len())
             };
