@@ -116,8 +116,19 @@ pub struct SideData {
     pub stamp: Option<Seconds>,
 }
 
-/// Frame sync to audio: one GOP of video is complete, or so much of it is there, so that its sound may be made.
+/// Slots whose sound is moved alike.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sounding {
+    /// The first.
+    pub from: Slot,
+    /// One past the last.
+    pub until: Slot,
+    /// What to add to a source time to get UTC.
+    pub offset: Seconds,
+}
+
+/// Frame sync to audio: one GOP of video is complete, or so much of it is there, so that its sound may be made.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AudioCue {
     /// The GOP.
     pub gop: GopId,
@@ -125,10 +136,10 @@ pub struct AudioCue {
     pub slots: u32,
     /// It is not complete: a cue with more slots, or with these and without `more`, follows.
     pub more: bool,
-    /// What to add to a source time to get UTC, for every audio sample of this GOP (its run-up included).
+    /// What to add to a source time to get UTC, for every audio sample of this GOP (its run-up included), or of the last part of it that is heard.
     pub offset: Seconds,
-    /// Source time was moved within the GOP: what was to be added before this slot.
-    pub before: Option<(Slot, Seconds)>,
+    /// Source time was moved within the GOP: the parts of it that are heard, rising. What is between them is silent.
+    pub moved: Option<Vec<Sounding>>,
     /// The feed is known from its beginning: there is no earlier sound that a run-up could lack.
     pub whole: bool,
     /// The last GOP of the event, where that is known in time.

@@ -3,13 +3,13 @@
 //! It always takes packets as they come, so that capture never waits for it while it waits for a cue. A segment depends only on the packets around its slot and on its cue, never on when they came.
 
 use crate::capture::{StreamInfo, Unit};
-use crate::decode::audio_store::{Limits, Pushed, Selection, Store};
+use crate::decode::audio_store::{JUMP_SECONDS, Limits, Pushed, Selection, Store};
 use crate::decode::place::offset_ticks;
 use crate::decode::samples::{self, AudioError, Rendered, Samples, Window};
-use crate::frame::{AudioCue, End, Flow, PcmSegment};
+use crate::frame::{AudioCue, End, Flow, PcmSegment, Sounding};
 use crate::plan::SAMPLE_RATE;
 use crate::stop::Stop;
-use crate::time::{AudioGrid, GopId, Seconds};
+use crate::time::{AudioGrid, GopId, Seconds, Slot};
 use crossbeam::channel::{Receiver, Sender, after, never, select};
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -117,6 +117,8 @@ pub struct Audio {
     gave_up: bool,
     /// The segment of which parts are handed on.
     begun: Option<Begun>,
+    /// What was added to source times last.
+    offset: Option<Seconds>,
     counts: Arc<Counts>,
 }
 
@@ -136,10 +138,11 @@ struct Begun {
     settled: Option<i64>,
 }
 
-/// A part of a segment's sound that is moved alike, and the packets that it is made of.
+/// A part of a segment's sound that is moved alike, and the packets that it is made of; or one that is silent, where source time was moved.
 struct Stretch {
     window: Window,
     ticks: Option<Range<i64>>,
+    silent: bool,
 }
 
 /// Where a segment's sound is.
@@ -175,6 +178,7 @@ impl Audio {
             exact: false,
             gave_up: false,
             begun: None,
+            offset: None,
             counts,
         }
     }
@@ -289,7 +293,7 @@ impl Audio {
     /// The next cue, once its sound is complete or will not come. A worker that leaves makes no segment whose sound it does not have: its twin does.
     fn ready(&mut self, packets_end: Option<End>) -> Option<AudioCue> {
         let (front, newest) = (self.waiting.front()?, self.waiting.back()?);
-        let complete = self.span(front).and_then(|span| span.ticks).is_none_or(|ticks| self.store.complete(ticks.start, ticks.end));
+        let complete = self.span(front).and_then(|span| span.ticks).is_none_or(|ticks| self.store.complete(ticks.start, ticks.end, self.turns(front)));
         match packets_end {
             _ if complete => {}
             Some(End::Ended) => {}
@@ -306,6 +310,12 @@ impl Audio {
             }
         }
         self.waiting.pop_front()
+    }
+
+    /// Whether source time turns back before the last sound of `cue`, by so much that the store has it in another stretch.
+    fn turns(&self, cue: &AudioCue) -> bool {
+        let last = cue.moved.iter().flatten().map(|part| part.offset).chain([cue.offset]);
+        last.scan(self.offset, |before, offset| Some(turned(before.replace(offset), offset))).any(|turned| turned)
     }
 
     fn span(&self, cue: &AudioCue) -> Option<Span> {
@@ -334,22 +344,29 @@ impl Audio {
         i64::try_from((in_source * den).div_euclid(i128::from(SAMPLE_RATE) * num)).ok()
     }
 
-    /// The window in one piece, or in two where source time was moved within it: each with what is added on its side.
+    /// The window in one piece, or in those that are heard where source time was moved within it, each with what is added there, and the silence between them.
     fn stretches(&self, cue: &AudioCue, span: &Span) -> Vec<Stretch> {
         let Window { first, samples, settled, .. } = span.window;
         let end = first + samples as i64;
-        let stretch = |first: i64, end: i64, offset: Seconds| {
-            let window = Window { first, samples: usize::try_from(end - first).unwrap_or(0), offset, settled };
-            let after = end + AHEAD * i64::from(self.cut.grid.frame);
-            Stretch { window, ticks: self.ticks(first, offset).zip(self.ticks(after, offset)).map(|(a, b)| a..b.saturating_add(1)) }
-        };
-        match cue.before {
-            Some((slot, before)) => {
-                let at = self.cut.grid.video.time(slot).ceil_ticks(SAMPLE_RATE).clamp(first, end);
-                vec![stretch(first, at, before), stretch(at, end, span.window.offset)]
-            }
-            None => vec![Stretch { window: Window { settled, ..span.window }, ticks: span.ticks.clone() }],
+        let Some(moved) = &cue.moved else { return vec![Stretch { window: span.window, ticks: span.ticks.clone(), silent: false }] };
+        let grid = &self.cut.grid.video;
+        let (opens, ends) = (grid.first(cue.gop), Slot(grid.first(cue.gop).0 + i64::from(cue.slots)));
+        let window = |first: i64, end: i64, offset: Seconds| Window { first, samples: usize::try_from(end - first).unwrap_or(0), offset, settled };
+        let silence = |first: i64, end: i64| Stretch { window: window(first, end, span.window.offset), ticks: None, silent: true };
+        let (mut at, mut stretches) = (first, Vec::new());
+        for Sounding { from, until, offset } in moved {
+            let sample = |slot: Slot| grid.time(slot).ceil_ticks(SAMPLE_RATE).clamp(at, end);
+            // Run-up and what follows the segment are moved like its edges.
+            let from = if *from <= opens { at } else { sample(*from) };
+            let until = if *until >= ends { end } else { sample(*until).max(from) };
+            let after = until + AHEAD * i64::from(self.cut.grid.frame);
+            let ticks = self.ticks(from, *offset).zip(self.ticks(after, *offset)).map(|(a, b)| a..b.saturating_add(1));
+            stretches.extend((at < from).then(|| silence(at, from)));
+            stretches.extend((from < until).then(|| Stretch { window: window(from, until, *offset), ticks, silent: false }));
+            at = until;
         }
+        stretches.extend((at < end).then(|| silence(at, end)));
+        stretches
     }
 
     /// Makes the segment of `cue`, or the next part of it, once for each channel count among the rungs. `over`: the feed has ended.
@@ -368,10 +385,13 @@ impl Audio {
         let stretches = self.stretches(cue, &span);
         let mut rendered: Option<Rendered> = None;
         let (mut clean, mut corrupt, mut run_up) = (true, 0, None);
-        for Stretch { window, ticks } in &stretches {
+        for Stretch { window, ticks, silent } in &stretches {
+            if !silent && ticks.is_some() && turned(self.offset.replace(window.offset), window.offset) {
+                self.store.turn_back();
+            }
             let Selection { parts, clean: whole } = match ticks {
                 Some(ticks) => self.store.select(ticks.start, ticks.end, RUN_UP),
-                None => Selection::default(),
+                None => Selection { clean: *silent, ..Selection::default() },
             };
             clean &= whole;
             // Where half of them are flagged, the multiplexer is meant (see `damage.rs`).
@@ -389,7 +409,7 @@ impl Audio {
         let clean = begun.map_or(clean, |begun| begun.clean);
         self.joined |= begun.is_none() && (clean || cue.whole);
         let joined = begun.map_or(self.joined, |begun| begun.joined);
-        if let Some(ticks) = stretches.last().and_then(|stretch| stretch.ticks.as_ref()).filter(|_| !cue.more) {
+        if let Some(ticks) = stretches.iter().rev().find_map(|stretch| stretch.ticks.as_ref()).filter(|_| !cue.more) {
             self.store.free_before(ticks.start, ticks.end, run_up.unwrap_or(RUN_UP) + KEEP);
         }
 
@@ -434,6 +454,11 @@ impl Audio {
         }
         channels.into_iter().zip(rendered.mixes).map(|(count, planes)| (count, segment(planes))).collect()
     }
+}
+
+/// Whether source time went back where `offset` is added to it after `before` was.
+fn turned(before: Option<Seconds>, offset: Seconds) -> bool {
+    before.is_some_and(|before| offset - before > Seconds::whole(JUMP_SECONDS))
 }
 
 /// Whether anything is missing between the samples that are there, or before them from `from` on, or after them up to `to`.

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// A backward step of the stamps by more than this many seconds is a jump of the feed, not a packet out of order.
-const JUMP_SECONDS: i64 = 1;
+pub const JUMP_SECONDS: i64 = 1;
 
 /// What lies before a hole of more than this many seconds is no run-up of what lies behind it: a worker that joined meanwhile does not have it.
 const HOLE_SECONDS: i64 = 1;
@@ -14,7 +14,7 @@ const HOLE_SECONDS: i64 = 1;
 /// How much the store holds; what is beyond is dropped, oldest first.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Seconds of media.
+    /// Seconds of media; of a hole, one at most.
     pub seconds: i64,
     /// Bytes of packets.
     pub bytes: usize,
@@ -62,6 +62,8 @@ struct Stretch {
     whole: bool,
     /// Stamp of its first packet.
     begun: i64,
+    /// Ticks from its first packet to its last, holes aside: where the stamps jump forward, what is before the jump is not old.
+    run: i64,
 }
 
 struct Stored {
@@ -108,25 +110,28 @@ impl Store {
         let (last, before) = (newest.next(), newest.next());
         let mut pushed = Pushed::Kept;
         match last {
-            Some(_) if std::mem::take(&mut self.renewed) => self.stretches.push_back(Stretch { packets: VecDeque::new(), whole: false, begun: pts }),
+            Some(_) if std::mem::take(&mut self.renewed) => self.stretches.push_back(Stretch::new(false, pts)),
             Some(last) if pts > last => {}
             Some(last) if last.saturating_sub(pts) <= self.ticks(JUMP_SECONDS) => return (Pushed::Overlap, 0),
             Some(_) if before.is_some_and(|before| before < pts) => {
                 self.forget_newest();
                 pushed = Pushed::Stray;
             }
-            _ => self.stretches.push_back(Stretch { packets: VecDeque::new(), whole: last.is_some(), begun: pts }),
+            _ => self.stretches.push_back(Stretch::new(last.is_some(), pts)),
         }
         self.bytes = self.bytes.saturating_add(packet.size());
         self.packets += 1;
+        let hole = self.ticks(HOLE_SECONDS);
         if let Some(stretch) = self.stretches.back_mut() {
+            stretch.run = stretch.run.saturating_add(stretch.packets.back().map_or(0, |last| pts.saturating_sub(last.pts).min(hole)));
             stretch.packets.push_back(Stored { pts, packet, samples });
         }
         (pushed, self.shrink())
     }
 
     fn forget_newest(&mut self) {
-        if let Some(stray) = self.stretches.back_mut().and_then(|s| s.packets.pop_back()) {
+        let hole = self.ticks(HOLE_SECONDS);
+        if let Some(stray) = self.stretches.back_mut().and_then(|s| s.pop_back(hole)) {
             self.bytes = self.bytes.saturating_sub(stray.packet.size());
             self.packets = self.packets.saturating_sub(1);
         }
@@ -139,7 +144,7 @@ impl Store {
     fn shrink(&mut self) -> u64 {
         let mut dropped = 0;
         let span = self.ticks(self.limits.seconds);
-        while self.bytes > self.limits.bytes || self.packets > self.limits.packets || self.stretches.back().is_some_and(|s| s.span() > span) {
+        while self.bytes > self.limits.bytes || self.packets > self.limits.packets || self.stretches.back().is_some_and(|s| s.run > span) {
             // Where only the span is too long, older stretches go first: they are further back.
             if !self.pop() {
                 break;
@@ -150,8 +155,9 @@ impl Store {
     }
 
     fn pop(&mut self) -> bool {
+        let hole = self.ticks(HOLE_SECONDS);
         while let Some(stretch) = self.stretches.front_mut() {
-            if let Some(old) = stretch.packets.pop_front() {
+            if let Some(old) = stretch.pop_front(hole) {
                 stretch.whole = false;
                 self.bytes = self.bytes.saturating_sub(old.packet.size());
                 self.packets = self.packets.saturating_sub(1);
@@ -163,10 +169,11 @@ impl Store {
     }
 
     /// Whether every packet of `start..end` (ticks) that the feed has is here, as far as stamps can tell: two lie beyond, because one may be a stray.
-    pub fn complete(&self, start: i64, end: i64) -> bool {
+    /// `turned`: source time turns back in between, and what was before counts no more.
+    pub fn complete(&self, start: i64, end: i64, turned: bool) -> bool {
         let newest = self.stretches.len().saturating_sub(1);
         match self.find(start, end) {
-            Some(index) if index < newest => true,
+            Some(index) if index < newest && !(turned && index == 0) => true,
             _ => self.stretches.back().and_then(|s| s.packets.iter().nth_back(1)).is_some_and(|p| p.pts >= end),
         }
     }
@@ -208,15 +215,24 @@ impl Store {
         Selection { parts, clean: first.is_some() || behind_hole.is_some() || behind_silence || stretch.whole }
     }
 
+    /// Source time turns back here: where it was before, the sound of what is served from here on is not to be found, though stamps say so.
+    pub fn turn_back(&mut self) {
+        if self.stretches.len() > 1 {
+            self.drop_oldest();
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some(stretch) = self.stretches.pop_front() {
+            self.packets = self.packets.saturating_sub(stretch.packets.len());
+            self.bytes = stretch.packets.iter().fold(self.bytes, |sum, p| sum.saturating_sub(p.packet.size()));
+        }
+    }
+
     /// Frees what no later segment can need, once the one whose first sample is at `start` (ticks) is made: all but `keep` packets before it.
     pub fn free_before(&mut self, start: i64, end: i64, keep: usize) {
         let Some(index) = self.find(start, end) else { return };
-        for _ in 0..index {
-            if let Some(stretch) = self.stretches.pop_front() {
-                self.packets = self.packets.saturating_sub(stretch.packets.len());
-                self.bytes = stretch.packets.iter().fold(self.bytes, |sum, p| sum.saturating_sub(p.packet.size()));
-            }
-        }
+        (0..index).for_each(|_| self.drop_oldest());
         let Some(stretch) = self.stretches.front() else { return };
         let spare = stretch.packets.partition_point(|p| p.pts <= start).saturating_sub(1 + keep);
         for _ in 0..spare {
@@ -226,12 +242,22 @@ impl Store {
 }
 
 impl Stretch {
-    /// In ticks. The newest packet does not count: it may be a stray.
-    fn span(&self) -> i64 {
-        match (self.packets.front(), self.packets.iter().nth_back(1)) {
-            (Some(first), Some(last)) => last.pts.saturating_sub(first.pts),
-            _ => 0,
-        }
+    fn new(whole: bool, begun: i64) -> Stretch {
+        Stretch { packets: VecDeque::new(), whole, begun, run: 0 }
+    }
+
+    fn pop_front(&mut self, hole: i64) -> Option<Stored> {
+        let first = self.packets.pop_front()?;
+        let step = self.packets.front().map_or(self.run, |next| next.pts.saturating_sub(first.pts).min(hole));
+        self.run -= step;
+        Some(first)
+    }
+
+    fn pop_back(&mut self, hole: i64) -> Option<Stored> {
+        let last = self.packets.pop_back()?;
+        let step = self.packets.back().map_or(self.run, |before| last.pts.saturating_sub(before.pts).min(hole));
+        self.run -= step;
+        Some(last)
     }
 }
 
@@ -269,11 +295,27 @@ mod tests {
         for pts in [5000, 5020, 5040, 60, 80, 70, 100, 120] {
             store.push(packet(pts), None);
         }
-        assert!(store.complete(60, 100));
-        assert!(!store.complete(60, 120));
+        assert!(store.complete(60, 100, false));
+        assert!(!store.complete(60, 120, false));
         let selection = store.select(60, 110, 4);
         assert_eq!(stamps(&selection), [60, 80, 100]);
         assert!(selection.clean, "nothing of the stretch was missed");
+    }
+
+    #[test]
+    fn where_source_time_turns_back_the_same_stamps_are_another_sound() {
+        let mut store = Store::new((1, 1000), Limits::default());
+        for n in (0..200).chain(100..130) {
+            store.push(packet(n * 20), None);
+        }
+        assert!(store.complete(2000, 2800, false) && !store.complete(2000, 2800, true), "it is still coming");
+        (130..150).for_each(|n| drop(store.push(packet(n * 20), None)));
+        assert!(store.complete(2000, 2800, true));
+        assert_eq!((store.select(1000, 1100, 4).parts.len(), store.packets), (1, 250));
+        store.turn_back();
+        assert_eq!((store.select(1000, 1100, 4).parts.len(), store.packets, store.bytes), (0, 50, 500));
+        store.turn_back();
+        assert_eq!(store.packets, 50, "there is nothing else");
     }
 
     #[test]
@@ -281,7 +323,7 @@ mod tests {
         let mut store = Store::new((1, 1000), Limits::default());
         let pushed: Vec<Pushed> = [0, 20, 40, 9_000_000, 80, 100].into_iter().map(|pts| store.push(packet(pts), None).0).collect();
         assert_eq!(pushed[4], Pushed::Stray);
-        assert!(!store.complete(40, 100));
+        assert!(!store.complete(40, 100, false));
         assert_eq!(stamps(&store.select(40, 100, 1)), [20, 40, 80]);
         assert_eq!((store.packets, store.bytes), (5, 50));
     }
@@ -293,7 +335,7 @@ mod tests {
             store.push(packet(pts), None);
         }
         let found = [(0, 900), (2000, 4000)]
-            .map(|(start, end)| (store.complete(start, end), stamps(&store.select(start, end, 1)).len(), store.select(start, end, 1).clean));
+            .map(|(start, end)| (store.complete(start, end, false), stamps(&store.select(start, end, 1)).len(), store.select(start, end, 1).clean));
         assert_eq!(found, [(true, 0, false), (true, 0, true)]);
     }
 
@@ -320,10 +362,21 @@ mod tests {
     fn drops_the_oldest_beyond_its_limits() {
         let mut store = Store::new((1, 1000), Limits { seconds: 1, bytes: 1 << 20, packets: 1000 });
         let dropped: u64 = (0..100).map(|n| store.push(packet(n * 20), None).1).sum();
-        assert_eq!(dropped, 48);
+        assert_eq!(dropped, 49);
         let mut store = Store::new((1, 1000), Limits { seconds: 60, bytes: 100, packets: 1000 });
         let dropped: u64 = (0..100).map(|n| store.push(packet(n * 20), None).1).sum();
         assert_eq!(dropped, 90);
+    }
+
+    #[test]
+    fn a_jump_forward_makes_nothing_old() {
+        let mut store = Store::new((1, 1000), Limits { seconds: 2, ..Limits::default() });
+        let dropped: u64 = (0..20).chain(180_000..180_010).map(|n| store.push(packet(n * 20), None).1).sum();
+        assert_eq!(dropped, 0);
+        assert_eq!(stamps(&store.select(0, 400, 0)), (0..20).map(|n| n * 20).collect::<Vec<_>>());
+        // A second of it is the hole: what was before goes with time.
+        let dropped: u64 = (180_010..180_051).map(|n| store.push(packet(n * 20), None).1).sum();
+        assert_eq!(dropped, 19);
     }
 
     #[test]

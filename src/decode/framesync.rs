@@ -424,10 +424,10 @@ impl FrameSync {
         self.next = Some(Slot(slot.0 + 1));
         let (slots, whole) = (index + 1, self.settings.whole);
         if last || slots == self.grid.gop_slots {
-            let Offset { offset, before } = self.offsets.close(gop, self.grid);
-            out.push(Emit::Cue(AudioCue { gop, slots, more: false, offset, before, whole, last }));
+            let Offset { offset, moved } = self.offsets.close(gop, self.grid);
+            out.push(Emit::Cue(AudioCue { gop, slots, more: false, offset, moved, whole, last }));
         } else if self.settings.sound_step.is_some_and(|step| slots.is_multiple_of(step.max(1))) {
-            out.push(Emit::Cue(AudioCue { gop, slots, more: true, offset: self.offsets.so_far(gop, self.grid), before: None, whole, last }));
+            out.push(Emit::Cue(AudioCue { gop, slots, more: true, offset: self.offsets.so_far(gop, self.grid), moved: None, whole, last }));
         }
         self.ended |= ends;
     }

@@ -51,7 +51,7 @@ fn frames(out: &[Emit]) -> Vec<(i64, Origin, bool)> {
 }
 
 fn cues(out: &[Emit]) -> Vec<AudioCue> {
-    out.iter().filter_map(|e| if let Emit::Cue(c) = e { Some(*c) } else { None }).collect()
+    out.iter().filter_map(|e| if let Emit::Cue(c) = e { Some(c.clone()) } else { None }).collect()
 }
 
 #[test]
@@ -65,8 +65,8 @@ fn a_file_is_counted_from_its_first_picture() {
     assert_eq!(
         cues(&out),
         vec![
-            AudioCue { gop: GopId(0), slots: 50, more: false, offset, before: None, whole: true, last: false },
-            AudioCue { gop: GopId(1), slots: 25, more: false, offset, before: None, whole: true, last: true }
+            AudioCue { gop: GopId(0), slots: 50, more: false, offset, moved: None, whole: true, last: false },
+            AudioCue { gop: GopId(1), slots: 25, more: false, offset, moved: None, whole: true, last: true }
         ]
     );
 }
