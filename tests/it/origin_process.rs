@@ -135,7 +135,7 @@ impl Viewer {
                 for track in TRACKS {
                     watch(to, track, &mirror, &mut first, &flags.1, &mut faults);
                 }
-                for shared in ["main.m3u8", "manifest.mpd"] {
+                for shared in ["main.m3u8", "manifest.mpd", "avc/iframes.m3u8"] {
                     let text = get(to, &format!("/live/{shared}")).filter(|a| a.code == 200);
                     text.into_iter().for_each(|a| std::fs::write(mirror.join(shared), a.body).expect("written"));
                 }
