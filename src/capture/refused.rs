@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often they are told of, at most.
-const TOLD_EVERY: Duration = Duration::from_secs(1);
+/// How often they are told of, at most, for each reason.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
+/// Reasons that are told apart; the library has a few more than ten.
+const REASONS: usize = 32;
 
 static REFUSED: AtomicU64 = AtomicU64::new(0);
-static TOLD: Mutex<Option<Instant>> = Mutex::new(None);
+static TOLD: Mutex<Vec<(String, Instant)>> = Mutex::new(Vec::new());
 
 /// Counts and tells of them from here on, whichever listener of this process it was.
 pub fn watch() {
@@ -27,8 +29,9 @@ fn heard(area: &str, line: &str) {
     let Some(why) = reason(area, line) else { return tracing::debug!("libsrt: {}", line.trim_end()) };
     let refused = REFUSED.fetch_add(1, Relaxed) + 1;
     let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    if told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
-        *told = Some(Instant::now());
+    told.retain(|(_, at)| at.elapsed() < TOLD_EVERY);
+    if told.len() < REASONS && told.iter().all(|(reason, _)| reason != why) {
+        told.push((why.to_owned(), Instant::now()));
         tracing::warn!(refused, "an SRT caller was refused: {why}");
     }
 }

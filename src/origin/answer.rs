@@ -12,8 +12,10 @@ pub enum Fate {
     Waits,
     /// The same bytes are here already.
     Identical,
-    /// Another one was published for this number.
+    /// Another one was published for this number, and nothing says why they differ.
     Other,
+    /// Another one was published for this number; one of the two is marked.
+    PassedOver,
     /// Its number has left, or is listed as a gap.
     Late,
     /// A mask hides it.
@@ -29,7 +31,7 @@ impl Fate {
             Fate::Published => "published",
             Fate::Waits => "it waits for a number before it, or for a better one",
             Fate::Identical => "the same bytes are here already",
-            Fate::Other => "another one was published for this number, and stays",
+            Fate::Other | Fate::PassedOver => "another one was published for this number, and stays",
             Fate::Late => "too late: its number has left, or is listed as a gap",
             Fate::Masked => "hidden by a mask",
             Fate::Ignored => "ignored: the origin writes its own",

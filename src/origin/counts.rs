@@ -12,9 +12,9 @@ pub struct Counts {
     pub chosen: u64,
     /// The same bytes as what is published, or waits to be.
     pub identical: u64,
-    /// Other bytes than what was published, and no worse to look at.
+    /// Other bytes than what was published, though neither is marked: these pipelines do not make the same.
     pub differing: u64,
-    /// Could have been published, and another one was.
+    /// Could have been published, and another one was; one of the two is marked.
     pub passed_over: u64,
     /// No segment of this track and number, or none that can be decoded.
     pub broken: u64,

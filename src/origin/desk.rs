@@ -161,6 +161,7 @@ impl Desk {
             Ok(Fate::Published | Fate::Waits) => {}
             Ok(Fate::Identical) => counts.identical += 1,
             Ok(Fate::Other) => counts.differing += 1,
+            Ok(Fate::PassedOver) => counts.passed_over += 1,
             Ok(Fate::Late | Fate::Ignored) => counts.late += 1,
             Ok(Fate::Masked) => counts.masked += 1,
             Err(Refusal::Broken { .. }) => counts.broken += 1,
@@ -182,7 +183,7 @@ impl Desk {
             let track = &self.tracks[index];
             return Ok(match track.verdict(number) {
                 Some(Some(_)) if track.senders[pipeline].counts.chosen > before => Fate::Published,
-                Some(Some(_)) => Fate::Other,
+                Some(Some(_)) => Fate::PassedOver,
                 Some(None) => Fate::Late,
                 None => Fate::Waits,
             });
@@ -201,10 +202,14 @@ impl Desk {
             return Ok(Fate::Masked);
         }
         match track.verdict(number) {
-            Some(Some(hash)) => {
+            Some(Some(published)) => {
                 use sha2::{Digest, Sha256};
-                let same = hash == <[u8; 32]>::from(Sha256::digest(&bytes));
-                return Ok(if same { Fate::Identical } else { Fate::Other });
+                if published.hash == <[u8; 32]>::from(Sha256::digest(&bytes)) {
+                    return Ok(Fate::Identical);
+                }
+                let facts = judge::read(&track.facts, &bytes).map_err(|why| Refusal::Broken { track: name, number, why })?;
+                // A mark on either says why they differ.
+                return Ok(if published.clean && judge::is_unmarked(&facts) { Fate::Other } else { Fate::PassedOver });
             }
             Some(None) => return Ok(Fate::Late),
             None if track.last().is_some_and(|last| number <= last) => return Ok(Fate::Late),

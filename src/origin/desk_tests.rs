@@ -291,7 +291,7 @@ fn the_better_candidate_is_published() {
     assert_eq!(kit.push(0, &v.name, FIRST + 2, slate(FIRST + 2), now).ok(), Some(Fate::Waits));
     assert_eq!(kit.advance(now), Some(now + DELAY));
     kit.advance(now + DELAY);
-    assert_eq!(kit.push(1, &v.name, FIRST + 2, clean(v, FIRST + 2), now + Seconds::whole(3)).ok(), Some(Fate::Other));
+    assert_eq!(kit.push(1, &v.name, FIRST + 2, clean(v, FIRST + 2), now + Seconds::whole(3)).ok(), Some(Fate::PassedOver));
     assert_eq!(kit.files[&at(FIRST + 2)], slate(FIRST + 2), "what is published stays");
     // A pipeline that has left is not waited for.
     let now = end(FIRST + 6);
@@ -302,7 +302,7 @@ fn the_better_candidate_is_published() {
     assert_eq!(kit.push(0, &v.name, FIRST + 6, hurt(FIRST + 6), now + Seconds::MINUTE).ok(), Some(Fate::Published));
     let (a, b) = (kit.counts(&v.name, 0), kit.counts(&v.name, 1));
     assert_eq!((a.received, a.chosen, a.passed_over), (7, 6, 1));
-    assert_eq!((b.received, b.chosen, b.identical, b.differing), (3, 1, 1, 1));
+    assert_eq!((b.received, b.chosen, b.identical, b.passed_over, b.differing), (3, 1, 1, 1, 0));
     assert_eq!(kit.desk.tracks[0].counts.marked, 3);
 }
 
@@ -540,7 +540,7 @@ proptest! {
                 _ => Bytes::from_static(b"noise"),
             };
             let fate = kit.push(pipeline, &v.name, number, bytes, now);
-            prop_assert_eq!(fate.is_err(), kind == 3 && !matches!(fate, Ok(Fate::Late | Fate::Other)), "{:?}", fate);
+            prop_assert_eq!(fate.is_err(), kind == 3 && !matches!(fate, Ok(Fate::Late)), "{:?}", fate);
             let next = kit.advance(now);
             prop_assert!(next.is_none_or(|next| next > now), "{next:?} at {now}");
             let text = kit.text(&format!("{}/media.m3u8", v.name));

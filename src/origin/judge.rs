@@ -85,6 +85,12 @@ pub fn candidate(
     Ok(Candidate { merit, bytes, verdict, start, duration, last, received })
 }
 
+/// Whether a worker says nothing against its segment.
+pub fn is_unmarked(facts: &SegmentFacts) -> bool {
+    let filler = has(facts, b"slat");
+    facts.marks.as_ref().map_or(!filler, |marks| !filler && marks.fillers == 0 && marks.damaged == 0 && marks.repeats == 0 && marks.fallback == 0)
+}
+
 /// Whether the segment, or any chunk of it, has that brand: what is known only at its end is said there.
 pub fn has(facts: &SegmentFacts, brand: &[u8; 4]) -> bool {
     facts.brands.contains(brand) || facts.chunks.iter().any(|chunk| chunk.brands.contains(brand))

@@ -13,6 +13,15 @@ use crate::time::{GopId, Grid, Seconds};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
+/// What was published for a number.
+#[derive(Clone, Copy, Debug)]
+pub struct Decided {
+    /// SHA-256 of its bytes.
+    pub hash: [u8; 32],
+    /// Nothing speaks against it.
+    pub clean: bool,
+}
+
 /// Numbers whose hash is remembered, to tell what comes again from what is other.
 const REMEMBERED: usize = 256;
 /// Most numbers that wait on a track. They wait for one before them at most as long as the patience is.
@@ -40,8 +49,8 @@ pub struct Track {
     waiting: BTreeMap<GopId, Waiting>,
     /// What is out of the segment that comes.
     pub relay: Option<Relay>,
-    /// The hash of what was published; none of a gap.
-    decided: BTreeMap<GopId, Option<[u8; 32]>>,
+    /// What was published; nothing of a gap.
+    decided: BTreeMap<GopId, Option<Decided>>,
     /// When the last number was decided.
     at: Option<Seconds>,
 }
@@ -127,8 +136,8 @@ impl Track {
         }
     }
 
-    /// What was decided of a number: nothing yet, a gap, or the hash of what is published.
-    pub fn verdict(&self, number: GopId) -> Option<Option<[u8; 32]>> {
+    /// What was decided of a number: nothing yet, a gap, or what is published.
+    pub fn verdict(&self, number: GopId) -> Option<Option<Decided>> {
         self.decided.get(&number).copied()
     }
 
@@ -283,7 +292,7 @@ impl Track {
         self.counts.marked += u64::from(!candidate.merit.is_clean());
         self.senders[candidate.merit.pipeline].counts.chosen += 1;
         self.ended = candidate.last.then_some(number);
-        self.decide(number, Some(candidate.verdict.hash), now);
+        self.decide(number, Some(Decided { hash: candidate.verdict.hash, clean: candidate.merit.is_clean() }), now);
         leave
     }
 
@@ -301,8 +310,8 @@ impl Track {
         leave
     }
 
-    fn decide(&mut self, number: GopId, hash: Option<[u8; 32]>, now: Seconds) {
-        self.decided.insert(number, hash);
+    fn decide(&mut self, number: GopId, published: Option<Decided>, now: Seconds) {
+        self.decided.insert(number, published);
         while self.decided.len() > REMEMBERED {
             self.decided.pop_first();
         }

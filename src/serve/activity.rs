@@ -44,7 +44,8 @@ impl Activity {
                 (0, _) if since >= stall => return Ceased::Stalled,
                 _ => stall,
             };
-            sleep(patience.saturating_sub(since).max(Duration::from_millis(100))).await;
+            // A request may come meanwhile, whose reader has to be looked after.
+            sleep(patience.saturating_sub(since).min(stall).max(Duration::from_millis(100))).await;
         }
     }
 
