@@ -78,9 +78,9 @@ fn a_chunk_is_out_as_soon_as_its_packets_are_there() {
             assert_eq!(next(), ("v".to_owned(), index, time(i128::from(index) * 10), Seconds::new(10, 25), index == 0));
         }
     }
-    // 18 frames of 1024 samples fit into 0.4 s.
-    all(&t[1], 10).into_iter().take(18).for_each(|message| to_mux.send(message).expect("open"));
-    assert_eq!(next(), ("a".to_owned(), 0, Seconds::new(938 * 1024, 48_000), Seconds::new(18 * 1024, 48_000), true));
+    // 19 frames of 1024 samples begin within 0.4 s of 20 s.
+    all(&t[1], 10).into_iter().take(19).for_each(|message| to_mux.send(message).expect("open"));
+    assert_eq!(next(), ("a".to_owned(), 0, Seconds::new(938 * 1024, 48_000), Seconds::new(19 * 1024, 48_000), true));
     assert!(published.is_empty());
     // The encoders break: what is out is given up.
     drop(to_mux);
@@ -234,8 +234,8 @@ fn playlists_list_parts_as_they_come() {
 #EXT-X-VERSION:8
 #EXT-X-TARGETDURATION:2
 #EXT-X-MEDIA-SEQUENCE:10
-#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK=6.000,PART-HOLD-BACK=1.200
-#EXT-X-PART-INF:PART-TARGET=0.400
+#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK=6.000,PART-HOLD-BACK=1.215999999
+#EXT-X-PART-INF:PART-TARGET=0.405333333
 #EXT-X-PLAYLIST-TYPE:EVENT
 #EXT-X-INDEPENDENT-SEGMENTS
 #EXT-X-MAP:URI=\"init.mp4\"
@@ -248,13 +248,13 @@ fn playlists_list_parts_as_they_come() {
 #EXT-X-PART:DURATION=0.400,URI=\"16.0.m4s\",INDEPENDENT=YES
 #EXT-X-PART:DURATION=0.400,URI=\"16.1.m4s\"
 #EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"16.2.m4s\"
-#EXT-X-RENDITION-REPORT:URI=\"../a/media.m3u8\",LAST-MSN=15,LAST-PART=5
+#EXT-X-RENDITION-REPORT:URI=\"../a/media.m3u8\",LAST-MSN=15,LAST-PART=4
 ";
     assert!(list.ends_with(tail), "{list}");
     // Three target durations: 13, 14 and 15 are within 6 s of the end.
     let first = list.lines().find(|l| l.starts_with("#EXT-X-PART:")).expect("a part");
     assert!(first.contains("\"13.0.m4s\"") || first.contains("\"12.0.m4s\""), "{first}");
-    // 18 AAC frames, which is as many as fit: no part is longer than the target.
+    // As many parts as the pictures have, of 18 or 19 AAC frames; the longest of them is the target.
     let (sound, _) = text(&out, "a/media.m3u8", Readers::Chunked, abort);
     assert!(sound.contains("#EXT-X-PART:DURATION=0.384,URI=\"15.0.m4s\",INDEPENDENT=YES"), "{sound}");
     // What was given up: the rest never comes, and nothing is promised.
@@ -281,7 +281,7 @@ fn playlists_list_parts_as_they_come() {
     assert!(!plain.contains("PART") && plain.ends_with("15.m4s\n") && edge == Some(Edge { next: GopId(16), parts: 0 }), "{plain}");
     let (low, _) = text(&out, "manifest.mpd", Readers::Chunked, usize::MAX);
     assert!(low.contains("availabilityTimeOffset=\"1.6\"") && low.contains("availabilityTimeComplete=\"false\"") && low.contains("<PlaybackRate"), "{low}");
-    assert!(low.contains("target=\"4200\""), "3 s, and three chunks: {low}");
+    assert!(low.contains("target=\"4216\""), "3 s, and three chunks: {low}");
     let (plain, _) = text(&out, "manifest.mpd", Readers::Whole, usize::MAX);
     assert!(!plain.contains("availabilityTime") && plain.contains("target=\"9000\""), "{plain}");
 }
@@ -299,5 +299,5 @@ fn parts_are_left_out_where_they_could_not_keep_to_the_rules() {
     assert_eq!(of(60, 1, false), Some(Seconds::new(1, 60)));
     assert_eq!(of(50, 1, true), Some(Seconds::new(1024, 48_000)), "0.94 of an AAC frame");
     assert_eq!(of(30, 1, true), Some(Seconds::new(1, 30)));
-    assert_eq!(of(30, 6, true), Some(Seconds::new(1, 5)));
+    assert_eq!(of(30, 6, true), Some(Seconds::new(10 * 1024, 48_000)), "ten AAC frames begin in some of them");
 }

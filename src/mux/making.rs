@@ -94,7 +94,7 @@ impl Making {
     /// The packets are not the beginning of this GOP: [`MuxError::Packets`].
     pub fn next(&mut self, track: &TrackSpec) -> Result<Option<Piece>, MuxError> {
         let index = self.written.len() as u32;
-        let range = self.cuts.range(index);
+        let range = self.cuts.range(self.gop, index);
         if range.end > self.packets.len() {
             return Ok(None);
         }
@@ -113,7 +113,7 @@ impl Making {
     pub fn finish(&mut self, track: &TrackSpec, marks: &Marks, last: bool) -> Result<(), MuxError> {
         fragment::validate(track, self.gop, &self.packets, true)?;
         while self.out() < self.packets.len() {
-            let range = self.cuts.range(self.written.len() as u32);
+            let range = self.cuts.range(self.gop, self.written.len() as u32);
             if range.end < self.packets.len() {
                 let (marks, last) = self.until(track, range.end);
                 self.write(track, range, &marks, last)?;

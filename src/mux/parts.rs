@@ -7,7 +7,7 @@ use crate::time::{GopId, Seconds};
 use std::collections::VecDeque;
 
 /// A part lasts at least this part of the target, in hundredths; but for the last of a segment, and those that can be decoded alone, as all of sound can.
-const LEAST: i128 = 85;
+pub(super) const LEAST: i128 = 85;
 /// Parts are listed as long as they are within this many target durations of the end (6.2.2).
 const LISTED: i128 = 3;
 
@@ -61,8 +61,8 @@ impl Parts {
     pub fn abort(&mut self, track: &TrackSpec, number: GopId, cuts: Cuts) {
         let units = track.units(number);
         let from = self.of(number).len() as u32;
-        for index in from..cuts.count(units) {
-            let range = cuts.range(index);
+        for index in from..cuts.count(number, units) {
+            let range = cuts.range(number, index);
             let count = (range.end.min(units as usize) - range.start.min(units as usize)) as u32;
             self.push(number, Part { duration: track.span(count), independent: false, gap: true });
         }

@@ -120,7 +120,7 @@ export async function play(browser, pages, origin, how, low, meanwhile, shot) {
   const latencies = report.samples.map((s) => s.latency).sort((a, b) => a - b);
   const at = (part) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * part))];
   const shown = [...new Set(report.samples.map((s) => s.height))].sort((a, b) => a - b);
-  wrong.push(...report.errors, ...report.stalls.map((s) => `stalled at ${s.time.toFixed(2)} s of ${s.height}p`));
+  wrong.push(...report.errors, ...report.stalls.map((s) => `stalled at ${s.time.toFixed(2)} s of ${s.height}p, with ${s.buffered || 'nothing'} there`));
   const back = report.samples.filter((s, i, all) => i > 0 && s.slot < all[i - 1].slot).length;
   if (back) wrong.push(`${back} pictures are older than the one before them`);
   const slots = report.samples.map((s) => s.slot);

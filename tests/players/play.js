@@ -9,7 +9,10 @@ const report = (window.report = { how, errors: [], stalls: [], samples: [], play
 const since = () => performance.now() / 1000;
 
 video.addEventListener('playing', () => (report.playing = true));
-video.addEventListener('waiting', () => report.playing && report.stalls.push({ at: since(), time: video.currentTime, height: video.videoHeight }));
+// A player that seeks waits for what is there, which is no stall.
+const ranges = () => Array.from({ length: video.buffered.length }, (_, n) => `${video.buffered.start(n).toFixed(2)}..${video.buffered.end(n).toFixed(2)}`).join(' ');
+const stalled = () => report.stalls.push({ at: since(), time: video.currentTime, height: video.videoHeight, buffered: ranges() });
+video.addEventListener('waiting', () => report.playing && !video.seeking && stalled());
 video.addEventListener('error', () => report.errors.push(`video: ${video.error?.code} ${video.error?.message}`));
 
 // Ten looks a second: the picture shown, its number, and how long ago that picture was taken.

@@ -33,6 +33,8 @@ async function worker(codec) {
   const run = processes.start('run', '--input', input, '--clock', 'sei', '--ladder', join(HERE, `${codec}.toml`), '--listen', '127.0.0.1:0', ...timing);
   const url = await processes.address(run);
   await answers(`${url}/readyz`, processes.said);
+  // As players find an event that is on. (Chromium's own cannot change rungs while there is nothing behind the segment that it begins with.)
+  await sleep(10);
   return { url, stop: () => processes.stop() };
 }
 
