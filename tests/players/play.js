@@ -34,7 +34,7 @@ const PLAYERS = {
     return { heights: () => [], show: () => {} };
   },
   hls: async () => {
-    const hls = new Hls({ lowLatencyMode: low, backBufferLength: 10 });
+    const hls = new Hls({ lowLatencyMode: low, backBufferLength: 10, maxLiveSyncPlaybackRate: low ? 1.1 : 1 });
     hls.on(Hls.Events.ERROR, (_, e) => report.errors.push(`hls.js: ${e.type} ${e.details}${e.fatal ? ' (fatal)' : ''} ${e.error?.message ?? ''}`));
     const ready = new Promise((done) => hls.on(Hls.Events.MANIFEST_PARSED, done));
     hls.loadSource(`${origin}/live/main.m3u8`);
