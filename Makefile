@@ -15,7 +15,7 @@ PACKAGES := libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev libavde
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: deps, build, check (format, lints, documentation), bench, versus FEED=file (beside FFmpeg 9), latency (likewise), test-players (hls.js, Shaka Player, dash.js in Chromium), s3 (a server for the tests of object stores), encoders (docs/encoders.md), faults (the drill of docs/faults.md), testdata, fuzz TARGET=name"
+	@echo "also: deps, build, check (format, lints, documentation), bench, versus FEED=file (beside FFmpeg 9), latency (likewise), test-players (hls.js, Shaka Player, dash.js in Chromium), drill (the same beside an origin whose workers are killed), s3 (a server for the tests of object stores), encoders (docs/encoders.md), faults (the drill of docs/faults.md), testdata, fuzz TARGET=name"
 	@echo "settings: INPUT=$(INPUT) LADDER=$(LADDER) PORT=$(PORT)"
 
 # Installs only what is missing; without anything missing it needs no network and no rights.
@@ -50,6 +50,13 @@ test-players: PACKAGES += chromium nodejs npm
 test-players: build
 	cd tests/players && npm ci --no-audit --no-fund --silent
 	node tests/players/players.mjs $(ARGS)
+
+# The same players beside two workers and an origin to which everything happens.
+.PHONY: drill
+drill: PACKAGES += chromium nodejs npm
+drill: build
+	cd tests/players && npm ci --no-audit --no-fund --silent
+	node tests/players/drill.mjs $(ARGS)
 
 # An S3 server that checks signatures, for the tests of object stores.
 .PHONY: s3

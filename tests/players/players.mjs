@@ -29,7 +29,7 @@ const low = args.latency === 'low';
 async function worker(codec) {
   const port = await freePort(), processes = new Processes(args.mezzo), input = `udp://127.0.0.1:${port}`;
   processes.start('feed', '--output', input, '--size', `${FEED.width}x${FEED.height}`, '--rate', String(FEED.rate), '--bitrate', '4M');
-  const timing = low ? ['--chunk', '200ms', '--latency', 'low'] : [];
+  const timing = low ? ['--chunk', '200ms', '--latency', 'low', '--publish-delay', '500ms'] : [];
   const run = processes.start('run', '--input', input, '--clock', 'sei', '--ladder', join(HERE, `${codec}.toml`), '--listen', '127.0.0.1:0', ...timing);
   const url = await processes.address(run);
   await answers(`${url}/readyz`, processes.said);
