@@ -101,6 +101,7 @@ impl Wishes {
             ladder,
             outputs,
             listen,
+            shard: self.shard.map(|text| text.0).unwrap_or_default(),
             pace,
             duration,
             input_timeout,

@@ -67,6 +67,7 @@ pub fn settings() -> Settings {
         counts: Arc::default(),
         form: None,
         others: Vec::new(),
+        share: None,
     }
 }
 
