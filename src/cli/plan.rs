@@ -16,6 +16,7 @@ use mezzo::pipeline::{self, Feeds};
 use mezzo::plan::latency::Expected;
 use mezzo::plan::{LeftOut, Plan, SoundFacts, SourceFacts, resolve};
 use mezzo::resolution::Resolution;
+use mezzo::shard::{Part, Shard};
 use mezzo::stop::Stop;
 use mezzo::timeline;
 use serde::Serialize;
@@ -61,11 +62,14 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     if let Some(class) = class.filter(|class| *class != plan.class) {
         plan.warnings.push(format!("what is in the output was made by a worker of class {class}; new segments will not be interchangeable with it"));
     }
+    let share = job.shard.share(&plan);
+    let shard = share.is_of_several().then(|| Sharded { shard: job.shard, permille: share.permille(&plan), parts: share.parts() });
     if !args.json {
-        return print(&(feed(offer.as_ref(), &plan) + &table(&plan, clock.as_ref(), &job.ladder) + &outputs(&job)));
+        let line = shard.as_ref().map_or_else(String::new, |_| format!("\n{}\n", share.line(job.shard, &plan)));
+        return print(&(feed(offer.as_ref(), &plan) + &table(&plan, clock.as_ref(), &job.ladder) + &line + &outputs(&job)));
     }
     let (outputs, protection) = (job.outputs.iter().map(ToString::to_string).collect(), protection::Shown::of(&job));
-    let shown = Shown { plan: &plan, clock, offer, chunks: Expected::of(&plan), outputs, protection };
+    let shown = Shown { plan: &plan, clock, offer, chunks: Expected::of(&plan), outputs, protection, shard };
     let mut text = serde_json::to_string_pretty(&shown).map_err(Failure::failed)?;
     text.push('\n');
     print(&text)
@@ -102,6 +106,20 @@ struct Shown<'a> {
     /// How outputs would be protected, without keys.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     protection: Vec<protection::Shown>,
+    /// What is made here, where several workers share the plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shard: Option<Sharded<'a>>,
+}
+
+/// What of the plan one of several workers makes.
+#[derive(Serialize)]
+struct Sharded<'a> {
+    /// "0/3".
+    shard: Shard,
+    /// Its share of all work, in thousandths.
+    permille: u64,
+    /// Of each track, which numbers.
+    parts: &'a [(String, Part)],
 }
 
 /// What is going to place the feed on the grid.

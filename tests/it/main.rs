@@ -41,6 +41,7 @@ mod recovery;
 mod refused;
 mod rtsp;
 mod samples;
+mod shards;
 mod soak;
 mod sound;
 mod standby;
