@@ -57,6 +57,8 @@ pub struct Job {
     pub serving: Serving,
     /// Which part of the plan this worker makes, where several share it.
     pub shard: Shard,
+    /// A machine that is known not to hold the plan in real time is refused.
+    pub require_capacity: bool,
     /// How inputs are consumed.
     pub pace: Pace,
     /// The event ends after this long.

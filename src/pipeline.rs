@@ -99,6 +99,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let (mut plan, rungs) = served::open_all(plan, job).map_err(wrong)?;
     // What comes late is decoded by whatever takes it then.
     let device = if source.later.is_some() { None } else { decode::device::settle(&mut plan, job, Some(&source.video)) };
+    plan.warnings.extend(plan::capacity::start::check(job, &plan).map_err(wrong)?);
     let resolution = Resolution { class: plan.class.clone(), ..resolution };
     plan.left_out_line().iter().for_each(|line| tracing::info!("{line}"));
     plan.warnings.iter().for_each(|line| tracing::warn!("{line}"));

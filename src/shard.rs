@@ -13,7 +13,7 @@ use std::str::FromStr;
 /// The most workers that share a plan.
 pub const MOST: u32 = 1024;
 /// What sound has to do, in [`speed::work`]'s hundredths of a core.
-const SOUND: u64 = 2;
+pub(crate) const SOUND: u64 = 2;
 
 /// One of several workers: `I/N`, I from 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,6 +92,12 @@ impl Part {
     /// All numbers.
     pub fn all() -> Part {
         Part { modulus: 1, remainders: vec![0] }
+    }
+
+    /// Those that leave `remainders` (rising) of `modulus`.
+    #[cfg(test)]
+    pub fn dealt(modulus: u32, remainders: &[u32]) -> Part {
+        Part { modulus, remainders: remainders.to_vec() }
     }
 
     /// None.
@@ -196,6 +202,12 @@ impl Share {
         }
         parts.iter_mut().for_each(|(_, part)| part.remainders.sort_unstable());
         Share { several: shard.of > 1, parts }
+    }
+
+    /// Of one of several workers.
+    #[cfg(test)]
+    pub fn with(parts: &[(&str, Part)]) -> Share {
+        Share { several: true, parts: parts.iter().map(|(name, part)| ((*name).to_owned(), part.clone())).collect() }
     }
 
     /// Whether others make the rest: then nobody sees all, and playlists of tracks are for an origin to write.

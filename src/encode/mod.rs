@@ -46,6 +46,8 @@ mod isa_tests;
 #[cfg(test)]
 mod latency_tests;
 #[cfg(test)]
+mod queue_tests;
+#[cfg(test)]
 mod runner_tests;
 #[cfg(test)]
 pub(crate) mod testing;

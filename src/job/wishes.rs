@@ -81,6 +81,17 @@ pub struct Wishes {
     /// What the source is.
     #[serde(default)]
     pub source: SourceWishes,
+    /// What the worker takes of its machine.
+    #[serde(default)]
+    pub limits: LimitWishes,
+}
+
+/// `[limits]` as written.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitWishes {
+    /// Do not start at pace live on a machine that was measured not to hold the plan.
+    pub require_capacity: Option<bool>,
 }
 
 /// `[timeline]` as written.
@@ -202,6 +213,7 @@ impl Wishes {
             thumbnails: self.thumbnails.or(below.thumbnails),
             session_data: self.session_data.over(below.session_data),
             source: self.source.over(below.source),
+            limits: LimitWishes { require_capacity: self.limits.require_capacity.or(below.limits.require_capacity) },
         }
     }
 }

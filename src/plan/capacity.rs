@@ -247,12 +247,7 @@ impl Capacity {
         let part = |name: &str| share.part(name);
         let all = load.all(&part);
         let held = load.held(usable);
-        let need = |(rung, held): (&Rendition, bool)| RungNeed {
-            name: rung.name.clone(),
-            percent: load.encode(rung),
-            lanes_percent: Load::lanes(rung),
-            held,
-        };
+        let need = |(rung, held): (&Rendition, bool)| RungNeed { name: rung.name.clone(), percent: load.encode(rung), lanes_percent: Load::lanes(rung), held };
         let (memory, memory_most) = load.memory(&share, store);
         let by_device = |rung: &&Rendition| load.cost(rung).is_none_or(|cost| cost.encode.is_none());
         Capacity {

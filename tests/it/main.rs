@@ -3,6 +3,7 @@
 mod audio_hostile;
 mod audio_joins;
 mod audio_quality;
+mod capacity;
 mod changes;
 mod chunks;
 mod cli;

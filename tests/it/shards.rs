@@ -164,7 +164,8 @@ fn shards_of_a_live_feed_push_to_one_origin_which_has_everything() {
     let ladder = dir.path().join("split.toml");
     std::fs::write(&ladder, LADDER).expect("written");
     let (ladder, kept, whole) = (text(&ladder), dir.path().join("origin"), dir.path().join("whole"));
-    let mut origin = mezzo(&["origin", "--listen", "127.0.0.1:0", "--output", &text(&kept), "--window", "10m"]).stdout(Stdio::null()).spawn().expect("an origin");
+    let mut origin =
+        mezzo(&["origin", "--listen", "127.0.0.1:0", "--output", &text(&kept), "--window", "10m"]).stdout(Stdio::null()).spawn().expect("an origin");
     let line = until_said(&mut origin, "pushes are taken at", 30);
     let at = line.split("http://").nth(1).and_then(|rest| rest.split('/').next()).expect("an address").to_owned();
     let splitter = Splitter::new(&[0, 0, 0]);
@@ -178,7 +179,10 @@ fn shards_of_a_live_feed_push_to_one_origin_which_has_everything() {
         })
         .collect();
     let (input, output) = (splitter.url(2), text(&whole));
-    workers.push(start(&[&["run", "--input", input.as_str(), "--output", output.as_str(), "--window", "10m"], &common[..]].concat(), &dir.path().join("whole.log")));
+    workers.push(start(
+        &[&["run", "--input", input.as_str(), "--output", output.as_str(), "--window", "10m"], &common[..]].concat(),
+        &dir.path().join("whole.log"),
+    ));
     let url = format!("udp://127.0.0.1:{}", splitter.port);
     let mut feed = mezzo(&["feed", "--output", &url, "--size", "640x360", "--rate", "25"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a feed");
     let tracks = ["large", "small", "sound"];
