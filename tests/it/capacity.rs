@@ -67,7 +67,7 @@ fn what_is_predicted_is_about_what_it_takes() {
     let _alone = alone();
     let dir = tempfile::tempdir().expect("a folder");
     let feed = dir.path().join("feed.ts").to_string_lossy().into_owned();
-    succeed(mezzo(&["feed", "--output", &feed, "--size", "640x360", "--rate", "25", "--duration", "20s", "--pace", "fast"]), 120);
+    succeed(mezzo(&["feed", "--output", &feed, "--size", "640x360", "--rate", "25", "--duration", "20s", "--fast"]), 120);
     let args = ["plan", "--input", &feed, "--ladder", "tiny", "--measure", "--json"];
     let plan: Value = serde_json::from_slice(&succeed(with_cache(&args, dir.path()), 120).stdout).expect("JSON");
     let predicted = plan["capacity"]["percent"].as_u64().expect("a number") as f64 / 100.0;

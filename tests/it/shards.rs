@@ -10,10 +10,10 @@ const ANCHOR: &str = "0=2026-11-21T20:15:30Z";
 
 /// Two rungs of which one is nearly all of the work, so that its segments are dealt out among any number of shards, and sound.
 const LADDER: &str = r#"
-name = "dealt out"
+name = "split"
 video = [
-    { name = "large", codec = "avc", width = 640, height = 360, max_bitrate = "1M", point = "superfast" },
-    { name = "small", codec = "avc", width = 160, height = 90, max_bitrate = "150k", point = "superfast" },
+    { name = "large", codec = "avc", width = 320, height = 180, max_bitrate = "600k", point = "superfast" },
+    { name = "small", codec = "avc", width = 64, height = 36, max_bitrate = "60k", point = "superfast" },
 ]
 audio = [{ name = "sound", codec = "aac", bitrate = "64k", channels = 2 }]
 "#;
@@ -25,7 +25,7 @@ fn text(path: &Path) -> String {
 /// A feed of a few seconds that ends in mid-segment.
 fn feed(dir: &Path, seconds: &str) -> String {
     let file = text(&dir.join("feed.ts"));
-    succeed(mezzo(&["feed", "--output", &file, "--size", "640x360", "--rate", "25", "--duration", seconds, "--pace", "fast"]), 120);
+    succeed(mezzo(&["feed", "--output", &file, "--size", "320x180", "--rate", "25", "--duration", seconds, "--fast", "--start", "2026-11-22T00:00:00Z"]), 120);
     file
 }
 
@@ -113,13 +113,12 @@ fn shards_of_a_file_make_together_what_one_worker_makes() {
     }
 }
 
-/// What leaves in chunks, of which a directory gets the whole.
+/// What is cut into chunks, at twice the rate of the source: every picture comes twice.
 #[test]
-fn shards_with_chunks_and_lanes_make_the_same() {
+fn shards_with_chunks_make_the_same() {
     let dir = tempfile::tempdir().expect("a folder");
-    let ladder = dir.path().join("lanes.toml");
-    // Slow enough to want lanes, small enough for a test.
-    std::fs::write(&ladder, LADDER.replace("superfast", "veryfast").replace("1M", "2M")).expect("written");
+    let ladder = dir.path().join("split.toml");
+    std::fs::write(&ladder, LADDER).expect("written");
     let feed = feed(dir.path(), "6s");
     let (ladder, whole) = (text(&ladder), dir.path().join("whole"));
     let more = ["--chunk", "200ms", "--rate", "50"];
@@ -184,7 +183,7 @@ fn shards_of_a_live_feed_push_to_one_origin_which_has_everything() {
         &dir.path().join("whole.log"),
     ));
     let url = format!("udp://127.0.0.1:{}", splitter.port);
-    let mut feed = mezzo(&["feed", "--output", &url, "--size", "640x360", "--rate", "25"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a feed");
+    let mut feed = mezzo(&["feed", "--output", &url, "--size", "320x180", "--rate", "25"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a feed");
     let tracks = ["large", "small", "sound"];
     until("eight segments of each track are at both", 90, || {
         tracks.iter().all(|track| {
@@ -203,6 +202,8 @@ fn shards_of_a_live_feed_push_to_one_origin_which_has_everything() {
     assert!(common.len() >= 27 && differing.is_empty(), "{} common, {differing:?} differ", common.len());
     for track in tracks {
         let numbers = numbers(&kept, track);
+        // Whoever came last may have missed the beginning.
+        let numbers = &numbers[numbers.len().saturating_sub(6)..];
         assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{track} has a hole: {numbers:?}");
     }
     signal(&origin, "TERM");
