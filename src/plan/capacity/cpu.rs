@@ -23,6 +23,26 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     (done, if all > own + OTHERS { all } else { own })
 }
 
+/// Work that is going on, by what this thread has run since it began.
+pub struct Running {
+    wall: Instant,
+    from: Option<Duration>,
+}
+
+impl Running {
+    /// From now on.
+    pub fn start() -> Running {
+        Running { wall: Instant::now(), from: thread() }
+    }
+
+    /// What it took so far. A tenth of the clock on the wall at least, for work that others do.
+    pub fn took(&self) -> Duration {
+        let elapsed = self.wall.elapsed();
+        let own = self.from.zip(thread()).map_or(elapsed, |(from, to)| to.saturating_sub(from));
+        own.max(elapsed / 10)
+    }
+}
+
 /// What this thread has run.
 fn thread() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;

@@ -36,8 +36,8 @@ impl Scene {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) as i32
         };
-        // The sum of two: most of it is faint.
-        let grain = (0..GRAIN).map(|_| ((next().rem_euclid(4) + next().rem_euclid(4)) - 3) as i8).collect();
+        // One step up or down on a quarter of the samples: what is left of grain in a mezzanine feed. More makes caps bind, and an encoder that must stay below one works twice.
+        let grain = (0..GRAIN).map(|_| [0, 0, 0, 1, 0, 0, 0, -1][next().rem_euclid(8) as usize]).collect();
         Some(Scene { pool, pattern: Pattern::new(size, source.rate), pixel: source.sar, deep, grain, drawn: vec![0; size.bytes()] })
     }
 
