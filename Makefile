@@ -15,7 +15,7 @@ PACKAGES := libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev libavde
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: deps, build, check (format, lints, documentation), bench, versus FEED=file (beside FFmpeg 9), latency (likewise), test-players (hls.js, Shaka Player, dash.js in Chromium), drill (the same beside an origin whose workers are killed), s3 (a server for the tests of object stores), encoders (docs/encoders.md), faults (the drill of docs/faults.md), testdata, fuzz TARGET=name"
+	@echo "also: deps, build, check (format, lints, documentation), bench, versus FEED=file (beside FFmpeg 9), latency (likewise), test-players (hls.js, Shaka Player, dash.js in Chromium), drill (the same beside an origin whose workers are killed), s3 (a server for the tests of object stores), encoders (docs/encoders.md), faults (the drill of docs/faults.md), check-deploy (the manifests of deploy/kubernetes), testdata, fuzz TARGET=name"
 	@echo "settings: INPUT=$(INPUT) LADDER=$(LADDER) PORT=$(PORT)"
 
 # Installs only what is missing; without anything missing it needs no network and no rights.
@@ -92,6 +92,13 @@ faults: build
 # Makes the committed sample feeds again; needed only where testdata/make was changed.
 testdata: build
 	sh testdata/make
+
+# What is in deploy/kubernetes, against the schemas of Kubernetes (from PyPI: no cluster is needed).
+.PHONY: check-deploy
+check-deploy: build
+	@test -x target/deploy/bin/python || python3 -m venv target/deploy
+	@target/deploy/bin/python -c 'import kubernetes_validate, yaml' 2>/dev/null || target/deploy/bin/pip install -q 'kubernetes-validate>=1.30' pyyaml
+	target/deploy/bin/python scripts/check-deploy deploy/kubernetes target/release/mezzo
 
 fuzz: deps
 	@$(CARGO) fuzz --version >/dev/null 2>&1 || { echo "fuzz: cargo-fuzz is not installed (cargo install cargo-fuzz --locked; it needs a nightly toolchain)"; exit 1; }

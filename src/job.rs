@@ -22,6 +22,7 @@ pub mod wishes;
 use crate::decode::filler::Filler;
 use crate::ladder::Ladder;
 use crate::plan::SourceFacts;
+use crate::shard::Shard;
 use crate::time::{Rate, Seconds};
 pub use decode::DecodeOn;
 pub use extras::Extras;
@@ -54,6 +55,10 @@ pub struct Job {
     pub listen: Option<SocketAddr>,
     /// How that is served.
     pub serving: Serving,
+    /// Which part of the plan this worker makes, where several share it.
+    pub shard: Shard,
+    /// A machine that is known not to hold the plan in real time is refused.
+    pub require_capacity: bool,
     /// How inputs are consumed.
     pub pace: Pace,
     /// The event ends after this long.

@@ -44,6 +44,7 @@ pub mod schedule;
 pub mod secrets;
 pub mod sei;
 pub mod serve;
+pub mod shard;
 pub mod sight;
 pub mod sink;
 pub mod standby;

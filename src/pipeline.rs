@@ -99,10 +99,12 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let (mut plan, rungs) = served::open_all(plan, job).map_err(wrong)?;
     // What comes late is decoded by whatever takes it then.
     let device = if source.later.is_some() { None } else { decode::device::settle(&mut plan, job, Some(&source.video)) };
+    plan.warnings.extend(plan::capacity::start::check(job, &plan).map_err(wrong)?);
     let resolution = Resolution { class: plan.class.clone(), ..resolution };
     plan.left_out_line().iter().for_each(|line| tracing::info!("{line}"));
     plan.warnings.iter().for_each(|line| tracing::warn!("{line}"));
     let schedule = Arc::new(Schedule::new());
+    let share = job.shard.share(&plan);
     let chunking = plan::chunk_slots(job, plan.grid).map(|slots| mux::Chunking { slots, prft: job.prft == Prft::Chunk });
     let (video_tracks, audio_tracks) = (video_tracks(&rungs), audio_tracks(&plan, chunking)?);
     let decoder_threads = if job.latency == Latency::Low { LOW_DECODER_THREADS } else { DECODER_THREADS };
@@ -115,6 +117,10 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         None => decoder,
     };
     let status = Arc::new(Status::new(&plan, job.pace == Pace::Live));
+    if share.is_of_several() {
+        tracing::info!("{}", share.line(job.shard, &plan));
+        status.set_share(share.clone());
+    }
     let sounds = sounds(&source, &plan, &status)?;
     let tracks: Vec<TrackSpec> = video_tracks.iter().chain(audio_tracks.iter().map(|(track, _)| track)).cloned().collect();
     let mut forms = Forms::open(job, &plan, &status)?;
@@ -169,8 +175,8 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let budget = Arc::new(FrameBudget::default());
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     for (mut served, track) in rungs.into_iter().zip(&video_tracks) {
-        served.rendition.lanes = lanes(&served.rendition, &plan.video, job.pace, processors);
-        let (queue, runners, counters) = RungQueue::open(&served, track.id, job.pace, &packets_tx, &schedule, &budget);
+        served.rendition.lanes = lanes(&served.rendition, &plan.video, |name| share.part(name), job.pace, processors);
+        let (queue, runners, counters) = RungQueue::open(&served, track.id, share.part(&track.name), job.pace, &packets_tx, &schedule, &budget);
         status.watch_rung(track.id, counters);
         queues.push(queue);
         // Where processors are short, sound, the muxer and the lowest rung go first; at full speed, where all wait for the slowest, the largest.
@@ -198,9 +204,9 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         if let Some(rungs) = rungs.get_mut(rendition.sound) {
             rungs.push(Rung { channels: rendition.channels, tx });
         }
-        let packets_tx = packets_tx.clone();
+        let (packets_tx, part) = (packets_tx.clone(), share.part(&rendition.name));
         threads.spawn(&rendition.name, move || {
-            audio_runner::run(encoder, track.id, rx, packets_tx);
+            audio_runner::run(encoder, track.id, part, rx, packets_tx);
             Ok::<(), Infallible>(())
         })?;
     }
@@ -231,6 +237,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         counts: Arc::default(),
         form: first.mux.form,
         others,
+        share: Some(share),
     };
     status.watch_mux(Arc::clone(&settings.counts));
     for fetcher in fetchers {

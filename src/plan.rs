@@ -1,6 +1,7 @@
 //! The plan: a job resolved against a source. Facts only; everything that alters bytes is in here or in the feed.
 
 pub mod backends;
+pub mod capacity;
 pub mod fit;
 pub mod latency;
 #[cfg(test)]

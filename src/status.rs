@@ -17,6 +17,7 @@ use crate::ladder::{AudioCodec, VideoCodec};
 use crate::mux;
 use crate::plan::{Plan, SourceFacts};
 use crate::protect::{self, cipher::Scheme};
+use crate::shard::{Part, Share};
 use crate::sink::remote;
 use crate::standby::run::Watch;
 use crate::time::{GopId, Rate, Seconds};
@@ -47,6 +48,7 @@ struct Watched {
     sound: OnceLock<Arc<audio::Counts>>,
     mux: OnceLock<Arc<mux::Counts>>,
     standby: OnceLock<(Arc<Watch>, Arc<Status>)>,
+    share: OnceLock<Share>,
     outputs: Mutex<Vec<Arc<remote::counts::Counts>>>,
     protection: OnceLock<Vec<(Scheme, Arc<protect::Counts>)>>,
 }
@@ -217,6 +219,16 @@ impl Status {
         self.watched.standby.get().map(|(watch, _)| watch)
     }
 
+    /// What of the plan is made here, where several workers share it.
+    pub fn set_share(&self, share: Share) {
+        let _ = self.watched.share.set(share);
+    }
+
+    /// Which numbers of a track are made here: only they can be late or missing.
+    pub fn part(&self, track: &str) -> Part {
+        self.watched.share.get().map_or_else(Part::all, |share| share.part(track))
+    }
+
     /// Shows what a video rung counts.
     pub fn watch_rung(&self, track: TrackId, counters: Arc<Counters>) {
         if let Some(t) = self.tracks.get(track.0) {
@@ -245,9 +257,10 @@ impl Status {
         }
     }
 
-    /// Tracks of which no segment is stored yet.
+    /// Tracks of which no segment is stored yet, of those that are made here.
     pub fn missing(&self) -> Vec<&str> {
-        self.tracks.iter().filter(|t| lock(&t.published).last.is_none()).map(|t| t.facts.name.as_str()).collect()
+        let empty = self.tracks.iter().filter(|t| lock(&t.published).last.is_none()).map(|t| t.facts.name.as_str());
+        empty.filter(|name| !self.part(name).is_none()).collect()
     }
 
     /// Whether segments are being published, and more of them will come.
@@ -270,7 +283,7 @@ impl Status {
         let now = Seconds::host_now();
         let error = lock(&self.error).clone();
         let state = counts::STATES.get(usize::from(self.state.load(Relaxed))).copied();
-        let tracks: Vec<TrackSnapshot> = self.tracks.iter().map(|t| t.snapshot(now, self.segment, self.live)).collect();
+        let tracks: Vec<TrackSnapshot> = self.tracks.iter().map(|t| t.snapshot(now, self.segment, self.live, &self.part(&t.facts.name))).collect();
         let published = self.tracks.iter().map(|t| *lock(&t.published));
         let spans: Vec<(Seconds, Seconds)> = published.filter_map(|p| Some((p.begun?, p.last?.slot_end))).collect();
         let (begun, position) = (spans.iter().map(|s| s.0).min(), spans.iter().map(|s| s.1).max());
@@ -312,7 +325,7 @@ impl Track {
         Track { facts, rung: OnceLock::new(), published: Mutex::default(), defects: Mutex::default() }
     }
 
-    fn snapshot(&self, now: Seconds, segment: Seconds, live: bool) -> TrackSnapshot {
+    fn snapshot(&self, now: Seconds, segment: Seconds, live: bool, part: &Part) -> TrackSnapshot {
         let p = *lock(&self.published);
         let count = |which: &dyn Fn(&Counters) -> &AtomicU64| self.rung.get().map_or(0, |rung| which(rung).load(Relaxed));
         // A recording that plays the part of a live feed has its own idea of the time of day.
@@ -320,6 +333,7 @@ impl Track {
         let behind = |at: Seconds, slot_end: Seconds| (live && today).then(|| (at - slot_end).nearest_ticks(1000));
         TrackSnapshot {
             facts: self.facts.clone(),
+            part: (!part.is_all()).then(|| part.to_string()),
             last_segment: p.last.map(|l| l.number.0),
             segments: p.segments,
             bytes: p.bytes,

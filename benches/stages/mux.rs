@@ -35,6 +35,7 @@ pub fn bench(criterion: &mut Criterion) {
         counts: Arc::default(),
         form: None,
         others: Vec::new(),
+        share: None,
     };
     let bytes: usize = packets.iter().flatten().map(|packet| packet.data.len()).sum();
     let mut group = criterion.benchmark_group("mux");

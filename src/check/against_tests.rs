@@ -6,7 +6,7 @@ use crate::frame::End;
 
 fn compare(a: &Files, b: &Files) -> Report {
     let (a, b) = (write(a), write(b));
-    run(a.path(), Some(b.path()), Options { decode: false }).expect("are trees")
+    run(a.path(), Some(b.path()), Options { decode: false, ..Options::default() }).expect("are trees")
 }
 
 fn twin(report: &Report) -> &TwinReport {

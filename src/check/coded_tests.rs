@@ -271,7 +271,7 @@ proptest! {
         for (which, harm) in &harms {
             hostile_tests::apply(files.get_mut(which.get(&paths)).expect("is there"), harm);
         }
-        let report = run(write(&files).path(), None, Options { decode }).expect("still a tree");
+        let report = run(write(&files).path(), None, Options { decode, ..Options::default() }).expect("still a tree");
         prop_assert_eq!(report.clean, report.errors() == 0);
         let _ = (report.to_string(), report.to_json());
     }

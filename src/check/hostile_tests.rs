@@ -86,7 +86,7 @@ fn nonsense_in_texts_is_survived() {
             let mut files = clean.clone();
             files.insert(path.into(), text.as_bytes().to_vec());
             let dir = write(&files);
-            let report = run(dir.path(), None, Options { decode: false }).expect("is a tree");
+            let report = run(dir.path(), None, Options { decode: false, ..Options::default() }).expect("is a tree");
             assert!(!report.clean, "{path}: {text}\n{report}");
         }
     }
@@ -99,7 +99,7 @@ fn nothing_from_outside_reaches_the_terminal_raw() {
     edit(&mut files, "avc-180p/media.m3u8", "892000001.m4s", "\u{1b}]0;title\u{7}.m4s");
     let dir = write(&files);
     fs::rename(dir.path().join("avc-90p"), dir.path().join("a\u{1b}[2J\nb")).expect("renames");
-    let report = run(dir.path(), None, Options { decode: false }).expect("is a tree");
+    let report = run(dir.path(), None, Options { decode: false, ..Options::default() }).expect("is a tree");
     assert!(!report.to_string().contains(|c: char| c.is_control() && c != '\n'), "{report}");
     assert!(report.findings.iter().any(|f| f.line == LAYOUT && f.text.starts_with("the name is")), "{report}");
 }
@@ -155,14 +155,14 @@ proptest! {
             apply(files.get_mut(which.get(&paths)).expect("is there"), harm);
         }
         let (dir, twin) = (write(&files), write(&clean));
-        let report = run(dir.path(), Some(twin.path()), Options { decode }).expect("still a tree");
+        let report = run(dir.path(), Some(twin.path()), Options { decode, ..Options::default() }).expect("still a tree");
         prop_assert_eq!(report.clean, report.errors() == 0);
         let _ = (report.to_string(), report.to_json());
         // Segments and initialisation segments that changed are always noticed by the comparison.
         let touched = files.iter().any(|(path, bytes)| !path.ends_with(".m3u8") && !path.ends_with(".mpd") && clean[path] != *bytes);
         if touched {
             prop_assert!(!report.clean || report.against.is_some_and(|t| t.excused > 0));
-            let mirrored = run(twin.path(), Some(dir.path()), Options { decode: false }).expect("still a tree").against;
+            let mirrored = run(twin.path(), Some(dir.path()), Options { decode: false, ..Options::default() }).expect("still a tree").against;
             prop_assert!(mirrored.is_some_and(|t| !t.interchangeable || t.excused > 0));
         }
     }

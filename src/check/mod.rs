@@ -59,11 +59,14 @@ const MAX_HOLES: usize = 100;
 pub struct Options {
     /// Decode every segment with libav. It takes most of the time.
     pub decode: bool,
+    /// Media playlists and I-frame playlists are there, and checked. Where not, as in trees of several shards that were copied together, what is listed is what is there, and a
+    /// number between two others that is absent is an error.
+    pub playlists: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { decode: true }
+        Options { decode: true, playlists: true }
     }
 }
 
@@ -77,7 +80,7 @@ pub fn run(target: &Path, against: Option<&Path>, options: Options) -> Result<Re
         Some(other) => {
             // The other tree's own conformance is not the question, only that it can be read: its findings are counted in a sentence.
             let mut its_own = Ledger::default();
-            let twin = check(other, Options { decode: false }, &mut its_own)?;
+            let twin = check(other, Options { decode: false, ..options }, &mut its_own)?;
             if its_own.errors() > 0 {
                 let text = format!("{} has {} errors of its own; check it for itself", other.display(), its_own.errors());
                 ledger.note(TWIN, &Place::tree(), text);
@@ -120,10 +123,11 @@ fn check(target: &Path, options: Options, ledger: &mut Ledger) -> Result<Checked
     // Playlists before segments: what a playlist lists is there already, and stays for a while after it has left.
     let main = tree.text("main.m3u8", 12, ledger);
     let mpd = tree.text("manifest.mpd", 21, ledger).and_then(|text| dash::read(&text, ledger));
+    let listed = &tree.tracks[..if options.playlists { tree.tracks.len() } else { 0 }];
     let text = |dir: &TrackDir| Some((dir.name.clone(), tree.text(&format!("{}/media.m3u8", dir.name), 12, ledger)?));
-    let texts: BTreeMap<String, String> = tree.tracks.iter().filter_map(text).collect();
+    let texts: BTreeMap<String, String> = listed.iter().filter_map(text).collect();
     let text = |dir: &TrackDir| Some((dir.name.clone(), tree.there(&format!("{}/iframes.m3u8", dir.name), 12, ledger)?));
-    let pictures: BTreeMap<String, String> = tree.tracks.iter().filter_map(text).collect();
+    let pictures: BTreeMap<String, String> = listed.iter().filter_map(text).collect();
     // Names again: a live playlist may list what came after the first look.
     let tree = Tree::open(target, &mut Ledger::default())?;
 
@@ -144,13 +148,18 @@ fn check(target: &Path, options: Options, ledger: &mut Ledger) -> Result<Checked
     }
 
     let lists = playlists(&tree, &tracks, &texts, main.as_deref(), slot, ledger);
-    trick_play(&tree, &tracks, &pictures, main.as_deref(), ledger);
-    let ended = |name: &str| lists.iter().any(|(t, list)| t.name == name && list.ended);
+    if options.playlists {
+        trick_play(&tree, &tracks, &pictures, main.as_deref(), ledger);
+    } else {
+        whole(&tree, ledger);
+    }
+    let over = !options.playlists && mpd.as_ref().is_some_and(|mpd| mpd.mediaPresentationDuration.is_some());
+    let ended = |name: &str| over || lists.iter().any(|(t, list)| t.name == name && list.ended);
     if let Some(slot) = slot {
         tracks.iter().for_each(|(track, media)| timeline::track(track, media, slot, ended(&track.name), ledger));
     }
     timeline::sequences(&tracks, ledger);
-    if !lists.is_empty() && lists.iter().all(|(_, list)| list.ended) {
+    if over || !lists.is_empty() && lists.iter().all(|(_, list)| list.ended) {
         timeline::ends(&tracks, ledger);
     }
     for set in mpd.as_ref().map_or_else(|| by_kind(&tracks), dash::sets) {
@@ -191,6 +200,16 @@ fn playlists<'a>(
     }
     hls::variants(&lists, ledger);
     lists
+}
+
+/// Of a tree without playlists: no number is absent, for nothing says why.
+fn whole(tree: &Tree, ledger: &mut Ledger) {
+    ledger.note(12, &Place::tree(), "media playlists were not checked");
+    for dir in &tree.tracks {
+        for (from, to) in dir.holes().take(MAX_HOLES) {
+            ledger.error(20, &Place::track(&dir.name), format!("segments {from} to {to} are not there, and no playlist has a gap for them"));
+        }
+    }
 }
 
 /// Every I-frame playlist that is there or named.

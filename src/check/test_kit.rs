@@ -174,6 +174,7 @@ fn make(source: &Source, recipe: &Recipe) -> Files {
         counts: Arc::default(),
         form: None,
         others: Vec::new(),
+        share: None,
     };
     let (to_mux, rx) = crossbeam::channel::unbounded();
     let (tx, published) = crossbeam::channel::unbounded();

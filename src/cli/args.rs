@@ -11,8 +11,9 @@ use mezzo::job::select::VideoPick;
 use mezzo::job::serving::ServingWishes;
 use mezzo::job::source::SourceWishes;
 use mezzo::job::standby::StandbyWishes;
-use mezzo::job::wishes::{LadderWish, PaceWish, SelectWishes, TimelineWishes};
+use mezzo::job::wishes::{LadderWish, LimitWishes, PaceWish, SelectWishes, TimelineWishes};
 use mezzo::job::{Anchor, AudioPick, ClockKind, DecodeOn, Job, Latency, Listen, Prft, ProgramPick, Span, Start, Text, Window, Wishes};
+use mezzo::shard::Shard;
 use mezzo::time::Rate;
 use std::path::PathBuf;
 
@@ -101,6 +102,12 @@ pub struct JobArgs {
     /// Serve the page (/), the streams (/live/), health and status here: 127.0.0.1:8080, or :8080 for every address
     #[arg(long, env = "MEZZO_LISTEN", value_name = "ADDRESS", help_heading = "Job")]
     listen: Option<Listen>,
+    /// Make part I (from 0) of the N that several workers on one feed share: whole rungs, or every so many segments of one that is too much for a machine. Together they publish what one worker would; playlists are written by the origin that they push to (docs/shards.md) [default: 0/1]
+    #[arg(long, env = "MEZZO_SHARD", value_name = "I/N", help_heading = "Job")]
+    shard: Option<Shard>,
+    /// Refuse to start (exit code 2) at pace live where this machine was measured not to hold the plan (mezzo plan --measure); it is measured first where that has not been done
+    #[arg(long, env = "MEZZO_REQUIRE_CAPACITY", value_parser = clap::builder::BoolishValueParser::new(), help_heading = "Job")]
+    require_capacity: bool,
     /// How inputs are consumed [default: auto]
     #[arg(long, env = "MEZZO_PACE", value_enum, help_heading = "Job")]
     pace: Option<PaceWish>,
@@ -216,6 +223,7 @@ impl JobArgs {
             outputs: some(&self.output),
             output: None,
             listen: self.listen.map(Text),
+            shard: self.shard.map(Text),
             pace: self.pace,
             duration: self.duration.map(Text),
             input_timeout: self.input_timeout.map(Text),
@@ -247,6 +255,7 @@ impl JobArgs {
             thumbnails: None,
             session_data: SessionWishes::default(),
             source: SourceWishes::default(),
+            limits: LimitWishes { require_capacity: self.require_capacity.then_some(true) },
         }
     }
 }

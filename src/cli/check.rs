@@ -12,6 +12,7 @@ use std::process::ExitCode;
   mezzo check /srv/live
   mezzo check /srv/live --json
   mezzo check /srv/a --against /srv/b      whether two are interchangeable
+  mezzo check /srv/all --no-playlists      several shards' trees together
 
 Exit codes:
   0  clean
@@ -24,6 +25,9 @@ pub struct CheckArgs {
     /// Another one, made from the same feed, to compare with
     #[arg(long, env = "MEZZO_AGAINST", value_name = "OTHER")]
     pub against: Option<PathBuf>,
+    /// The trees have no media playlists: those of several shards, copied together (docs/shards.md)
+    #[arg(long, env = "MEZZO_NO_PLAYLISTS", value_parser = clap::builder::BoolishValueParser::new())]
+    pub no_playlists: bool,
     /// Print findings as JSON
     #[arg(long, env = "MEZZO_JSON", value_parser = clap::builder::BoolishValueParser::new())]
     pub json: bool,
@@ -31,7 +35,8 @@ pub struct CheckArgs {
 
 /// Checks, prints the report, and says by the exit code whether it is clean.
 pub fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
-    let report = check::run(&args.target, args.against.as_deref(), Options::default()).map_err(Failure::wrong)?;
+    let options = Options { playlists: !args.no_playlists, ..Options::default() };
+    let report = check::run(&args.target, args.against.as_deref(), options).map_err(Failure::wrong)?;
     print(&if args.json { report.to_json() + "\n" } else { report.to_string() })?;
     Ok(if report.clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

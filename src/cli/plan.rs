@@ -13,9 +13,11 @@ use mezzo::encode::served::open_all;
 use mezzo::job::{Job, Start, protection};
 use mezzo::ladder::{Bitrate, Ladder};
 use mezzo::pipeline::{self, Feeds};
+use mezzo::plan::capacity::{Capacity, kept, start};
 use mezzo::plan::latency::Expected;
 use mezzo::plan::{LeftOut, Plan, SoundFacts, SourceFacts, resolve};
 use mezzo::resolution::Resolution;
+use mezzo::shard::{Part, Shard};
 use mezzo::stop::Stop;
 use mezzo::timeline;
 use serde::Serialize;
@@ -29,12 +31,15 @@ const MOST_STREAMS: usize = 100;
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
   mezzo plan --input feed.ts
-  mezzo plan --input feed.ts --ladder sd-to-4k
+  mezzo plan --input feed.ts --ladder sd-to-4k --measure
   mezzo plan --input udp://239.1.1.1:5000 --anchor 0=2026-11-21T20:15:30Z --json
   mezzo plan event.toml --ladder my-ladder.toml")]
 pub struct PlanArgs {
     #[command(flatten)]
     job: JobArgs,
+    /// Measure what the plan takes of this machine (a few seconds), and say whether it holds it in real time and over how many such machines it goes; kept for later plans and starts
+    #[arg(long, env = "MEZZO_MEASURE", value_parser = clap::builder::BoolishValueParser::new())]
+    measure: bool,
     /// Print the plan as JSON
     #[arg(long, env = "MEZZO_JSON", value_parser = clap::builder::BoolishValueParser::new())]
     json: bool,
@@ -61,11 +66,15 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     if let Some(class) = class.filter(|class| *class != plan.class) {
         plan.warnings.push(format!("what is in the output was made by a worker of class {class}; new segments will not be interchangeable with it"));
     }
+    let capacity = if args.measure { Some(start::renew(&job, &plan).map_err(Failure::failed)?) } else { kept::known(&job, &plan) };
+    let share = job.shard.share(&plan);
+    let shard = share.is_of_several().then(|| Sharded { shard: job.shard, permille: share.permille(&plan), parts: share.parts() });
     if !args.json {
-        return print(&(feed(offer.as_ref(), &plan) + &table(&plan, clock.as_ref(), &job.ladder) + &outputs(&job)));
+        let line = shard.as_ref().map_or_else(String::new, |_| format!("\n{}\n", share.line(job.shard, &plan)));
+        return print(&(feed(offer.as_ref(), &plan) + &table(&plan, clock.as_ref(), &job.ladder) + &line + &room(capacity.as_ref()) + &outputs(&job)));
     }
     let (outputs, protection) = (job.outputs.iter().map(ToString::to_string).collect(), protection::Shown::of(&job));
-    let shown = Shown { plan: &plan, clock, offer, chunks: Expected::of(&plan), outputs, protection };
+    let shown = Shown { plan: &plan, clock, offer, chunks: Expected::of(&plan), outputs, protection, shard, capacity };
     let mut text = serde_json::to_string_pretty(&shown).map_err(Failure::failed)?;
     text.push('\n');
     print(&text)
@@ -102,6 +111,23 @@ struct Shown<'a> {
     /// How outputs would be protected, without keys.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     protection: Vec<protection::Shown>,
+    /// What is made here, where several workers share the plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shard: Option<Sharded<'a>>,
+    /// What it takes of this machine, where that was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capacity: Option<Capacity>,
+}
+
+/// What of the plan one of several workers makes.
+#[derive(Serialize)]
+struct Sharded<'a> {
+    /// "0/3".
+    shard: Shard,
+    /// Its share of all work, in thousandths.
+    permille: u64,
+    /// Of each track, which numbers.
+    parts: &'a [(String, Part)],
 }
 
 /// What is going to place the feed on the grid.
@@ -160,6 +186,14 @@ fn feed(offer: Option<&Offer>, plan: &Plan) -> String {
     let mut streams: Vec<&Offered> = offer.streams.iter().collect();
     streams.sort_by_key(|s| (offer.program_of(s.index).map_or(i32::MAX, |p| p.number), s.index));
     columns(std::iter::once(head).chain(streams.into_iter().take(MOST_STREAMS).map(row))) + "\n"
+}
+
+/// What it takes of this machine.
+fn room(capacity: Option<&Capacity>) -> String {
+    match capacity {
+        Some(capacity) => format!("\n{}", capacity.text()),
+        None => "\ncapacity not measured here: --measure does it, in a few seconds\n".to_owned(),
+    }
 }
 
 /// Where it would be published, and what of that is encrypted; nothing where that is not said.

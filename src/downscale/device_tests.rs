@@ -11,6 +11,7 @@ use crate::ffmpeg::{self as raw, FramePool};
 use crate::frame::{End, Flow, Frame, Picture};
 use crate::job::Pace;
 use crate::plan::Rendition;
+use crate::shard::Part;
 use crate::time::Rate;
 use crossbeam::channel::{bounded, unbounded};
 use ffmpeg_next::format::Pixel;
@@ -66,6 +67,11 @@ fn made(targets: &[Target], room: &[usize], copied: &[bool]) -> Made {
     Made { chain, sizes: Sizes::new(targets, room), copied: copied.to_vec(), last: None }
 }
 
+fn of(made: &mut Made, source: &Picture) -> Result<Vec<Picture>, DownscaleError> {
+    let all = vec![true; made.copied.len()];
+    Ok(made.of(source, &all)?.into_iter().flatten().collect())
+}
+
 fn surface(picture: &Picture) -> &Arc<Surface> {
     match picture {
         Picture::Device(surface) => surface,
@@ -83,7 +89,7 @@ fn a_device_makes_what_the_host_makes_but_for_its_scaler() {
     let mut host = Chain::new(&targets, &HdrMetadata::default()).expect("legal");
     for number in 0..3 {
         let (picture, source) = (picture(number), decoder.gives(&picture(number)));
-        let pictures = made.of(&Picture::Device(Arc::clone(&source))).expect("it scales");
+        let pictures = of(&mut made, &Picture::Device(Arc::clone(&source))).expect("it scales");
         let wanted = host.scale(&picture).expect("it scales");
         let where_made: Vec<bool> = pictures.iter().map(|p| matches!(p, Picture::Device(_))).collect();
         assert_eq!(where_made, [true, true, true, false, false], "another depth, and black above and below, are the host's");
@@ -94,7 +100,7 @@ fn a_device_makes_what_the_host_makes_but_for_its_scaler() {
             assert!(near > 40.0, "{number}, target {index}: {near} dB");
         }
         assert!(Arc::ptr_eq(surface(&pictures[0]), &source), "the source's own size is not copied on the device for software");
-        let again = made.of(&Picture::Device(source)).expect("it is known");
+        let again = of(&mut made, &Picture::Device(source)).expect("it is known");
         assert!(Arc::ptr_eq(surface(&again[1]), surface(&pictures[1])), "a repeat costs nothing");
     }
 }
@@ -108,7 +114,7 @@ fn software_rungs_share_one_copy_and_rungs_on_the_device_get_none_until_there_is
     let mut held = Vec::new();
     for number in 0..4 {
         let source = decoder.gives(&picture(number));
-        let pictures = made.of(&Picture::Device(Arc::clone(&source))).expect("it scales");
+        let pictures = of(&mut made, &Picture::Device(Arc::clone(&source))).expect("it scales");
         let large = made.for_rung(&pictures[0], 0, Some(&NAME));
         let small: Vec<Picture> = (0..2).map(|_| made.for_rung(&pictures[1], 1, None)).collect();
         let copies: Vec<&Arc<Video>> = small.iter().map(|p| p.host().expect("a copy")).collect();
@@ -125,7 +131,7 @@ fn software_rungs_share_one_copy_and_rungs_on_the_device_get_none_until_there_is
         held.push(large);
     }
     held.clear();
-    let pictures = made.of(&Picture::Device(decoder.gives(&picture(9)))).expect("it scales");
+    let pictures = of(&mut made, &Picture::Device(decoder.gives(&picture(9)))).expect("it scales");
     assert!(matches!(made.for_rung(&pictures[0], 0, Some(&NAME)), Picture::Device(_)), "room that is given back is used again");
 }
 
@@ -141,12 +147,12 @@ fn a_picture_that_the_device_does_not_give_up_is_shown_as_the_one_before_it_or_b
         Picture::of(Arc::new(odd.upload(&host).expect("it goes up")))
     };
     let mut made = made(&[sdr((320, 180))], &[0], &[true]);
-    let black = made.of(&lost()).expect("black");
+    let black = of(&mut made, &lost()).expect("black");
     assert!(black[0].host().expect("in host memory").data(0).iter().take(320).all(|sample| *sample == 16));
-    let good = made.of(&Picture::Device(decoder.gives(&picture(1)))).expect("it scales");
-    let again = made.of(&lost()).expect("the one before");
+    let good = of(&mut made, &Picture::Device(decoder.gives(&picture(1)))).expect("it scales");
+    let again = of(&mut made, &lost()).expect("the one before");
     assert!(Arc::ptr_eq(good[0].host().expect("a copy"), again[0].host().expect("a copy")));
-    let after = made.of(&Picture::Device(decoder.gives(&picture(2)))).expect("made on the host, if not on the device");
+    let after = of(&mut made, &Picture::Device(decoder.gives(&picture(2)))).expect("made on the host, if not on the device");
     assert!(!Arc::ptr_eq(after[0].host().expect("a copy"), good[0].host().expect("a copy")));
 }
 
@@ -164,7 +170,7 @@ fn rungs_in_software_encode_what_was_scaled_on_the_device() {
         // Fine enough that what differs is the scaler.
         let of = Rendition { quality: 10.0, ..rendition(size, rate, 10, 8_000_000, &["x264"]) };
         let served = served::open(&of, &Recipe::of(&of)).expect("x264 opens");
-        let (queue, lanes, _) = RungQueue::open(&served, TrackId(index), Pace::Fast, &mux_tx, &Arc::default(), &Arc::default());
+        let (queue, lanes, _) = RungQueue::open(&served, TrackId(index), Part::all(), Pace::Fast, &mux_tx, &Arc::default(), &Arc::default());
         configs.push(served.config.clone());
         rungs.push(queue);
         threads.extend(lanes.into_iter().map(|lane| std::thread::spawn(move || lane.run())));
@@ -206,6 +212,6 @@ fn an_error_of_the_host_is_no_error_of_the_device() {
     let mut made = made(&[sdr((320, 180))], &[0], &[true]);
     let mut wide = Video::new(Pixel::YUV420P, 1, 1);
     (0..3).for_each(|plane| wide.data_mut(plane).fill(0));
-    assert!(matches!(made.of(&Picture::Cpu(Arc::new(wide))), Err(DownscaleError::Pixels { .. })));
-    assert!(made.of(&Picture::Device(decoder.gives(&picture(0)))).is_ok());
+    assert!(matches!(of(&mut made, &Picture::Cpu(Arc::new(wide))), Err(DownscaleError::Pixels { .. })));
+    assert!(of(&mut made, &Picture::Device(decoder.gives(&picture(0)))).is_ok());
 }

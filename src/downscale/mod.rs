@@ -113,7 +113,7 @@ pub struct Chain {
     steps: Vec<Step>,
     /// Indices into `steps`: an order in which every step's source is made before it.
     order: Vec<usize>,
-    last: Option<(Arc<Video>, Vec<Picture>)>,
+    last: Option<(Arc<Video>, Vec<Option<Picture>>)>,
 }
 
 /// One kind of picture.
@@ -172,14 +172,20 @@ impl Chain {
     /// One picture per target, in the order of the targets. The source itself where it is that already. The same source twice in a row
     /// gives the same pictures without work.
     pub fn scale(&mut self, source: &Arc<Video>) -> Result<Vec<Picture>, DownscaleError> {
+        let all = vec![true; self.steps.len()];
+        Ok(self.pick(source, &all)?.into_iter().flatten().collect())
+    }
+
+    /// As [`Chain::scale`], at least those of the targets that are `wanted`: each as it would be among all.
+    pub fn pick(&mut self, source: &Arc<Video>, wanted: &[bool]) -> Result<Vec<Option<Picture>>, DownscaleError> {
         if let Some((last, pictures)) = &self.last
             && Arc::ptr_eq(last, source)
+            && pictures.iter().zip(wanted).all(|(picture, wanted)| picture.is_some() || !wanted)
         {
             return Ok(pictures.clone());
         }
         self.last = None;
-        let all = vec![true; self.steps.len()];
-        let pictures: Vec<Picture> = self.some(source, &all)?.into_iter().flatten().collect();
+        let pictures = self.some(source, wanted)?;
         self.last = Some((Arc::clone(source), pictures.clone()));
         Ok(pictures)
     }

@@ -16,6 +16,8 @@ use std::sync::Arc;
 /// the whole ladder, rungs that are not made here included, so that the chain is the same on every worker; `hdr` is what the source says of its light.
 /// `watcher` looks at each picture, so that every rung's segment knows what it shows; `tap` gets those that thumbnails are made of.
 ///
+/// Of the rungs that several workers share, only the pictures that are wanted here are made, as far as the host makes them; each is what it would be among all.
+///
 /// A rung that is late loses whole GOPs and holds up nobody (`--pace live`), or holds up all (`--pace fast`); see [`RungQueue`].
 pub fn run(
     rx: &Receiver<Flow<Frame>>,
@@ -35,7 +37,7 @@ pub fn run(
         .collect::<Result<_, _>>()?;
     let room = |place: usize| rungs.iter().zip(&places).filter(|(rung, at)| **at == place && rung.device().is_some()).map(|(rung, _)| rung.room()).max();
     let room: Vec<usize> = (0..targets.len()).map(|place| room(place).unwrap_or(0)).collect();
-    let copied = |place: usize| rungs.iter().zip(&places).any(|(rung, at)| *at == place && rung.device().is_none());
+    let copied = |place: usize| rungs.iter().zip(&places).any(|(rung, at)| *at == place && rung.device().is_none() && !rung.is_idle());
     let copied = (0..targets.len()).map(copied).collect();
     let smallest = (0..targets.len()).min_by_key(|place| u64::from(targets[*place].width) * u64::from(targets[*place].height));
     let tapped = tap.as_ref().and_then(|tap| targets.iter().position(|target| *target == tap.target));
@@ -43,19 +45,27 @@ pub fn run(
     loop {
         match rx.recv() {
             Ok(Flow::Item(frame)) => {
-                let pictures = made.of(&frame.picture)?;
-                let sight = watcher.see(&frame, smallest.and_then(|place| pictures.get(place)));
-                if let (Some(tap), Some(picture)) = (tap.as_ref().filter(|tap| tap.wants(&frame)), tapped.and_then(|place| pictures.get(place))) {
+                let mut wanted = vec![false; targets.len()];
+                rungs.iter().zip(&places).filter(|(rung, _)| rung.wants(frame.gop)).for_each(|(_, place)| wanted[*place] = true);
+                let tap = tap.as_ref().filter(|tap| tap.wants(&frame)).zip(tapped);
+                tap.iter().for_each(|(_, place)| wanted[*place] = true);
+                let pictures = made.of(&frame.picture, &wanted)?;
+                let picture = |place: usize| pictures.get(place).and_then(Option::as_ref);
+                let sight = watcher.see(&frame, smallest.and_then(picture));
+                if let Some((tap, picture)) = tap.and_then(|(tap, place)| Some((tap, picture(place)?))) {
                     tap.give(frame.gop, picture);
                 }
                 for (rung, place) in rungs.iter_mut().zip(&places) {
-                    let picture = made.for_rung(&pictures[*place], *place, rung.device());
-                    rung.send(Frame { picture, sight, ..frame.clone() }).map_err(|gone| DownscaleError::Gone(gone.rung))?;
+                    let sent = match picture(*place).filter(|_| rung.wants(frame.gop)) {
+                        Some(picture) => rung.send(Frame { picture: made.for_rung(picture, *place, rung.device()), sight, ..frame.clone() }),
+                        None => rung.pass(&frame),
+                    };
+                    sent.map_err(|gone| DownscaleError::Gone(gone.rung))?;
                 }
             }
             Ok(Flow::End(end)) => {
                 tap.iter().for_each(|tap| tap.end(end));
-                return rungs.iter().try_for_each(|rung| rung.end(end)).map_err(|gone| DownscaleError::Gone(gone.rung));
+                return rungs.iter_mut().try_for_each(|rung| rung.end(end)).map_err(|gone| DownscaleError::Gone(gone.rung));
             }
             Err(_) => return Err(DownscaleError::Upstream),
         }
@@ -73,32 +83,33 @@ pub(super) struct Made {
 }
 
 impl Made {
-    /// One picture for each target. Where a device does not give up a picture, those before it are shown again, or black.
-    pub(super) fn of(&mut self, source: &Picture) -> Result<Vec<Picture>, DownscaleError> {
+    /// One picture for each target that is `wanted`, and perhaps of others. Where a device does not give up a picture, those before it are shown again, or black.
+    pub(super) fn of(&mut self, source: &Picture, wanted: &[bool]) -> Result<Vec<Option<Picture>>, DownscaleError> {
         let surface = match source {
             Picture::Cpu(picture) => {
                 self.last = None;
-                return self.chain.scale(picture);
+                return self.chain.pick(picture, wanted);
             }
             Picture::Device(surface) => surface,
         };
         let made = self.sizes.scale(surface, &mut self.chain).and_then(|made| {
-            let mut wanted = made.iter().zip(&self.copied).filter(|(_, copied)| **copied).map(|(picture, _)| picture);
-            wanted.try_for_each(|picture| picture.host().map(drop).map_err(DownscaleError::Device))?;
+            let copied = self.copied.iter().zip(wanted).map(|(copied, wanted)| *copied && *wanted);
+            let mut copied = made.iter().zip(copied).filter(|(_, copied)| *copied).map(|(picture, _)| picture);
+            copied.try_for_each(|picture| picture.host().map(drop).map_err(DownscaleError::Device))?;
             Ok(made)
         });
         match made {
             Err(error @ DownscaleError::Device(_)) => {
                 tracing::warn!("{error}: the one before it is shown again");
                 match (&self.last, filler::black(source)) {
-                    (Some(last), _) => Ok(last.clone()),
-                    (None, Picture::Cpu(black)) => self.chain.scale(&black),
+                    (Some(last), _) => Ok(last.iter().cloned().map(Some).collect()),
+                    (None, Picture::Cpu(black)) => self.chain.pick(&black, wanted),
                     (None, Picture::Device(_)) => Err(error),
                 }
             }
             made => {
                 self.last = made.as_ref().ok().cloned();
-                made
+                Ok(made?.into_iter().map(Some).collect())
             }
         }
     }

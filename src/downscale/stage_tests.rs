@@ -7,6 +7,7 @@ use crate::encode::testing::{frames, pattern, rendition, sdr};
 use crate::encode::{Recipe, ToMux, TrackId, served};
 use crate::frame::{End, Flow};
 use crate::job::Pace;
+use crate::shard::Part;
 use crate::sight::Watcher;
 use crate::time::Rate;
 use crossbeam::channel::{bounded, unbounded};
@@ -23,7 +24,7 @@ fn every_rung_gets_its_size_and_the_end() {
     for (index, size) in SIZES.into_iter().enumerate() {
         let of = rendition(size, rate, 10, 500_000, &["x264"]);
         let served = served::open(&of, &Recipe::of(&of)).expect("x264 opens");
-        let (queue, lanes, _) = RungQueue::open(&served, TrackId(index), Pace::Fast, &mux_tx, &Arc::default(), &Arc::default());
+        let (queue, lanes, _) = RungQueue::open(&served, TrackId(index), Part::all(), Pace::Fast, &mux_tx, &Arc::default(), &Arc::default());
         rungs.push(queue);
         threads.extend(lanes.into_iter().map(|lane| std::thread::spawn(move || lane.run())));
     }
@@ -61,7 +62,7 @@ fn a_rung_that_is_gone_and_a_decoder_that_is_gone_stop_the_stage() {
     let served = served::open(&of, &Recipe::of(&of)).expect("the probe opens");
     for rung_gone in [true, false] {
         let (mux_tx, _mux_rx) = unbounded();
-        let (queue, lanes, _) = RungQueue::open(&served, TrackId(0), Pace::Fast, &mux_tx, &Arc::default(), &Arc::default());
+        let (queue, lanes, _) = RungQueue::open(&served, TrackId(0), Part::all(), Pace::Fast, &mux_tx, &Arc::default(), &Arc::default());
         let (tx, rx) = bounded(4);
         for frame in frames(of.grid, 0, &[pattern(128, 72, 0), pattern(128, 72, 1)]) {
             tx.send(Flow::Item(frame)).expect("there is room");
@@ -106,7 +107,7 @@ fn black_and_frozen_pictures_are_counted_by_every_rung() {
     let (mut rungs, mut threads) = (Vec::new(), Vec::new());
     for (index, of) in of.iter().enumerate() {
         let served = served::open(of, &Recipe::of(of)).expect("the probe opens");
-        let (queue, lanes, _) = RungQueue::open(&served, TrackId(index), Pace::Fast, &mux_tx, &Arc::default(), &Arc::default());
+        let (queue, lanes, _) = RungQueue::open(&served, TrackId(index), Part::all(), Pace::Fast, &mux_tx, &Arc::default(), &Arc::default());
         rungs.push(queue);
         threads.extend(lanes.into_iter().map(|lane| std::thread::spawn(move || lane.run())));
     }

@@ -3,17 +3,18 @@
 use crate::encode::aac::{Aac, FRAME, Parts};
 use crate::encode::{EncodeError, Packet, Stats, ToMux, Told, TrackId, Why};
 use crate::frame::{Flow, PcmSegment};
+use crate::shard::Part;
 use crate::standby::sound::SILENT;
 use crate::time::GopId;
 use crossbeam::channel::{Receiver, SendError, Sender};
 use std::time::{Duration, Instant};
 
 /// Encodes segments until the flow ends: each one's packets, then `Done`. A segment that fails is `Void`, then `Skipped`; the next goes on. An end is passed on.
-/// Of a segment that comes in parts, each part's packets are sent as soon as they are there.
+/// Of a segment that comes in parts, each part's packets are sent as soon as they are there. Of what is not in `part`, another shard's, only the number goes on.
 ///
 /// Returns when the flow has ended, when it closed without an end (then no end is passed on), or when nobody listens any more.
-pub fn run(encoder: Aac, track: TrackId, rx: Receiver<Flow<PcmSegment>>, tx: Sender<ToMux>) {
-    let mut runner = Runner { encoder, track, tx, open: None };
+pub fn run(encoder: Aac, track: TrackId, part: Part, rx: Receiver<Flow<PcmSegment>>, tx: Sender<ToMux>) {
+    let mut runner = Runner { encoder, track, part, tx, open: None };
     for item in rx {
         let sent = match item {
             Flow::Item(segment) => runner.take(&segment),
@@ -33,6 +34,7 @@ pub fn run(encoder: Aac, track: TrackId, rx: Receiver<Flow<PcmSegment>>, tx: Sen
 struct Runner {
     encoder: Aac,
     track: TrackId,
+    part: Part,
     tx: Sender<ToMux>,
     /// The segment of which parts came.
     open: Option<Open>,
@@ -57,6 +59,11 @@ impl Runner {
     /// A segment, or the next part of one.
     fn take(&mut self, segment: &PcmSegment) -> Sent {
         let (track, gop, attempt) = (self.track, segment.gop, 0);
+        if !self.part.has(gop) {
+            self.leave()?;
+            let why = Why::OtherShard { units: segment.frames };
+            return if segment.more { Ok(()) } else { self.tx.send(ToMux::Skipped { track, gop, why }) };
+        }
         if segment.from == 0 {
             self.leave()?;
             if !segment.joined {
@@ -212,7 +219,7 @@ mod tests {
             tx.send(Flow::Item(segment(gop, planes, value))).expect("room");
         }
         tx.send(Flow::End(End::Leaving)).expect("room");
-        run(encoder, TrackId(3), rx, mux_tx);
+        run(encoder, TrackId(3), Part::all(), rx, mux_tx);
         let mut log = Vec::new();
         for message in mux_rx {
             match message {

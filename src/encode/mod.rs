@@ -46,6 +46,8 @@ mod isa_tests;
 #[cfg(test)]
 mod latency_tests;
 #[cfg(test)]
+mod queue_tests;
+#[cfg(test)]
 mod runner_tests;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -314,7 +316,10 @@ pub enum Why {
     /// The rung was late and its queue full (`--pace live` only).
     Late,
     /// Another shard makes it.
-    OtherShard,
+    OtherShard {
+        /// How many slots (video) or audio frames the feed has of it.
+        units: u32,
+    },
     /// This worker joined too late to have what the segment depends on.
     Joining,
     /// Every backend failed on it.

@@ -11,6 +11,7 @@ use crate::frame::{End, Frame};
 use crate::job::Pace;
 use crate::plan::{Rendition, speed};
 use crate::schedule::Schedule;
+use crate::shard::Part;
 use crate::time::GopId;
 use crossbeam::channel::{Sender, TrySendError, bounded};
 use hwaccel::device::Name;
@@ -55,7 +56,8 @@ pub(super) enum ToLane {
     End(End),
 }
 
-/// The sending side of a rung. GOP k goes to lane k mod n, whole or not at all.
+/// The sending side of a rung. The k-th of the GOPs that are made here goes to lane k mod n, whole or not at all. Of those that another shard makes only the number goes on
+/// ([`RungQueue::pass`]), behind the GOPs before it.
 ///
 /// `Pace::Fast`: a lane's queue holds a few frames (a GOP where there are several lanes, so that they work at once), and sending waits for room.
 /// `Pace::Live`: it holds two GOPs; a GOP that opens while more than one is still waiting is left out and counted. Sending then never waits.
@@ -69,18 +71,29 @@ pub struct RungQueue {
     lanes: Vec<Sender<ToLane>>,
     /// The GOP that frames are let through for, and its lane.
     open: Option<(GopId, usize)>,
+    /// What of the rung is made here.
+    part: Part,
+    /// The GOP of another shard that passes, and how many slots of it have.
+    passing: Option<(GopId, u32)>,
+    /// The lane that was given something last.
+    lane: usize,
     tx: Sender<ToMux>,
     counters: Arc<Counters>,
 }
 
-/// How many lanes a rung of the ladder `all` runs: as planned; but at `Pace::Fast`, where each further lane keeps a GOP of frames in memory, only one
-/// where it has no more to do than one of the `processors`, by its share of all work, and no more than there are processors. The number alters no byte.
-pub fn lanes(rendition: &Rendition, all: &[Rendition], pace: Pace, processors: usize) -> u32 {
-    let (own, total) = (speed::work(rendition), all.iter().map(speed::work).sum::<u64>());
+/// How many lanes a rung of the ladder `all` runs, of each of which `part` is made here: as planned, or as few as its part needs; but at `Pace::Fast`, where each further lane keeps a
+/// GOP of frames in memory, only one where it has no more to do than one of the `processors`, by its share of all work, and no more than there are processors. The number alters no byte.
+pub fn lanes(rendition: &Rendition, all: &[Rendition], part: impl Fn(&str) -> Part, pace: Pace, processors: usize) -> u32 {
+    let work = |r: &Rendition| part(&r.name).of(speed::work(r));
+    let (own, total) = (work(rendition), all.iter().map(work).sum::<u64>());
+    let planned = match part(&rendition.name).is_all() {
+        true => rendition.lanes,
+        false => rendition.lanes.min(u32::try_from(own.div_ceil(100)).unwrap_or(u32::MAX)).max(1),
+    };
     match pace {
         Pace::Fast if own.saturating_mul(processors as u64) <= total => 1,
-        Pace::Fast => rendition.lanes.min(u32::try_from(processors).unwrap_or(u32::MAX)).max(1),
-        Pace::Live => rendition.lanes,
+        Pace::Fast => planned.min(u32::try_from(processors).unwrap_or(u32::MAX)).max(1),
+        Pace::Live => planned,
     }
 }
 
@@ -88,10 +101,11 @@ pub fn lanes(rendition: &Rendition, all: &[Rendition], pace: Pace, processors: u
 const FAST_FRAMES: usize = 2;
 
 impl RungQueue {
-    /// The queue of a rung and its lanes, `rendition.lanes` of them, each to be run on a thread of its own.
+    /// The queue of a rung, of which `part` is made here, and its lanes, `rendition.lanes` of them, each to be run on a thread of its own.
     pub fn open(
         served: &Served,
         track: TrackId,
+        part: Part,
         pace: Pace,
         tx: &Sender<ToMux>,
         schedule: &Arc<Schedule>,
@@ -104,8 +118,8 @@ impl RungQueue {
         let counters = Arc::new(Counters::default());
         let running = Arc::new(AtomicUsize::new(count));
         let capacity = match pace {
-            // And the end and a few words of GOPs left out, so that they never wait either.
-            Pace::Live => gop_slots.saturating_mul(2).saturating_add(16),
+            // And the end, a few words of GOPs left out, and those of other shards' GOPs in between, so that they never wait either.
+            Pace::Live => gop_slots.saturating_add(part.modulus() as usize).saturating_mul(2).saturating_add(16),
             Pace::Fast if count > 1 => gop_slots,
             Pace::Fast => FAST_FRAMES,
         };
@@ -138,6 +152,9 @@ impl RungQueue {
             pace,
             lanes,
             open: None,
+            part,
+            passing: None,
+            lane: 0,
             tx: tx.clone(),
             counters: Arc::clone(&counters),
         };
@@ -159,13 +176,44 @@ impl RungQueue {
         self.gop_slots.saturating_mul(2)
     }
 
+    /// Whether `gop` is made here. Frames of one that is not are for [`RungQueue::pass`].
+    pub fn wants(&self, gop: GopId) -> bool {
+        self.part.has(gop)
+    }
+
+    /// Whether any is.
+    pub fn is_idle(&self) -> bool {
+        self.part.is_none()
+    }
+
+    /// Takes note of a frame of a GOP that another shard makes, whatever its picture is. Once all of them have come, the muxer is told.
+    pub fn pass(&mut self, frame: &Frame) -> Result<(), Gone> {
+        if frame.opens_gop {
+            self.passed()?;
+            self.passing = Some((frame.gop, 0));
+        }
+        let Some((_, units)) = self.passing.as_mut().filter(|(gop, _)| *gop == frame.gop) else { return Ok(()) };
+        *units += 1;
+        if frame.last || *units as usize >= self.gop_slots { self.passed() } else { Ok(()) }
+    }
+
+    fn passed(&mut self) -> Result<(), Gone> {
+        match self.passing.take() {
+            Some((gop, units)) => self.skip(self.lane, gop, Why::OtherShard { units }),
+            None => Ok(()),
+        }
+    }
+
     /// Hands a frame to its lane, or leaves its GOP out. Frames of a GOP whose first frame never came are dropped (a join in mid-GOP).
     pub fn send(&mut self, frame: Frame) -> Result<(), Gone> {
         let waiting: usize = self.lanes.iter().map(Sender::len).sum();
         self.counters.waiting.store(waiting as u64, Ordering::Relaxed);
         if frame.opens_gop {
-            let lane = frame.gop.0.rem_euclid(self.lanes.len() as i64) as usize;
-            let late = self.pace == Pace::Live && self.lanes[lane].len() > self.gop_slots;
+            self.passed()?;
+            let lane = self.part.place(frame.gop).rem_euclid(self.lanes.len() as i64) as usize;
+            self.lane = lane;
+            // What other shards' GOPs left in it is a word each.
+            let late = self.pace == Pace::Live && self.lanes[lane].len() >= self.gop_slots.saturating_add(self.part.modulus() as usize);
             self.open = (!late).then_some((frame.gop, lane));
             if late {
                 self.counters.late.fetch_add(1, Ordering::Relaxed);
@@ -180,13 +228,19 @@ impl RungQueue {
     }
 
     /// Tells every lane that nothing follows.
-    pub fn end(&self, end: End) -> Result<(), Gone> {
+    pub fn end(&mut self, end: End) -> Result<(), Gone> {
+        if end == End::Ended {
+            self.passed()?;
+        }
         self.lanes.iter().try_for_each(|lane| lane.send(ToLane::End(end)).map_err(|_| self.gone()))
     }
 
-    /// Leaves a GOP out: told behind the GOPs that wait before it, so that the muxer hears in order. A lane that is so far behind that even this finds no
+    /// Leaves a GOP out: told behind the GOPs that wait before it, so that the muxer hears in order. In real time, a lane that is so far behind that even this finds no
     /// room is overtaken.
     fn skip(&self, lane: usize, gop: GopId, why: Why) -> Result<(), Gone> {
+        if self.pace == Pace::Fast {
+            return self.lanes[lane].send(ToLane::Skip(gop, why)).map_err(|_| self.gone());
+        }
         match self.lanes[lane].try_send(ToLane::Skip(gop, why)) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(_)) => self.tx.send(ToMux::Skipped { track: self.track, gop, why }).map_err(|_| self.gone()),

@@ -10,6 +10,7 @@ use crate::frame::{End, Flow, Frame, Length};
 use crate::job::Pace;
 use crate::plan::Rendition;
 use crate::schedule::Schedule;
+use crate::shard::Part;
 use crate::time::{GopId, Rate};
 use crossbeam::channel::{Receiver, bounded, unbounded};
 use std::sync::Arc;
@@ -43,7 +44,7 @@ fn run(of: &Rendition, items: Vec<Frame>, end: Option<End>) -> (Vec<ToMux>, Vec<
 
 fn run_with(served: &Served, pace: Pace, items: Vec<Frame>, end: Option<End>) -> (Vec<ToMux>, Vec<Result<(), RunError>>) {
     let (tx, rx) = unbounded();
-    let (mut queue, lanes, _) = RungQueue::open(served, TRACK, pace, &tx, &Arc::default(), &Arc::default());
+    let (mut queue, lanes, _) = RungQueue::open(served, TRACK, Part::all(), pace, &tx, &Arc::default(), &Arc::default());
     drop(tx);
     let threads: Vec<_> = lanes.into_iter().map(|lane| std::thread::spawn(move || lane.run())).collect();
     for frame in items {
@@ -222,7 +223,7 @@ fn lanes_do_not_alter_bytes_and_end_once() {
 fn a_late_rung_loses_whole_gops_and_never_waits() {
     let of = rung(&["probe"]);
     let (tx, rx) = unbounded();
-    let (mut queue, lanes, counters) = RungQueue::open(&served(&of), TRACK, Pace::Live, &tx, &Arc::default(), &Arc::default());
+    let (mut queue, lanes, counters) = RungQueue::open(&served(&of), TRACK, Part::all(), Pace::Live, &tx, &Arc::default(), &Arc::default());
     drop(tx);
     // Nobody takes frames yet: two GOPs are held, the next two are left out, and nothing here blocks.
     for frame in input(&of, 0, 4 * G) {
@@ -243,7 +244,7 @@ fn a_late_rung_loses_whole_gops_and_never_waits() {
 fn a_muxer_that_is_gone_and_a_lane_that_is_gone_are_errors() {
     let of = rung(&["probe"]);
     let (tx, rx): (_, Receiver<ToMux>) = bounded(1);
-    let (mut queue, lanes, _) = RungQueue::open(&served(&of), TRACK, Pace::Live, &tx, &Arc::default(), &Arc::default());
+    let (mut queue, lanes, _) = RungQueue::open(&served(&of), TRACK, Part::all(), Pace::Live, &tx, &Arc::default(), &Arc::default());
     drop(rx);
     for frame in input(&of, 0, G) {
         queue.send(frame).expect("there is room");
@@ -261,7 +262,7 @@ fn a_worker_that_left_long_ago_discards_what_waits() {
     let of = rung(&["probe"]);
     let (tx, rx) = unbounded();
     let schedule = Arc::new(Schedule::new());
-    let (mut queue, lanes, _) = RungQueue::open(&served(&of), TRACK, Pace::Live, &tx, &schedule, &Arc::default());
+    let (mut queue, lanes, _) = RungQueue::open(&served(&of), TRACK, Part::all(), Pace::Live, &tx, &schedule, &Arc::default());
     drop(tx);
     for frame in input(&of, 0, 2 * G) {
         queue.send(frame).expect("there is room");
@@ -282,7 +283,7 @@ fn a_worker_that_left_long_ago_discards_what_waits() {
 fn at_full_speed_a_rung_gets_a_second_lane_only_where_a_processor_would_idle() {
     let of = |width, height, lanes| Rendition { width, height, lanes, ..rung(&["probe"]) };
     let ladder = [of(1920, 1080, 2), of(1280, 720, 1), of(960, 540, 1), of(768, 432, 1), of(640, 360, 1), of(480, 270, 1)];
-    let lanes = |pace, processors| crate::encode::queue::lanes(&ladder[0], &ladder, pace, processors);
+    let lanes = |pace, processors| crate::encode::queue::lanes(&ladder[0], &ladder, |_| Part::all(), pace, processors);
     assert_eq!((lanes(Pace::Fast, 2), lanes(Pace::Fast, 4), lanes(Pace::Live, 2)), (1, 2, 2));
 }
 

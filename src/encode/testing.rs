@@ -270,7 +270,8 @@ pub fn publish_and_count(of: &Rendition, pictures: &[Arc<Video>]) -> (Vec<Made>,
     let config = find(&of.backends[0]).expect("it is there").open(of, &Recipe::of(of)).expect("it opens").config;
     let served = Served { rendition: of.clone(), configs: vec![config.clone()], config: config.clone() };
     let (tx, rx) = crossbeam::channel::unbounded();
-    let (mut queue, lanes, counters) = RungQueue::open(&served, TrackId(0), crate::job::Pace::Fast, &tx, &Arc::default(), &Arc::default());
+    let (mut queue, lanes, counters) =
+        RungQueue::open(&served, TrackId(0), crate::shard::Part::all(), crate::job::Pace::Fast, &tx, &Arc::default(), &Arc::default());
     drop(tx);
     let threads: Vec<_> = lanes.into_iter().map(|lane| std::thread::spawn(move || lane.run())).collect();
     let (whole, short) = (pictures.len() / of.grid.gop_slots as usize * of.grid.gop_slots as usize, pictures.len() as u32 % of.grid.gop_slots);

@@ -101,6 +101,8 @@ impl Wishes {
             ladder,
             outputs,
             listen,
+            require_capacity: self.limits.require_capacity.unwrap_or(false),
+            shard: self.shard.map(|text| text.0).unwrap_or_default(),
             pace,
             duration,
             input_timeout,

@@ -13,6 +13,7 @@ use super::value::{Listen, Span, Text};
 use super::{Anchor, ClockKind, DecodeOn, Latency, Prft, Start, Window};
 use crate::config::{self, ConfigError};
 use crate::ladder::Ladder;
+use crate::shard::Shard;
 use crate::time::Rate;
 use serde::Deserialize;
 use std::fmt;
@@ -37,6 +38,8 @@ pub struct Wishes {
     pub output: Option<Vec<OutputWish>>,
     /// Where to serve.
     pub listen: Option<Text<Listen>>,
+    /// "I/N": which part of the plan this worker makes.
+    pub shard: Option<Text<Shard>>,
     /// How inputs are consumed.
     pub pace: Option<PaceWish>,
     /// The event ends after this long.
@@ -78,6 +81,17 @@ pub struct Wishes {
     /// What the source is.
     #[serde(default)]
     pub source: SourceWishes,
+    /// What the worker takes of its machine.
+    #[serde(default)]
+    pub limits: LimitWishes,
+}
+
+/// `[limits]` as written.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitWishes {
+    /// Do not start at pace live on a machine that was measured not to hold the plan.
+    pub require_capacity: Option<bool>,
 }
 
 /// `[timeline]` as written.
@@ -180,6 +194,7 @@ impl Wishes {
             output: if self.outputs.is_some() { self.output } else { self.output.or(below.output) },
             outputs: self.outputs.or(below.outputs),
             listen: self.listen.or(below.listen),
+            shard: self.shard.or(below.shard),
             pace: self.pace.or(below.pace),
             duration: self.duration.or(below.duration),
             input_timeout: self.input_timeout.or(below.input_timeout),
@@ -198,6 +213,7 @@ impl Wishes {
             thumbnails: self.thumbnails.or(below.thumbnails),
             session_data: self.session_data.over(below.session_data),
             source: self.source.over(below.source),
+            limits: LimitWishes { require_capacity: self.limits.require_capacity.or(below.limits.require_capacity) },
         }
     }
 }

@@ -53,6 +53,7 @@ pub use track::{MAX_TIME, TrackKind, TrackSpec};
 use crate::encode::{ToMux, TrackId};
 use crate::job::Window;
 use crate::protect::Form;
+use crate::shard::{Part, Share};
 use crate::sink::Publish;
 use crate::time::{GopId, Seconds};
 use align::Align;
@@ -87,6 +88,9 @@ pub struct Settings {
     pub form: Option<Arc<Form>>,
     /// What else the same encode is published as, beside this one.
     pub others: Vec<Other>,
+    /// Which numbers of each track this worker makes; all where absent. Of the others it is taken for granted that they are made: they count as listed in what all tracks
+    /// share, and what only lists segments is left to an origin, for no shard sees all.
+    pub share: Option<Share>,
 }
 
 /// What an earlier run left in a destination.
@@ -196,7 +200,13 @@ pub enum MuxError {
 /// published, for a missing segment is worse for a viewer; what cannot be decoded becomes a gap. A playlist follows the segment it lists.
 /// Returns `Ok` after the last track's end, [`MuxError::Broke`] where `rx` closes before.
 pub fn run(tracks: Vec<TrackSpec>, mut settings: Settings, rx: Receiver<ToMux>, tx: Sender<Publish>) -> Result<(), MuxError> {
-    let lanes: Vec<u32> = tracks.iter().map(|t| if let TrackKind::Video { rendition, .. } = &t.kind { rendition.lanes } else { 1 }).collect();
+    let part = |track: &TrackSpec| settings.share.as_ref().map_or_else(Part::all, |share| share.part(&track.name));
+    // Between two of a lane's own GOPs there may be as many of other shards.
+    let lanes = |track: &TrackSpec| match &track.kind {
+        TrackKind::Video { rendition, .. } if rendition.lanes > 1 => rendition.lanes.saturating_mul(part(track).modulus()),
+        _ => 1,
+    };
+    let lanes: Vec<u32> = tracks.iter().map(lanes).collect();
     let names: Vec<String> = tracks.iter().map(|t| t.name.clone()).collect();
     let chunked = settings.chunking.is_some();
     let feed = settings.thumbnails.as_ref().map(|feed| feed.sheets.clone());

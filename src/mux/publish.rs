@@ -11,10 +11,11 @@ use super::parts::{self, Parts};
 use super::protected::Protected;
 use super::thumbnails::{self, Sheet, Thumbnails};
 use super::{Marks, MuxError, Settings, TrackSpec, entries, hls, init, session};
-use crate::encode::{Packet, Stats, TrackId};
+use crate::encode::{Packet, Stats, TrackId, Why};
 use crate::frame::End;
 use crate::inspect::{self, Code, Finding, InitFacts, SegmentFacts};
 use crate::protect::Guard;
+use crate::shard::{Part, Share};
 use crate::sink::{Edge, Publish, Readers};
 use crate::time::{GopId, Grid, Seconds};
 use crate::verdict::{Shown, Verdict};
@@ -65,6 +66,8 @@ pub struct Publisher {
 pub(super) struct Track {
     pub(super) described: Described,
     pub(super) init: InitFacts,
+    /// Which numbers are made here.
+    part: Part,
     listing: Listing,
     /// How it is protected; clear where absent.
     pub(super) protected: Option<Protected>,
@@ -101,7 +104,8 @@ impl Publisher {
             }
             None => (None, Vec::new()),
         };
-        let part_target = parts::target(&specs, settings.chunking);
+        let shard = settings.share.as_ref().is_some_and(Share::is_of_several);
+        let part_target = parts::target(&specs, settings.chunking).filter(|_| !shard);
         let (tracks, main, manifest) = (Vec::new(), String::new(), Default::default());
         let mut publisher = Publisher { tracks, settings, grid, target, part_target, main, manifest, thumbnails, tx };
         leave.into_iter().try_for_each(|path| publisher.send(Publish::Remove { path }))?;
@@ -116,6 +120,7 @@ impl Publisher {
             };
             publisher.send(Publish::Init { path: spec.init_path(), bytes: Bytes::from(bytes) })?;
             let listing = Listing::new(publisher.settings.window, grid.gop_duration());
+            let part = publisher.settings.share.as_ref().map_or_else(Part::all, |share| share.part(&spec.name));
             let described = Described::new(&spec, &init, publisher.settings.chunking);
             let described = match &protected {
                 Some(protected) => described.guarded(protected.guard(), publisher.settings.chunking),
@@ -124,7 +129,7 @@ impl Publisher {
             let iframes = IFrames::of(&spec, &all);
             let parts = Parts::default();
             let (making, broken) = (None, None);
-            publisher.tracks.push(Track { described, init, listing, protected, iframes, making, broken, parts, heard: false, short: None });
+            publisher.tracks.push(Track { described, init, part, listing, protected, iframes, making, broken, parts, heard: false, short: None });
         }
         publisher.restore()?;
         Ok(publisher)
@@ -143,18 +148,19 @@ impl Publisher {
     fn restore(&mut self) -> Result<(), MuxError> {
         let stored = std::mem::take(&mut self.settings.stored);
         let mut places = std::mem::take(&mut self.settings.iframes);
-        let mut any = false;
+        let (mut any, shard) = (false, self.is_shard());
         for (name, mut numbers) in stored {
             let Some(index) = self.tracks.iter().position(|t| t.described.spec.name == name) else { continue };
             numbers.sort_unstable();
             numbers.dedup();
             let mut leave = Vec::new();
-            if let Some(iframes) = &mut self.tracks[index].iframes {
+            if let Some(iframes) = self.tracks[index].iframes.as_mut().filter(|_| !shard) {
                 places.remove(&name).into_iter().flatten().for_each(|(number, place)| iframes.insert(number, Some(place)));
             }
             for number in numbers {
                 let track = &mut self.tracks[index];
                 track.described.spec.legal(number)?;
+                leave.extend(track.others_up_to(number));
                 leave.extend(track.gap_up_to(number).1);
                 let entry = entry(&track.described.spec, number, track.described.spec.units(number));
                 leave.extend(track.listing.push(entry));
@@ -184,9 +190,15 @@ impl Publisher {
             Ready::Part { gop, told, fallback, packets } => return self.part(index, gop, told, fallback, packets),
             Ready::Cut { gop, from } => return self.cut(index, gop, from),
             Ready::Segment { gop, packets, stats } => self.segment(index, gop, packets, &stats)?,
+            Ready::Gap { from, why: Some(Why::OtherShard { units }), .. } => {
+                self.abort(index, "it will not be completed")?;
+                self.elsewhere(index, from, units)?;
+            }
             Ready::Gap { from, to, why } => {
                 self.abort(index, "it will not be completed")?;
-                tracing::warn!(track = self.tracks[index].described.spec.name, from = from.0, to = to.0, ?why, "segments left out");
+                if self.tracks[index].part.count(from, to) > 0 {
+                    tracing::warn!(track = self.tracks[index].described.spec.name, from = from.0, to = to.0, ?why, "segments left out");
+                }
                 self.gap(index, to)?;
             }
             Ready::End(_) => self.abort(index, "the track has ended")?,
@@ -284,13 +296,14 @@ impl Publisher {
         let (track, path) = (spec.name.clone(), spec.segment_path(gop));
         self.send(Publish::Segment { track, number: gop, path, bytes: Bytes::from(bytes), slot_end: self.grid.gop_time(gop.next()), verdict })?;
 
+        let shard = self.is_shard();
         let track = &mut self.tracks[index];
         track.short = (units < track.described.spec.units(gop)).then_some(gop);
         let (gaps, mut leave) = track.gap_up_to(gop);
         counts.gaps.fetch_add(gaps, Relaxed);
         let entry = entry(&track.described.spec, gop, units);
         leave.extend(track.listing.push(entry));
-        if let Some(iframes) = &mut track.iframes {
+        if let Some(iframes) = track.iframes.as_mut().filter(|_| !shard) {
             iframes.insert(gop, Place::of(&facts));
         }
         self.playlist(index, false, leave)
@@ -354,10 +367,34 @@ impl Publisher {
         }
         let (gaps, leave) = track.gap_up_to(to);
         self.settings.counts.gaps.fetch_add(gaps, Relaxed);
-        if gaps == 0 || track.listing.entries().is_empty() { Ok(()) } else { self.playlist(index, false, leave) }
+        if (gaps == 0 && leave.is_empty()) || track.listing.entries().is_empty() { Ok(()) } else { self.playlist(index, false, leave) }
+    }
+
+    /// Another shard makes this segment of so many units: it is listed as its own are, whether it comes there or not.
+    fn elsewhere(&mut self, index: usize, gop: GopId, units: u32) -> Result<(), MuxError> {
+        let track = &mut self.tracks[index];
+        let spec = &track.described.spec;
+        if track.listing.last().is_some_and(|last| gop <= last) || spec.legal(gop).is_err() {
+            return Ok(());
+        }
+        let entry = entry(spec, gop, units);
+        track.short = (units < spec.units(gop)).then_some(gop);
+        let (gaps, mut leave) = track.gap_up_to(gop);
+        leave.extend(track.listing.push(entry));
+        self.settings.counts.gaps.fetch_add(gaps, Relaxed);
+        self.playlist(index, false, leave)
+    }
+
+    /// Whether this is one of several shards, which list no segments.
+    fn is_shard(&self) -> bool {
+        self.settings.share.as_ref().is_some_and(Share::is_of_several)
     }
 
     fn playlist(&mut self, index: usize, ended: bool, leave: Vec<GopId>) -> Result<(), MuxError> {
+        if self.is_shard() {
+            let (spec, part) = (&self.tracks[index].described.spec, &self.tracks[index].part);
+            return leave.into_iter().filter(|gop| part.has(*gop)).try_for_each(|gop| self.send(Publish::Remove { path: spec.segment_path(gop) }));
+        }
         self.live_playlist(index, ended)?;
         self.iframes(index, ended)?;
         let track = &self.tracks[index];
@@ -446,12 +483,22 @@ impl Track {
         spec.span(Cuts::of(spec, settings.chunking).units)
     }
 
-    /// Lists gaps from the last entry to before `to`: how many, and what to remove. Nothing on an empty list.
+    /// After a restart: lists those that follow the last entry up to before `to`, as long as they are other shards'. What to remove.
+    fn others_up_to(&mut self, to: GopId) -> Vec<GopId> {
+        let mut leave = Vec::new();
+        while let Some(next) = self.listing.last().map(GopId::next).filter(|next| *next < to && !self.part.has(*next)) {
+            let spec = &self.described.spec;
+            leave.extend(self.listing.push(entry(spec, next, spec.units(next))));
+        }
+        leave
+    }
+
+    /// Lists gaps from the last entry to before `to`: how many of those were to be made here, and what to remove. Nothing on an empty list.
     fn gap_up_to(&mut self, to: GopId) -> (u64, Vec<GopId>) {
         let Some(from) = self.listing.last().map(GopId::next).filter(|from| *from < to) else { return (0, Vec::new()) };
         let spec = &self.described.spec;
         let leave = self.listing.gap(from, to, |gop| entry(spec, gop, spec.units(gop)));
-        (from.0.abs_diff(to.0), leave)
+        (self.part.count(from, to), leave)
     }
 }
 

@@ -67,6 +67,7 @@ pub fn settings() -> Settings {
         counts: Arc::default(),
         form: None,
         others: Vec::new(),
+        share: None,
     }
 }
 
@@ -328,4 +329,58 @@ fn tracks_that_do_not_belong_together_are_refused() {
         assert!(matches!(result, Err(MuxError::Tracks(_))));
         assert_eq!(out.items.len(), 0);
     }
+}
+
+/// Two workers, each of which makes every other number of the pictures, one of them the sound: both say of the event what one says that makes everything, and list nothing.
+#[test]
+fn shards_say_the_same_of_what_all_tracks_share_and_list_no_segments() {
+    let t = tracks();
+    let window = || Settings { window: Window::Last(Seconds::whole(7)), ..settings() };
+    let elsewhere = |track: &TrackSpec, gop: i64| {
+        let why = Why::OtherShard { units: track.units(GopId(gop)) };
+        vec![ToMux::Skipped { track: track.id, gop: GopId(gop), why }]
+    };
+    let ends = || vec![end(&t[0], End::Ended), end(&t[1], End::Ended)];
+    let all: Vec<ToMux> = (10..30).flat_map(|k| [whole(&t[0], k), whole(&t[1], k)].concat()).chain(ends()).collect();
+    let reference = publish(tracks(), window(), all).expect("muxes");
+    for shard in 0..2u32 {
+        let sound = if shard == 0 { Part::all() } else { Part::none() };
+        let share = Share::with(&[("v", Part::dealt(2, &[shard])), ("a", sound)]);
+        let mine = |k: i64| k % 2 == i64::from(shard);
+        let picture = |k: i64| if mine(k) { whole(&t[0], k) } else { elsewhere(&t[0], k) };
+        let sound = |k: i64| if shard == 0 { whole(&t[1], k) } else { elsewhere(&t[1], k) };
+        let input = (10..30).flat_map(|k| [picture(k), sound(k)].concat()).chain(ends()).collect();
+        let out = publish(tracks(), Settings { share: Some(share), ..window() }, input).expect("muxes");
+        assert_eq!(out.segments("v"), (10..30).filter(|k| mine(*k)).collect::<Vec<_>>());
+        assert_eq!(out.segments("a").len(), if shard == 0 { 20 } else { 0 });
+        for shared in ["main.m3u8", "manifest.mpd", "v/init.mp4", "a/init.mp4"] {
+            assert_eq!(out.text(shared), reference.text(shared), "{shared}");
+        }
+        // What is removed is its own: `publish` wants each to have been there.
+        let own: Vec<&String> = out.files.keys().filter(|path| path.ends_with(".m4s")).collect();
+        assert!(own.iter().all(|path| out.files[*path] == reference.files[*path]), "{own:?}");
+        assert!(!out.files.keys().any(|path| path.ends_with("media.m3u8") || path.ends_with("iframes.m3u8")), "{:?}", out.files.keys());
+        assert_eq!(out.counts("gaps findings stale"), [0, 0, 0]);
+    }
+}
+
+/// Where one lane waits for the encoder, the numbers of other shards come in between: they are no sign that it was given up.
+#[test]
+fn many_numbers_of_other_shards_do_not_overtake_an_own_one() {
+    let t = tracks();
+    let share = Share::with(&[("v", Part::dealt(40, &[0])), ("a", Part::none())]);
+    let skip = |gop: i64| ToMux::Skipped { track: t[0].id, gop: GopId(gop), why: Why::OtherShard { units: 50 } };
+    // Two lanes: that of 40 is slow, 80 and what follows it come before it.
+    let input = [
+        whole(&t[0], 0),
+        (1..40).map(skip).collect(),
+        whole(&t[0], 80),
+        (81..120).map(skip).collect(),
+        whole(&t[0], 40),
+        (41..80).map(skip).collect(),
+        vec![end(&t[0], End::Ended), end(&t[1], End::Ended)],
+    ]
+    .concat();
+    let out = publish(tracks(), Settings { share: Some(share), ..settings() }, input).expect("muxes");
+    assert_eq!((out.segments("v"), out.counts("gaps stale")), (vec![0, 40, 80], [0, 0]));
 }

@@ -156,6 +156,7 @@ fn worker(specs: &[TrackSpec], numbers: std::ops::Range<i64>, over: bool, chunki
         counts: Arc::default(),
         form: None,
         others: Vec::new(),
+        share: None,
     };
     let mut input = Vec::new();
     for number in numbers.clone() {

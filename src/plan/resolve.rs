@@ -195,7 +195,8 @@ fn warnings(job: &Job, source: &SourceFacts) -> Vec<String> {
     let locked = job.timeline.anchor.is_some() || job.timeline.clock == ClockKind::Sei;
     if live && !locked {
         let unless = if job.timeline.clock == ClockKind::Auto { ", unless the feed carries UTC stamps" } else { "" };
-        lines.push(format!("not locked to another worker{unless}: give --anchor SECONDS=UTC or --clock sei"));
+        let fits = if job.shard.is_one_of_several() { ", so that the shards' segments will not fit together" } else { "" };
+        lines.push(format!("not locked to another worker{unless}{fits}: give --anchor SECONDS=UTC or --clock sei"));
     }
     if job.standby.is_some() {
         lines.push("the standby is decoded all the time, beside the first feed: decoding costs twice".to_owned());

@@ -161,6 +161,9 @@ pub struct TrackSnapshot {
     /// What it is.
     #[serde(flatten)]
     pub facts: TrackFacts,
+    /// Which of its segments are made here, where other shards make the rest: "none", "numbers that leave 0 of 2".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
     /// Number of the segment published last.
     pub last_segment: Option<i64>,
     /// Segments published by this process.

@@ -14,6 +14,7 @@ use mezzo::job::{Anchor, Pace, Window};
 use mezzo::ladder::VideoCodec;
 use mezzo::mux::{self, TrackKind, TrackSpec};
 use mezzo::plan::{AudioRendition, Rendition};
+use mezzo::shard::Part;
 use mezzo::sink::Publish;
 use mezzo::time::{AudioGrid, GopId, Grid, Rate, Seconds};
 use std::sync::Arc;
@@ -155,6 +156,7 @@ fn a_day(num: u32, den: u32, by: By) {
         counts: Arc::default(),
         form: None,
         others: Vec::new(),
+        share: None,
     };
     let muxed = specs.to_vec();
     let muxer = std::thread::spawn(move || mux::run(muxed, settings, packets, tx));
@@ -162,7 +164,7 @@ fn a_day(num: u32, den: u32, by: By) {
     let listener = std::thread::spawn(move || listen(read, published));
     let TrackKind::Video { rendition, .. } = &specs[0].kind else { panic!("no picture") };
     let served = served::open(rendition, &mezzo::encode::Recipe::of(rendition)).expect("opens");
-    let (mut queue, lanes, _) = RungQueue::open(&served, TrackId(0), Pace::Fast, &to_mux, &Arc::default(), &Arc::default());
+    let (mut queue, lanes, _) = RungQueue::open(&served, TrackId(0), Part::all(), Pace::Fast, &to_mux, &Arc::default(), &Arc::default());
     let lanes: Vec<_> = lanes.into_iter().map(|lane| std::thread::spawn(move || lane.run())).collect();
 
     let wrap = Some(Seconds::new(WRAP.into(), TICKS.into()));

@@ -3,6 +3,7 @@
 mod audio_hostile;
 mod audio_joins;
 mod audio_quality;
+mod capacity;
 mod changes;
 mod chunks;
 mod cli;
@@ -41,6 +42,7 @@ mod recovery;
 mod refused;
 mod rtsp;
 mod samples;
+mod shards;
 mod soak;
 mod sound;
 mod standby;

@@ -1,0 +1,70 @@
+//! What a rung of a shard takes of the frames that pass.
+
+use super::queue::RungQueue;
+use super::served::Served;
+use super::testing::{frames, pattern, rendition};
+use super::{Recipe, ToMux, TrackId, Why, find};
+use crate::frame::{End, Frame};
+use crate::job::Pace;
+use crate::shard::Part;
+use crate::time::{GopId, Rate};
+use crossbeam::channel::unbounded;
+use std::sync::Arc;
+
+const G: u32 = 8;
+
+/// What the muxer is told of `slots` slots from GOP 0 on, `end` behind them: the packets of each GOP as one.
+fn told(part: Part, lanes: u32, pace: Pace, slots: u32, end: End) -> Vec<String> {
+    let of = crate::plan::Rendition { lanes, ..rendition((64, 36), Rate::new(4, 1).expect("a rate"), G, 100_000, &["probe"]) };
+    let config = find("probe").expect("there").open(&of, &Recipe::of(&of)).expect("opens").config;
+    let served = Served { rendition: of.clone(), configs: vec![config.clone()], config };
+    let (tx, rx) = unbounded();
+    let (mut queue, lanes, counters) = RungQueue::open(&served, TrackId(0), part, pace, &tx, &Arc::default(), &Arc::default());
+    drop(tx);
+    let threads: Vec<_> = lanes.into_iter().map(|lane| std::thread::spawn(move || lane.run())).collect();
+    let pictures: Vec<_> = (0..slots).map(|n| pattern(64, 36, n)).collect();
+    for (n, frame) in frames(of.grid, 0, &pictures).into_iter().enumerate() {
+        let frame = Frame { last: end == End::Ended && n + 1 == pictures.len(), ..frame };
+        if queue.wants(frame.gop) { queue.send(frame).expect("taken") } else { queue.pass(&frame).expect("passed") }
+    }
+    queue.end(end).expect("the end fits");
+    drop(queue);
+    threads.into_iter().for_each(|t| t.join().expect("no panic").expect("no error"));
+    assert_eq!(counters.late.load(std::sync::atomic::Ordering::Relaxed), 0, "what is not made here is not late");
+    let mut lines: Vec<String> = rx
+        .iter()
+        .filter_map(|message| match message {
+            ToMux::Done { gop, stats, .. } => Some(format!("{gop} made of {}", stats.units)),
+            ToMux::Skipped { gop, why: Why::OtherShard { units }, .. } => Some(format!("{gop} elsewhere of {units}")),
+            ToMux::Skipped { gop, why, .. } => Some(format!("{gop} {why:?}")),
+            ToMux::End { end, .. } => Some(format!("{end:?}")),
+            _ => None,
+        })
+        .collect();
+    if served.rendition.lanes > 1 {
+        // Lanes overtake each other.
+        lines.sort();
+    }
+    lines
+}
+
+#[test]
+fn what_others_make_passes_in_its_place_with_its_length() {
+    let even = ["0 made of 8", "1 elsewhere of 8", "2 made of 8", "3 elsewhere of 3", "Ended"];
+    assert_eq!(told(Part::dealt(2, &[0]), 1, Pace::Fast, 3 * G + 3, End::Ended), even);
+    let none = ["0 elsewhere of 8", "1 elsewhere of 8", "2 elsewhere of 2", "Ended"];
+    assert_eq!(told(Part::none(), 1, Pace::Live, 2 * G + 2, End::Ended), none);
+    // One that leaves says nothing of a slot that is open.
+    assert_eq!(told(Part::none(), 1, Pace::Live, 2 * G + 2, End::Leaving), ["0 elsewhere of 8", "1 elsewhere of 8", "Leaving"]);
+}
+
+#[test]
+fn lanes_take_turns_at_those_that_are_made_here() {
+    let made: Vec<String> = told(Part::dealt(3, &[1]), 2, Pace::Fast, 9 * G, End::Ended);
+    let own = |gop: &i64| GopId(*gop).0 % 3 == 1;
+    let mut wanted: Vec<String> = (0..9).map(|gop| if own(&gop) { format!("{gop} made of 8") } else { format!("{gop} elsewhere of 8") }).collect();
+    wanted.push("Ended".to_owned());
+    assert_eq!(made, wanted);
+    let part = Part::dealt(3, &[1]);
+    assert_eq!([1, 4, 7].map(|gop| part.place(GopId(gop)).rem_euclid(2)), [0, 1, 0]);
+}
