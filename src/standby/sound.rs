@@ -218,7 +218,7 @@ mod tests {
     /// The first, whose GOP 1 has no sound, ends and comes again; the second never comes.
     #[test]
     fn nothing_is_waited_for_that_never_came_and_a_feed_that_comes_again_is_heard() {
-        let ((first, first_rx), (_second, second_rx), (chosen, chosen_rx)) = (unbounded(), unbounded(), unbounded());
+        let ((first, first_rx), (second, second_rx), (chosen, chosen_rx)) = (unbounded(), unbounded(), unbounded());
         let (rung, got) = bounded(64);
         let chooser = Chooser { feeds: [first_rx, second_rx], chosen: chosen_rx, rung, silence: None };
         let thread = std::thread::spawn(move || chooser.run(&Over::new(1, &Stop::new())));
@@ -234,7 +234,7 @@ mod tests {
         choose(5);
         assert_eq!(heard(), 5);
         chosen.send(Flow::End(End::Ended)).expect("open");
-        drop((first, _second));
+        drop((first, second));
         thread.join().expect("it ends");
     }
 }
