@@ -44,7 +44,6 @@ pub mod schedule;
 pub mod secrets;
 pub mod sei;
 pub mod serve;
-pub mod shard;
 pub mod sight;
 pub mod sink;
 pub mod standby;

@@ -23,7 +23,7 @@ use std::sync::Arc;
   a job file, with another output:
     mezzo run event.toml --output /srv/live
   pushed to an origin, and kept in a bucket (docs/outputs.md):
-    mezzo run event.toml --output https://origin.example/live/ch1 \
+    mezzo run event.toml --output https://origin.example/live/ch1 \\
       --output s3://my-bucket/ch1
 
 A job file has the names of the flags:

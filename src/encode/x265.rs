@@ -138,8 +138,8 @@ impl X265Point {
     /// Pictures that it holds back at `latency`: the next comes out when so many more are in.
     pub fn delay(&self, latency: Latency) -> u32 {
         let number = |name: &str| self.settings.iter().find(|(key, _)| *key == name).and_then(|(_, value)| value.parse::<u32>().ok()).unwrap_or(0);
-        // With a bucket x265 looks ten ahead at least.
-        if latency == Latency::Low { 0 } else { number("rc-lookahead").max(10) + 1 }
+        // Measured: its lookahead, a mini-GOP, and three.
+        if latency == Latency::Low { 0 } else { number("rc-lookahead") + number("bframes") + 3 }
     }
 }
 

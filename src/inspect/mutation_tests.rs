@@ -15,7 +15,7 @@ fn written(pictures: bool, chunk: Option<u32>) -> (Vec<u8>, InitFacts) {
     let grid = grid(25, 1, 12);
     let track = if pictures { video(0, rendition("v", 640, 360, 2_000_000, grid), avcc()) } else { audio(0, "a", 128_000, grid, "eng", ASC.to_vec()) };
     let packets = if pictures { gop(&track, NUMBER, &[0, 3, 1, 2, 6, 4, 5, 9, 7, 8, 11, 10], &[50, 20]) } else { plain(&track, NUMBER) };
-    let bytes = write_segment(&track, NUMBER, &packets, &Marks::default(), false, chunk.map(|slots| Chunking { slots, prft: true })).expect("is sound");
+    let bytes = write_segment(&track, NUMBER, &packets, &Marks::default(), false, chunk.map(|slots| Chunking { slots, prft: false })).expect("is sound");
     let init = init(&write_init(&track, "c").expect("is sound")).expect("is sound");
     assert_eq!(segment(&bytes, Some(&init)).expect("is sound").findings, []);
     (bytes, init)

@@ -99,13 +99,13 @@ fn a_segment_is_its_chunks() {
             rendition.lanes = lanes;
         }
         let packets = gop(&t[0], GopId(10), &order, &[100, 20, 30]);
-        let stats = Stats { repeats: 2, filler: 3, ..Stats::default() };
+        let stats = Stats { units: 50, repeats: 2, filler: 3, ..Stats::default() };
         let told = |unit: i64, told: Told| ToMux::Told { track: t[0].id, gop: GopId(11), unit: 550 + unit, told };
         let repeat = Told { repeats: 1, ..Told::default() };
         let filler = Told { fillers: 1, ..Told::default() };
         let second =
             [vec![told(4, repeat), told(5, repeat)], (30..33).map(|n| told(n, filler)).collect(), all(&t[0], 11), vec![done(&t[0], 11, 0, stats)]].concat();
-        let input = [sent(&t[0], 10, 0, packets.clone()), vec![done(&t[0], 10, 0, Stats::default())], second, ends()].concat();
+        let input = [sent(&t[0], 10, 0, packets.clone()), vec![done(&t[0], 10, 0, Stats { units: 50, ..Stats::default() })], second, ends()].concat();
         let out = publish(t.clone(), cut(), input).expect("muxes");
         let (parts, whole) = chunks(&out, "v", 10);
         let whole = whole.expect("it is published");

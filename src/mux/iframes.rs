@@ -74,6 +74,13 @@ impl IFrames {
         (codec && (pixels(own) <= LARGEST || pixels(own) == smallest)).then(IFrames::default)
     }
 
+    /// Segments before `first` are not listed any more.
+    pub fn keep_from(&mut self, first: Option<GopId>) {
+        if let Some(first) = first {
+            self.0 = self.0.split_off(&first);
+        }
+    }
+
     /// The first picture of a segment is there.
     pub fn insert(&mut self, gop: GopId, place: Option<Place>) {
         self.0.extend(place.map(|place| (gop, place)));
@@ -82,9 +89,7 @@ impl IFrames {
     /// The playlist of a track that `guard` protects, if any; `listing` says which segments there are. One whose picture is not known is a gap, as one that never came.
     pub fn playlist(&mut self, listing: &Listing, target: i64, ended: bool, guard: Option<&Guard>) -> String {
         let entries = listing.entries();
-        if let Some(first) = entries.front() {
-            self.0 = self.0.split_off(&first.number);
-        }
+        self.keep_from(entries.front().map(|first| first.number));
         let mut text = String::with_capacity(256 + 128 * entries.len());
         let sequence = entries.front().map_or(0, |e| e.number.0);
         line(&mut text, format_args!("#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:{sequence}"));

@@ -14,6 +14,7 @@ use crate::job::Window;
 use crate::ladder::legal_name;
 use crate::mux::chunking::{Chunking, Cuts};
 use crate::mux::describe::Described;
+use crate::mux::iframes::IFrames;
 use crate::mux::listing::Listing;
 use crate::mux::parts::{Part, Parts};
 use crate::plan::MAX_TRACKS;
@@ -135,6 +136,7 @@ impl Desk {
     }
 
     /// A segment came, with its last byte at `received`.
+    #[expect(clippy::too_many_arguments, reason = "what a push is: whose, where, its bytes, and two times")]
     pub fn segment(
         &mut self,
         pipeline: usize,
@@ -252,6 +254,7 @@ impl Desk {
             described: Described::new(&spec, &track.facts, chunking),
             listing: Listing::new(self.settings.window, grid.gop_duration()),
             parts: Parts::default(),
+            iframes: IFrames::default(),
         }
     }
 
@@ -378,6 +381,7 @@ impl Desk {
         if self.open {
             let chunking = self.grid.and_then(|(_, chunking)| chunking);
             out.items.extend(text::low(&mut self.tracks, index, chunking, false));
+            out.items.extend(text::iframes(&mut self.tracks, index, false));
             out.items.extend(text::media(&self.tracks, index, chunking, false));
         }
         let name = &self.tracks[index].name;
@@ -401,6 +405,7 @@ impl Desk {
         let chunking = self.grid.and_then(|(_, chunking)| chunking);
         for index in 0..self.tracks.len() {
             out.items.extend(text::low(&mut self.tracks, index, chunking, self.over));
+            out.items.extend(text::iframes(&mut self.tracks, index, self.over));
             out.items.extend(text::media(&self.tracks, index, chunking, self.over));
         }
         out.items.extend(self.texts.shared(&self.tracks, rules, chunking, self.over));

@@ -57,6 +57,9 @@ pub(super) fn restore(dir: &Path, desk: &mut Desk, store: &Store) -> Result<Out,
             }
             leave.extend(shown.listing.push(entry(n)));
         }
+        let listed: Vec<GopId> = shown.listing.entries().iter().map(|entry| entry.number).collect();
+        let places = stored::pictures(dir, &[(name.clone(), listed)], std::slice::from_ref(&name));
+        places.into_values().flatten().for_each(|(number, place)| shown.iframes.insert(number, Some(place)));
         desk.tracks[index].shown = Some(shown);
         desk.tracks[index].ended = over.then_some(number);
         desk.tracks[index].counts.last = Some(number.0);

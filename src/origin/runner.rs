@@ -181,7 +181,7 @@ pub(super) fn write(mut sink: Box<dyn Sink>, rx: &Receiver<Publish>, view: &View
 
 impl View {
     fn fails(&self, why: &str) {
-        if self.unwritten.fetch_add(1, Relaxed) % 100 == 0 {
+        if self.unwritten.fetch_add(1, Relaxed).is_multiple_of(100) {
             tracing::error!("the output directory: {why}");
         }
         *self.write_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());

@@ -6,6 +6,7 @@ use crate::mux::TrackSpec;
 use crate::mux::chunking::{Chunking, Cuts};
 use crate::mux::dash::{self, Extent};
 use crate::mux::describe::Described;
+use crate::mux::iframes::{self, IFrames};
 use crate::mux::{hls, parts};
 use crate::sink::{Edge, Publish, Readers};
 use crate::time::{GopId, Seconds};
@@ -43,12 +44,12 @@ pub fn media(tracks: &[Track], index: usize, chunking: Option<Chunking>, ended: 
 pub fn low(tracks: &mut [Track], index: usize, chunking: Option<Chunking>, ended: bool) -> Option<Publish> {
     let specs = specs(tracks);
     let (part_target, target) = (parts::target(&specs, chunking)?, hls::target_duration(&specs));
-    let Shown { described, listing, parts } = tracks.get_mut(index)?.shown.as_mut()?;
+    let Shown { described, listing, parts, .. } = tracks.get_mut(index)?.shown.as_mut()?;
     let next = listing.last()?.next();
     let spec = &described.spec;
     parts.trim(spec, spec.time(spec.first_unit(next)), target);
     let track = &tracks[index];
-    let Shown { described, listing, parts } = track.shown.as_ref()?;
+    let Shown { described, listing, parts, .. } = track.shown.as_ref()?;
     let edge = parts.edge(next);
     let others = tracks.iter().enumerate().filter(|(other, _)| *other != index).filter_map(|(_, other)| {
         let shown = other.shown.as_ref()?;
@@ -59,6 +60,16 @@ pub fn low(tracks: &mut [Track], index: usize, chunking: Option<Chunking>, ended
     let low = hls::Low { part_target, parts, next: (next, more.then_some(edge.parts)), others: others.collect() };
     let bytes = Bytes::from(hls::media(&described.spec, listing, target, ended, Some(&low), None));
     Some(Publish::Text { path: described.spec.playlist_path(), bytes, readers: Readers::Chunked, edge: Some(edge) })
+}
+
+/// The I-frame playlist of a track that has one.
+pub fn iframes(tracks: &mut [Track], index: usize, ended: bool) -> Option<Publish> {
+    let specs = specs(tracks);
+    let target = hls::target_duration(&specs);
+    let Shown { described, listing, iframes, .. } = tracks.get_mut(index)?.shown.as_mut()?;
+    IFrames::of(&described.spec, &specs).filter(|_| listing.last().is_some())?;
+    let bytes = Bytes::from(iframes.playlist(listing, target, ended, None));
+    Some(Publish::Text { path: iframes::path(&described.spec), bytes, readers: Readers::All, edge: None })
 }
 
 impl Texts {
@@ -74,7 +85,8 @@ impl Texts {
         }
         let described: Vec<Described> = there.iter().map(|s| s.described.clone()).collect();
         let ended = ended.then(|| end(&there)).flatten();
-        let main = hls::main(&described);
+        let specs = specs(tracks);
+        let main = hls::main(&described) + &iframes::streams(described.iter().filter(|d| IFrames::of(&d.spec, &specs).is_some()));
         let extent = Extent { kept, first, last, ended };
         let mut changed = Vec::new();
         let mut put = |path: &str, new: String, old: &mut String, readers: Readers| {

@@ -6,6 +6,7 @@ use super::judge::Candidate;
 use super::relay::{Piece, Relay};
 use crate::inspect::InitFacts;
 use crate::mux::describe::Described;
+use crate::mux::iframes::{IFrames, Place};
 use crate::mux::listing::{Entry, Listing};
 use crate::mux::parts::Parts;
 use crate::time::{GopId, Grid, Seconds};
@@ -54,6 +55,8 @@ pub struct Shown {
     pub listing: Listing,
     /// Parts of the last segments, where the event has any.
     pub parts: Parts,
+    /// The first picture of each segment of AVC or HEVC that is listed.
+    pub iframes: IFrames,
 }
 
 /// A pipeline on a track.
@@ -273,6 +276,8 @@ impl Track {
     pub fn published(&mut self, number: GopId, candidate: &Candidate, now: Seconds) -> Vec<GopId> {
         let Some(shown) = &mut self.shown else { return Vec::new() };
         let leave = shown.listing.push(Entry { number, start: candidate.start, duration: candidate.duration, gap: false });
+        shown.iframes.keep_from(shown.listing.entries().front().map(|entry| entry.number));
+        shown.iframes.insert(number, Place::read(&candidate.bytes));
         self.counts.published += 1;
         self.counts.bytes += candidate.bytes.len() as u64;
         self.counts.marked += u64::from(!candidate.merit.is_clean());

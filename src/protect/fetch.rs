@@ -104,7 +104,10 @@ impl Fetcher {
         let mut tried = 1;
         loop {
             match self.fetch(&ring, period) {
-                Ok(set) => return Ok(ring.put(period, set)),
+                Ok(set) => {
+                    ring.put(period, set);
+                    return Ok(());
+                }
                 Err(error @ FetchError::Request { .. }) if tried < TRIES => {
                     ring.counts.failed.fetch_add(1, Relaxed);
                     tracing::warn!("{error}: once more");

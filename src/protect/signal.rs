@@ -106,7 +106,7 @@ impl Voice {
         };
         let of = |system: &System| {
             let known = system.known();
-            let pssh = key.and_then(|key| self.header(*system, key)).map(|bytes| CencPssh { content: Some(STANDARD.encode(bytes)), ..Default::default() });
+            let pssh = key.and_then(|key| self.header(*system, key)).map(|bytes| CencPssh { content: Some(STANDARD.encode(bytes)) });
             let object = key.filter(|_| *system == System::PlayReady).map(|key| MsprPro { content: Some(self.object(key)), ..Default::default() });
             // A PlayReady client takes it from its header object, a FairPlay one not from the MPD.
             let url = key.filter(|_| matches!(system, System::Widevine | System::ClearKey)).and_then(|key| self.licenses.url(*system, key.id));

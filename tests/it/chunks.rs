@@ -29,7 +29,8 @@ fn chunks_hold_what_whole_segments_hold() {
     assert_eq!(wholes.keys().collect::<Vec<_>>(), chunkeds.keys().collect::<Vec<_>>());
     for (name, bytes) in chunkeds.iter().filter(|(name, _)| name.ends_with(".m4s")) {
         let ((together, one), (apart, chunks)) = (samples(&wholes[name]), samples(bytes));
-        assert_eq!(together, apart, "{name}");
+        // Of sound, a whole segment that is too large is encoded again; what comes in parts aims lower.
+        assert!(if name.starts_with("avc") { together == apart } else { together.len() == apart.len() }, "{name}");
         assert_eq!(one, [together.len()], "{name}");
         let produced: Vec<bool> = inspect::segment(bytes, None).expect("reads").chunks.iter().map(|chunk| chunk.prft.is_some()).collect();
         assert!(produced.iter().enumerate().all(|(n, said)| *said == (n == 0)), "{name}: {produced:?}");
@@ -49,20 +50,20 @@ fn chunks_hold_what_whole_segments_hold() {
 fn low_latency_is_pure() {
     let Some(source) = media("ts_dvb_576p25_h264_aac_12s.ts") else { return };
     let dir = tempfile::tempdir().expect("a folder");
-    let (whole, low, again) = (dir.path().join("whole"), dir.path().join("low"), dir.path().join("again"));
-    run(&source, &whole, &[]);
+    let (chunked, low, again) = (dir.path().join("chunked"), dir.path().join("low"), dir.path().join("again"));
+    run(&source, &chunked, &["--chunk", "500ms"]);
     let args = ["--latency", "low", "--chunk", "40ms", "--prft", "chunk"];
     run(&source, &low, &args);
     run(&source, &again, &args);
     assert!(published(&low) == published(&again));
-    let (wholes, lows) = (published(&whole), published(&low));
+    let (chunkeds, lows) = (published(&chunked), published(&low));
     for (name, bytes) in lows.iter().filter(|(name, _)| name.ends_with(".m4s")) {
         let facts = inspect::segment(bytes, None).expect("reads");
         assert!(facts.chunks.iter().all(|chunk| chunk.samples.len() == 1 && chunk.prft.is_some()), "{name}");
         if name.starts_with("avc") {
             assert!(facts.samples().all(|sample| sample.cts == 0), "{name}: no picture is held back");
         } else {
-            assert_eq!(samples(bytes).0, samples(&wholes[name]).0, "{name}");
+            assert_eq!(samples(bytes).0, samples(&chunkeds[name]).0, "{name}");
         }
     }
     succeed(mezzo(&["check", &low.to_string_lossy()]), 60);

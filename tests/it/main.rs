@@ -33,6 +33,7 @@ mod paths;
 mod proof;
 mod protection;
 mod protection_browser;
+mod protection_live;
 mod push;
 mod push_faults;
 mod reconnect;

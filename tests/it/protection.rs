@@ -8,7 +8,7 @@ use mezzo::inspect;
 use mezzo::protect::cipher::{self, ONE_IN_TEN, Scheme, Vector};
 use mezzo::protect::key::{KeyId, Seed, TrackClass};
 use mezzo::protect::{Key, iv};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -80,8 +80,8 @@ fn samples(tree: &Path, track: &str, key: Option<&str>) -> Vec<String> {
 }
 
 /// Nothing that was written or said holds a secret, in any form that it could have.
-fn assert_silent(dir: &Path, said: &[&Output], secrets: &[Vec<u8>]) {
-    let mut texts: Vec<(String, Vec<u8>)> = published(dir).into_iter().filter(|(path, _)| !path.ends_with("job.toml")).collect();
+pub fn assert_silent(dir: &Path, said: &[&Output], secrets: &[Vec<u8>]) {
+    let mut texts: Vec<(String, Vec<u8>)> = everything(dir).into_iter().filter(|(path, _)| !path.ends_with("job.toml")).collect();
     for output in said {
         texts.push(("stdout".into(), output.stdout.clone()));
         texts.push(("stderr".into(), output.stderr.clone()));
@@ -93,8 +93,22 @@ fn assert_silent(dir: &Path, said: &[&Output], secrets: &[Vec<u8>]) {
     }
 }
 
+/// Every file under `dir`, by its path there.
+pub fn everything(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).expect("a folder").flatten() {
+        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        if path.is_dir() {
+            found.extend(everything(&path).into_iter().map(|(below, bytes)| (format!("{name}/{below}"), bytes)));
+        } else {
+            found.insert(name, std::fs::read(path).expect("a file"));
+        }
+    }
+    found
+}
+
 /// The forms of a key: bytes, hexadecimal, base64.
-fn forms(key: &[u8; 16]) -> Vec<Vec<u8>> {
+pub fn forms(key: &[u8; 16]) -> Vec<Vec<u8>> {
     let hex: String = key.iter().map(|b| format!("{b:02x}")).collect();
     vec![key.to_vec(), hex.into_bytes(), STANDARD.encode(key).into_bytes()]
 }
@@ -145,7 +159,7 @@ fn clear_and_encrypted_come_of_one_encode_and_libav_decrypts_them() {
 }
 
 /// Decrypts a segment by what it says itself: group, vectors, subsamples. The digest of its samples would not do: keys change within the track.
-fn unlocked(segment: &[u8], init: &inspect::InitFacts, video: bool, key: impl Fn(KeyId) -> Key) -> (BTreeSet<KeyId>, Vec<Vec<u8>>) {
+pub fn unlocked(segment: &[u8], init: &inspect::InitFacts, video: bool, key: impl Fn(KeyId) -> Key) -> (BTreeSet<KeyId>, Vec<Vec<u8>>) {
     let facts = inspect::segment(segment, Some(init)).expect("reads");
     assert_eq!(facts.findings.iter().filter(|f| f.code == inspect::Code::Encryption).collect::<Vec<_>>(), Vec::<&inspect::Finding>::new());
     let (mut ids, mut out) = (BTreeSet::new(), Vec::new());
@@ -220,12 +234,22 @@ fn keys_rotate_at_segment_edges_and_two_workers_publish_the_same() {
     );
 }
 
-/// A key server on loopback: it gives each key id a key that follows from it, refuses the first `refuse` requests, and says how often it was asked.
-fn key_server(refuse: u32) -> (String, Arc<AtomicU32>) {
+/// A key server on loopback: it gives each key id a key that follows from it.
+pub struct KeyServer {
+    /// Where, with a secret in it.
+    pub url: String,
+    /// How often it was asked.
+    pub asked: Arc<AtomicU32>,
+    /// Answers that are left; from then on it says nothing and closes.
+    pub left: Arc<AtomicU32>,
+}
+
+/// One that refuses the first `refuse` requests and answers `left` others.
+pub fn key_server(refuse: u32, left: u32) -> KeyServer {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/cpix?token=hidden-in-the-address", listener.local_addr().expect("bound"));
-    let asked = Arc::new(AtomicU32::new(0));
-    let counted = Arc::clone(&asked);
+    let (asked, left) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(left)));
+    let server = KeyServer { url, asked: Arc::clone(&asked), left: Arc::clone(&left) };
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { continue };
@@ -234,12 +258,16 @@ fn key_server(refuse: u32) -> (String, Arc<AtomicU32>) {
             for line in reader.by_ref().lines().map_while(Result::ok).take_while(|l| !l.is_empty()) {
                 let lower = line.to_ascii_lowercase();
                 length = lower.strip_prefix("content-length:").map_or(length, |n| n.trim().parse().expect("a number"));
-                token |= line == "authorization: Bearer token-that-nobody-may-see" || line == "Authorization: Bearer token-that-nobody-may-see";
+                token |= lower == "authorization: bearer token-that-nobody-may-see";
             }
             let mut body = vec![0; length];
             reader.read_exact(&mut body).expect("a body");
             let text = String::from_utf8(body).expect("text");
-            let answer = if counted.fetch_add(1, Ordering::SeqCst) < refuse {
+            let first = asked.fetch_add(1, Ordering::SeqCst) < refuse;
+            if !first && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err() {
+                continue;
+            }
+            let answer = if first {
                 "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned()
             } else if !token {
                 "HTTP/1.1 401 Who\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned()
@@ -256,17 +284,17 @@ fn key_server(refuse: u32) -> (String, Arc<AtomicU32>) {
             let _ = stream.write_all(answer.as_bytes());
         }
     });
-    (url, asked)
+    server
 }
 
 /// The key that the server gives.
-fn served(id: KeyId) -> Key {
+pub fn served(id: KeyId) -> Key {
     Key::new(id.0.map(|b| b ^ 0x5a))
 }
 
 #[test]
 fn a_key_server_is_asked_until_it_answers_and_its_secrets_stay_hidden() {
-    let (url, asked) = key_server(1);
+    let KeyServer { url, asked, .. } = key_server(1, u32::MAX);
     let dir = tempfile::tempdir().expect("a folder");
     let text = format!(
         "{ONE_CODEC}\n[protection]\nscheme = \"cenc\"\noutputs = [\"@/locked\"]\ncontent = \"channel-2\"\ncpix = \"{url}\"\nheaders = {{ Authorization = \"Bearer ${{TEST_TOKEN}}\" }}\nsystems = [\"widevine\"]\n"
@@ -288,7 +316,7 @@ fn a_key_server_is_asked_until_it_answers_and_its_secrets_stay_hidden() {
 
 #[test]
 fn without_keys_nothing_is_written_and_the_error_shows_no_secret() {
-    let (url, _) = key_server(0);
+    let KeyServer { url, .. } = key_server(0, u32::MAX);
     let dir = tempfile::tempdir().expect("a folder");
     for (rest, why) in [
         (format!("content = \"c\"\ncpix = \"{url}\""), "401"),

@@ -173,7 +173,7 @@ fn every_sound_is_a_track_of_its_own_in_every_rung() {
     assert!(of("surround", "en").contains("DEFAULT=NO,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"aac-eng/media.m3u8\""), "{main}");
     let description = "CHARACTERISTICS=\"public.accessibility.describes-video\",CHANNELS=\"2\",URI=\"low-eng-description/media.m3u8\"";
     assert!(of("low", "en description").contains(description), "{main}");
-    assert_eq!(main.matches("#EXT-X-STREAM-INF").count(), 2, "once for stereo, once for 5.1");
+    assert_eq!(main.matches("#EXT-X-STREAM-INF").count(), 3, "once for stereo, once for 5.1, and once of sound alone");
 
     let mpd = std::fs::read_to_string(out.join("manifest.mpd")).expect("there");
     for words in ["<Label>Fran\u{e7}ais</Label>", "AudioPurposeCS:2007\" value=\"1\"", "value=\"description\"", "ChannelConfiguration\" value=\"6\""] {

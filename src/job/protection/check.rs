@@ -213,3 +213,7 @@ impl Check<'_> {
         Ok(Secret(out))
     }
 }
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

@@ -13,7 +13,6 @@ use crate::capture::paths::packets::{Counters, Head, NULL, packets};
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 mod align;

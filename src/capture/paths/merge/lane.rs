@@ -11,7 +11,7 @@ const MOST: usize = 1 << 17;
 /// How far back a packet may be that came out of order.
 const NEAR: u64 = 256;
 /// Packets by which it is known whether a path goes on where another stopped.
-const FRONT: usize = 256;
+const FRONT: usize = 64;
 /// How many blocks back one may be that came again. (A few more, and blocks of stuffing would be taken for one another: their counters come round after sixteen packets.)
 const BLOCKS: usize = 8;
 

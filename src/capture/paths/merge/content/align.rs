@@ -99,7 +99,9 @@ impl Content {
                 entry(path, place).zip(entry(1 - path, found)).is_some_and(|(one, other)| one.packet == other.packet)
             };
             let length = (1..run.length).take_while(equal).count() as u64;
-            (1..=length).for_each(|back| drop(self.pair(path, place - back, found - back)));
+            for back in 1..=length {
+                self.pair(path, place - back, found - back);
+            }
         }
         believed
     }
