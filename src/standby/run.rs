@@ -23,6 +23,8 @@ pub struct Watch {
     wanted: AtomicU8,
     switches: AtomicU64,
     late: AtomicU64,
+    /// One past the feed whose failure was the event's end.
+    broken: AtomicU8,
     trouble: Mutex<[Option<Trouble>; 2]>,
 }
 
@@ -42,7 +44,8 @@ pub struct WatchSnapshot {
 impl Default for Watch {
     fn default() -> Watch {
         let (active, wanted) = (AtomicU8::new(0), AtomicU8::new(0));
-        Watch { active, wanted, switches: AtomicU64::new(0), late: AtomicU64::new(0), trouble: Mutex::new([None; 2]) }
+        let (switches, late, broken) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU8::new(0));
+        Watch { active, wanted, switches, late, broken, trouble: Mutex::new([None; 2]) }
     }
 }
 
@@ -55,6 +58,11 @@ impl Watch {
     /// Whichever feed the conditions choose, from now on.
     pub fn choose_alone(&self) {
         self.wanted.store(NEITHER, Relaxed);
+    }
+
+    /// Whether the event broke because this feed failed when the other was not there.
+    pub fn is_broken_by(&self, feed: usize) -> bool {
+        usize::from(self.broken.load(Relaxed)) == feed + 1
     }
 
     /// How it stands.
@@ -70,7 +78,7 @@ pub struct Outputs {
     pub frames: Sender<Flow<Frame>>,
     /// The feed of each GOP's sound, one queue for each rung of sound.
     pub chosen: Vec<Sender<Flow<(GopId, usize)>>>,
-    /// Raised where the event is over before its feeds are, and no sound is waited for.
+    /// Raised where the event is over, and no sound is waited for.
     pub stop: Stop,
 }
 
@@ -86,15 +94,16 @@ impl Outputs {
     }
 }
 
-/// Body of the thread. Ends when both feeds have; a feed that closes without an end has failed, and is at its end, too.
+/// Body of the thread. A feed that says that it ends, or closes, is away, and may come again until it closes. Where neither is there, the event is over, as the last one of them ended:
+/// [`End::Leaving`], where this worker is not asked to stop, is a failure. Ends when both have closed.
 ///
 /// # Errors
 /// The stage behind is gone.
 pub fn run(mut switch: Switch, grid: Grid, feeds: [Receiver<Flow<Frame>>; 2], outputs: &Outputs, silence: &Silence, watch: &Arc<Watch>) -> Result<(), Gone> {
-    let (mut out, mut ends, mut told) = (Vec::new(), [None::<End>; 2], false);
+    let (mut out, mut closed, mut told) = (Vec::new(), [false; 2], false);
     let idle = [never(), never()];
-    while ends.iter().any(Option::is_none) {
-        let [first, second] = [0, 1].map(|n| if ends[n].is_some() { &idle[n] } else { &feeds[n] });
+    while closed.contains(&false) {
+        let [first, second] = [0, 1].map(|n| if closed[n] { &idle[n] } else { &feeds[n] });
         let (path, item) = select! {
             recv(first) -> item => (0, item.ok()),
             recv(second) -> item => (1, item.ok()),
@@ -103,35 +112,35 @@ pub fn run(mut switch: Switch, grid: Grid, feeds: [Receiver<Flow<Frame>>; 2], ou
             0 => {}
             wanted => switch.want(usize::from(wanted - 1)),
         }
-        match item {
+        closed[path] = item.is_none();
+        let end = match item {
             Some(Flow::Item(frame)) => {
                 switch.silent(path, silence.since(path).map(|gop| grid.gop_time(gop)));
                 switch.push(path, frame, &mut out);
+                End::Ended
             }
             Some(Flow::End(end)) => {
-                ends[path] = Some(end);
                 switch.end(path, &mut out);
+                end
             }
             None => {
-                ends[path] = Some(End::Ended);
                 switch.end(path, &mut out);
+                End::Leaving
             }
-        }
+        };
         hand_on(&mut out, outputs, watch)?;
         show(&switch, watch);
-        if switch.has_all() && !std::mem::replace(&mut told, true) {
-            outputs.end(End::Ended)?;
+        if switch.is_over() && !std::mem::replace(&mut told, true) {
+            if end == End::Leaving && !outputs.stop.is_raised() {
+                watch.broken.store(path as u8 + 1, Relaxed);
+            }
+            outputs.end(end)?;
             if outputs.chosen.is_empty() {
                 outputs.stop.raise();
             }
         }
     }
-    if told {
-        return Ok(());
-    }
-    // Where this worker leaves, the event goes on.
-    let end = if ends.contains(&Some(End::Leaving)) { End::Leaving } else { End::Ended };
-    outputs.end(end)
+    Ok(())
 }
 
 fn hand_on(out: &mut Vec<Out>, outputs: &Outputs, watch: &Watch) -> Result<(), Gone> {
@@ -154,5 +163,39 @@ fn hand_on(out: &mut Vec<Out>, outputs: &Outputs, watch: &Watch) -> Result<(), G
 fn show(switch: &Switch, watch: &Watch) {
     watch.active.store(switch.active() as u8, Relaxed);
     watch.late.store(switch.late, Relaxed);
-    *watch.trouble.lock().unwrap_or_else(PoisonError::into_inner) = [switch.trouble(0), switch.trouble(1)];
+    *watch.trouble.lock().unwrap_or_else(PoisonError::into_inner) = [0, 1].map(|n| switch.trouble(n).or(switch.is_away(n).then_some(Trouble::Loss)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::standby::health::Conditions;
+    use crate::time::{Rate, Seconds};
+    use crossbeam::channel::{bounded, unbounded};
+
+    /// What the stage behind is told, and whose failure it was, where the feeds end so, in this order.
+    fn ended(ends: [(usize, End); 2]) -> (Option<End>, [bool; 2]) {
+        let grid = Grid::new(Rate::new(25, 1).expect("a rate"), Seconds::TWO);
+        let (first_tx, first) = bounded(0);
+        let (second_tx, second) = bounded(0);
+        let (frames, got) = unbounded();
+        let outputs = Outputs { frames, chosen: Vec::new(), stop: Stop::new() };
+        let (watch, stop) = (Arc::new(Watch::default()), outputs.stop.clone());
+        let shown = Arc::clone(&watch);
+        let switch = Switch::new(grid, Conditions::default(), None);
+        let thread = std::thread::spawn(move || run(switch, grid, [first, second], &outputs, &Silence::default(), &watch));
+        let feeds = [first_tx, second_tx];
+        ends.into_iter().for_each(|(path, end)| feeds[path].send(Flow::End(end)).expect("it listens"));
+        drop(feeds);
+        thread.join().expect("no panic").expect("somebody is behind it");
+        assert!(stop.is_raised());
+        let told = got.try_iter().find_map(|item| if let Flow::End(end) = item { Some(end) } else { None });
+        (told, [0, 1].map(|path| shown.is_broken_by(path)))
+    }
+
+    #[test]
+    fn the_event_ends_as_the_last_of_its_feeds() {
+        assert_eq!(ended([(1, End::Leaving), (0, End::Ended)]), (Some(End::Ended), [false, false]));
+        assert_eq!(ended([(1, End::Ended), (0, End::Leaving)]), (Some(End::Leaving), [true, false]));
+    }
 }
