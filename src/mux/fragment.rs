@@ -1,6 +1,6 @@
 //! A media segment: packets of one GOP in, bytes out. Nothing else goes in, so nothing else shows.
 //!
-//! Layout: `styp`, `uuid` (marks), `prft`, `moof`, `mdat`; then for every further chunk `styp` (cmfl), [`uuid`, where the marks have changed,] [`prft`,] `moof`, `mdat`.
+//! Layout: `styp`, `uuid` (marks), `prft`, `moof`, `mdat`; then for every further chunk `styp` (cmfl), [`uuid`, where the marks have changed,] (`prft`) `moof`, `mdat`.
 
 use super::chunking::{Chunking, Cuts};
 use super::init::TRACK_ID;
