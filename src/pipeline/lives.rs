@@ -78,7 +78,13 @@ impl Feed {
         loop {
             let Some(stages) = next.take().or_else(|| self.call(&mut calls)) else { return self.why(failed) };
             let (began, live) = (Instant::now(), stages.source.origin != Origin::File || stages.source.later.is_some());
+            self.watch.open(self.path, true);
             let ended = self.live(stages);
+            self.watch.open(self.path, false);
+            if self.close(*ended.as_ref().unwrap_or(&End::Leaving)).is_err() {
+                // Nobody is behind it any more, which has been said.
+                return Ok(());
+            }
             if began.elapsed() >= GOOD {
                 calls.told = None;
             }
@@ -91,10 +97,6 @@ impl Feed {
                     self.again && live
                 }
                 Err(error) => {
-                    if self.close().is_err() {
-                        // Nobody is behind it any more, which has been said.
-                        return Ok(());
-                    }
                     if !self.stop.is_raised() {
                         calls.tell(format!("{} is gone: {error}", self.name));
                     }
@@ -153,10 +155,12 @@ impl Feed {
 
     /// From the first picture to the last.
     fn live(&self, stages: Stages) -> Result<End, StageError> {
-        let leaving = Arc::clone(&self.leaving);
+        // Where the event is over, this worker does not leave it.
+        let (leaving, watch) = (Arc::clone(&self.leaving), Arc::clone(&self.watch));
+        let leaving = Box::new(move || if !watch.is_over() { leaving() });
         // What is over for this feed is not over for the event.
         let (mut threads, over) = (Threads::new(Stop::new()), Over::new(usize::MAX, &Stop::new()));
-        let ends = Ends { frames: self.frames.clone(), rungs: self.sound.clone(), leaving: Box::new(move || leaving()), over };
+        let ends = Ends { frames: self.frames.clone(), rungs: self.sound.clone(), leaving, over };
         let captured = stages.start(&mut threads, self.prefix, ends, &self.stop)?();
         match (threads.join(), captured) {
             (Err(error), _) if !error.echo => Err(error),
@@ -166,10 +170,10 @@ impl Feed {
         }
     }
 
-    /// Ends what a life that failed left open: no sound of it is waited for, and then no picture.
-    fn close(&self) -> Result<(), ()> {
-        // A rung that is gone has failed, and has said so.
-        self.sound.iter().flatten().for_each(|rung| drop(rung.tx.send(Flow::End(End::Leaving))));
-        self.frames.send(Flow::End(End::Leaving)).map_err(drop)
+    /// Ends what a life that failed left open: no sound of it is waited for, and then no picture. Said once more of one that ended, which is known to be closed now.
+    fn close(&self, end: End) -> Result<(), ()> {
+        // A rung that is gone has all that it gets.
+        self.sound.iter().flatten().for_each(|rung| drop(rung.tx.send(Flow::End(end))));
+        self.frames.send(Flow::End(end)).map_err(drop)
     }
 }

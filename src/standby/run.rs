@@ -9,11 +9,13 @@ use crate::stop::Stop;
 use crate::time::{GopId, Grid};
 use crossbeam::channel::{Receiver, SendError, Sender, never, select};
 use serde::Serialize;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// One past a feed that does not exist.
 const NEITHER: u8 = 3;
+/// The event goes on.
+const GOES_ON: u8 = 0;
 
 /// What the switch counts and shows.
 #[derive(Debug)]
@@ -23,8 +25,10 @@ pub struct Watch {
     wanted: AtomicU8,
     switches: AtomicU64,
     late: AtomicU64,
-    /// One past the feed whose failure was the event's end.
-    broken: AtomicU8,
+    /// Once the event is over: one past the feed whose failure was its end, or [`NEITHER`].
+    over: AtomicU8,
+    /// Which feeds are open.
+    open: [AtomicBool; 2],
     trouble: Mutex<[Option<Trouble>; 2]>,
 }
 
@@ -44,8 +48,8 @@ pub struct WatchSnapshot {
 impl Default for Watch {
     fn default() -> Watch {
         let (active, wanted) = (AtomicU8::new(0), AtomicU8::new(0));
-        let (switches, late, broken) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU8::new(0));
-        Watch { active, wanted, switches, late, broken, trouble: Mutex::new([None; 2]) }
+        let (switches, late, over) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU8::new(GOES_ON));
+        Watch { active, wanted, switches, late, over, open: Default::default(), trouble: Mutex::new([None; 2]) }
     }
 }
 
@@ -62,7 +66,17 @@ impl Watch {
 
     /// Whether the event broke because this feed failed when the other was not there.
     pub fn is_broken_by(&self, feed: usize) -> bool {
-        usize::from(self.broken.load(Relaxed)) == feed + 1
+        usize::from(self.over.load(Relaxed)) == feed + 1
+    }
+
+    /// Whether the event is over.
+    pub fn is_over(&self) -> bool {
+        self.over.load(Relaxed) != GOES_ON
+    }
+
+    /// Says whether a feed is open. Where one no longer is, its end must be told to the switch after this.
+    pub fn open(&self, feed: usize, open: bool) {
+        self.open.iter().skip(feed).take(1).for_each(|of| of.store(open, Relaxed));
     }
 
     /// How it stands.
@@ -94,7 +108,7 @@ impl Outputs {
     }
 }
 
-/// Body of the thread. A feed that says that it ends, or closes, is away, and may come again until it closes. Where neither is there, the event is over, as the last one of them ended:
+/// Body of the thread. A feed that says that it ends, or closes, is away, and may come again until it closes. Where neither is open, the event is over, as the last one of them ended:
 /// [`End::Leaving`], where this worker is not asked to stop, is a failure. Ends when both have closed.
 ///
 /// # Errors
@@ -113,6 +127,7 @@ pub fn run(mut switch: Switch, grid: Grid, feeds: [Receiver<Flow<Frame>>; 2], ou
             wanted => switch.want(usize::from(wanted - 1)),
         }
         closed[path] = item.is_none();
+        (0..2).for_each(|n| switch.open(n, !closed[n] && watch.open[n].load(Relaxed)));
         let end = match item {
             Some(Flow::Item(frame)) => {
                 switch.silent(path, silence.since(path).map(|gop| grid.gop_time(gop)));
@@ -131,9 +146,9 @@ pub fn run(mut switch: Switch, grid: Grid, feeds: [Receiver<Flow<Frame>>; 2], ou
         hand_on(&mut out, outputs, watch)?;
         show(&switch, watch);
         if switch.is_over() && !std::mem::replace(&mut told, true) {
-            if end == End::Leaving && !outputs.stop.is_raised() {
-                watch.broken.store(path as u8 + 1, Relaxed);
-            }
+            let end = if switch.has_all() { End::Ended } else { end };
+            let broken = end == End::Leaving && !outputs.stop.is_raised();
+            watch.over.store(if broken { path as u8 + 1 } else { NEITHER }, Relaxed);
             outputs.end(end)?;
             if outputs.chosen.is_empty() {
                 outputs.stop.raise();

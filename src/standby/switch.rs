@@ -38,7 +38,16 @@ struct Path {
     health: Health,
     /// Nothing comes of it: it is not there yet, or at its end, and may come again.
     away: bool,
+    /// It is open, whether it has brought anything yet or not.
+    open: bool,
     silent_since: Option<Seconds>,
+}
+
+impl Path {
+    /// Whether nothing comes of it, and nothing is about to.
+    fn is_gone(&self) -> bool {
+        self.away && !self.open
+    }
 }
 
 /// The switch. Feeds are numbered 0 (the first choice) and 1.
@@ -70,7 +79,7 @@ impl Switch {
     /// Nothing has come yet. `duration`: how many slots the event has.
     pub fn new(grid: Grid, conditions: Conditions, duration: Option<u64>) -> Switch {
         // The first is there or comes, or the event would not have begun; the second is, once it brings something.
-        let path = |away| Path { frames: VecDeque::new(), newest: None, health: Health::new(conditions), away, silent_since: None };
+        let path = |away| Path { frames: VecDeque::new(), newest: None, health: Health::new(conditions), away, open: false, silent_since: None };
         Switch {
             grid,
             conditions,
@@ -111,6 +120,13 @@ impl Switch {
         }
     }
 
+    /// Whether `path` is open. One that is may bring nothing yet, and the event is not over while it may.
+    pub fn open(&mut self, path: usize, open: bool) {
+        if let Some(path) = self.paths.get_mut(path) {
+            path.open = open;
+        }
+    }
+
     /// The next slot of `path`, in order, and every slot that is decided by it.
     pub fn push(&mut self, path: usize, frame: Frame, out: &mut Vec<Out>) {
         let most = self.kept();
@@ -131,7 +147,7 @@ impl Switch {
         self.decide(out);
     }
 
-    /// Nothing more comes of `path`, unless it comes again. Where the other one is not there either, the event is over.
+    /// Nothing more comes of `path`, unless it comes again. Where neither is open any more, the event is over.
     pub fn end(&mut self, path: usize, out: &mut Vec<Out>) {
         if let Some(path) = self.paths.get_mut(path) {
             path.away = true;
@@ -140,7 +156,7 @@ impl Switch {
             path.newest = None;
         }
         self.decide(out);
-        if self.paths.iter().any(|path| !path.away) {
+        if self.paths.iter().any(|path| !path.is_gone()) {
             return;
         }
         self.paths.iter_mut().for_each(|path| path.frames.clear());
@@ -313,7 +329,7 @@ impl Switch {
 
     /// Shows the first slot of the active feed.
     fn show(&mut self, out: &mut Vec<Out>) {
-        let over = self.paths[1 - self.active].away;
+        let over = self.paths[1 - self.active].is_gone();
         let Some(mut frame) = self.paths[self.active].frames.pop_front() else { return };
         frame.path = self.active as u8;
         // One feed's end is not the event's, unless the other is not there.

@@ -261,6 +261,23 @@ fn a_first_feed_that_ends_ends_the_event_where_its_standby_never_came() {
     assert_eq!(shown(&out).len(), 130);
 }
 
+/// It is open, and joins: its first slot comes seconds after that.
+#[test]
+fn a_standby_that_is_about_to_begin_is_waited_for() {
+    let (mut switch, mut out) = (Switch::new(grid(), Conditions::default(), None), Vec::new());
+    feed(&mut switch, (0..130).map(|slot| (0, slot, false)), &mut out);
+    switch.open(1, true);
+    switch.end(0, &mut out);
+    assert!(!switch.is_over());
+    feed(&mut switch, (150..200).map(|slot| (1, slot, false)), &mut out);
+    switch.open(1, false);
+    switch.end(1, &mut out);
+    assert!(switch.is_over());
+    let slots = shown(&out);
+    assert!(slots.iter().map(|slot| slot.0).eq(0..200), "a hole or an overlap");
+    assert!(slots.iter().all(|slot| (slot.1 == 1) == (slot.0 >= 150)));
+}
+
 #[test]
 fn a_feed_that_comes_again_is_shown_again_once_it_was_well() {
     let (mut switch, mut out) = (Switch::new(grid(), Conditions::default(), None), Vec::new());
