@@ -157,7 +157,11 @@ impl Feed {
     fn live(&self, stages: Stages) -> Result<End, StageError> {
         // Where the event is over, this worker does not leave it.
         let (leaving, watch) = (Arc::clone(&self.leaving), Arc::clone(&self.watch));
-        let leaving = Box::new(move || if !watch.is_over() { leaving() });
+        let leaving = Box::new(move || {
+            if !watch.is_over() {
+                leaving()
+            }
+        });
         // What is over for this feed is not over for the event.
         let (mut threads, over) = (Threads::new(Stop::new()), Over::new(usize::MAX, &Stop::new()));
         let ends = Ends { frames: self.frames.clone(), rungs: self.sound.clone(), leaving, over };
