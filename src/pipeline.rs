@@ -10,22 +10,24 @@
 mod failure;
 mod feeds;
 mod forms;
+mod lives;
+mod stages;
 mod standby;
 mod sync;
 mod thumbnails;
 mod tracks;
 
 use crate::budget::FrameBudget;
-use crate::capture::{self, CaptureCounters};
+use crate::capture::CaptureCounters;
 use crate::decode::audio::{Over, Rung};
 use crate::decode::change::Decoding;
-use crate::decode::{self, Makes, Outputs};
+use crate::decode::{self, Makes};
 use crate::downscale;
 use crate::encode::audio_runner;
 use crate::encode::queue::{RungQueue, lanes};
 use crate::encode::served;
 use crate::ffmpeg::give_way;
-use crate::job::{Job, Latency, Pace, Prft, Start};
+use crate::job::{Job, Pace, Prft, Start};
 use crate::mux::{self, TrackSpec};
 use crate::plan;
 use crate::resolution::Resolution;
@@ -43,8 +45,9 @@ pub use failure::RunError;
 use failure::wrong;
 pub use feeds::{Feeds, feeds, known, open, stated};
 use feeds::{later, require_stamps};
-use ffmpeg_next::codec;
 use forms::Forms;
+use stages::{Ends, Stages};
+use standby::First;
 use std::convert::Infallible;
 use std::num::NonZero;
 use std::path::Path;
@@ -107,7 +110,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let share = job.shard.share(&plan);
     let chunking = plan::chunk_slots(job, plan.grid).map(|slots| mux::Chunking { slots, prft: job.prft == Prft::Chunk });
     let (video_tracks, audio_tracks) = (video_tracks(&rungs), audio_tracks(&plan, chunking)?);
-    let decoder_threads = if job.latency == Latency::Low { LOW_DECODER_THREADS } else { DECODER_THREADS };
+    let decoder_threads = stages::decoder_threads(job);
     let decoder = match &source.later {
         Some(_) => Decoding::awaiting(&source.video, &resolution.source, decoder_threads),
         None => Decoding::open(&source.video, &resolution.source, decoder_threads).map_err(wrong)?,
@@ -121,7 +124,11 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         tracing::info!("{}", share.line(job.shard, &plan));
         status.set_share(share.clone());
     }
-    let sounds = sounds(&source, &plan, &status)?;
+    let heard = Arc::default();
+    let sounds = sounds(&source, tracks::cut(&plan), plan.source.sounds.len(), &heard).map_err(wrong)?;
+    if !sounds.is_empty() {
+        status.watch_sound(Arc::clone(&heard));
+    }
     let tracks: Vec<TrackSpec> = video_tracks.iter().chain(audio_tracks.iter().map(|(track, _)| track)).cloned().collect();
     let mut forms = Forms::open(job, &plan, &status)?;
     forms.agree(&tracks, &plan.class)?;
@@ -137,38 +144,24 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     job.duration.into_iter().chain(source.duration).min().into_iter().for_each(|d| status.expect(d));
     ready(&status, server.as_ref().map(Server::url).as_deref());
     let mut threads = Threads::new(stop.clone());
-    let raw = source.video.parameters.id() == codec::Id::RAWVIDEO && job.pace == Pace::Fast;
-    let (units_tx, units) = bounded(if raw { RAW_UNITS } else { UNITS });
     let (frames_tx, frames) = bounded(FRAMES);
     let sync = SyncOf { job: job.clone(), grid: plan.grid, run_up: if plan.audio.is_empty() { Seconds::ZERO } else { RUN_UP } };
     let mut second = standby::Second::of(job, &plan, &sync, stop, opened);
     let (packets_tx, packets) = bounded(TO_MUX);
 
-    let feed = capture::Feed::new(input, &source, job.pace);
-    // Each sound has its own queues and its own thread: one of which nothing comes holds up no other.
-    let (sound_tx, sound): (Vec<_>, Vec<_>) = sounds.iter().map(|_| bounded(UNITS)).unzip();
-    let (cues_tx, cues): (Vec<_>, Vec<_>) = sounds.iter().map(|_| bounded(CUES)).unzip();
-    let (watch, counters) = (stop.clone(), Arc::new(CaptureCounters::default()));
+    let counters = Arc::new(CaptureCounters::default());
     status.watch_capture(Arc::clone(&counters));
     source.paths.iter().for_each(|paths| status.watch_paths(Arc::clone(paths)));
-    threads.spawn("capture", move || capture::run(feed, units_tx, sound_tx, &watch, &counters).map(|_| ()))?;
-
-    let make_sync = sync.make(&source, &status, Some(resolution));
+    let make_sync = sync.make(&source, &status, Some(resolution.clone()));
     let (leaver, told) = (schedule.clone(), status.clone());
-    let leaving = Box::new(move || {
+    let leaving = move || {
         told.set_state(State::Leaving);
         leaver.leave();
-    });
-    // With a second feed, the switch is between this one and the downscaler.
-    let (slots_tx, slots) = bounded(FRAMES);
-    let outputs = Outputs { frames: if second.is_some() { slots_tx } else { frames_tx.clone() }, cues: cues_tx, leaving };
-    let (stopping, counted) = (stop.clone(), status.clone());
-    let live = job.pace == Pace::Live;
-    let ahead = if live { Seconds::ZERO } else { decode::ahead(plan.grid) };
-    let settings = decode::Settings { stamp_offset: job.timeline.stamp_offset, live, ahead, max_gap: job.timeline.max_gap };
+    };
     let early = (job.timeline.start == Start::Now).then(|| sync.make_early(&plan.source)).flatten();
     let makes = Makes { sync: make_sync, early };
-    threads.spawn("decode", move || decode::run(decoder, makes, settings, units, outputs, &stopping, &counted))?;
+    let (settings, count) = (stages::settings(job, plan.grid), sounds.len());
+    let stages = Stages { input, source, decoder, sounds, makes, settings, pace: job.pace, counters, status: status.clone() };
 
     let mut queues = Vec::new();
     let mut all_lanes = Vec::new();
@@ -194,8 +187,8 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         })?;
     }
 
-    let over = Over::new(if second.is_some() { plan.audio.len() } else { sounds.len() }, stop);
-    let mut rungs: Vec<Vec<Rung>> = sounds.iter().map(|_| Vec::new()).collect();
+    let over = Over::new(if second.is_some() { plan.audio.len() } else { count }, stop);
+    let mut rungs: Vec<Vec<Rung>> = (0..count).map(|_| Vec::new()).collect();
     for (rendition, (track, encoder)) in plan.audio.iter().zip(audio_tracks) {
         let (mut tx, rx) = bounded(SOUND);
         if let Some(second) = &mut second {
@@ -210,16 +203,17 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
             Ok::<(), Infallible>(())
         })?;
     }
-    // With a second feed, what is over for the first is not over for the event.
-    let over = if second.is_some() { Over::new(usize::MAX, stop) } else { over };
-    for (n, (((audio, sound), cues), rungs)) in sounds.into_iter().zip(sound).zip(cues).zip(rungs).enumerate() {
-        let (over, grace) = (over.clone(), (job.pace == Pace::Live).then_some(GRACE));
-        threads.spawn(&format!("audio/{n}"), move || audio.run(sound, cues, rungs, &over, grace))?;
-    }
     drop(packets_tx);
     match second {
-        Some(second) => second.start(&mut threads, slots, frames_tx, &status)?,
-        None => drop((frames_tx, slots)),
+        Some(second) => {
+            let first = First { job: job.clone(), stages, rungs, leaving: Arc::new(leaving), heard, kept: resolution };
+            second.start(&mut threads, first, frames_tx)?;
+        }
+        None => {
+            let ends = Ends { frames: frames_tx, rungs, leaving: Box::new(leaving), over };
+            let capture = stages.start(&mut threads, "", ends, stop)?;
+            threads.spawn("capture", move || capture().map(|_| ()))?;
+        }
     }
 
     let first = forms.remove(0);

@@ -44,7 +44,7 @@ struct Track {
 #[derive(Debug, Default)]
 struct Watched {
     capture: OnceLock<Arc<CaptureCounters>>,
-    paths: OnceLock<Arc<paths::Counts>>,
+    paths: Mutex<Option<Arc<paths::Counts>>>,
     sound: OnceLock<Arc<audio::Counts>>,
     mux: OnceLock<Arc<mux::Counts>>,
     standby: OnceLock<(Arc<Watch>, Arc<Status>)>,
@@ -184,9 +184,9 @@ impl Status {
         let _ = self.watched.capture.set(counters);
     }
 
-    /// Shows what is counted of the paths of the input.
+    /// Shows what is counted of the paths of the input; those of one that was opened again, from then on.
     pub fn watch_paths(&self, counts: Arc<paths::Counts>) {
-        let _ = self.watched.paths.set(counts);
+        *lock(&self.watched.paths) = Some(counts);
     }
 
     /// Shows what the audio stage counts.
@@ -309,7 +309,7 @@ impl Status {
                 source: second.source.snapshot(&second.watched),
             }),
             source: self.source.snapshot(&self.watched),
-            inputs: self.watched.paths.get().map(|counts| InputsSnapshot::of(counts)),
+            inputs: lock(&self.watched.paths).as_ref().map(|counts| InputsSnapshot::of(counts)),
             published: self.watched.mux.get().map(|counts| PublishedSnapshot::of(counts)).unwrap_or_default(),
             outputs: lock(&self.watched.outputs).iter().map(|counts| counts.snapshot()).collect(),
             protection: self.watched.protection.get().into_iter().flatten().map(|(scheme, counts)| counts.snapshot(*scheme)).collect(),

@@ -1,6 +1,6 @@
 //! The stop flag. Only capture watches it; everything behind capture drains.
 
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam::channel::{Receiver, RecvError, RecvTimeoutError, Sender, bounded};
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,6 +47,14 @@ impl Stop {
     /// A channel that never carries anything and disconnects when the flag is raised, for `select!`.
     pub fn bell(&self) -> &Receiver<Infallible> {
         &self.bell
+    }
+
+    /// Waits until the flag is raised.
+    pub fn wait_for(&self) {
+        match self.bell.recv() {
+            Ok(never) => match never {},
+            Err(RecvError) => {}
+        }
     }
 
     /// Waits for at most `span`. True when the flag is raised.

@@ -66,6 +66,7 @@ impl Over {
 }
 
 /// The queue of one audio rung.
+#[derive(Clone)]
 pub struct Rung {
     /// Channels that it wants: 1, 2 or 6.
     pub channels: u32,

@@ -26,6 +26,10 @@ pub fn settle(plan: &mut Plan, job: &Job, info: Option<&StreamInfo>) -> Option<A
             return None;
         }
     };
+    if job.standby.is_some() {
+        plan.warnings.push(format!("the source is decoded in software: with a standby, more pictures of it wait than {name} has room for"));
+        return None;
+    }
     match unfit(&name, info, plan.source.interlaced).map_or_else(|| opened(&name), Err) {
         Ok(device) => {
             plan.decode = Some(name.to_string());

@@ -74,6 +74,10 @@ impl Runner {
         if segment.from == 0 && !segment.more {
             let started = Instant::now();
             let packets = self.encoder.encode(segment);
+            // Said before its packets: they may be all of a chunk, which says it.
+            if let Some((unit, told)) = Open::left_out(gop).tell(segment).filter(|_| segment.last && packets.is_ok()) {
+                self.tx.send(ToMux::Told { track, gop, unit, told })?;
+            }
             return self.send(segment, packets, started.elapsed(), silent(segment));
         }
         let mut open = match self.open.take().filter(|open| open.gop == gop) {

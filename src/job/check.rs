@@ -55,6 +55,7 @@ impl Wishes {
             return Err(check.wrong("duration", "none", "a span (30s, 2m): testsrc: at pace fast never ends by itself"));
         }
         let standby = check.standby(&self.standby, pace)?;
+        let anchor_of_standby = standby.as_ref().and_then(|standby| standby.anchor);
         let input_timeout = span(self.input_timeout).map(|t| check.span("input_timeout", t, milliseconds(100), days(400))).transpose()?;
         let segment = check.span("segment", span(self.segment).unwrap_or(Seconds::whole(2)), milliseconds(200), Seconds::whole(30))?;
         let latency = self.latency.unwrap_or_default();
@@ -90,6 +91,13 @@ impl Wishes {
             start: check.start(wished.start.unwrap_or_default(), &inputs, pace)?,
         };
         check.timeline(&timeline)?;
+        if anchor_of_standby.is_some() {
+            check.timeline(&Timeline { anchor: anchor_of_standby, ..timeline.clone() })?;
+        }
+        if let Some(anchor) = timeline.anchor.filter(|_| standby.is_some() && anchor_of_standby.is_none()) {
+            let accepted = "standby.anchor beside it (the second feed's clock is another, and would be placed somewhere else), or timeline.clock = \"sei\" without anchors";
+            return Err(check.wrong("timeline.anchor", format!("{}={} with a standby", anchor.source, anchor.utc), accepted));
+        }
         let source = self.source.facts(&select).map_err(|(field, value, accepted)| check.wrong(field, value, accepted))?;
         let path_window = check.span("path_window", span(self.path_window).unwrap_or(milliseconds(80)), Seconds::ZERO, Seconds::whole(2))?;
         let decode = self.decode.map(|text| text.0).unwrap_or_default();
@@ -239,7 +247,7 @@ impl Check<'_> {
         for (name, wait) in waits.into_iter().filter_map(|(name, wait)| wait.map(|wait| (name, wait))) {
             self.span(&format!("standby.{name}"), wait, milliseconds(40), days(1))?;
         }
-        Ok(Some(Standby { input, conditions }))
+        Ok(Some(Standby { input, anchor: wishes.anchor.as_ref().map(|text| text.0), conditions }))
     }
 
     fn start(&self, start: Start, inputs: &[String], pace: Pace) -> Result<Start, ConfigError> {

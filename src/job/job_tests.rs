@@ -113,6 +113,15 @@ fn fine_times_are_fine() {
 }
 
 #[test]
+fn an_anchor_is_of_one_feed() {
+    let both = "pace = \"live\"\ntimeline.anchor = \"0=1795292130\"\nstandby.input = \"udp://127.0.0.1:5\"";
+    let message = job(both).expect_err("the standby has a clock of its own");
+    assert!(message.contains("timeline.anchor") && message.contains("with a standby") && message.contains("standby.anchor"), "{message}");
+    let job = job(&format!("{both}\nstandby.anchor = \"7=1795292130\"")).expect("each has its own");
+    assert_ne!(job.standby.and_then(|standby| standby.anchor), job.timeline.anchor);
+}
+
+#[test]
 fn an_endless_pattern_at_full_speed_needs_a_duration() {
     let message = job("inputs = [\"testsrc:\"]\npace = \"fast\"").expect_err("endless");
     assert!(message.contains("duration = none") && message.contains("30s"), "{message}");

@@ -1,5 +1,6 @@
 //! A second feed of the same programme, from encoders of its own, as people write it.
 
+use super::Anchor;
 use super::value::{Span, Text};
 use crate::standby::health::Conditions;
 use crate::time::Seconds;
@@ -11,6 +12,8 @@ use std::str::FromStr;
 pub struct Standby {
     /// Where it comes from.
     pub input: String,
+    /// Where its clock stands against UTC. That of the first feed says nothing of it.
+    pub anchor: Option<Anchor>,
     /// What counts as trouble.
     pub conditions: Conditions,
 }
@@ -36,6 +39,8 @@ impl FromStr for Wait {
 pub struct StandbyWishes {
     /// Where it comes from.
     pub input: Option<String>,
+    /// What its clock shows, and UTC then, as of timeline.anchor.
+    pub anchor: Option<Text<Anchor>>,
     /// Nothing came for so long.
     pub loss: Option<Text<Span>>,
     /// All pictures were damaged for so long.
@@ -55,6 +60,7 @@ impl StandbyWishes {
     pub fn over(self, below: StandbyWishes) -> StandbyWishes {
         StandbyWishes {
             input: self.input.or(below.input),
+            anchor: self.anchor.or(below.anchor),
             loss: self.loss.or(below.loss),
             invalid: self.invalid.or(below.invalid),
             black: self.black.or(below.black),

@@ -61,6 +61,13 @@ impl StageFailure for decode::Gone {
     }
 }
 
+/// A feed, which has stages of its own.
+impl StageFailure for StageError {
+    fn is_echo(&self) -> bool {
+        self.echo
+    }
+}
+
 impl StageFailure for Infallible {}
 
 /// The job is wrong.

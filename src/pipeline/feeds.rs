@@ -60,7 +60,8 @@ pub fn feeds(job: &Job, stop: &Stop) -> Result<Feeds, RunError> {
     let opened = match (open(job, stop), &job.standby) {
         (Err(error), Some(standby)) if !stop.is_raised() && job.inputs.iter().all(|input| capture::may_come_later(input)) => {
             tracing::warn!("{error}; the event begins with its standby, if that is there");
-            let Ok(second) = capture::open(&standby.input, job.pace, &job.select, stop) else { return Err(not_opened(error)) };
+            let timeout = job.input_timeout.map(Seconds::to_duration);
+            let Ok(second) = capture::open_within(&standby.input, job.pace, &job.select, stop, timeout) else { return Err(not_opened(error)) };
             let (source, input) = later(job, &second.0.facts, stop);
             return Ok(Feeds { source, input, second: Some(second), job: None });
         }
@@ -73,7 +74,7 @@ pub fn feeds(job: &Job, stop: &Stop) -> Result<Feeds, RunError> {
     let ([first, second], true, None) = (job.inputs.as_slice(), unlike, &job.standby) else { return Ok(Feeds::of((source, input))) };
     tracing::warn!("the two inputs are not one feed, which could be merged: the second is taken as a standby for the first, and decoded all the time, too");
     drop(input);
-    let standby = Some(Standby { input: second.clone(), conditions: Conditions::default() });
+    let standby = Some(Standby { input: second.clone(), anchor: None, conditions: Conditions::default() });
     let job = Job { inputs: vec![first.clone()], standby, ..job.clone() };
     let (source, input) = open(&job, stop).map_err(not_opened)?;
     Ok(Feeds { job: Some(job), ..Feeds::of((source, input)) })

@@ -7,16 +7,17 @@
 //!    └─────► audio ─► sound ─────────┴─► choose ─► rung
 //! ```
 
-use super::{CUES, DECODER_THREADS, FRAMES, SOUND, SyncOf, UNITS};
+use super::lives::Feed;
+use super::stages::Stages;
+use super::{CUES, FRAMES, SOUND, SyncOf};
 use crate::capture::{self, CaptureCounters, Input, Source};
-use crate::decode::audio::{Audio, Over, Rung};
-use crate::decode::change::Decoding;
-use crate::decode::{self, Makes, Outputs};
+use crate::decode::audio::{Counts, Over, Rung};
 use crate::frame::{Flow, Frame, PcmSegment};
 use crate::job::{Job, Pace};
 use crate::plan::Plan;
+use crate::resolution::Resolution;
 use crate::standby::health::Conditions;
-use crate::standby::run::Watch;
+use crate::standby::run::Outputs;
 use crate::standby::sound::{Chooser, Silence};
 use crate::standby::switch::Switch;
 use crate::status::Status;
@@ -26,10 +27,6 @@ use crate::time::{GopId, Grid, Seconds};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long is waited before a second feed that is not there is called again.
-const AGAIN: Duration = Duration::from_secs(5);
 
 /// The second feed as it is connected, beside the first.
 pub(super) struct Second {
@@ -37,9 +34,27 @@ pub(super) struct Second {
     grid: Grid,
     duration: Option<u64>,
     feed: Feed,
+    /// It is open already.
+    opened: Option<(Source, Box<dyn Input>)>,
     silence: Silence,
     slots: Receiver<Flow<Frame>>,
     chosen: Vec<Sender<Flow<(GopId, usize)>>>,
+}
+
+/// The first feed, as a job without a second would run it.
+pub(super) struct First {
+    pub(super) job: Job,
+    pub(super) stages: Stages,
+    /// The rungs of each sound.
+    pub(super) rungs: Vec<Vec<Rung>>,
+    pub(super) leaving: Arc<dyn Fn() + Send + Sync>,
+    pub(super) heard: Arc<Counts>,
+    pub(super) kept: Resolution,
+}
+
+/// Whether what is at its end may be there again.
+fn comes_again(url: &str) -> bool {
+    capture::may_come_later(url) || url.starts_with("gst:")
 }
 
 impl Second {
@@ -47,11 +62,34 @@ impl Second {
     pub fn of(job: &Job, plan: &Plan, sync: &SyncOf, stop: &Stop, opened: Option<(Source, Box<dyn Input>)>) -> Option<Second> {
         let standby = job.standby.as_ref()?;
         let (frames, slots) = bounded(FRAMES);
-        let (cut, status) = (super::tracks::cut(plan), Arc::new(Status::new(plan, true)));
-        let sound = plan.source.sounds.iter().map(|_| Vec::new()).collect();
-        let feed = Feed { url: standby.input.clone(), job: job.clone(), frames, sound, cut, sync: sync.clone(), stop: stop.clone(), status, opened };
+        let (status, captured, heard): (_, Arc<CaptureCounters>, Arc<Counts>) = (Arc::new(Status::new(plan, true)), Arc::default(), Arc::default());
+        status.watch_capture(Arc::clone(&captured));
+        status.watch_sound(Arc::clone(&heard));
+        let (url, select, timeout) = (standby.input.clone(), job.select.clone(), job.input_timeout.map(Seconds::to_duration));
+        // What places the first says nothing of the second.
+        let mut own = job.clone();
+        own.timeline.anchor = standby.anchor;
+        let feed = Feed {
+            path: 1,
+            name: "the standby",
+            prefix: "standby/",
+            again: comes_again(&url),
+            dial: Box::new(move |stop| capture::open_within(&url, Pace::Live, &select, stop, timeout)),
+            sync: SyncOf { job: own.clone(), ..sync.clone() },
+            job: own,
+            kept: None,
+            frames,
+            sound: plan.source.sounds.iter().map(|_| Vec::new()).collect(),
+            cut: super::tracks::cut(plan),
+            stop: stop.clone(),
+            status,
+            captured,
+            heard,
+            leaving: Arc::new(|| {}),
+            watch: Arc::default(),
+        };
         let duration = job.duration.map(|span| plan.grid.slots_in(span));
-        Some(Second { conditions: standby.conditions, grid: plan.grid, duration, feed, silence: Silence::default(), slots, chosen: Vec::new() })
+        Some(Second { conditions: standby.conditions, grid: plan.grid, duration, feed, opened, silence: Silence::default(), slots, chosen: Vec::new() })
     }
 
     /// Puts a chooser before a rung of sound; what the first feed's sound goes into. `over` is told when the rung has all that it gets.
@@ -79,85 +117,39 @@ impl Second {
         Ok(first_tx)
     }
 
-    /// Starts the second feed and the switch; `first` are the slots of the first feed, `shown` takes those that are chosen.
-    pub fn start(self, threads: &mut Threads, first: Receiver<Flow<Frame>>, shown: Sender<Flow<Frame>>, status: &Status) -> Result<(), StageError> {
-        let Second { conditions, grid, duration, feed, silence, slots, chosen } = self;
-        let watch = Arc::new(Watch::default());
-        status.watch_standby(Arc::clone(&watch), Arc::clone(&feed.status));
-        let outputs = crate::standby::run::Outputs { frames: shown, chosen, stop: feed.stop.clone() };
+    /// Starts both feeds and the switch; `shown` takes the slots that are chosen.
+    pub fn start(self, threads: &mut Threads, first: First, shown: Sender<Flow<Frame>>) -> Result<(), StageError> {
+        let Second { conditions, grid, duration, feed, opened, silence, slots, chosen } = self;
+        let (first_tx, first_slots) = bounded(FRAMES);
+        let First { job, stages, rungs, leaving, heard, kept } = first;
+        let (watch, asked) = (Arc::clone(&feed.watch), kept.reopened(&job));
+        stages.status.watch_standby(Arc::clone(&watch), Arc::clone(&feed.status));
+        let one = Feed {
+            path: 0,
+            name: "the first feed",
+            prefix: "",
+            again: job.inputs.iter().all(|input| comes_again(input)),
+            dial: Box::new(move |stop| super::open(&asked, stop)),
+            sync: SyncOf { job: job.clone(), ..feed.sync.clone() },
+            job,
+            kept: Some(kept),
+            frames: first_tx,
+            sound: rungs,
+            cut: feed.cut,
+            stop: feed.stop.clone(),
+            status: Arc::clone(&stages.status),
+            captured: Arc::clone(&stages.counters),
+            heard,
+            leaving,
+            watch: Arc::clone(&watch),
+        };
+        let outputs = Outputs { frames: shown, chosen, stop: feed.stop.clone() };
+        threads.spawn("capture", move || one.run(Some(stages)))?;
         threads.spawn("standby", move || {
-            feed.run();
-            Ok::<(), Infallible>(())
+            let open = opened.and_then(|opened| feed.open(opened));
+            feed.run(open)
         })?;
         let switch = Switch::new(grid, conditions, duration);
-        threads.spawn("switch", move || crate::standby::run::run(switch, grid, [first, slots], &outputs, &silence, &watch))
-    }
-}
-
-/// The second feed. Whatever becomes of it, the first goes on.
-struct Feed {
-    url: String,
-    job: Job,
-    frames: Sender<Flow<Frame>>,
-    sound: Vec<Vec<Rung>>,
-    cut: Option<decode::audio::Cut>,
-    sync: SyncOf,
-    stop: Stop,
-    status: Arc<Status>,
-    /// It is open already.
-    opened: Option<(Source, Box<dyn Input>)>,
-}
-
-impl Feed {
-    fn run(mut self) {
-        let opened = loop {
-            if let Some(opened) = self.opened.take() {
-                break opened;
-            }
-            match capture::open(&self.url, Pace::Live, &self.job.select, &self.stop) {
-                Ok(opened) => break opened,
-                Err(_) if self.stop.is_raised() => return,
-                Err(error) => tracing::warn!("the standby is not there yet, and is called again: {error}"),
-            }
-            if self.stop.wait(AGAIN) {
-                return;
-            }
-        };
-        if let Err(error) = self.watch(opened) {
-            tracing::warn!("the standby is at its end: {error}");
-        }
-    }
-
-    fn watch(self, (source, input): (Source, Box<dyn Input>)) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let decoder = Decoding::open(&source.video, &source.facts, DECODER_THREADS)?;
-        let counts = Arc::default();
-        self.status.watch_sound(Arc::clone(&counts));
-        let open = |n: usize, cut| match source.audio.get(n) {
-            Some(Some(stream)) => Audio::open(stream, cut, Arc::clone(&counts)),
-            _ => Ok(Audio::awaiting(source.video.time_base, cut, Arc::clone(&counts))),
-        };
-        let sounds = self.cut.iter().flat_map(|cut| (0..self.sound.len()).map(|n| open(n, *cut).map(Audio::behind_run_up))).collect::<Result<Vec<_>, _>>()?;
-        let (units_tx, units) = bounded(UNITS);
-        let (sound_tx, sound): (Vec<_>, Vec<_>) = sounds.iter().map(|_| bounded(UNITS)).unzip();
-        let (cues_tx, cues): (Vec<_>, Vec<_>) = sounds.iter().map(|_| bounded(CUES)).unzip();
-        let counters = Arc::new(CaptureCounters::default());
-        self.status.watch_capture(Arc::clone(&counters));
-        source.paths.iter().for_each(|paths| self.status.watch_paths(Arc::clone(paths)));
-        let makes = Makes { sync: self.sync.make(&source, &self.status, None), early: None };
-        let settings = decode::Settings { stamp_offset: self.job.timeline.stamp_offset, live: true, ahead: Seconds::ZERO, max_gap: self.job.timeline.max_gap };
-        let outputs = Outputs { frames: self.frames, cues: cues_tx, leaving: Box::new(|| {}) };
-        let feed = capture::Feed::new(input, &source, Pace::Live);
-        // What is over for this feed is not over for the event.
-        let (mut threads, over) = (Threads::new(Stop::new()), Over::new(usize::MAX, &Stop::new()));
-        let (stop, status) = (self.stop.clone(), Arc::clone(&self.status));
-        threads.spawn("standby/decode", move || decode::run(decoder, makes, settings, units, outputs, &stop, &status))?;
-        for (n, (((audio, sound), cues), rungs)) in sounds.into_iter().zip(sound).zip(cues).zip(self.sound).enumerate() {
-            let over = over.clone();
-            threads.spawn(&format!("standby/audio/{n}"), move || audio.run(sound, cues, rungs, &over, Some(super::GRACE)))?;
-        }
-        let captured = capture::run(feed, units_tx, sound_tx, &self.stop, &counters);
-        threads.join()?;
-        captured?;
-        Ok(())
+        threads.spawn("switch", move || crate::standby::run::run(switch, grid, [first_slots, slots], &outputs, &silence, &watch))
     }
 }

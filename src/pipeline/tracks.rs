@@ -2,13 +2,13 @@
 
 use super::failure::{RunError, wrong};
 use crate::capture::Source;
-use crate::decode::audio::{Audio, Cut};
+use crate::decode::audio::{Audio, Counts, Cut};
+use crate::decode::samples::AudioError;
 use crate::encode::TrackId;
 use crate::encode::aac::{self, Aac};
 use crate::encode::served::Served;
 use crate::mux::{self, TrackKind, TrackSpec};
 use crate::plan::{self, Plan};
-use crate::status::Status;
 use std::sync::Arc;
 
 /// How sound is cut, where there is any.
@@ -16,16 +16,14 @@ pub(super) fn cut(plan: &Plan) -> Option<Cut> {
     plan.audio.first().map(|first| Cut { grid: first.grid, lead: aac::LEAD, tail: aac::TAIL, ahead: aac::AHEAD })
 }
 
-/// What decodes each sound; none where no rung is made of sound. Of a kept resolution there may be more sounds than the source has now: those are silent.
-pub(super) fn sounds(source: &Source, plan: &Plan, status: &Status) -> Result<Vec<Audio>, RunError> {
-    let Some(cut) = cut(plan) else { return Ok(Vec::new()) };
-    let counts = Arc::default();
-    status.watch_sound(Arc::clone(&counts));
+/// What decodes each of so many sounds; none where no rung is made of sound. Of a kept resolution there may be more sounds than the source has now: those are silent.
+pub(super) fn sounds(source: &Source, cut: Option<Cut>, sounds: usize, counts: &Arc<Counts>) -> Result<Vec<Audio>, AudioError> {
+    let Some(cut) = cut else { return Ok(Vec::new()) };
     let open = |n: usize| match source.audio.get(n) {
-        Some(Some(stream)) => Audio::open(stream, cut, Arc::clone(&counts)).map_err(wrong),
-        _ => Ok(Audio::awaiting(source.video.time_base, cut, Arc::clone(&counts))),
+        Some(Some(stream)) => Audio::open(stream, cut, Arc::clone(counts)),
+        _ => Ok(Audio::awaiting(source.video.time_base, cut, Arc::clone(counts))),
     };
-    (0..plan.source.sounds.len()).map(|n| open(n).map(Audio::behind_run_up)).collect()
+    (0..sounds).map(|n| open(n).map(Audio::behind_run_up)).collect()
 }
 
 /// The track of every rung, with the parameter sets of the encoders that were opened for it.

@@ -56,40 +56,44 @@ pub struct Chooser {
 struct Feed {
     segments: BTreeMap<GopId, PcmSegment>,
     newest: Option<GopId>,
-    ended: bool,
+    /// It is at its end, and may come again.
+    away: bool,
+    /// It never comes again.
+    closed: bool,
 }
 
 impl Feed {
     /// Whether the segment of `gop` is not going to come.
     fn is_past(&self, gop: GopId) -> bool {
-        self.ended || self.newest.is_some_and(|newest| newest > gop)
+        self.away || self.newest.is_some_and(|newest| newest > gop)
+    }
+
+    /// The same, where it is not the one that is shown: that never brought anything, and is not waited for.
+    fn is_past_or_absent(&self, gop: GopId) -> bool {
+        self.newest.is_none() || self.is_past(gop)
     }
 }
 
 impl Chooser {
-    /// Runs until all three have ended, or the rung is gone. `over` is told when the rung has all that it gets.
+    /// Runs until the choices have ended and the rung has all that it gets, which `over` is told, or until the rung is gone. What the feeds bring after that is refused.
     pub fn run(self, over: &Over) {
         let (mut feeds, mut owed): ([Feed; 2], VecDeque<(GopId, usize)>) = Default::default();
         let mut end: Option<End> = None;
-        let mut told = false;
         let idle = [never(), never()];
         let none = never();
         loop {
-            while let Some(segment) = next(&mut feeds, &mut owed) {
+            while let Some(segment) = next(&mut feeds, &mut owed, end.is_some()) {
                 if self.rung.send(Flow::Item(segment)).is_err() {
                     return;
                 }
             }
-            if let Some(end) = end.filter(|_| owed.is_empty() && !told) {
-                told = true;
+            if let Some(end) = end.filter(|_| owed.is_empty()) {
                 // A rung that is gone has failed, and has said so.
                 let _ = self.rung.send(Flow::End(end));
                 over.done();
-            }
-            if told && feeds.iter().all(|feed| feed.ended) {
                 return;
             }
-            let [first, second] = [0, 1].map(|n| if feeds[n].ended { &idle[n] } else { &self.feeds[n] });
+            let [first, second] = [0, 1].map(|n| if feeds[n].closed { &idle[n] } else { &self.feeds[n] });
             let (path, item) = select! {
                 recv(first) -> item => (0, item.ok()),
                 recv(second) -> item => (1, item.ok()),
@@ -112,10 +116,12 @@ impl Chooser {
     }
 
     fn take(&self, path: usize, feed: &mut Feed, item: Option<Flow<PcmSegment>>) {
+        feed.closed = item.is_none();
         let Some(Flow::Item(segment)) = item else {
-            feed.ended = true;
+            feed.away = true;
             return;
         };
+        feed.away = false;
         self.silence.iter().for_each(|silence| silence.heard(path, &segment));
         feed.newest = Some(segment.gop);
         feed.segments.insert(segment.gop, segment);
@@ -125,8 +131,8 @@ impl Chooser {
     }
 }
 
-/// The next segment that can be handed on. Of a feed that was left for the other one, the sound is not waited for where the other has it.
-fn next(feeds: &mut [Feed; 2], owed: &mut VecDeque<(GopId, usize)>) -> Option<PcmSegment> {
+/// The next segment that can be handed on. Of a feed that was left for the other one, the sound is not waited for where the other has it. `ended`: no choice follows.
+fn next(feeds: &mut [Feed; 2], owed: &mut VecDeque<(GopId, usize)>, ended: bool) -> Option<PcmSegment> {
     while let Some(&(gop, path)) = owed.front() {
         let left = owed.iter().any(|(_, later)| *later != path);
         let other = 1 - path.min(1);
@@ -134,7 +140,9 @@ fn next(feeds: &mut [Feed; 2], owed: &mut VecDeque<(GopId, usize)>) -> Option<Pc
         let past = feeds[path.min(1)].is_past(gop);
         let theirs = |feeds: &mut [Feed; 2]| if past || left { feeds[other].segments.remove(&gop) } else { None };
         let found = own.map(|own| (own, path)).or_else(|| theirs(feeds).map(|theirs| (theirs, other)));
-        if found.is_none() && !(past && feeds[other].is_past(gop)) {
+        // One that has just come again has pictures before it has sound: what it lacks is given up with the choice that follows.
+        let sure = ended || owed.len() > 1 || !feeds[path.min(1)].away;
+        if found.is_none() && !(sure && past && feeds[other].is_past_or_absent(gop)) {
             return None;
         }
         owed.pop_front();
@@ -203,5 +211,30 @@ mod tests {
         let silence = Silence::default();
         assert_eq!(run(&first, &second, &[(0, 0), (1, 0), (2, 0), (3, 1)], &silence), [(0, 0.5), (1, 0.5), (2, 0.0), (3, 0.0)]);
         assert_eq!((silence.since(0), silence.since(1)), (None, Some(GopId(0))));
+    }
+
+    /// The first, whose GOP 1 has no sound, ends and comes again; the second never comes.
+    #[test]
+    fn nothing_is_waited_for_that_never_came_and_a_feed_that_comes_again_is_heard() {
+        let ((first, first_rx), (second, second_rx), (chosen, chosen_rx)) = (unbounded(), unbounded(), unbounded());
+        let (rung, got) = bounded(64);
+        let chooser = Chooser { feeds: [first_rx, second_rx], chosen: chosen_rx, rung, silence: None };
+        let thread = std::thread::spawn(move || chooser.run(&Over::new(1, &Stop::new())));
+        let heard = || match got.recv_timeout(std::time::Duration::from_secs(20)) {
+            Ok(Flow::Item(segment)) => segment.gop.0,
+            other => panic!("no segment: {:?}", other.is_ok()),
+        };
+        let choose = |gop| chosen.send(Flow::Item((GopId(gop), 0))).expect("open");
+        [segment(0, 0.5), segment(2, 0.5), Flow::End(End::Leaving)].into_iter().for_each(|item| first.send(item).expect("open"));
+        (0..3).for_each(choose);
+        assert_eq!([heard(), heard()], [0, 2]);
+        // Its pictures are there before its sound.
+        choose(5);
+        assert!(got.recv_timeout(std::time::Duration::from_millis(200)).is_err());
+        first.send(segment(5, 0.5)).expect("open");
+        assert_eq!(heard(), 5);
+        chosen.send(Flow::End(End::Ended)).expect("open");
+        thread.join().expect("it ends, though the feeds are open");
+        drop((first, second));
     }
 }

@@ -36,8 +36,18 @@ struct Path {
     frames: VecDeque<Frame>,
     newest: Option<Slot>,
     health: Health,
-    ended: bool,
+    /// Nothing comes of it: it is not there yet, or at its end, and may come again.
+    away: bool,
+    /// It is open, whether it has brought anything yet or not.
+    open: bool,
     silent_since: Option<Seconds>,
+}
+
+impl Path {
+    /// Whether nothing comes of it, and nothing is about to.
+    fn is_gone(&self) -> bool {
+        self.away && !self.open
+    }
 }
 
 /// The switch. Feeds are numbered 0 (the first choice) and 1.
@@ -55,7 +65,7 @@ pub struct Switch {
     duration: Option<u64>,
     /// One past its last one, once it has begun.
     end: Option<Slot>,
-    /// Both feeds are over, and the last GOP's sound is asked for.
+    /// Neither feed is there: the event is over, and the last GOP's sound is asked for.
     closed: bool,
     /// What was shown last.
     last: Option<Frame>,
@@ -68,11 +78,12 @@ pub struct Switch {
 impl Switch {
     /// Nothing has come yet. `duration`: how many slots the event has.
     pub fn new(grid: Grid, conditions: Conditions, duration: Option<u64>) -> Switch {
-        let path = || Path { frames: VecDeque::new(), newest: None, health: Health::new(conditions), ended: false, silent_since: None };
+        // The first is there or comes, or the event would not have begun; the second is, once it brings something.
+        let path = |away| Path { frames: VecDeque::new(), newest: None, health: Health::new(conditions), away, open: false, silent_since: None };
         Switch {
             grid,
             conditions,
-            paths: [path(), path()],
+            paths: [path(false), path(true)],
             active: 0,
             wanted: None,
             asked: false,
@@ -109,11 +120,19 @@ impl Switch {
         }
     }
 
+    /// Whether `path` is open. One that is may bring nothing yet, and the event is not over while it may.
+    pub fn open(&mut self, path: usize, open: bool) {
+        if let Some(path) = self.paths.get_mut(path) {
+            path.open = open;
+        }
+    }
+
     /// The next slot of `path`, in order, and every slot that is decided by it.
     pub fn push(&mut self, path: usize, frame: Frame, out: &mut Vec<Out>) {
         let most = self.kept();
         let look = self.look(&frame);
-        let Some(of) = self.paths.get_mut(path) else { return };
+        let Some(of) = self.paths.get_mut(path).filter(|_| !self.closed) else { return };
+        of.away = false;
         let seen = Seen { missed: frame.missed, damaged: frame.damaged, look: look.as_ref(), silent_since: of.silent_since };
         of.newest = Some(frame.slot);
         of.health.see(self.grid.time(frame.slot), &seen);
@@ -128,19 +147,25 @@ impl Switch {
         self.decide(out);
     }
 
-    /// Nothing more comes of `path`.
+    /// Nothing more comes of `path`, unless it comes again. Where neither is open any more, the event is over.
     pub fn end(&mut self, path: usize, out: &mut Vec<Out>) {
         if let Some(path) = self.paths.get_mut(path) {
-            path.ended = true;
+            path.away = true;
+            // What it was says nothing of what it will be.
+            path.health = Health::new(self.conditions);
+            path.newest = None;
         }
         self.decide(out);
-        // The one that was shown had said that it is over when the other was not yet: what it left open is complete.
-        if let Some(last) = self.last.as_ref().filter(|_| self.is_over()) {
-            let whole = last.last || self.grid.index(last.slot) + 1 == self.grid.gop_slots;
-            if !std::mem::replace(&mut self.closed, true) && !whole {
-                out.push(Out::Sound(last.gop, self.active));
-            }
+        if self.paths.iter().any(|path| !path.is_gone()) {
+            return;
         }
+        self.paths.iter_mut().for_each(|path| path.frames.clear());
+        // The one that was shown had said that it is over when the other was not yet: what it left open is complete.
+        let open = self.last.as_ref().filter(|last| !last.last && self.grid.index(last.slot) + 1 < self.grid.gop_slots);
+        if let Some(last) = open.filter(|_| !self.closed) {
+            out.push(Out::Sound(last.gop, self.active));
+        }
+        self.closed = true;
     }
 
     /// Whether the event has all slots of its duration; nothing more is shown.
@@ -148,9 +173,14 @@ impl Switch {
         self.next.zip(self.end).is_some_and(|(next, end)| next >= end)
     }
 
-    /// Whether nothing more comes of either, and all is shown.
+    /// Whether nothing more is shown: it has all its slots, or neither feed is there any more.
     pub fn is_over(&self) -> bool {
-        self.paths.iter().all(|path| path.ended && path.frames.is_empty())
+        self.closed || self.has_all()
+    }
+
+    /// Whether nothing comes of a feed.
+    pub fn is_away(&self, path: usize) -> bool {
+        self.paths.get(path).is_none_or(|path| path.away)
     }
 
     fn look(&self, frame: &Frame) -> Option<Look> {
@@ -164,7 +194,7 @@ impl Switch {
             if self.next.replace(next).is_none() {
                 self.end = self.duration.and_then(|slots| i64::try_from(slots).ok()).map(|slots| Slot(next.0.saturating_add(slots)));
             }
-            if self.has_all() {
+            if self.is_over() {
                 self.paths.iter_mut().for_each(|path| path.frames.clear());
                 return;
             }
@@ -180,7 +210,7 @@ impl Switch {
             }
             let front = self.front(self.active).map(|frame| (frame.slot, frame.missed));
             let behind = front.is_some_and(|(slot, missed)| missed || slot > next);
-            let ended = front.is_none() && self.paths[self.active].ended && self.front(other).is_some();
+            let ended = front.is_none() && self.paths[self.active].away && self.front(other).is_some();
             if let Some(trouble) = self.trouble(self.active).or((behind || ended).then_some(Trouble::Loss)) {
                 // One that is right behind what is shown may have a picture for the next slot, too.
                 let right_behind = front.is_none() && self.paths[self.active].newest.is_some_and(|newest| newest.0 + 1 == next.0);
@@ -235,7 +265,7 @@ impl Switch {
     fn is_near(&self, slot: Slot) -> bool {
         let other = &self.paths[1 - self.active];
         let behind = other.newest.is_some_and(|newest| self.grid.time(slot) - self.grid.time(newest) < KEPT);
-        behind && !other.ended && self.paths[self.active].frames.len() < self.kept()
+        behind && !other.away && self.paths[self.active].frames.len() < self.kept()
     }
 
     /// Shows the last picture once more, for `slot`.
@@ -251,7 +281,7 @@ impl Switch {
     fn is_coming(&self, slot: Slot) -> bool {
         let other = &self.paths[1 - self.active];
         let behind = other.newest.is_some_and(|newest| newest < slot && self.grid.time(slot) - self.grid.time(newest) < KEPT);
-        behind && other.health.trouble().is_none() && !other.ended && self.paths[self.active].frames.len() < self.kept()
+        behind && other.health.trouble().is_none() && !other.away && self.paths[self.active].frames.len() < self.kept()
     }
 
     fn kept(&self) -> usize {
@@ -265,7 +295,7 @@ impl Switch {
             return Some(frame.slot);
         }
         let second = &self.paths[1].frames;
-        let waited = second.len() as u64 >= slots || self.paths[0].ended;
+        let waited = second.len() as u64 >= slots || self.paths[0].away;
         let slot = second.front().filter(|_| waited).map(|frame| frame.slot)?;
         self.active = 1;
         Some(slot)
@@ -278,7 +308,7 @@ impl Switch {
     /// Whether the other feed is to be taken at a GOP's edge.
     fn returns(&self) -> bool {
         let other = 1 - self.active;
-        let well = |span: Seconds| self.paths[other].health.is_well_for(span) && !self.paths[other].ended;
+        let well = |span: Seconds| self.paths[other].health.is_well_for(span) && !self.paths[other].away;
         match self.wanted {
             Some(wanted) if self.asked => wanted == other && well(Seconds::ZERO),
             wanted => other == wanted.unwrap_or(0) && self.conditions.back.is_some_and(well),
@@ -299,11 +329,12 @@ impl Switch {
 
     /// Shows the first slot of the active feed.
     fn show(&mut self, out: &mut Vec<Out>) {
-        let over = self.paths[1 - self.active].ended;
+        let over = self.paths[1 - self.active].is_gone();
         let Some(mut frame) = self.paths[self.active].frames.pop_front() else { return };
         frame.path = self.active as u8;
-        // One feed's end is not the event's.
+        // One feed's end is not the event's, unless the other is not there.
         frame.last &= over;
+        self.closed |= frame.last;
         if let Some(end) = self.end {
             let last = Slot(end.0 - 1);
             let short = self.grid.gop(last) == frame.gop && self.grid.index(last) + 1 < self.grid.gop_slots;

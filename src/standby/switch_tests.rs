@@ -250,3 +250,51 @@ fn a_feed_that_is_asked_for_does_not_flap() {
     let switches = switches(&out);
     assert!(switches.len() <= 3, "{switches:?}");
 }
+
+#[test]
+fn a_first_feed_that_ends_ends_the_event_where_its_standby_never_came() {
+    let (mut switch, mut out) = (Switch::new(grid(), Conditions::default(), None), Vec::new());
+    feed(&mut switch, (0..130).map(|slot| (0, slot, false)), &mut out);
+    assert!(!switch.is_over());
+    switch.end(0, &mut out);
+    assert!(switch.is_over());
+    assert_eq!(shown(&out).len(), 130);
+}
+
+/// It is open, and joins: its first slot comes seconds after that.
+#[test]
+fn a_standby_that_is_about_to_begin_is_waited_for() {
+    let (mut switch, mut out) = (Switch::new(grid(), Conditions::default(), None), Vec::new());
+    feed(&mut switch, (0..130).map(|slot| (0, slot, false)), &mut out);
+    switch.open(1, true);
+    switch.end(0, &mut out);
+    assert!(!switch.is_over());
+    feed(&mut switch, (150..200).map(|slot| (1, slot, false)), &mut out);
+    switch.open(1, false);
+    switch.end(1, &mut out);
+    assert!(switch.is_over());
+    let slots = shown(&out);
+    assert!(slots.iter().map(|slot| slot.0).eq(0..200), "a hole or an overlap");
+    assert!(slots.iter().all(|slot| (slot.1 == 1) == (slot.0 >= 150)));
+}
+
+#[test]
+fn a_feed_that_comes_again_is_shown_again_once_it_was_well() {
+    let (mut switch, mut out) = (Switch::new(grid(), Conditions::default(), None), Vec::new());
+    feed(&mut switch, (0..100).flat_map(|slot| [(0, slot, false), (1, slot, false)]), &mut out);
+    switch.end(0, &mut out);
+    feed(&mut switch, (100..200).map(|slot| (1, slot, false)), &mut out);
+    assert!(!switch.is_over() && switch.is_away(0));
+    feed(&mut switch, (200..200 + 8 * GOP).flat_map(|slot| [(0, slot, false), (1, slot, false)]), &mut out);
+    let switches = switches(&out);
+    assert_eq!((switches.len(), switches[0]), (2, (100, 1, Some(Trouble::Loss))), "{switches:?}");
+    // 10 s after it came again, not before.
+    assert!(switches[1].0 >= 450 && switches[1].0 % GOP == 0 && switches[1].1 == 0, "{switches:?}");
+    let slots = shown(&out);
+    assert!(slots.windows(2).all(|pair| pair[1].0 == pair[0].0 + 1), "a hole or an overlap");
+    // And the second may go for good.
+    switch.end(1, &mut out);
+    assert!(!switch.is_over());
+    switch.end(0, &mut out);
+    assert!(switch.is_over());
+}

@@ -1,16 +1,17 @@
 //! Two encodes of one programme: where the first is in trouble the second is shown, picture by picture, and nobody sees where.
 
+use crate::common::ask;
 use crate::support::burnt::{LADDER, burnt_in};
 use crate::support::network::{Splitter, free_port};
-use crate::support::{alone, finish, mezzo, numbers, signal, until, wait};
+use crate::support::{Running, alone, finish, media, mezzo, numbers, signal, until, wait};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 
-fn feed(splitter: &Splitter, more: &[&str]) -> Child {
+fn feed(splitter: &Splitter, more: &[&str]) -> Running {
     let url = format!("udp://127.0.0.1:{}", splitter.port);
     let args = [&["feed", "--output", &url, "--size", "640x360", "--rate", "25"], more].concat();
-    mezzo(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the feed starts")
+    Running::start(mezzo(&args).stdout(Stdio::null()).stderr(Stdio::null()))
 }
 
 #[test]
@@ -26,7 +27,7 @@ fn a_second_encode_stands_in_and_steps_back() {
     let mut feeds = [feed(&ways[0], &[]), feed(&ways[1], &["--codec", "hevc", "--bitrate", "1500000", "--bframes", "0"])];
     let log = std::fs::File::create(dir.path().join("log")).expect("a log");
     let [job, output] = [&job, &out].map(|path| path.to_string_lossy().into_owned());
-    let mut worker = mezzo(&["run", &job, "--output", &output]).stdout(Stdio::null()).stderr(log).spawn().expect("a worker");
+    let mut worker = Running::start(mezzo(&["run", &job, "--output", &output]).stdout(Stdio::null()).stderr(log));
     let said = || std::fs::read_to_string(dir.path().join("log")).unwrap_or_default();
     let newest = || numbers(&out, "avc").last().copied().unwrap_or_default();
     until("segments", 60, || numbers(&out, "avc").len() >= 3);
@@ -88,13 +89,13 @@ fn a_standby_begins_where_the_first_is_absent() {
     let mut second = feed(&way, &["--codec", "hevc", "--bitrate", "1500000", "--bframes", "0"]);
     let log = std::fs::File::create(dir.path().join("log")).expect("a log");
     let [job, output] = [&job, &out].map(|path| path.to_string_lossy().into_owned());
-    let mut worker = mezzo(&["run", &job, "--output", &output]).stdout(Stdio::null()).stderr(log).spawn().expect("a worker");
+    let mut worker = Running::start(mezzo(&["run", &job, "--output", &output]).stdout(Stdio::null()).stderr(log));
     let said = || std::fs::read_to_string(dir.path().join("log")).unwrap_or_default();
     until("segments of the second", 60, || numbers(&out, "avc").len() >= 4);
     assert!(said().contains("the event begins with its standby"), "{}", said());
     let url = format!("srt://127.0.0.1:{port}?mode=listener");
     let args = ["feed", "--output", &url, "--size", "640x360", "--rate", "25"];
-    let mut first = mezzo(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the feed starts");
+    let mut first = Running::start(mezzo(&args).stdout(Stdio::null()).stderr(Stdio::null()));
     until("the first is shown", 60, || said().contains("switched back to input 1"));
     let back = numbers(&out, "avc").len();
     until("and goes on", 30, || numbers(&out, "avc").len() >= back + 4);
@@ -130,7 +131,7 @@ fn two_inputs_that_differ_are_a_feed_and_its_standby() {
     let address = format!("127.0.0.1:{}", free_port());
     let log = std::fs::File::create(dir.path().join("log")).expect("a log");
     let args = ["run", "--input", &first, "--input", &second, "--ladder", &ladder.to_string_lossy(), "--segment", "1", "--listen", &address];
-    let mut worker = mezzo(&[&args[..], &["--window", "whole", "--output", &out.to_string_lossy()]].concat()).stderr(log).spawn().expect("a worker");
+    let mut worker = Running::start(mezzo(&[&args[..], &["--window", "whole", "--output", &out.to_string_lossy()]].concat()).stderr(log));
     let said = || std::fs::read_to_string(dir.path().join("log")).unwrap_or_default();
     until("segments", 60, || numbers(&out, "avc").len() >= 3);
     assert!(said().contains("the second is taken as a standby"), "{}", said());
@@ -154,11 +155,76 @@ fn two_inputs_that_differ_are_a_feed_and_its_standby() {
     }
 }
 
+/// What `input_timeout` ends is a feed, and the event only where there is no other: one that comes again is shown again.
+#[test]
+fn a_feed_that_failed_for_good_comes_again() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().expect("a folder");
+    let (ladder, out, job) = (dir.path().join("one.toml"), dir.path().join("out"), dir.path().join("job.toml"));
+    std::fs::write(&ladder, LADDER).expect("written");
+    let ways = [Splitter::new(&[0]), Splitter::new(&[0])];
+    let [first, second] = [ways[0].url(0), ways[1].url(0)];
+    let text = format!(
+        "inputs = [\"{first}\"]\ninput_timeout = \"4s\"\nladder = \"one.toml\"\nwindow = \"whole\"\nsegment = 1\n[standby]\ninput = \"{second}\"\nback = \"3s\"\n"
+    );
+    std::fs::write(&job, text).expect("written");
+    let _feeds = [feed(&ways[0], &[]), feed(&ways[1], &["--codec", "hevc", "--bitrate", "1500000", "--bframes", "0"])];
+    let log = std::fs::File::create(dir.path().join("log")).expect("a log");
+    let address = format!("127.0.0.1:{}", free_port());
+    let [job, output] = [&job, &out].map(|path| path.to_string_lossy().into_owned());
+    let mut worker = Running::start(mezzo(&["run", &job, "--listen", &address, "--output", &output]).stdout(Stdio::null()).stderr(log));
+    let said = || std::fs::read_to_string(dir.path().join("log")).unwrap_or_default();
+    let newest = || numbers(&out, "avc").last().copied().unwrap_or_default();
+    until("both are there", 60, || numbers(&out, "avc").len() >= 3 && said().contains("the standby is there"));
+    let paths = || status(&address)["inputs"]["paths"][0]["packets"].as_u64();
+    ways[0].cut(0, true);
+    until("the first fails", 30, || said().contains("the first feed is gone: ") && said().contains("nothing came for 4 s"));
+    let at = newest();
+    until("the event goes on", 40, || newest() >= at + 5);
+    assert!(said().contains("switched to input 2") && worker.try_wait().expect("a child").is_none(), "{}", said());
+    let before = paths();
+    ways[0].cut(0, false);
+    until("the first is shown again", 60, || said().contains("switched back to input 1"));
+    let back = newest();
+    until("and goes on", 30, || newest() >= back + 3 && numbers(&out, "aac").last().is_some_and(|n| *n >= back + 2));
+    assert!(before.is_some() && paths() != before, "its packets are counted again: {before:?}");
+    // And where there is neither, it ends as a worker with one feed does.
+    ways.iter().for_each(|way| way.cut(0, true));
+    assert_eq!(wait(&mut worker, 40).code(), Some(1), "{}", said());
+    for track in ["avc", "aac"] {
+        let numbers = numbers(&out, track);
+        assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{track} has a hole: {numbers:?}\n{}", said());
+    }
+    let checked = finish(mezzo(&["check", &output]), 60);
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
+}
+
+fn status(address: &str) -> serde_json::Value {
+    serde_json::from_slice(&ask(address.parse().expect("an address"), "GET", "/v1/status", &[]).body).expect("JSON")
+}
+
+/// The event is over with its feed where its standby never came.
+#[test]
+fn a_file_whose_standby_never_comes_ends_at_its_end() {
+    let Some(clip) = media("ts_dvb_576p25_h264_aac_12s.ts") else { return };
+    let _alone = alone();
+    let dir = tempfile::tempdir().expect("a folder");
+    let (output, url) = (dir.path().join("out"), format!("tcp://127.0.0.1:{}", free_port()));
+    let args = ["run", "--input", &clip.to_string_lossy(), "--pace", "live", "--standby", &url, "--ladder", "tiny", "--window", "whole"];
+    let ran = finish(mezzo(&[&args[..], &["--output", &output.to_string_lossy()]].concat()), 60);
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(ran.status.success(), "{}\n{said}", ran.status);
+    assert_eq!(said.matches("the standby is not there").count(), 1, "{said}");
+    let [video, sound] = ["avc-180p", "aac-64k"].map(|track| numbers(&output, track));
+    assert!(video.len() >= 6 && video == sound, "{video:?} {sound:?}\n{said}");
+    let checked = finish(mezzo(&["check", &output.to_string_lossy()]), 60);
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
+}
+
 #[test]
 fn a_job_with_one_feed_has_nothing_to_switch_to() {
     let address = format!("127.0.0.1:{}", free_port());
-    let mut worker =
-        mezzo(&["run", "--input", "testsrc:size=256x144", "--ladder", "tiny", "--listen", &address]).stderr(Stdio::null()).spawn().expect("a worker");
+    let mut worker = Running::start(mezzo(&["run", "--input", "testsrc:size=256x144", "--ladder", "tiny", "--listen", &address]).stderr(Stdio::null()));
     until("it listens", 30, || TcpStream::connect(&address).is_ok());
     let (status, answer) = post(&address, "application/json", "{\"feed\": \"second\"}");
     signal(&worker, "TERM");

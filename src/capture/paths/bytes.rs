@@ -34,6 +34,8 @@ struct Line {
     path: usize,
     tap: Tap,
     head: Option<Block>,
+    /// Bytes that the merge was given.
+    given: usize,
 }
 
 /// The bytes that pass, for libav to read.
@@ -62,7 +64,7 @@ impl Bytes {
         clock: Instant,
         threads: impl Send + 'static,
     ) -> Bytes {
-        let lines = taps.into_iter().enumerate().map(|(path, tap)| Line { path, tap, head: None }).collect();
+        let lines = taps.into_iter().enumerate().map(|(path, tap)| Line { path, tap, head: None, given: 0 }).collect();
         Bytes {
             lines,
             merge: Merge::new(window.unwrap_or(FILES), counts),
@@ -103,9 +105,13 @@ impl Bytes {
             if self.files && self.lines.iter().any(|line| line.head.is_none()) {
                 break true;
             }
-            let earliest = self.lines.iter_mut().filter(|line| line.head.is_some()).min_by_key(|line| line.head.as_ref().map(|block| block.at));
-            let Some((path, block)) = earliest.and_then(|line| Some((line.path, line.head.take()?))) else { break true };
-            self.merge.push(path, block);
+            let wanted = if self.files { self.merge.wanted() } else { None };
+            let alike = |line: &Line| if self.files { line.given } else { 0 };
+            let next = |line: &&mut Line| (Some(line.path) != wanted, alike(line), line.head.as_ref().map(|block| block.at));
+            let Some(line) = self.lines.iter_mut().filter(|line| line.head.is_some()).min_by_key(next) else { break true };
+            let Some(block) = line.head.take() else { break true };
+            line.given += block.packets.len();
+            self.merge.push(line.path, block);
             taken += 1;
             if taken == AT_ONCE {
                 break false;

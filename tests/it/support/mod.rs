@@ -8,6 +8,7 @@ pub mod show;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
@@ -39,6 +40,38 @@ pub fn finish(mut command: Command, seconds: u64) -> Output {
     let stderr = reader(child.stderr.take().map(|p| Box::new(p) as Box<dyn Read + Send>));
     let status = wait(&mut child, seconds);
     Output { status, stdout: stdout.join().expect("read"), stderr: stderr.join().expect("read") }
+}
+
+/// A child that ends with the test, however that ends.
+pub struct Running(pub Child);
+
+impl Running {
+    /// Starts it.
+    pub fn start(command: &mut Command) -> Running {
+        Running(command.spawn().expect("the program starts"))
+    }
+}
+
+impl Deref for Running {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Running {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended, which is as well.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Waits for a child; one that outlives its time is ended and fails the test.

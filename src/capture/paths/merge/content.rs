@@ -128,14 +128,11 @@ impl Content {
         let mut early = std::mem::take(&mut self.early);
         let mut bundle = Bundle { out: &mut early, now: self.now };
         self.pass(&mut bundle, 0);
-        if self.other_goes_on() {
-            self.main = 1 - self.main;
-        }
+        self.settle();
         if path == self.main && self.lanes[path].is_full() {
             self.pass(&mut bundle, self.lanes[path].next + 1);
         }
         self.early = early;
-        self.blind = true;
         if self.lanes[path].is_full() {
             self.lanes[path].next += 1;
             if self.likeness == Likeness::Alike {
@@ -144,11 +141,30 @@ impl Content {
         }
     }
 
-    /// Whether the path that helps goes on where what has passed ends, and the one that passes does not: then it is this one that has a hole.
+    /// More has to wait than may: from here on the path that goes on passes, until a packet comes that both have.
+    fn settle(&mut self) {
+        if !std::mem::replace(&mut self.blind, true) && self.other_goes_on() {
+            self.main = 1 - self.main;
+        }
+    }
+
+    /// Which path is to be read where neither needs to be read now: the one of which less waits than may, else the one that passes. So a hole may be as long as it likes.
+    pub fn wanted(&mut self) -> Option<usize> {
+        match [0, 1].map(|path| self.lanes[path].is_full()) {
+            [false, false] => None,
+            [true, true] => {
+                self.settle();
+                Some(self.main)
+            }
+            [full, _] => Some(usize::from(full)),
+        }
+    }
+
+    /// Whether the path that helps goes on where what has passed ends, and the one that passes does not, or less: then it is this one that has a hole.
+    /// Of a single PID counters are right by chance once in sixteen times.
     fn other_goes_on(&self) -> bool {
-        let (main, help) = (&self.lanes[self.main], &self.lanes[1 - self.main]);
-        let stopped = main.get(main.next).is_none() || !main.goes_on(&self.passed);
-        self.likeness == Likeness::Alike && stopped && help.goes_on(&self.passed)
+        let [(follow, break_off), (theirs, their_breaks)] = [self.main, 1 - self.main].map(|path| self.lanes[path].goes_on(&self.passed));
+        self.likeness == Likeness::Alike && theirs > their_breaks && (follow + break_off == 0 || break_off > their_breaks)
     }
 
     /// How much later the path that helps is than the one that passes; zero where it is earlier.

@@ -10,8 +10,8 @@ pub const WAITING: u64 = 1 << 16;
 const MOST: usize = 1 << 17;
 /// How far back a packet may be that came out of order.
 const NEAR: u64 = 256;
-/// Packets by which it is known whether a path goes on where another stopped.
-const FRONT: usize = 64;
+/// Packets by which it is known whether a path goes on where another stopped: so many that tables and sound are among them, too.
+const FRONT: usize = 4096;
 /// How many blocks back one may be that came again. (A few more, and blocks of stuffing would be taken for one another: their counters come round after sixteen packets.)
 const BLOCKS: usize = 8;
 
@@ -82,19 +82,17 @@ impl Lane {
         self.end() - self.next.max(self.base) >= WAITING
     }
 
-    /// Whether what has not passed yet goes on where these counters are: the first packet of each PID, of the next [`FRONT`], follows.
-    pub fn goes_on(&self, counters: &Counters) -> bool {
-        let mut pids: Vec<u16> = Vec::new();
+    /// Where what has not passed yet goes on, by these counters: of how many PIDs the first packet, of the next [`FRONT`], follows, and of how many it does not.
+    pub fn goes_on(&self, counters: &Counters) -> (usize, usize) {
+        let (mut pids, mut follow): (Vec<u16>, usize) = Default::default();
         let from = self.next.saturating_sub(self.base) as usize;
         for head in self.log.iter().skip(from).take(FRONT).filter(|entry| !entry.used).map(|entry| Head::of(&entry.packet)) {
             if !pids.contains(&head.pid) {
-                if counters.distance(head) != 1 {
-                    return false;
-                }
+                follow += usize::from(counters.distance(head) == 1);
                 pids.push(head.pid);
             }
         }
-        !pids.is_empty()
+        (follow, pids.len() - follow)
     }
 
     /// What is at a place, where it is remembered.

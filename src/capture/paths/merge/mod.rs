@@ -159,6 +159,11 @@ impl Merge {
         }
     }
 
+    /// Which path is to be read, where that may be chosen, and it makes a difference.
+    pub fn wanted(&mut self) -> Option<usize> {
+        if let Engine::Content(content, _) = &mut self.engine { content.wanted() } else { None }
+    }
+
     /// Nothing more comes on one path: it is not waited for.
     pub fn ended(&mut self, path: usize) {
         if let Engine::Content(content, _) = &mut self.engine {

@@ -100,6 +100,8 @@ fn long_datagrams_take_no_more_room_than_short_ones() {
     for _ in 0..700 {
         path.send(&long);
     }
+    // When this is counted, everything of those before it is.
+    path.send(b"no transport stream");
     let lost = count(&path.counts.overruns);
     let came = path.came(700 - lost as usize);
     assert!(path.blocks.take().is_err());
@@ -149,16 +151,13 @@ fn what_is_pushed_over_tcp_waits_at_the_sender() {
     sender.join().expect("it is hung up on");
 }
 
-/// What one file has is all there, however much the other lacks of it.
+/// What one file has is all there, however much the other lacks of it, and whatever counters say by chance (behind 75,000 packets, that the video goes on).
 #[test]
-#[ignore = "not met yet: behind a hole of more than 10 MB the paths are put together again a few pictures late (29 of 839 units are lost)"]
 fn a_long_hole_in_one_of_two_files_is_filled() {
     let Some(path) = clip("d_ts_2160p60_h264_aac_loop8s.ts") else { return };
     let dir = tempfile::tempdir().expect("a folder");
     let feed = std::fs::read(&path).expect("a clip");
     let name = dir.path().join("holed.ts");
-    let (from, to) = (10_000 * packets::SIZE, 85_000 * packets::SIZE);
-    std::fs::write(&name, [&feed[..from], &feed[to..]].concat()).expect("written");
     let (whole, holed) = (path.to_string_lossy().into_owned(), name.to_string_lossy().into_owned());
     let units = |inputs: &[String]| {
         let (source, mut input) = try_two(inputs, &Stop::new()).unwrap_or_else(|e| panic!("{e}"));
@@ -174,11 +173,15 @@ fn a_long_hole_in_one_of_two_files_is_filled() {
             }
         }
     };
-    let (wanted, ..) = units(std::slice::from_ref(&whole));
+    let (wanted, ..) = units(&[whole.clone(), whole.clone()]);
     assert!(wanted.len() > 400);
-    for inputs in [[whole.clone(), holed.clone()], [holed, whole]] {
-        let (got, hurt, breaks) = units(&inputs);
-        assert_eq!((got.len(), hurt, breaks), (wanted.len(), 0, 0));
-        assert!(got == wanted);
+    for hole in [60_000, 75_000] {
+        let (from, to) = (10_000 * packets::SIZE, (10_000 + hole) * packets::SIZE);
+        std::fs::write(&name, [&feed[..from], &feed[to..]].concat()).expect("written");
+        for inputs in [[whole.clone(), holed.clone()], [holed.clone(), whole.clone()]] {
+            let (got, hurt, breaks) = units(&inputs);
+            assert_eq!((got.len(), hurt, breaks), (wanted.len(), 0, 0), "{hole}");
+            assert!(got == wanted, "{hole}");
+        }
     }
 }
