@@ -353,8 +353,11 @@ fn shards_say_the_same_of_what_all_tracks_share_and_list_no_segments() {
         let out = publish(tracks(), Settings { share: Some(share), ..window() }, input).expect("muxes");
         assert_eq!(out.segments("v"), (10..30).filter(|k| mine(*k)).collect::<Vec<_>>());
         assert_eq!(out.segments("a").len(), if shard == 0 { 20 } else { 0 });
-        for shared in ["main.m3u8", "manifest.mpd", "v/init.mp4", "a/init.mp4"] {
+        for shared in ["main.m3u8", "manifest.mpd"] {
             assert_eq!(out.text(shared), reference.text(shared), "{shared}");
+        }
+        for shared in ["v/init.mp4", "a/init.mp4"] {
+            assert!(out.files[shared] == reference.files[shared], "{shared}");
         }
         // What is removed is its own: `publish` wants each to have been there.
         let own: Vec<&String> = out.files.keys().filter(|path| path.ends_with(".m4s")).collect();

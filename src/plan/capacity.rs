@@ -380,7 +380,8 @@ mod tests {
         let slow = of(&[100, 10, 4]);
         assert!(!slow.fits && !slow.rungs[0].held && slow.rungs[1].held);
         assert!(slow.text().contains("its lanes take 2.00 at most"), "{}", slow.text());
-        assert_eq!(slow.machines.len(), 2, "the rung is dealt out by its numbers");
+        // Two would have the rung whole, on one of them.
+        assert_eq!(slow.machines.len(), 3, "the rung is dealt out by its numbers");
         // Slower than all machines together.
         let hopeless = of(&[100_000, 10, 4]);
         assert!(hopeless.machines.is_empty() && hopeless.advice().contains("no number of such machines"), "{hopeless:?}");
