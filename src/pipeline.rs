@@ -7,6 +7,7 @@
 //!    └─────► audio ─────────────► rung ───┘
 //! ```
 
+mod due;
 mod failure;
 mod feeds;
 mod forms;
@@ -130,6 +131,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let mut forms = forms.start(destinations, &tracks, job.extras.thumbnails, &store)?;
     job.duration.into_iter().chain(source.duration).min().into_iter().for_each(|d| status.expect(d));
     ready(&status, server.as_ref().map(Server::url).as_deref());
+    let deadline = due::watch(job, &plan, &schedule, &status);
     let mut threads = Threads::new(stop.clone());
     let raw = source.video.parameters.id() == codec::Id::RAWVIDEO && job.pace == Pace::Fast;
     let (units_tx, units) = bounded(if raw { RAW_UNITS } else { UNITS });
@@ -248,6 +250,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     }
 
     let ended = threads.join();
+    drop(deadline);
     say_what_came_of_it(&status);
     match &ended {
         Ok(()) => status.set_state(State::Ended),
