@@ -4,17 +4,21 @@ function card(name, state, kind, facts, charts) {
   const made = element("article", "", kind);
   const head = element("h3", name);
   head.append(element("b", state));
-  made.append(head, ...charts);
+  // What never happened needs no chart.
+  made.append(head, ...charts.filter(Boolean));
   const list = document.createElement("ul");
   list.append(...facts.map(([text, bad]) => element("li", text, bad)));
   made.append(list);
   return made;
 }
 
+// A chart of what should not happen, where it did.
+const trouble = (values, drawing) => (values.some((v) => v > 0) ? spark(values, drawing) : null);
+
 const some = (counts, kind) => Object.entries(counts).filter(([, n]) => n > 0).map(([name, n]) => [`${n} ${name}`, kind]);
 
 // The picture of a feed: what is decoded of it, and what is put in its place.
-function picture(name, source, clock, trouble, shown) {
+function picture(name, source, clock, wrong, shown) {
   const of = (s) => (name === "Standby" ? s.standby?.source : s.source);
   const fps = growth((s) => of(s)?.pictures);
   const counts = {
@@ -36,12 +40,12 @@ function picture(name, source, clock, trouble, shown) {
   if (clock) bad.push(placed(clock));
   const words = { loss: "away", invalid: "damaged", black: "black", frozen: "frozen", silence: "silent" };
   const filling = (growth((s) => of(s)?.fillers) ?? 0) > 0;
-  const state = trouble ? words[trouble] : filling ? "filler is shown" : fps === null || fps === 0 ? "no picture" : `${fps.toFixed(1)} /s`;
+  const state = wrong ? words[wrong] : filling ? "filler is shown" : fps === null || fps === 0 ? "no picture" : `${fps.toFixed(1)} /s`;
   const charts = [
     spark(growths((s) => of(s)?.pictures), { label: "pictures decoded a second" }),
-    spark(growths((s) => (of(s) ? of(s).repeats + of(s).fillers : null)), { label: "pictures repeated or filled in a second", top: 5 }),
+    trouble(growths((s) => (of(s) ? of(s).repeats + of(s).fillers : null)), { label: "pictures repeated or filled in a second", top: 5 }),
   ];
-  return card(shown === null ? name : `${name}${shown ? ", shown" : ""}`, state, trouble || filling || !fps ? "bad" : "good", bad, charts);
+  return card(shown === null ? name : `${name}${shown ? ", shown" : ""}`, state, wrong || filling || !fps ? "bad" : "good", bad, charts);
 }
 
 // What places the feed on the grid.
@@ -57,7 +61,7 @@ function path(p, index) {
   const state = p.up ? bits(p.bitrate) : p.silent_ms === null ? "nothing yet" : `silent for ${span(p.silent_ms)}`;
   const charts = [
     spark(history((s) => s.inputs?.paths[index]?.bitrate), { label: "bitrate of the last two minutes" }),
-    spark(growths((s) => s.inputs?.paths[index]?.lost), { label: "packets lost a second", top: 5 }),
+    trouble(growths((s) => s.inputs?.paths[index]?.lost), { label: "packets lost a second", top: 5 }),
   ];
   return card(`Path ${index + 1} ${p.input}`, state, p.up ? (bad.length ? "" : "good") : "bad", [...bad, [`${p.packets} packets`, ""]], charts);
 }
@@ -68,14 +72,14 @@ function merged(inputs) {
   const together = merge.mode === "number" || merge.mode === "content";
   const facts = together ? [[`${(merge.delay_us / 1000).toFixed(1)} ms apart`, ""]] : [];
   facts.push([`${merge.hurt} units hurt`, merge.hurt ? "bad" : "good"], ...some({ "lost on both": merge.lost, holes: merge.continuity }, "bad"));
-  const charts = [spark(growths((s) => s.inputs?.merge.continuity), { label: "holes a second behind the merge", top: 5 })];
+  const charts = [trouble(growths((s) => s.inputs?.merge.continuity), { label: "holes a second behind the merge", top: 5 })];
   return card("Two paths", how, merge.mode === "mismatch" || merge.hurt ? "bad" : "good", facts, charts);
 }
 
 function inputs(s) {
-  const trouble = s.standby ? s.standby.trouble : [null, null];
-  const cards = [picture("Picture", s.source, s.clock, trouble[0], s.standby ? s.standby.active === 0 : null)];
-  if (s.standby) cards.push(picture("Standby", s.standby.source, s.standby.clock, trouble[1], s.standby.active === 1));
+  const wrong = s.standby ? s.standby.trouble : [null, null];
+  const cards = [picture("Picture", s.source, s.clock, wrong[0], s.standby ? s.standby.active === 0 : null)];
+  if (s.standby) cards.push(picture("Standby", s.standby.source, s.standby.clock, wrong[1], s.standby.active === 1));
   if (s.inputs) cards.push(...s.inputs.paths.map(path));
   if (s.inputs?.paths.length > 1) cards.push(merged(s.inputs));
   return cards;
@@ -88,7 +92,7 @@ function output(o, index) {
   if (o.state !== "well" && o.last_error) facts.push([o.last_error, "bad"]);
   const charts = [
     spark(history((s) => s.outputs?.[index]?.write_ms), { label: "ms from the last byte to the answer", top: 100 }),
-    spark(history((s) => s.outputs?.[index]?.backlog_segments), { label: "segments that wait", top: 5 }),
+    trouble(history((s) => s.outputs?.[index]?.backlog_segments), { label: "segments that wait", top: 5 }),
   ];
   return card(`Output ${index + 1} ${o.url}`, o.state, o.state === "well" ? "good" : "bad", facts, charts);
 }
