@@ -68,7 +68,7 @@ families! {
     QUEUE: Gauge "mezzo_queue_length" "" ["queue"] "What waits: units for the decoder, pictures for the downscaler, packets for the muxer, publications for the destinations.";
 
     TRACK: Info "mezzo_track" "" ["track", "media", "codec", "backend"] "A track: what it carries, and the backend that the plan puts first.";
-    TRACK_CAP: Gauge "mezzo_track_cap_bits_per_second" "" ["track"] "Its cap, or its rate where that is constant.";
+    TRACK_CAP: Gauge "mezzo_track_cap_bytes_per_second" "" ["track"] "Its cap, or its rate where that is constant: bits per second by eight.";
     TRACK_SEGMENTS: Counter "mezzo_track_segments" "" ["track"] "Segments published.";
     TRACK_BYTES: Counter "mezzo_track_bytes" "bytes" ["track"] "Bytes of them.";
     TRACK_NUMBER: Gauge "mezzo_track_segment_number" "" ["track"] "The number of the newest segment.";

@@ -150,7 +150,7 @@ fn tracks(s: &Snapshot, seen: &Seen, page: &mut Page) {
         page.info(&t::TRACK, &[name, media, codec, track.facts.backend.as_deref().unwrap_or("")]);
     }
     each! { page, all(),
-        TRACK_CAP: |t: &T| t.facts.max_bitrate;
+        TRACK_CAP: |t: &T| Value::Millionths(i128::from(t.facts.max_bitrate) * 125_000);
         TRACK_SEGMENTS: |t: &T| t.segments;
         TRACK_BYTES: |t: &T| t.bytes;
     }
