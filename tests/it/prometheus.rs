@@ -1,13 +1,14 @@
 //! A real Prometheus scrapes a live worker and an origin: what they say is in its formats, and every query of the dashboard and every alert has data.
 
-use crate::common::{ask, has};
+use crate::common::{answer, ask, has};
 use crate::support::{alone, mezzo, signal, until, until_said, wait};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::io::Write;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// What this worker has none of: no keys, no second feed, no traces.
 const ABSENT: [&str; 1] = ["mezzo_keys_failed_total"];
@@ -44,7 +45,8 @@ fn promtool(args: &[&str], input: &[u8]) {
 /// The alerts: names and expressions.
 fn alerts() -> Vec<(String, String)> {
     let text = std::fs::read_to_string(deploy("prometheus/alerts.yml")).expect("the rules");
-    let of = |key: &str| text.lines().filter_map(|line| line.trim().trim_start_matches("- ").strip_prefix(key).map(|v| v.trim().to_owned())).collect::<Vec<_>>();
+    let of =
+        |key: &str| text.lines().filter_map(|line| line.trim().trim_start_matches("- ").strip_prefix(key).map(|v| v.trim().to_owned())).collect::<Vec<_>>();
     let (names, expressions) = (of("alert:"), of("expr:"));
     assert!(names.len() == expressions.len() && names.len() > 20);
     names.into_iter().zip(expressions).collect()
@@ -73,11 +75,20 @@ fn metrics(query: &str) -> BTreeSet<String> {
     query.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| word.starts_with("mezzo_")).map(str::to_owned).collect()
 }
 
+/// What Prometheus answers: asked in HTTP/1.0, whole and not in chunks.
+fn api(prometheus: SocketAddr, path: &str) -> Value {
+    let mut stream = TcpStream::connect(prometheus).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+    stream.write_all(format!("GET {path} HTTP/1.0\r\nhost: x\r\n\r\n").as_bytes()).expect("sent");
+    let mut raw = Vec::new();
+    stream.read_to_end(&mut raw).expect("an answer");
+    serde_json::from_slice(&answer(&raw).body).expect("JSON")
+}
+
 /// How many series a query has now.
 fn series(prometheus: SocketAddr, query: &str) -> usize {
     let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
-    let answer = ask(prometheus, "GET", &format!("/api/v1/query?query={query}"), &[]);
-    let answer: Value = serde_json::from_slice(&answer.body).expect("JSON");
+    let answer = api(prometheus, &format!("/api/v1/query?query={query}"));
     assert_eq!(answer["status"], "success", "{query}: {answer}");
     answer["data"]["result"].as_array().map_or(0, Vec::len)
 }
@@ -137,7 +148,7 @@ fn a_real_prometheus_scrapes_a_live_worker() {
     prometheus.arg(format!("--config.file={}", config.display())).arg(format!("--storage.tsdb.path={}", dir.path().join("data").display()));
     prometheus.arg(format!("--web.listen-address={at}")).args(["--log.level=error"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut prometheus = Ended(prometheus.spawn().expect("prometheus"));
-    let ready = || std::net::TcpStream::connect(at).is_ok() && ask(at, "GET", "/-/ready", &[]).code == 200;
+    let ready = || TcpStream::connect(at).is_ok() && ask(at, "GET", "/-/ready", &[]).code == 200;
     until("Prometheus is ready", 60, ready);
     until("both are scraped", 60, || series(at, "up == 1") == 2);
 
@@ -146,14 +157,13 @@ fn a_real_prometheus_scrapes_a_live_worker() {
     for (_, expression) in alerts() {
         missing.extend(metrics(&expression).into_iter().filter(|name| !ABSENT.contains(&name.as_str())));
     }
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     while !missing.is_empty() {
         missing.retain(|query| series(at, query) == 0);
         assert!(begun.elapsed().as_secs() < 90, "these have no data: {missing:#?}");
-        std::thread::sleep(std::time::Duration::from_millis(200));
+        std::thread::sleep(Duration::from_millis(200));
     }
-    let rules = ask(at, "GET", "/api/v1/rules", &[]);
-    let rules: Value = serde_json::from_slice(&rules.body).expect("JSON");
+    let rules = api(at, "/api/v1/rules");
     let all = rules["data"]["groups"][0]["rules"].as_array().expect("rules");
     assert!(all.len() == alerts().len() && all.iter().all(|rule| rule["health"] == "ok"), "{rules:#}");
 
