@@ -147,7 +147,7 @@ impl Probes {
     /// A slot has its picture; `arrival` (host's clock) where that came for it.
     pub fn placed(&self, slot: Slot, arrival: Option<Seconds>) {
         let now = self.now();
-        let came = arrival.map(|arrival| micros(arrival - self.began_utc).max(1).unsigned_abs());
+        let came = arrival.map(|arrival| (arrival - self.began_utc).floor_ticks(1_000_000).max(1).unsigned_abs());
         let marks = self.of_slot(slot);
         marks.slot.store(slot.0, Relaxed);
         marks.came.store(came.unwrap_or(0), Relaxed);
