@@ -117,7 +117,7 @@ fn a_real_prometheus_scrapes_a_live_worker() {
     let origin_at = listens(&mut origin.0, "pushes are taken at");
     let ports = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").and_then(|s| s.local_addr()).expect("a port").port());
     let inputs = ports.map(|port| format!("udp://127.0.0.1:{port}"));
-    let push = format!("http://{origin_at}/ingest/a");
+    let push = format!("http://{origin_at}/ingest/A");
     let args = ["run", "--input", &inputs[0], "--input", &inputs[1], "--ladder", "tiny", "--segment", "1s", "--pace", "live"];
     let args = [&args[..], &["--output", &push, "--listen", "127.0.0.1:0", "--heartbeat", "1s"]].concat();
     let mut worker = Ended(mezzo(&args).stdout(Stdio::null()).spawn().expect("a worker"));
