@@ -36,7 +36,7 @@ check: deps
 	else echo "check: cargo-deny is not installed, so licences and advisories were not checked (cargo install cargo-deny --locked)"; fi
 
 # What only the tests want: an origin to push to, other processors, GStreamer's coders and parsers, and a device that needs no graphics processor.
-test: PACKAGES += curl nginx-light openssl python3-gi gir1.2-gst-rtsp-server-1.0 qemu-user gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav mesa-vulkan-drivers
+test: PACKAGES += curl nginx-light openssl python3-gi gir1.2-gst-rtsp-server-1.0 qemu-user gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav mesa-vulkan-drivers prometheus
 test: deps
 	@command -v chromium >/dev/null || echo "test: there is no chromium, so the page is not played in a browser"
 	@test -d ../shared/media || echo "test: there are no clips in ../shared/media, so what needs real feeds is skipped"

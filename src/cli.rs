@@ -109,6 +109,7 @@ pub fn main(cli: &Cli) -> ExitCode {
             failure.code
         }
     };
+    log::finish();
     // What libraries do at exit (libsrt's destructors) does not bear a thread that is still inside them.
     if mezzo::capture::abandoned() > 0 {
         mezzo::ffmpeg::leave_at_once(i32::from(code));

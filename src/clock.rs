@@ -92,6 +92,17 @@ pub enum Lock {
     Lost,
 }
 
+impl Lock {
+    /// As `/v1/status` and metrics write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Lock::Locked => "locked",
+            Lock::Own => "own",
+            Lock::Lost => "lost",
+        }
+    }
+}
+
 /// Where a picture belongs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Placement {

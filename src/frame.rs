@@ -114,6 +114,8 @@ pub struct SideData {
     pub source_pts: Option<Seconds>,
     /// The UTC stamp that the source carried for this picture.
     pub stamp: Option<Seconds>,
+    /// When it came, by the host's clock. For metrics alone.
+    pub arrival: Option<Seconds>,
 }
 
 /// Slots whose sound is moved alike.

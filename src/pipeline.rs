@@ -7,6 +7,7 @@
 //!    └─────► audio ─────────────► rung ───┘
 //! ```
 
+mod due;
 mod failure;
 mod feeds;
 mod forms;
@@ -143,6 +144,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let mut forms = forms.start(destinations, &tracks, job.extras.thumbnails, &store)?;
     job.duration.into_iter().chain(source.duration).min().into_iter().for_each(|d| status.expect(d));
     ready(&status, server.as_ref().map(Server::url).as_deref());
+    let deadline = due::watch(job, &plan, &schedule, &status);
     let mut threads = Threads::new(stop.clone());
     let (frames_tx, frames) = bounded(FRAMES);
     let sync = SyncOf { job: job.clone(), grid: plan.grid, run_up: if plan.audio.is_empty() { Seconds::ZERO } else { RUN_UP } };
@@ -249,6 +251,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     }
 
     let ended = threads.join();
+    drop(deadline);
     say_what_came_of_it(&status);
     match &ended {
         Ok(()) => status.set_state(State::Ended),

@@ -6,14 +6,17 @@
 mod clock;
 mod counts;
 mod defects;
+mod seen;
 mod snapshot;
 
 use crate::capture::CaptureCounters;
 use crate::capture::paths::counts as paths;
+use crate::deadline;
 use crate::decode::audio;
 use crate::encode::TrackId;
 use crate::encode::queue::Counters;
 use crate::ladder::{AudioCodec, VideoCodec};
+use crate::metrics::Probes;
 use crate::mux;
 use crate::plan::{Plan, SourceFacts};
 use crate::protect::{self, cipher::Scheme};
@@ -21,10 +24,12 @@ use crate::shard::{Part, Share};
 use crate::sink::remote;
 use crate::standby::run::Watch;
 use crate::time::{GopId, Rate, Seconds};
+use crate::traces;
 use crate::verdict::Verdict;
 pub use clock::{ClockSnapshot, ClockStatus};
 pub use counts::{Counter, SourceCounts, State};
 pub use defects::DefectsSnapshot;
+pub use seen::Seen;
 use serde::Serialize;
 pub use snapshot::{InputsSnapshot, PublishedSnapshot, Snapshot, SourceSnapshot, StandbySnapshot, TrackSnapshot};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
@@ -51,6 +56,8 @@ struct Watched {
     share: OnceLock<Share>,
     outputs: Mutex<Vec<Arc<remote::counts::Counts>>>,
     protection: OnceLock<Vec<(Scheme, Arc<protect::Counts>)>>,
+    deadline: OnceLock<Arc<deadline::Watch>>,
+    traces: OnceLock<Arc<traces::Counts>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,6 +87,9 @@ pub struct TrackFacts {
     pub media: Media,
     /// Cap of video, constant rate of audio, in bits per second.
     pub max_bitrate: u64,
+    /// The backend that the plan puts first; absent for sound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backend: Option<String>,
 }
 
 /// What a track carries.
@@ -130,6 +140,8 @@ pub struct Status {
     pub clock: ClockStatus,
     /// Segments that a destination already had with other bytes; it kept its own.
     pub conflicts: Counter,
+    /// Marks along the way of pictures and segments.
+    pub probes: Arc<Probes>,
 }
 
 impl Status {
@@ -139,12 +151,15 @@ impl Status {
             name: r.name.clone(),
             media: Media::Video { codec: r.codec, width: r.width, height: r.height, rate: r.grid.rate },
             max_bitrate: r.max_bitrate,
+            backend: r.backends.first().cloned(),
         });
         let audio = plan.audio.iter().map(|r| TrackFacts {
             name: r.name.clone(),
             media: Media::Audio { codec: r.codec, channels: r.channels, language: r.tag.clone().unwrap_or_else(|| r.language.clone()), label: r.label.clone() },
             max_bitrate: r.bitrate,
+            backend: None,
         });
+        let probes = Arc::new(Probes::new(plan.grid, plan.video.len() + plan.audio.len()));
         Status {
             started: Instant::now(),
             state: AtomicU8::new(State::Starting as u8),
@@ -160,6 +175,7 @@ impl Status {
             source: SourceCounts::default(),
             clock: ClockStatus::default(),
             conflicts: Counter::default(),
+            probes,
         }
     }
 
@@ -196,7 +212,18 @@ impl Status {
 
     /// Shows what the muxer counts.
     pub fn watch_mux(&self, counts: Arc<mux::Counts>) {
+        let _ = counts.probes.set(Arc::clone(&self.probes));
         let _ = self.watched.mux.set(counts);
+    }
+
+    /// Shows what is due, and not there.
+    pub fn watch_deadline(&self, watch: Arc<deadline::Watch>) {
+        let _ = self.watched.deadline.set(watch);
+    }
+
+    /// Shows what becomes of traces.
+    pub fn watch_traces(&self, counts: Arc<traces::Counts>) {
+        let _ = self.watched.traces.set(counts);
     }
 
     /// Shows what becomes of keys, in the order of the job.
@@ -232,20 +259,24 @@ impl Status {
     /// Shows what a video rung counts.
     pub fn watch_rung(&self, track: TrackId, counters: Arc<Counters>) {
         if let Some(t) = self.tracks.get(track.0) {
+            counters.measured.mark(Arc::clone(&self.probes), track);
             let _ = t.rung.set(counters);
         }
     }
 
     /// A segment is stored in every destination. Names beside the plan's are ignored.
     pub fn segment_published(&self, track: &str, number: GopId, bytes: u64, slot_end: Seconds) {
-        let Some(t) = self.tracks.iter().find(|t| t.facts.name == track) else { return };
+        let Some((index, t)) = self.tracks.iter().enumerate().find(|(_, t)| t.facts.name == track) else { return };
+        let now = Seconds::host_now();
         {
             let mut p = lock(&t.published);
             p.segments += 1;
             p.bytes += bytes;
             p.begun.get_or_insert(slot_end - self.segment);
-            p.last = Some(LastSegment { number, bytes, slot_end, published: Seconds::host_now() });
+            p.last = Some(LastSegment { number, bytes, slot_end, published: now });
         }
+        self.probes.published(index, number, bytes);
+        self.due(index, number, now);
         let starting = State::Starting as u8;
         let _ = self.state.compare_exchange(starting, State::Running as u8, Relaxed, Relaxed);
     }
@@ -283,7 +314,11 @@ impl Status {
         let now = Seconds::host_now();
         let error = lock(&self.error).clone();
         let state = counts::STATES.get(usize::from(self.state.load(Relaxed))).copied();
-        let tracks: Vec<TrackSnapshot> = self.tracks.iter().map(|t| t.snapshot(now, self.segment, self.live, &self.part(&t.facts.name))).collect();
+        let of = |(index, t): (usize, &Track)| TrackSnapshot {
+            deadline: self.deadline().map(|watch| watch.of(index)),
+            ..t.snapshot(now, self.segment, self.live, &self.part(&t.facts.name))
+        };
+        let tracks: Vec<TrackSnapshot> = self.tracks.iter().enumerate().map(of).collect();
         let published = self.tracks.iter().map(|t| *lock(&t.published));
         let spans: Vec<(Seconds, Seconds)> = published.filter_map(|p| Some((p.begun?, p.last?.slot_end))).collect();
         let (begun, position) = (spans.iter().map(|s| s.0).min(), spans.iter().map(|s| s.1).max());
@@ -347,6 +382,9 @@ impl Track {
             retries: count(&|r| &r.retried),
             fallbacks: count(&|r| &r.fallbacks),
             unheld: count(&|r| &r.unheld),
+            over_cap: count(&|r| &r.over_cap),
+            encode_permille: self.rung.get().and_then(|r| r.measured.newest()),
+            deadline: None,
             quality: lock(&self.defects).snapshot(),
         }
     }

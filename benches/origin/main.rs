@@ -56,6 +56,7 @@ impl Publisher for Always {
     fn snapshot(&self) -> serde_json::Value {
         serde_json::json!({})
     }
+    fn metrics(&self, _: &mut mezzo::metrics::Page) {}
 }
 
 fn main() {

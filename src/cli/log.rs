@@ -1,10 +1,18 @@
 //! What goes to stderr: log lines, as text or JSON, and the one line of a failure.
 
+mod limit;
+
 use super::progress::Manner;
 use super::{Failure, screen};
 use clap::{Args, ValueEnum};
+use limit::{Limit, Limiter};
 use std::io::{IsTerminal, Write};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// How to log.
 #[derive(Args, Clone, Copy, Debug)]
@@ -62,17 +70,28 @@ impl Level {
     }
 }
 
+/// What was logged lately.
+static LIMIT: OnceLock<Arc<Limit>> = OnceLock::new();
+
+/// Says what was left out so far.
+pub fn finish() {
+    LIMIT.get().into_iter().for_each(|limit| limit.tell(Instant::now(), true));
+}
+
 /// Starts logging for the whole process. Once.
 pub fn start(args: &LogArgs) {
-    let builder = tracing_subscriber::fmt()
+    let layer = tracing_subscriber::fmt::layer()
         // A pipe that nobody reads any more must not end a thread: the complaint about it would go to the same pipe, and panic.
         .log_internal_errors(false)
-        .with_writer(screen::Log)
-        .with_max_level(args.log_level.filter());
-    match args.log_format {
-        Format::Text => builder.with_target(false).with_ansi(colour()).init(),
-        Format::Json => builder.json().init(),
-    }
+        .with_writer(screen::Log);
+    let layer = match args.log_format {
+        Format::Text => layer.with_target(false).with_ansi(colour()).boxed(),
+        Format::Json => layer.json().boxed(),
+    };
+    let limit = LIMIT.get_or_init(Arc::default);
+    // Without its thread nothing says how many lines were left out, so none is.
+    let limiter = Limiter::start(limit).ok();
+    tracing_subscriber::registry().with(layer).with(limiter).with(args.log_level.filter()).init();
     ffmpeg_next::log::set_level(args.log_level.libav());
 }
 

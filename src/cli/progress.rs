@@ -27,8 +27,6 @@ pub enum Manner {
 
 /// Between two drawings.
 const DRAW: Duration = Duration::from_millis(250);
-/// Between two log lines.
-const BEAT: Duration = Duration::from_secs(10);
 
 /// Shows the status until it is dropped.
 pub struct Progress {
@@ -37,14 +35,17 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Starts showing. `url`: of the page, where there is one.
-    pub fn start(status: Arc<Status>, url: Option<&str>, manner: Manner) -> Progress {
+    /// Starts showing. `url`: of the page, where there is one; `every`: how often a line is logged, zero for never.
+    pub fn start(status: Arc<Status>, url: Option<&str>, manner: Manner, every: Duration) -> Progress {
         let (stop, stopped) = bounded::<()>(0);
+        if manner == Manner::Lines && every.is_zero() {
+            return Progress { stop: Some(stop), thread: None };
+        }
         let url = url.map(str::to_owned);
         let body = move || {
             let mut figures = Figures::new();
             // A line says what became of the time before it: there is none in the beginning.
-            let (period, mut silent) = if manner == Manner::Lines { (BEAT, true) } else { (DRAW, false) };
+            let (period, mut silent) = if manner == Manner::Lines { (every, true) } else { (DRAW, false) };
             loop {
                 let snapshot = status.snapshot();
                 figures.add(Instant::now(), &snapshot);

@@ -6,8 +6,11 @@ use super::progress::{Manner, Progress};
 use clap::Args;
 use mezzo::pipeline;
 use mezzo::secrets::without_secrets;
+use mezzo::status::Status;
 use mezzo::stop::Stop;
+use mezzo::traces::{self, Tracer};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Arguments of `mezzo run`.
 #[derive(Args, Clone, Debug)]
@@ -35,13 +38,35 @@ A job file has the names of the flags:
   clock = \"sei\"
 
 While it runs, a terminal shows the position, the lag, and each rung's rate,
-bitrate, queue and drops; a pipe gets a line with them every ten seconds.
+bitrate, queue and drops; a pipe gets a line with them every ten seconds
+(--heartbeat). Metrics for Prometheus are at /metrics (docs/metrics.md).
 
 SIGTERM or Ctrl-C leaves: what is in flight is finished, and no end of the event
 is written, for its twin goes on. A second one ends the process at once.")]
 pub struct RunArgs {
     #[command(flatten)]
     job: JobArgs,
+    /// Log a line with state, lag, segments, misses and outputs this often, where there is no terminal; 0 for never
+    #[arg(long, env = "MEZZO_HEARTBEAT", value_name = "TIME", default_value = "10s", value_parser = heartbeat, help_heading = "Log")]
+    heartbeat: Duration,
+    /// Send a trace of each segment's life, from capture to published, to this OTLP collector (http://127.0.0.1:4318)
+    #[arg(long, env = "MEZZO_OTLP", value_name = "URL", value_parser = otlp, help_heading = "Log")]
+    otlp: Option<url::Url>,
+}
+
+/// A span that may be nothing.
+fn heartbeat(text: &str) -> Result<Duration, String> {
+    let span = if text == "0" { Ok(Duration::ZERO) } else { humantime::parse_duration(text) };
+    let accepted = "accepted: 0, or from 1s to 1h";
+    match span {
+        Ok(span) if span.is_zero() || (Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&span) => Ok(span),
+        Ok(_) => Err(accepted.to_owned()),
+        Err(error) => Err(format!("{error}; {accepted}")),
+    }
+}
+
+fn otlp(text: &str) -> Result<url::Url, String> {
+    traces::endpoint(text).map_err(|e| e.to_string())
 }
 
 /// Runs a job to its end, and shows `manner` what it does.
@@ -50,14 +75,23 @@ pub fn run(args: &RunArgs, manner: Manner) -> Result<(), Failure> {
     super::signals::raise_on(&stop).map_err(Failure::failed)?;
     let job = args.job.job()?;
     job.inputs.iter().for_each(|input| tracing::info!("opening {}", without_secrets(input)));
-    let mut progress = None;
+    let (mut progress, mut tracer) = (None, None);
     let ended = pipeline::run(&job, &stop, |status, url| {
+        tracer = args.otlp.as_ref().map(|to| trace(to, status));
         url.iter().for_each(|url| tracing::info!("the page is at {url}"));
-        progress = Some(Progress::start(Arc::clone(status), url, manner));
+        progress = Some(Progress::start(Arc::clone(status), url, manner, args.heartbeat));
     });
     // The view is gone before the reason of a failure is told.
-    drop(progress);
+    drop((progress, tracer));
     Ok(ended?)
+}
+
+/// Sends traces. Where that cannot be, the job goes on without.
+fn trace(to: &url::Url, status: &Arc<Status>) -> Option<Tracer> {
+    let counts = Arc::default();
+    status.watch_traces(Arc::clone(&counts));
+    let started = Tracer::start(to, &status.probes, status.names(), status.class(), counts);
+    started.inspect_err(|error| tracing::warn!("no traces are sent: {error}")).ok()
 }
 
 #[cfg(test)]

@@ -58,6 +58,11 @@ impl Ahead {
         next.map(Some).ok_or(Gone("capture"))
     }
 
+    /// How many units wait in the queue.
+    pub fn waiting(&self) -> usize {
+        self.units.len()
+    }
+
     /// What is known of the end of the feed.
     pub fn sight(&self) -> Sight {
         match self.ended {

@@ -405,7 +405,8 @@ impl FrameSync {
         let ends = self.end.is_some_and(|end| slot.0 + 1 >= end.0);
         let last = last || ends;
         let (gop, index) = (self.grid.gop(slot), self.grid.index(slot));
-        let side = SideData { source_pts: (origin == Origin::Input).then_some(timed.tick.pts), stamp: timed.tick.stamp };
+        let own = origin == Origin::Input;
+        let side = SideData { source_pts: own.then_some(timed.tick.pts), stamp: timed.tick.stamp, arrival: own.then_some(timed.tick.arrival) };
         out.push(Emit::Frame(Frame {
             slot,
             gop,

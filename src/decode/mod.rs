@@ -23,6 +23,7 @@ pub mod video;
 use crate::capture::{Kind, Unit};
 use crate::clock::Tick;
 use crate::frame::{AudioCue, End, Flow, Frame, Picture};
+use crate::metrics::Queue;
 use crate::status::Status;
 use crate::stop::Stop;
 use crate::time::{Grid, Seconds};
@@ -184,6 +185,7 @@ pub fn run(
         }
         stage.synchronise(end)?;
         stage.count(status);
+        stage.measure(status, &outputs);
         outputs.send(&mut stage.emitted)?;
         match end {
             Some(End::Ended) if stage.sync.is_none() && stage.early.is_none() => return Err(DecodeError::NoPicture),
@@ -318,6 +320,14 @@ impl Stage {
             early.finish(&mut self.emitted);
         }
         Ok(())
+    }
+
+    /// Marks the slots that leave.
+    fn measure(&self, status: &Status, outputs: &Outputs) {
+        let frames = self.emitted.iter().filter_map(|emit| if let Emit::Frame(frame) = emit { Some(frame) } else { None });
+        frames.for_each(|frame| status.probes.placed(frame.slot, frame.side.arrival));
+        status.probes.waiting(Queue::Units, self.units.waiting());
+        status.probes.waiting(Queue::Pictures, outputs.frames.len());
     }
 
     fn count(&mut self, status: &Status) {

@@ -1,12 +1,14 @@
 //! One attempt after another at a GOP: by the backend the breakers choose, and where that fails by the next, with the frames that are held.
 
 use super::constant::Tries;
+use super::measured::Quantizers;
 use super::runner::{Lane, RunError};
 use super::watch::Watch;
 use super::{EncodeError, Encoder, Lifetime, Packet, Recipe, Stats, ToMux, backend, container_bytes, find, resume};
 use crate::budget::Permit;
 use crate::frame::Frame;
-use crate::time::GopId;
+use crate::time::{GopId, Slot};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A segment may exceed its cap by a tenth.
@@ -34,6 +36,8 @@ pub(super) struct Gop {
     pub bytes: u64,
     /// Of each packet that was sent and holds, in decoding order: its slot, from 0 in the GOP, and its bytes.
     pub sent: Vec<(u32, u64)>,
+    /// Of the attempt that goes on, where its encoder says them.
+    pub quantizers: Option<Arc<Quantizers>>,
 }
 
 /// Frames that are held, and their part of the budget.
@@ -143,7 +147,10 @@ impl Lane {
         gop.watch.fed(frame.force_idr);
         let result = match &mut gop.encoder {
             Some(encoder) => encoder.encode(frame, &mut out),
-            None => self.open(gop).and_then(|encoder| gop.encoder.insert(encoder).encode(frame, &mut out)),
+            None => self.open(gop).and_then(|encoder| {
+                gop.quantizers = encoder.quantizers();
+                gop.encoder.insert(encoder).encode(frame, &mut out)
+            }),
         };
         let sent = self.forward(gop, out, start.elapsed())?;
         Ok(result.and(sent))
@@ -208,6 +215,7 @@ impl Lane {
             }
             let bytes = packet.data.len() as u64;
             gop.bytes += bytes;
+            self.counters.measured.made(Slot(packet.time));
             gop.sent.push((u32::try_from(packet.time - gop.first).unwrap_or(u32::MAX), bytes));
             self.send(ToMux::Packet { track: self.track, gop: gop.id, attempt: gop.attempt, packet })?;
         }

@@ -1,14 +1,17 @@
 //! What the encoders of libav have in common: how they are opened, how pictures go in and packets come out.
 
 use super::EncodeError;
+use super::measured::Quantizers;
 use crate::colour::{Signal, VideoRange};
 use crate::ffmpeg as raw;
 use crate::frame::Frame;
 use crate::plan::Rendition;
 use crate::time::GopId;
 use ffmpeg_next as ffmpeg;
+use ffmpeg_next::codec::packet::side_data::Type;
 use ffmpeg_next::color;
 use ffmpeg_next::format::Pixel;
+use std::sync::Arc;
 
 /// The pictures that an encoder is opened for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -103,12 +106,13 @@ pub struct Gop {
     fed: u64,
     made: u64,
     ended: bool,
+    quantizers: Arc<Quantizers>,
 }
 
 impl Gop {
     /// `name` is that of the backend.
     pub fn new(name: &'static str, rendition: &Rendition, encoder: ffmpeg::encoder::video::Encoder, pictures: Pictures) -> Gop {
-        Gop { encoder, name, rung: rendition.name.clone(), pictures, gop: GopId(0), base: None, fed: 0, made: 0, ended: false }
+        Gop { encoder, name, rung: rendition.name.clone(), pictures, gop: GopId(0), base: None, fed: 0, made: 0, ended: false, quantizers: Arc::default() }
     }
 
     /// The error of this GOP.
@@ -119,6 +123,11 @@ impl Gop {
     /// What it was opened for.
     pub fn pictures(&self) -> &Pictures {
         &self.pictures
+    }
+
+    /// What its packets say of their quantizers, where they do.
+    pub fn quantizers(&self) -> Arc<Quantizers> {
+        Arc::clone(&self.quantizers)
     }
 
     /// Whether a picture went in.
@@ -182,6 +191,8 @@ impl Gop {
             let (Some(stream), Some(pts), Some(base)) = (packet.data(), packet.pts(), self.base) else {
                 return Err(self.failed("a packet without data or time"));
             };
+            let stats = packet.side_data().find(|side| side.kind() == Type::QualityStats);
+            stats.iter().for_each(|stats| self.quantizers.take(stats.data()));
             take(base + pts, stream).map_err(|why| self.failed(why))?;
             self.made += 1;
         }

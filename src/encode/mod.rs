@@ -13,6 +13,7 @@ pub mod hardware;
 pub mod hevc;
 pub mod level;
 pub mod libav;
+pub mod measured;
 pub mod nvenc;
 pub mod obu;
 pub mod point;
@@ -61,6 +62,8 @@ use crate::ladder::VideoCodec;
 use crate::plan::Rendition;
 use crate::time::GopId;
 use constant::Constant;
+use measured::Quantizers;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One coded picture, or one coded audio frame.
@@ -77,6 +80,10 @@ pub struct Packet {
 
 /// An encoder for one GOP (or, hardware, for the whole event). Fed slot by slot, in order.
 pub trait Encoder: Send {
+    /// What it says of the quantizers of the GOP that it makes, where it does: filled while it encodes. For metrics alone.
+    fn quantizers(&self) -> Option<Arc<Quantizers>> {
+        None
+    }
     /// Encodes `frame` and appends what is ready to `out`, in decoding order. An IDR when `frame.opens_gop` or `frame.force_idr`, nowhere else.
     fn encode(&mut self, frame: &Frame, out: &mut Vec<Packet>) -> Result<(), EncodeError>;
     /// Appends everything still held of the GOP, which is complete, and is ready for the next one. Only [`Lifetime::Event`] is asked for it.

@@ -2,6 +2,7 @@
 
 use super::breaker::Breakers;
 use super::hardware::first_device;
+use super::measured::Measured;
 use super::runner::Lane;
 use super::served::Served;
 use super::{ToMux, TrackId, Why};
@@ -16,7 +17,7 @@ use crate::time::GopId;
 use crossbeam::channel::{Sender, TrySendError, bounded};
 use hwaccel::device::Name;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// What a rung counts, for status and metrics.
 #[derive(Debug, Default)]
@@ -37,6 +38,10 @@ pub struct Counters {
     pub encoded: AtomicU64,
     /// Pictures that wait for its lanes, give or take the one on its way.
     pub waiting: AtomicU64,
+    /// Its lanes were told that nothing follows.
+    pub ended: AtomicBool,
+    /// What is measured of it.
+    pub measured: Measured,
 }
 
 /// The receiving end is gone: its thread failed, and says why itself.
@@ -208,6 +213,7 @@ impl RungQueue {
     pub fn send(&mut self, frame: Frame) -> Result<(), Gone> {
         let waiting: usize = self.lanes.iter().map(Sender::len).sum();
         self.counters.waiting.store(waiting as u64, Ordering::Relaxed);
+        self.counters.measured.given(frame.slot);
         if frame.opens_gop {
             self.passed()?;
             let lane = self.part.place(frame.gop).rem_euclid(self.lanes.len() as i64) as usize;
@@ -232,6 +238,7 @@ impl RungQueue {
         if end == End::Ended {
             self.passed()?;
         }
+        self.counters.ended.store(true, Ordering::Relaxed);
         self.lanes.iter().try_for_each(|lane| lane.send(ToLane::End(end)).map_err(|_| self.gone()))
     }
 

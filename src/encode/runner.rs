@@ -147,7 +147,8 @@ impl Lane {
         let (watch, stats) = (Watch::new(first, slots), Stats::default());
         let backend = self.breakers.choose(0, id).unwrap_or(0);
         let (tries, sent) = (Tries::default(), Vec::new());
-        let gop = Gop { id, first, recipe, backend, attempt: 0, cap_tries: 0, tries, encoder: None, watch, held, unheld, stats, bytes: 0, sent };
+        let gop =
+            Gop { id, first, recipe, backend, attempt: 0, cap_tries: 0, tries, encoder: None, watch, held, unheld, stats, bytes: 0, sent, quantizers: None };
         self.tell_backend(&gop)?;
         Ok(Some(gop))
     }
@@ -261,6 +262,8 @@ impl Lane {
         self.breakers.succeeded(gop.backend);
         gop.stats.fallback = if deviates { u8::MAX } else { u8::try_from(gop.backend).unwrap_or(u8::MAX) };
         self.counters.fallbacks.fetch_add(u64::from(gop.backend > 0), Ordering::Relaxed);
+        self.counters.measured.closed(&self.rendition, gop.id, &gop.stats);
+        gop.quantizers.iter().filter_map(|seen| seen.mean()).for_each(|mean| self.counters.measured.coded(mean));
         self.send(ToMux::Done { track: self.track, gop: gop.id, attempt: gop.attempt, stats: gop.stats })
     }
 

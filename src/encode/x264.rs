@@ -2,6 +2,7 @@
 
 use super::level::{Needs, level};
 use super::libav::{Fed, Gop, Pictures};
+use super::measured::Quantizers;
 use super::point::{self, X264Point};
 use super::vbv::Vbv;
 use super::{EncodeError, Encoder, Opened, Packet, Recipe, annexb};
@@ -10,6 +11,7 @@ use crate::frame::Frame;
 use crate::plan::Rendition;
 use ffmpeg_next as ffmpeg;
 use hwaccel::isa::Isa;
+use std::sync::Arc;
 
 const NAME: &str = "x264";
 
@@ -121,6 +123,10 @@ impl X264 {
 }
 
 impl Encoder for X264 {
+    fn quantizers(&self) -> Option<Arc<Quantizers>> {
+        Some(self.0.quantizers())
+    }
+
     fn encode(&mut self, frame: &Frame, out: &mut Vec<Packet>) -> Result<(), EncodeError> {
         self.0.send(frame)?;
         self.take(out)

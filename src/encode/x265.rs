@@ -1,6 +1,7 @@
 //! HEVC by x265 through libav: a fresh encoder of one thread for each GOP, everything that could depend on the machine or on history pinned.
 
 use super::libav::{Fed, Gop, Pictures};
+use super::measured::Quantizers;
 use super::tier::{Needs, level};
 use super::vbv::Vbv;
 use super::{EncodeError, Encoder, Opened, Packet, Recipe, hevc, point};
@@ -12,6 +13,7 @@ use crate::ladder::VideoCodec;
 use crate::plan::Rendition;
 use ffmpeg_next as ffmpeg;
 use hwaccel::isa::Isa;
+use std::sync::Arc;
 
 const NAME: &str = "x265";
 
@@ -249,6 +251,10 @@ impl X265 {
 }
 
 impl Encoder for X265 {
+    fn quantizers(&self) -> Option<Arc<Quantizers>> {
+        Some(self.gop.quantizers())
+    }
+
     fn encode(&mut self, frame: &Frame, out: &mut Vec<Packet>) -> Result<(), EncodeError> {
         self.gop.send(frame)?;
         self.take(out)

@@ -52,6 +52,7 @@ pub use track::{MAX_TIME, TrackKind, TrackSpec};
 
 use crate::encode::{ToMux, TrackId};
 use crate::job::Window;
+use crate::metrics::Queue;
 use crate::protect::Form;
 use crate::shard::{Part, Share};
 use crate::sink::Publish;
@@ -245,6 +246,7 @@ pub fn run(tracks: Vec<TrackSpec>, mut settings: Settings, rx: Receiver<ToMux>, 
             return Err(MuxError::Broke(alive.join(", ")));
         };
         let (track, ready) = align.take(message)?;
+        first.counts().probes.get().into_iter().for_each(|probes| probes.waiting(Queue::Packets, rx.len()));
         for ready in ready {
             others.iter_mut().try_for_each(|publisher| publisher.take(track, ready.clone()))?;
             first.take(track, ready)?;

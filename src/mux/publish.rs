@@ -14,6 +14,7 @@ use super::{Marks, MuxError, Settings, TrackSpec, entries, hls, init, session};
 use crate::encode::{Packet, Stats, TrackId, Why};
 use crate::frame::End;
 use crate::inspect::{self, Code, Finding, InitFacts, SegmentFacts};
+use crate::metrics::Probes;
 use crate::protect::Guard;
 use crate::shard::{Part, Share};
 use crate::sink::{Edge, Publish, Readers};
@@ -21,8 +22,8 @@ use crate::time::{GopId, Grid, Seconds};
 use crate::verdict::{Shown, Verdict};
 use bytes::Bytes;
 use crossbeam::channel::Sender;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 /// Counts since the start, all tracks together.
 #[derive(Debug, Default)]
@@ -45,6 +46,8 @@ pub struct Counts {
     pub over_cap: AtomicU64,
     /// Packets and verdicts that came after their number was decided.
     pub stale: AtomicU64,
+    /// Where it is marked when a segment is made.
+    pub probes: OnceLock<Arc<Probes>>,
 }
 
 /// Publishes. One per [`super::run`].
@@ -293,6 +296,7 @@ impl Publisher {
         let (bytes, facts) = locked.unwrap_or_else(|| (making.into_bytes(), facts));
         counts.bytes.fetch_add(bytes.len() as u64, Relaxed);
         let verdict = Arc::new(Verdict::new(marks, &bytes, &findings, over_cap).showing(shown));
+        counts.probes.get().into_iter().for_each(|probes| probes.muxed(index, gop));
         let (track, path) = (spec.name.clone(), spec.segment_path(gop));
         self.send(Publish::Segment { track, number: gop, path, bytes: Bytes::from(bytes), slot_end: self.grid.gop_time(gop.next()), verdict })?;
 

@@ -9,7 +9,7 @@
 mod answer;
 mod auth;
 pub mod choose;
-mod counts;
+pub(crate) mod counts;
 mod desk;
 #[cfg(test)]
 mod desk_tests;

@@ -4,6 +4,7 @@ use super::answer::{Fate, Refusal};
 use super::counts::Snapshot;
 use super::desk::{Desk, Out};
 use super::mask::Mask;
+use crate::metrics::{self, Page};
 use crate::serve::Publisher;
 use crate::sink::store::Store;
 use crate::sink::{Publish, Sink};
@@ -210,6 +211,10 @@ impl Publisher for View {
             Some(snapshot) if !snapshot.tracks.is_empty() => s.missing.clone(),
             _ => vec!["nothing was pushed yet".to_owned()],
         })
+    }
+
+    fn metrics(&self, page: &mut Page) {
+        self.read(|s| s.snapshot.iter().for_each(|snapshot| metrics::origin(snapshot, page)));
     }
 
     fn snapshot(&self) -> serde_json::Value {

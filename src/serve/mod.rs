@@ -5,7 +5,8 @@
 //! | `/` | a page that plays the output and shows the rungs |
 //! | `/live/<path>` | what is published, from memory and disk ([`crate::sink::store`]) |
 //! | `/healthz` | 200 while the process runs |
-//! | `/readyz` | 200 once every track has a segment, else 503 with the names of those that have none |
+//! | `/readyz` | 200 while every track is published on time, else 503 with what is not |
+//! | `/metrics` | [`crate::metrics`] for Prometheus |
 //! | `/v1/status` | [`crate::status::Snapshot`] and the store's usage as JSON |
 //! | `/v1/input` | POST, from this machine: which of two feeds is shown |
 //! | `/v1/time` | UTC as `xs:dateTime`, for DASH `UTCTiming` (`urn:mpeg:dash:utc:http-xsdate:2014`) |
@@ -15,9 +16,11 @@ mod answer;
 mod connection;
 pub mod control;
 mod filed;
+mod health;
 mod limits;
 mod listener;
 mod live;
+mod metrics;
 mod page;
 mod patient;
 mod publisher;
@@ -173,8 +176,9 @@ impl Drop for Server {
 
 fn routers(app: App, routes: Router) -> Routers {
     let about = Router::new()
-        .route("/healthz", get(status::healthz))
-        .route("/readyz", get(status::readyz))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics::metrics))
         .route("/v1/status", get(status::status))
         .route("/v1/time", get(status::time));
     let all = about

@@ -5,6 +5,16 @@ use axum::response::{IntoResponse, Response};
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; media-src 'self' blob:; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
+/// The parts of the script in their order, one request.
+const SCRIPT: &str = concat!(
+    include_str!("page/draw.js"),
+    include_str!("page/rungs.js"),
+    include_str!("page/feed.js"),
+    include_str!("page/timeline.js"),
+    include_str!("page/player.js"),
+    include_str!("page/main.js"),
+);
+
 pub(super) async fn html() -> Response {
     file("text/html; charset=utf-8", include_str!("page.html"))
 }
@@ -14,7 +24,7 @@ pub(super) async fn css() -> Response {
 }
 
 pub(super) async fn js() -> Response {
-    file("text/javascript; charset=utf-8", include_str!("page.js"))
+    file("text/javascript; charset=utf-8", SCRIPT)
 }
 
 fn file(content_type: &'static str, body: &'static str) -> Response {

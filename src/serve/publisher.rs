@@ -1,5 +1,6 @@
 //! Who publishes what is served: a worker, or the origin that workers push to.
 
+use crate::metrics::{self, Page};
 use crate::status::Status;
 use std::time::Duration;
 
@@ -13,6 +14,12 @@ pub trait Publisher: Send + Sync + 'static {
     fn segment_duration(&self) -> Duration;
     /// What keeps it from being ready (`/readyz`): names of tracks without a segment. Empty: nothing does.
     fn missing(&self) -> Vec<String>;
+    /// What else keeps it from being ready: what is late, in words.
+    fn late(&self) -> Vec<String> {
+        Vec::new()
+    }
+    /// What `/metrics` shows beside the store.
+    fn metrics(&self, page: &mut Page);
     /// What `/v1/status` shows beside `ready` and `store`: an object.
     fn snapshot(&self) -> serde_json::Value;
 }
@@ -32,6 +39,14 @@ impl Publisher for Status {
 
     fn missing(&self) -> Vec<String> {
         Status::missing(self).into_iter().map(str::to_owned).collect()
+    }
+
+    fn late(&self) -> Vec<String> {
+        Status::late(self)
+    }
+
+    fn metrics(&self, page: &mut Page) {
+        metrics::worker(self, page);
     }
 
     fn snapshot(&self) -> serde_json::Value {

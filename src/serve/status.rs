@@ -1,11 +1,11 @@
-//! Health, status and time.
+//! Status and time.
 
-use super::App;
+use super::{App, health};
 use crate::sink::store::Usage;
 use crate::time::Seconds;
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -20,20 +20,8 @@ struct Body {
     store: Usage,
 }
 
-pub(super) async fn healthz() -> Response {
-    (NEVER_STORED, "ok\n").into_response()
-}
-
-pub(super) async fn readyz(State(app): State<App>) -> Response {
-    let missing = app.publisher.missing();
-    if missing.is_empty() {
-        return (NEVER_STORED, "ready\n").into_response();
-    }
-    (StatusCode::SERVICE_UNAVAILABLE, NEVER_STORED, format!("no segment yet: {}\n", missing.join(", "))).into_response()
-}
-
 pub(super) async fn status(State(app): State<App>) -> Response {
-    let body = Body { publisher: app.publisher.snapshot(), ready: app.publisher.missing().is_empty(), store: app.store.usage() };
+    let body = Body { publisher: app.publisher.snapshot(), ready: health::is_ready(&*app.publisher), store: app.store.usage() };
     (NEVER_STORED, Json(body)).into_response()
 }
 

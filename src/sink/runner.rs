@@ -1,6 +1,7 @@
 //! The thread that publishes: takes what the muxer made, in order, to every destination in turn.
 
 use super::{Publish, Sink, SinkError};
+use crate::metrics::Queue;
 use crate::status::Status;
 use crossbeam::channel::Receiver;
 use std::time::{Duration, Instant};
@@ -8,7 +9,8 @@ use std::time::{Duration, Instant};
 /// Publishes everything from `rx` to all of `sinks`, each item in all of them before the next one, in the order of `sinks`; put the quickest first.
 /// Ends when `rx` closes. The first error ends it too: it is returned, and dropping `rx` tells the muxer. A segment counts in `status`, if any, once all have it.
 pub fn run(mut sinks: Vec<Box<dyn Sink>>, rx: Receiver<Publish>, status: Option<&Status>) -> Result<(), SinkError> {
-    for item in rx {
+    for item in &rx {
+        status.into_iter().for_each(|status| status.probes.waiting(Queue::Publications, rx.len()));
         for sink in sinks.iter_mut().filter(|sink| sink.wants(&item)) {
             sink.publish(&item)?;
         }

@@ -6,6 +6,7 @@ use super::{DefectsSnapshot, TrackFacts, Watched};
 use crate::capture::CaptureCounters;
 use crate::capture::paths::counts as paths;
 use crate::capture::refused;
+use crate::deadline::TrackDeadline;
 use crate::decode::audio;
 use crate::mux;
 use crate::plan::SourceFacts;
@@ -190,6 +191,12 @@ pub struct TrackSnapshot {
     pub fallbacks: u64,
     /// GOPs whose frames were not held for another try, because the frame budget was spent.
     pub unheld: u64,
+    /// GOPs that exceed 1.10 x cap.
+    pub over_cap: u64,
+    /// Thousandths of the time that a GOP may take in which the newest one was encoded: above 1000 the rung is slower than real time. Absent for sound.
+    pub encode_permille: Option<u64>,
+    /// Segments that were not published when they were due; absent where nothing is due (`--pace fast`).
+    pub deadline: Option<TrackDeadline>,
     /// What was wrong with its segments, though they were published.
     pub quality: DefectsSnapshot,
 }

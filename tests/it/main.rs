@@ -31,6 +31,7 @@ mod origin;
 mod origin_process;
 mod page;
 mod paths;
+mod prometheus;
 mod proof;
 mod protection;
 mod protection_browser;

@@ -144,6 +144,10 @@ fn the_page_plays_a_live_stream() {
     assert_eq!(browser.eval("document.getElementById('hls').textContent").as_str(), Some(format!("{}live/main.m3u8", server.url()).as_str()));
     eprintln!("playing {first:?} after the stream began; {}", browser.eval("document.getElementById('playing').textContent"));
     assert_eq!(browser.eval("document.querySelectorAll('#rungs meter').length").as_i64(), Some(2), "a bar against the cap for each rung of pictures");
+    browser.until("document.querySelectorAll('#rungs .spark polyline').length >= 3");
+    assert_eq!(browser.eval("document.querySelector('#inputs article h3').textContent.startsWith('Picture')"), true);
+    assert_eq!(browser.eval("document.querySelector('#outputs article h3').textContent.startsWith('Players of this page')"), true);
+    assert_eq!(browser.eval("[...document.querySelectorAll('#events li')].some((li) => li.textContent.endsWith('the worker is running'))"), true);
     let overflows = "document.documentElement.scrollWidth > document.documentElement.clientWidth";
     assert_eq!(browser.eval(overflows), false, "the page is wider than the window");
     browser.shot("2-playing-light");
@@ -158,6 +162,7 @@ fn the_page_plays_a_live_stream() {
 
     server.stop();
     browser.until("document.getElementById('state').textContent === 'the server does not answer'");
+    assert_eq!(browser.eval("document.querySelector('#events li').textContent.endsWith('the server does not answer')"), true);
     browser.shot("6-gone");
 
     // All that it had is played. Then the server comes back under the same address, and the picture moves on.

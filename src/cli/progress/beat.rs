@@ -14,9 +14,18 @@ pub fn beat(s: &Snapshot, figures: &Figures) {
     let troubles: Vec<String> = words::troubles(s).iter().map(|(name, n)| format!("{name} {n}")).collect();
     let troubles = (!troubles.is_empty()).then(|| troubles.join(", "));
     let position = words::position(s);
+    let segments: u64 = s.tracks.iter().map(|t| t.segments).sum();
+    let misses: u64 = s.tracks.iter().filter_map(|t| t.deadline).map(|d| d.misses).sum();
+    let outputs = outputs(s);
     let (rungs, state) = (rungs.join(", "), s.state.name());
     // Absent values are left out of the line.
-    tracing::info!(position, lag, speed, of_all, dropped, troubles, rungs, "{state}");
+    tracing::info!(position, lag, speed, of_all, segments, misses, dropped, outputs, troubles, rungs, "{state}");
+}
+
+/// "well, throttled backlog 3"; nothing where there is no destination behind a network.
+fn outputs(s: &Snapshot) -> Option<String> {
+    let each = s.outputs.iter().map(|o| if o.backlog_segments == 0 { o.state.to_owned() } else { format!("{} backlog {}", o.state, o.backlog_segments) });
+    Some(each.collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty())
 }
 
 /// "avc-720p 25.0/s 2.91 Mb/s queue 3".

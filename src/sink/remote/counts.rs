@@ -1,6 +1,7 @@
 //! What is counted of a remote destination, and what is said about it in the log: once for each change, not for each failure.
 
 use super::failure::{Failure, Kind};
+use crate::metrics::{Histogram, Spans};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -43,6 +44,10 @@ pub struct Counts {
     pub deleted: AtomicU64,
     /// Segments that wait for it, and their bytes.
     pub backlog: [AtomicU64; 2],
+    /// From the last byte of a body to the answer.
+    pub latency: Histogram<Spans>,
+    /// The newest of those, in microseconds.
+    pub latest: AtomicU64,
     failed: [AtomicU64; 7],
     state: Mutex<State>,
 }
@@ -97,6 +102,8 @@ pub struct Snapshot {
     pub backlog_segments: u64,
     /// Bytes of them.
     pub backlog_bytes: u64,
+    /// Milliseconds from the last byte of the newest body to its answer.
+    pub write_ms: u64,
     /// The words of the last failure.
     pub last_error: Option<String>,
 }
@@ -128,6 +135,12 @@ impl Counts {
             drop(state);
             tracing::warn!(output = self.shown, kind = failure.kind.name(), "the output does not take what is published: {}", failure.why);
         }
+    }
+
+    /// A body was taken so long after its last byte.
+    pub fn took(&self, span: Duration) {
+        self.latency.observe_span(span);
+        self.latest.store(u64::try_from(span.as_micros()).unwrap_or(u64::MAX), Relaxed);
     }
 
     /// A request of `lane` went well.
@@ -181,6 +194,7 @@ impl Counts {
             deleted: get(&self.deleted),
             backlog_segments: get(&self.backlog[0]),
             backlog_bytes: get(&self.backlog[1]),
+            write_ms: get(&self.latest) / 1000,
             last_error,
         }
     }

@@ -111,6 +111,8 @@ impl<C: Carrier> Line<C> {
         if done.is_ok() {
             let length = upload.body.get().map_or(0, |(bytes, _)| bytes.len() as u64);
             shared.counts.bytes.fetch_add(length, Relaxed);
+            let whole = upload.body.settled().await.map_or(started, |since| Instant::from_std(since).max(started));
+            shared.counts.took(whole.elapsed());
         }
         done
     }
