@@ -33,7 +33,7 @@ use serde::Deserialize;
 pub use serving::Serving;
 pub use standby::Standby;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 pub use value::{Listen, Span, Text};
 pub use wishes::Wishes;
 
@@ -54,6 +54,8 @@ pub struct Job {
     pub listen: Option<SocketAddr>,
     /// How that is served.
     pub serving: Serving,
+    /// Where edits by the API are kept, and read from at the start; beside each output where absent.
+    pub edits: Option<PathBuf>,
     /// How inputs are consumed.
     pub pace: Pace,
     /// The event ends after this long.

@@ -23,6 +23,7 @@ pub mod config;
 pub mod decode;
 pub mod downscale;
 pub mod encode;
+pub mod events;
 pub mod feed;
 pub mod ffmpeg;
 pub mod frame;

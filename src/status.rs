@@ -13,6 +13,7 @@ use crate::capture::paths::counts as paths;
 use crate::decode::audio;
 use crate::encode::TrackId;
 use crate::encode::queue::Counters;
+use crate::events::{Content, Events};
 use crate::ladder::{AudioCodec, VideoCodec};
 use crate::mux;
 use crate::plan::{Plan, SourceFacts};
@@ -69,7 +70,7 @@ struct LastSegment {
 }
 
 /// What a track is, from the plan.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct TrackFacts {
     /// Rung and track name.
     pub name: String,
@@ -81,23 +82,26 @@ pub struct TrackFacts {
 }
 
 /// What a track carries.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Media {
     /// Pictures.
     Video {
         /// Codec.
+        #[schema(value_type = String)]
         codec: VideoCodec,
         /// Pixels across.
         width: u32,
         /// Lines.
         height: u32,
         /// Pictures per second.
+        #[schema(value_type = String)]
         rate: Rate,
     },
     /// Sound.
     Audio {
         /// Codec.
+        #[schema(value_type = String)]
         codec: AudioCodec,
         /// Channels.
         channels: u32,
@@ -122,6 +126,9 @@ pub struct Status {
     expected: OnceLock<Seconds>,
     tracks: Vec<Track>,
     watched: Watched,
+    /// What happened.
+    pub events: Events,
+    content: Mutex<Content>,
     /// The source's counts.
     pub source: SourceCounts,
     /// What places the source on the grid.
@@ -155,6 +162,8 @@ impl Status {
             expected: OnceLock::new(),
             tracks: video.chain(audio).map(Track::new).collect(),
             watched: Watched::default(),
+            events: Events::default(),
+            content: Mutex::default(),
             source: SourceCounts::default(),
             clock: ClockStatus::default(),
             conflicts: Counter::default(),
@@ -239,7 +248,8 @@ impl Status {
     }
 
     /// What the verdict on a segment that was published is. Names beside the plan's are ignored.
-    pub fn segment_judged(&self, track: &str, verdict: &Verdict) {
+    pub fn segment_judged(&self, track: &str, number: GopId, verdict: &Verdict) {
+        lock(&self.content).take(track, number, verdict).into_iter().for_each(|note| self.events.emit(note));
         if let Some(t) = self.tracks.iter().find(|t| t.facts.name == track) {
             lock(&t.defects).take(verdict);
         }

@@ -1,6 +1,7 @@
 //! The thread body: frames in, each rung's frames out.
 
 use super::device::Sizes;
+use super::slate::Slates;
 use super::thumbnails::Tap;
 use super::{Chain, DownscaleError};
 use crate::colour::{HdrMetadata, Target};
@@ -14,13 +15,14 @@ use std::sync::Arc;
 
 /// Scales every frame that arrives to all `targets` and gives each rung its own, until the end, which goes to all rungs. `targets` are the distinct pictures of
 /// the whole ladder, rungs that are not made here included, so that the chain is the same on every worker; `hdr` is what the source says of its light.
-/// `watcher` looks at each picture, so that every rung's segment knows what it shows; `tap` gets those that thumbnails are made of.
+/// `slates` puts one in where an edit asks for it; `watcher` looks at each picture, so that every rung's segment knows what it shows; `tap` gets those that thumbnails are made of.
 ///
 /// A rung that is late loses whole GOPs and holds up nobody (`--pace live`), or holds up all (`--pace fast`); see [`RungQueue`].
 pub fn run(
     rx: &Receiver<Flow<Frame>>,
     targets: &[Target],
     hdr: &HdrMetadata,
+    mut slates: Slates,
     mut watcher: Watcher,
     tap: Option<Tap>,
     mut rungs: Vec<RungQueue>,
@@ -43,6 +45,7 @@ pub fn run(
     loop {
         match rx.recv() {
             Ok(Flow::Item(frame)) => {
+                let frame = slates.pass(frame);
                 let pictures = made.of(&frame.picture)?;
                 let sight = watcher.see(&frame, smallest.and_then(|place| pictures.get(place)));
                 if let (Some(tap), Some(picture)) = (tap.as_ref().filter(|tap| tap.wants(&frame)), tapped.and_then(|place| pictures.get(place))) {

@@ -101,6 +101,7 @@ impl Wishes {
             ladder,
             outputs,
             listen,
+            edits: self.edits,
             pace,
             duration,
             input_timeout,

@@ -37,6 +37,8 @@ pub struct Wishes {
     pub output: Option<Vec<OutputWish>>,
     /// Where to serve.
     pub listen: Option<Text<Listen>>,
+    /// Where edits by the API are kept.
+    pub edits: Option<PathBuf>,
     /// How inputs are consumed.
     pub pace: Option<PaceWish>,
     /// The event ends after this long.
@@ -165,6 +167,7 @@ impl Wishes {
             *base = path.parent().unwrap_or(Path::new("")).to_owned();
         }
         let base = path.parent().unwrap_or(Path::new(""));
+        wishes.edits = wishes.edits.map(|file| base.join(file));
         wishes.timeline.filler = wishes.timeline.filler.map(|filler| Text(filler.0.from(base)));
         Ok(wishes)
     }
@@ -180,6 +183,7 @@ impl Wishes {
             output: if self.outputs.is_some() { self.output } else { self.output.or(below.output) },
             outputs: self.outputs.or(below.outputs),
             listen: self.listen.or(below.listen),
+            edits: self.edits.or(below.edits),
             pace: self.pace.or(below.pace),
             duration: self.duration.or(below.duration),
             input_timeout: self.input_timeout.or(below.input_timeout),

@@ -7,9 +7,26 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use crate::status::Snapshot;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 const NEVER_STORED: [(header::HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
+
+/// `/v1/status` of a worker, as it is described; of an origin it is another.
+#[derive(ToSchema)]
+#[schema(as = Status)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(super) struct Described {
+    /// What the worker counts.
+    #[schema(inline)]
+    #[serde(flatten)]
+    worker: Snapshot,
+    /// Every track has a segment.
+    ready: bool,
+    /// What is held for players.
+    store: Usage,
+}
 
 /// `/v1/status`.
 #[derive(Serialize)]
@@ -20,10 +37,14 @@ struct Body {
     store: Usage,
 }
 
+/// Says that the process runs
+#[utoipa::path(get, path = "/healthz", tag = "state", responses((status = 200, content_type = "text/plain", body = String), (status = 405)))]
 pub(super) async fn healthz() -> Response {
     (NEVER_STORED, "ok\n").into_response()
 }
 
+/// Says whether every track has a segment, and which have none
+#[utoipa::path(get, path = "/readyz", tag = "state", responses((status = 200, content_type = "text/plain", body = String), (status = 405), (status = 503, content_type = "text/plain", body = String)))]
 pub(super) async fn readyz(State(app): State<App>) -> Response {
     let missing = app.publisher.missing();
     if missing.is_empty() {
@@ -32,11 +53,15 @@ pub(super) async fn readyz(State(app): State<App>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, NEVER_STORED, format!("no segment yet: {}\n", missing.join(", "))).into_response()
 }
 
+/// Shows what the worker does, in numbers
+#[utoipa::path(get, path = "/v1/status", tag = "state", responses((status = 200, body = Described), (status = 405)))]
 pub(super) async fn status(State(app): State<App>) -> Response {
     let body = Body { publisher: app.publisher.snapshot(), ready: app.publisher.missing().is_empty(), store: app.store.usage() };
     (NEVER_STORED, Json(body)).into_response()
 }
 
+/// Tells UTC
+#[utoipa::path(get, path = "/v1/time", tag = "state", responses((status = 200, content_type = "text/plain", body = String, description = "xs:dateTime"), (status = 405)))]
 pub(super) async fn time() -> Response {
     (NEVER_STORED, Seconds::host_now().to_rfc3339()).into_response()
 }
