@@ -124,6 +124,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let mut forms = Forms::open(job, &plan, &status)?;
     forms.agree(&tracks, &plan.class)?;
     let store = Store::with_folder(job.serving.memory, plan.audio.iter().map(|a| a.name.clone()), forms.folder().map(Path::to_path_buf));
+    status.watch_schedule(Arc::clone(&schedule));
     let control = Control::new(&status, desk, stop, job);
     let setup = Setup { routes: control::routes(control), ..Setup::of(&job.serving).map_err(wrong)? };
     let server = job.listen.map(|address| Server::start_with(address, store.clone(), status.clone(), setup)).transpose().map_err(wrong)?;
@@ -226,6 +227,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let first = forms.remove(0);
     let (sinks, others): (Vec<_>, Vec<_>) = forms.into_iter().map(|form| ((form.sinks, form.published), form.mux)).unzip();
     let settings = mux::Settings {
+        schedule: schedule.clone(),
         class: plan.class.clone(),
         publish_delay: job.publish_delay,
         window: job.window,

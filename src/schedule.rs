@@ -89,6 +89,12 @@ impl Schedule {
         self.book().edits().to_vec()
     }
 
+    /// All cues.
+    pub fn cues(&self) -> Vec<Cue> {
+        let book = self.book();
+        book.edits().iter().filter_map(|edit| if let Change::Cue(cue) = &edit.change { Some(cue.clone()) } else { None }).collect()
+    }
+
     /// The newest segment that was begun, and the first that an edit may name: 0 where none was begun.
     pub fn frontier(&self) -> (Option<GopId>, GopId) {
         let book = self.book();

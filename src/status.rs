@@ -18,6 +18,7 @@ use crate::ladder::{AudioCodec, VideoCodec};
 use crate::mux;
 use crate::plan::{Plan, SourceFacts};
 use crate::protect::{self, cipher::Scheme};
+use crate::schedule::Schedule;
 use crate::sink::remote;
 use crate::standby::run::Watch;
 use crate::time::{GopId, Rate, Seconds};
@@ -50,6 +51,7 @@ struct Watched {
     standby: OnceLock<(Arc<Watch>, Arc<Status>)>,
     outputs: Mutex<Vec<Arc<remote::counts::Counts>>>,
     protection: OnceLock<Vec<(Scheme, Arc<protect::Counts>)>>,
+    schedule: OnceLock<Arc<Schedule>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -216,6 +218,16 @@ impl Status {
         lock(&self.watched.outputs).push(counts);
     }
 
+    /// Goes by what is to be made.
+    pub fn watch_schedule(&self, schedule: Arc<Schedule>) {
+        let _ = self.watched.schedule.set(schedule);
+    }
+
+    /// Whether segment `number` of `track` is to be made: a rung may be disabled.
+    pub fn is_made(&self, track: &str, number: GopId) -> bool {
+        self.watched.schedule.get().is_none_or(|schedule| schedule.is_enabled(track, number))
+    }
+
     /// Shows the switch between two feeds, and what the second one's stages count.
     pub fn watch_standby(&self, switch: Arc<Watch>, second: Arc<Status>) {
         let _ = self.watched.standby.set((switch, second));
@@ -255,9 +267,11 @@ impl Status {
         }
     }
 
-    /// Tracks of which no segment is stored yet.
+    /// Tracks of which no segment is stored yet, though one is to be made.
     pub fn missing(&self) -> Vec<&str> {
-        self.tracks.iter().filter(|t| lock(&t.published).last.is_none()).map(|t| t.facts.name.as_str()).collect()
+        let at = self.watched.schedule.get().and_then(|schedule| schedule.frontier().0);
+        let wanted = |track: &Track| at.is_none_or(|at| self.is_made(&track.facts.name, at));
+        self.tracks.iter().filter(|t| lock(&t.published).last.is_none() && wanted(t)).map(|t| t.facts.name.as_str()).collect()
     }
 
     /// Whether segments are being published, and more of them will come.

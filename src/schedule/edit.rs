@@ -68,7 +68,7 @@ pub struct Cue {
     /// What kind it is: `CLASS`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
-    /// Anything to say of it: `X-TEXT`.
+    /// Anything to say of it: `X-MEZZO-TEXT`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
 }
