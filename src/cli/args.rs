@@ -7,8 +7,8 @@ use mezzo::config::ConfigError;
 use mezzo::job::audio::AudioWishes;
 use mezzo::job::extras::SessionWishes;
 use mezzo::job::filler::FillerWish;
-use mezzo::job::select::VideoPick;
 use mezzo::job::protection::Hidden;
+use mezzo::job::select::VideoPick;
 use mezzo::job::serving::ServingWishes;
 use mezzo::job::source::SourceWishes;
 use mezzo::job::standby::StandbyWishes;
@@ -251,7 +251,12 @@ impl JobArgs {
                 audio: some(&self.audio).map(AudioWishes),
                 no_audio: self.no_audio.then_some(true),
             },
-            serve: ServingWishes { tls_cert: self.tls_cert.clone(), tls_key: self.tls_key.clone(), memory: self.serve_memory, api_token: self.api_token.as_deref().map(token) },
+            serve: ServingWishes {
+                tls_cert: self.tls_cert.clone(),
+                tls_key: self.tls_key.clone(),
+                memory: self.serve_memory,
+                api_token: self.api_token.as_deref().map(token),
+            },
             thumbnails: None,
             session_data: SessionWishes::default(),
             source: SourceWishes::default(),

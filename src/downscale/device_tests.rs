@@ -1,9 +1,9 @@
 //! Sizes made on a device: Mesa's Vulkan, which needs no graphics processor. Skipped where it is not installed.
 
 use super::device::Sizes;
+use super::slate::Slates;
 use super::stage::Made;
 use super::{Chain, DownscaleError, run};
-use super::slate::Slates;
 use crate::colour::{HdrMetadata, Signal, Target, VideoRange};
 use crate::decode::filler::Filler;
 use crate::encode::queue::RungQueue;

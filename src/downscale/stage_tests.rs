@@ -1,7 +1,7 @@
 //! The stage with its rungs, by what the muxer would see.
 
-use super::{DownscaleError, run};
 use super::slate::Slates;
+use super::{DownscaleError, run};
 use crate::colour::HdrMetadata;
 use crate::decode::filler::Filler;
 use crate::encode::queue::RungQueue;
@@ -30,8 +30,9 @@ fn every_rung_gets_its_size_and_the_end() {
         threads.extend(lanes.into_iter().map(|lane| std::thread::spawn(move || lane.run())));
     }
     drop(mux_tx);
-    let stage =
-        std::thread::spawn(move || run(&rx, &SIZES.map(sdr), &HdrMetadata::default(), slates(), Watcher::new(rendition(SIZES[0], rate, 10, 1, &[]).grid), None, rungs));
+    let stage = std::thread::spawn(move || {
+        run(&rx, &SIZES.map(sdr), &HdrMetadata::default(), slates(), Watcher::new(rendition(SIZES[0], rate, 10, 1, &[]).grid), None, rungs)
+    });
     let pictures: Vec<_> = (0..25).map(|n| pattern(640, 360, n)).collect();
     for frame in frames(rendition(SIZES[0], rate, 10, 1, &[]).grid, 0, &pictures) {
         tx.send(Flow::Item(frame)).expect("the stage runs");

@@ -23,7 +23,7 @@ pub fn run(encoder: Aac, track: TrackId, rx: Receiver<Flow<PcmSegment>>, tx: Sen
                     None => segment,
                 };
                 runner.take(&segment)
-            },
+            }
             Flow::End(end) => {
                 // Whether anyone still listens makes no difference now.
                 let _ = runner.leave().and_then(|()| runner.tx.send(ToMux::End { track, end }));

@@ -41,7 +41,12 @@ pub struct Serving {
 
 impl ServingWishes {
     pub(super) fn over(self, below: ServingWishes) -> ServingWishes {
-        ServingWishes { tls_cert: self.tls_cert.or(below.tls_cert), tls_key: self.tls_key.or(below.tls_key), memory: self.memory.or(below.memory), api_token: self.api_token.or(below.api_token) }
+        ServingWishes {
+            tls_cert: self.tls_cert.or(below.tls_cert),
+            tls_key: self.tls_key.or(below.tls_key),
+            memory: self.memory.or(below.memory),
+            api_token: self.api_token.or(below.api_token),
+        }
     }
 }
 
@@ -76,9 +81,17 @@ mod tests {
     #[test]
     fn half_a_pair_is_refused_by_the_other_half() {
         let check = Check { file: "job.toml" };
-        let wishes = |cert: Option<&str>, key: Option<&str>, memory| ServingWishes { tls_cert: cert.map(Into::into), tls_key: key.map(Into::into), memory, api_token: None };
+        let wishes = |cert: Option<&str>, key: Option<&str>, memory| ServingWishes {
+            tls_cert: cert.map(Into::into),
+            tls_key: key.map(Into::into),
+            memory,
+            api_token: None,
+        };
         assert_eq!(check.serving(wishes(None, None, None)), Ok(Serving { tls: None, memory: 512 << 20, api_token: None }));
-        assert_eq!(check.serving(wishes(Some("c"), Some("k"), Some(16))), Ok(Serving { tls: Some(("c".into(), "k".into())), memory: 16 << 20, api_token: None }));
+        assert_eq!(
+            check.serving(wishes(Some("c"), Some("k"), Some(16))),
+            Ok(Serving { tls: Some(("c".into(), "k".into())), memory: 16 << 20, api_token: None })
+        );
         for (wishes, field) in [
             (wishes(Some("c.pem"), None, None), "serve.tls_key"),
             (wishes(None, Some("k.pem"), None), "serve.tls_cert"),

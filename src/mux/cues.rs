@@ -37,7 +37,13 @@ mod tests {
 
     #[test]
     fn a_cue_is_listed_until_it_is_over() {
-        let cue = |cue: &str, time: &str, duration_ms| Cue { cue: cue.into(), time: time.into(), duration_ms, class: Some("com.example.ad".into()), text: Some("break".into()) };
+        let cue = |cue: &str, time: &str, duration_ms| Cue {
+            cue: cue.into(),
+            time: time.into(),
+            duration_ms,
+            class: Some("com.example.ad".into()),
+            text: Some("break".into()),
+        };
         let cues = [cue("a", "2026-11-21T20:15:30.500Z", Some(1500)), Cue { class: None, text: None, ..cue("b", "2026-11-21T20:15:31Z", None) }];
         let at = |text: &str| text.parse::<Seconds>().expect("a time");
         let both = lines(&cues, at("2026-11-21T20:15:31Z"));

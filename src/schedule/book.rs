@@ -115,7 +115,8 @@ impl Book {
 
     /// Slots inside `gop`, from 0, that are IDRs by an edit, rising.
     pub fn idrs(&self, gop: GopId, grid: Grid) -> Vec<u32> {
-        let slots = self.edits.iter().filter(|edit| edit.from == gop.0).filter_map(|edit| if let Change::Idr { slot } = edit.change { Some(slot) } else { None });
+        let slots =
+            self.edits.iter().filter(|edit| edit.from == gop.0).filter_map(|edit| if let Change::Idr { slot } = edit.change { Some(slot) } else { None });
         let mut inside: Vec<u32> = slots.map(|slot| grid.index(Slot(slot))).collect();
         inside.sort_unstable();
         inside

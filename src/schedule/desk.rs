@@ -95,22 +95,30 @@ impl Desk {
         asked.iter().try_for_each(|(_, change)| self.check(change))?;
         asked.iter().filter_map(|(from, _)| *from).try_for_each(|from| self.number("from", from))?;
         let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        // Encoders are opened only for what would be taken, and without the lock that others wait for.
+        let dry = self.take(&mut self.schedule.book().clone(), asked)?;
+        if dry.new == 0 {
+            return Ok(dry);
+        }
         self.encodable(asked)?;
-        let (edits, new, all) = {
+        let (made, all) = {
             let mut book = self.schedule.book();
-            let default = book.default_from();
-            let edit = |(from, change): &Proposal| Edit { from: self.place(*from, change, default).0, change: change.clone() };
-            let edits: Vec<Edit> = asked.iter().map(edit).collect();
-            if let [Edit { from, change: Change::Slate { on: true } }, Edit { from: until, change: Change::Slate { on: false } }] = &edits[..]
-                && until <= from
-            {
-                return Err(Refused::Value { field: "until", value: until.to_string(), accepted: format!("{} and later: one past the last segment", from + 1) });
-            }
-            let new = book.take(&edits, &self.names())?;
-            (edits, new, book.edits().to_vec())
+            (self.take(&mut book, asked)?, book.edits().to_vec())
         };
-        let kept = keep::store(if new > 0 { &self.files } else { &[] }, &all);
-        Ok(Made { edits, new, kept })
+        Ok(Made { kept: keep::store(&self.files, &all), ..made })
+    }
+
+    fn take(&self, book: &mut Book, asked: &[Proposal]) -> Result<Made, Refused> {
+        let default = book.default_from();
+        let edit = |(from, change): &Proposal| Edit { from: self.place(*from, change, default).0, change: change.clone() };
+        let edits: Vec<Edit> = asked.iter().map(edit).collect();
+        if let [Edit { from, change: Change::Slate { on: true } }, Edit { from: until, change: Change::Slate { on: false } }] = &edits[..]
+            && until <= from
+        {
+            return Err(Refused::Value { field: "until", value: until.to_string(), accepted: format!("{} and later: one past the last segment", from + 1) });
+        }
+        let new = book.take(&edits, &self.names())?;
+        Ok(Made { edits, new, kept: Ok(()) })
     }
 
     fn place(&self, from: Option<i64>, change: &Change, default: GopId) -> GopId {
@@ -139,7 +147,11 @@ impl Desk {
                 self.varies(rung)?;
                 let most = rung.max_bitrate;
                 if !(10_000..=most).contains(cap) {
-                    return value("max_bitrate", cap.to_string(), format!("10000 to {most} b/s, the cap of the plan, which playlists and the init segment tell"));
+                    return value(
+                        "max_bitrate",
+                        cap.to_string(),
+                        format!("10000 to {most} b/s, the cap of the plan, which playlists and the init segment tell"),
+                    );
                 }
             }
             (Change::Quality { quality, .. }, Some(rung)) => {
@@ -157,7 +169,10 @@ impl Desk {
                 let index = self.grid.index(Slot(*slot));
                 // Two IDRs in a row would need different idr_pic_id, and each segment begins with one.
                 if !(2..=slots.saturating_sub(2)).contains(&index) {
-                    let accepted = format!("a slot inside a segment, neither of its first two nor its last: places 2 to {} of {slots}; this one is {index}", slots.saturating_sub(2));
+                    let accepted = format!(
+                        "a slot inside a segment, neither of its first two nor its last: places 2 to {} of {slots}; this one is {index}",
+                        slots.saturating_sub(2)
+                    );
                     return value("slot", slot.to_string(), accepted);
                 }
             }
@@ -196,7 +211,8 @@ impl Desk {
 
     /// Opens what would be opened: the encoders must take it, and their parameter sets stay those of the init segment.
     fn encodable(&self, asked: &[Proposal]) -> Result<(), Refused> {
-        let mut rungs: Vec<&str> = asked.iter().filter(|(_, change)| matches!(change, Change::Cap { .. } | Change::Quality { .. })).filter_map(|(_, c)| c.rung()).collect();
+        let mut rungs: Vec<&str> =
+            asked.iter().filter(|(_, change)| matches!(change, Change::Cap { .. } | Change::Quality { .. })).filter_map(|(_, c)| c.rung()).collect();
         rungs.dedup();
         for rung in rungs {
             let served = self.rung(rung)?;

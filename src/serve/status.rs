@@ -2,12 +2,12 @@
 
 use super::App;
 use crate::sink::store::Usage;
+use crate::status::Snapshot;
 use crate::time::Seconds;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use crate::status::Snapshot;
 use serde::Serialize;
 use utoipa::ToSchema;
 

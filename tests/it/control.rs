@@ -72,7 +72,21 @@ fn edited(dir: &Path, name: &str, edits: &Value) -> std::path::PathBuf {
     let (output, file) = (dir.join(name), dir.join(format!("{name}.json")));
     std::fs::write(&file, json!({ "version": 1, "edits": edits }).to_string()).expect("written");
     let input = format!("{SOURCE},start=1000");
-    let args = ["run", "--input", &input, "--ladder", "tiny", "--pace", "fast", "--duration", "24s", "--output", &output.to_string_lossy(), "--edits", &file.to_string_lossy()];
+    let args = [
+        "run",
+        "--input",
+        &input,
+        "--ladder",
+        "tiny",
+        "--pace",
+        "fast",
+        "--duration",
+        "24s",
+        "--output",
+        &output.to_string_lossy(),
+        "--edits",
+        &file.to_string_lossy(),
+    ];
     succeed(mezzo(&args), 120);
     let checked = finish(mezzo(&["check", &output.to_string_lossy()]), 60);
     assert!(checked.status.success(), "{name}: {}", String::from_utf8_lossy(&checked.stdout));
@@ -94,7 +108,8 @@ fn key_pictures(output: &Path, track: &str, number: i64) -> Vec<usize> {
     bytes.extend(std::fs::read(output.join(track).join(format!("{number}.m4s"))).expect("a segment"));
     let whole = output.join("whole.mp4.part");
     std::fs::write(&whole, bytes).expect("written");
-    let probe = Command::new("ffprobe").args(["-v", "error", "-show_entries", "frame=pict_type,key_frame", "-of", "csv=p=0"]).arg(&whole).output().expect("ffprobe");
+    let probe =
+        Command::new("ffprobe").args(["-v", "error", "-show_entries", "frame=pict_type,key_frame", "-of", "csv=p=0"]).arg(&whole).output().expect("ffprobe");
     std::fs::remove_file(&whole).expect("removed");
     let text = String::from_utf8_lossy(&probe.stdout);
     text.lines().enumerate().filter(|(_, line)| line.starts_with("1,I")).map(|(place, _)| place).collect()
@@ -107,7 +122,11 @@ fn an_edit_changes_what_it_names_and_nothing_else() {
     let cap = |from: i64, max_bitrate: u64| json!({ "from": from, "what": "cap", "rung": "avc-270p", "max_bitrate": max_bitrate });
     let quality = |from: i64, quality: f32| json!({ "from": from, "what": "quality", "rung": "avc-270p", "quality": quality });
     let enabled = |from: i64, enabled: bool| json!({ "from": from, "what": "enabled", "rung": "avc-180p", "enabled": enabled });
-    let rungs = edited(dir.path(), "rungs", &json!([cap(502, 100_000), cap(504, 365_000), quality(506, 40.0), quality(507, 23.0), enabled(503, false), enabled(506, true)]));
+    let rungs = edited(
+        dir.path(),
+        "rungs",
+        &json!([cap(502, 100_000), cap(504, 365_000), quality(506, 40.0), quality(507, 23.0), enabled(503, false), enabled(506, true)]),
+    );
     assert_eq!(different(&plain, &rungs, "avc-270p"), [502, 503, 506]);
     assert_eq!(different(&plain, &rungs, "avc-180p"), [503, 504, 505], "it is not there, and is the same again");
     assert_eq!(numbers(&rungs, "avc-180p"), [500, 501, 502, 506, 507, 508, 509, 510, 511]);
@@ -170,11 +189,9 @@ fn twins_with_the_same_edits_stay_twins() {
     until("both publish", 40, || outputs.iter().all(|output| numbers(output, "avc-180p").len() >= 2));
     // The first is asked without a segment, the second with the one that the first chose.
     let mut last = 0;
-    for (path, asked) in [
-        ("/v1/rungs/avc-270p", json!({ "max_bitrate": 120_000 })),
-        ("/v1/rungs/avc-180p", json!({ "enabled": false })),
-        ("/v1/slate", json!({ "on": true })),
-    ] {
+    for (path, asked) in
+        [("/v1/rungs/avc-270p", json!({ "max_bitrate": 120_000 })), ("/v1/rungs/avc-180p", json!({ "enabled": false })), ("/v1/slate", json!({ "on": true }))]
+    {
         let first = put(&addresses[0], path, &asked);
         assert_eq!(first.code, 200, "{}", first.body);
         let taken = first.json();
@@ -210,7 +227,8 @@ fn twins_with_the_same_edits_stay_twins() {
     let (from, until) = (all[0] - 2, all.last().expect("some") + 2);
     let (input, duration) = (format!("{SOURCE},start={from}"), format!("{}s", until - from));
     let file = outputs[0].join("edits.json");
-    let args = ["run", "--input", &input, "--ladder", "tiny", "--segment", "1", "--pace", "fast", "--duration", &duration, "--output", &offline.to_string_lossy()];
+    let args =
+        ["run", "--input", &input, "--ladder", "tiny", "--segment", "1", "--pace", "fast", "--duration", &duration, "--output", &offline.to_string_lossy()];
     succeed(mezzo(&[&args[..], &["--edits", &file.to_string_lossy()]].concat()), 120);
     assert_interchangeable("live and offline with edits", &outputs[0], &offline, 30);
 }
@@ -247,7 +265,12 @@ fn what_cannot_be_kept_is_refused_with_a_reason() {
         ("POST", "/v1/stop", json!({ "mode": "later" }), 422, "unknown variant `later`"),
     ] {
         let answer = ask(&address, method, path, &[], &body.to_string());
-        assert!(answer.code == code && answer.json()["error"].as_str().is_some_and(|said| said.contains(why)), "{path} {body}: {} {}", answer.code, answer.body);
+        assert!(
+            answer.code == code && answer.json()["error"].as_str().is_some_and(|said| said.contains(why)),
+            "{path} {body}: {} {}",
+            answer.code,
+            answer.body
+        );
     }
     // All but one may go.
     assert_eq!(put(&address, "/v1/rungs/avc-270p", &json!({ "enabled": false, "from": far })).code, 200);
@@ -285,7 +308,9 @@ fn hostile_clients_get_their_answers_and_nothing_else() {
     for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"] {
         assert_eq!(raw("POST /v1/stop HTTP/1.1", format!("Content-Type: {kind}\r\nContent-Length: 2\r\n\r\n{{}}").as_bytes()).code, 415, "{kind}");
     }
-    for (method, path) in [("GET", "/v1/stop"), ("DELETE", "/v1/slate"), ("PATCH", "/v1/rungs/avc-270p"), ("POST", "/v1/rungs"), ("OPTIONS", "/v1/stop"), ("PUT", "/v1/events")] {
+    for (method, path) in
+        [("GET", "/v1/stop"), ("DELETE", "/v1/slate"), ("PATCH", "/v1/rungs/avc-270p"), ("POST", "/v1/rungs"), ("OPTIONS", "/v1/stop"), ("PUT", "/v1/events")]
+    {
         let answer = ask(&address, method, path, &[], "");
         assert!(answer.code == 405 && !answer.head.contains("access-control"), "{method} {path}: {} {}", answer.code, answer.head);
     }
@@ -312,7 +337,9 @@ fn with_a_token_only_who_has_it_changes_anything() {
     let secret = dir.path().join("token");
     std::fs::write(&secret, "open-sesame-open-sesame\n").expect("written");
     let mut worker = worker(&output, &address, &["--api-token", &format!("file:{}", secret.display())]);
-    for wrong in [&[][..], &["Authorization: Bearer open-sesame"], &["Authorization: Basic open-sesame-open-sesame"], &["Authorization: Bearer open-sesame-open-sesamE"]] {
+    for wrong in
+        [&[][..], &["Authorization: Bearer open-sesame"], &["Authorization: Basic open-sesame-open-sesame"], &["Authorization: Bearer open-sesame-open-sesamE"]]
+    {
         let answer = ask(&address, "POST", "/v1/stop", wrong, "{}");
         assert!(answer.code == 401 && answer.head.contains("www-authenticate: bearer"), "{wrong:?}: {}", answer.head);
     }

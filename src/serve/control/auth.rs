@@ -49,17 +49,23 @@ impl Door {
         // What a browser says of the page that asks. Others say nothing.
         let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
         let origin = header(header::ORIGIN);
-        let other = origin.is_some_and(|origin| origin.split_once("://").map(|(_, host)| host) != host) || site.is_some_and(|site| !["same-origin", "none"].contains(&site));
+        let other = origin.is_some_and(|origin| origin.split_once("://").map(|(_, host)| host) != host)
+            || site.is_some_and(|site| !["same-origin", "none"].contains(&site));
         if other {
             return Err(Problem::new(StatusCode::FORBIDDEN, "a page of another site may not change anything here"));
         }
         let Some(token) = self.token else {
             if !peer.is_here() {
-                return Err(Problem::new(StatusCode::FORBIDDEN, "there is no token (--api-token): only who is on this machine may change anything; ask 127.0.0.1"));
+                return Err(Problem::new(
+                    StatusCode::FORBIDDEN,
+                    "there is no token (--api-token): only who is on this machine may change anything; ask 127.0.0.1",
+                ));
             }
             // A name that leads here for a browser may be that of another site's page.
             return match host {
-                Some(host) if !is_here(host) => Err(Problem::new(StatusCode::FORBIDDEN, "asked by a name that anybody may give this machine; accepted: 127.0.0.1, [::1] or localhost")),
+                Some(host) if !is_here(host) => {
+                    Err(Problem::new(StatusCode::FORBIDDEN, "asked by a name that anybody may give this machine; accepted: 127.0.0.1, [::1] or localhost"))
+                }
                 _ => Ok(()),
             };
         };
@@ -87,7 +93,8 @@ pub(super) async fn guard(State(control): State<Control>, Extension(peer): Exten
     let answer = match control.door.opens(peer, request.headers()) {
         Err(problem) if !looks => problem.into_response(),
         _ => {
-            let late = || Problem::new(StatusCode::REQUEST_TIMEOUT, format!("no answer within {} s; the body must come at once", PATIENCE.as_secs())).into_response();
+            let late =
+                || Problem::new(StatusCode::REQUEST_TIMEOUT, format!("no answer within {} s; the body must come at once", PATIENCE.as_secs())).into_response();
             tokio::time::timeout(PATIENCE, next.run(request)).await.unwrap_or_else(|_| late())
         }
     };
@@ -134,7 +141,13 @@ mod tests {
         }
         let host = ("host", "127.0.0.1:8080");
         assert_eq!(opens(None, "127.0.0.1", &[host, ("origin", "http://127.0.0.1:8080")]), 200, "the worker's own page");
-        for strange in [("origin", "https://evil.example"), ("origin", "null"), ("origin", "http://127.0.0.1:9"), ("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site")] {
+        for strange in [
+            ("origin", "https://evil.example"),
+            ("origin", "null"),
+            ("origin", "http://127.0.0.1:9"),
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
+        ] {
             assert_eq!(opens(None, "127.0.0.1", &[host, strange]), 403, "{strange:?}");
         }
     }
@@ -145,7 +158,15 @@ mod tests {
         for peer in ["127.0.0.1", "10.0.0.7"] {
             assert_eq!(opens(Some(token), peer, &[("authorization", "Bearer sesame-sesame-sesame"), ("host", "worker.example")]), 200);
             assert_eq!(opens(Some(token), peer, &[("authorization", "bearer sesame-sesame-sesame")]), 200);
-            for wrong in ["Bearer sesame", "Bearer", "Bearer ", "sesame-sesame-sesame", "Basic sesame-sesame-sesame", "Bearer sesame-sesame-sesame2", "Bearer SESAME-SESAME-SESAME"] {
+            for wrong in [
+                "Bearer sesame",
+                "Bearer",
+                "Bearer ",
+                "sesame-sesame-sesame",
+                "Basic sesame-sesame-sesame",
+                "Bearer sesame-sesame-sesame2",
+                "Bearer SESAME-SESAME-SESAME",
+            ] {
                 assert_eq!(opens(Some(token), peer, &[("authorization", wrong)]), 401, "{wrong}");
             }
             assert_eq!(opens(Some(token), peer, &[]), 401);

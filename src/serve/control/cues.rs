@@ -34,7 +34,8 @@ pub(super) struct Wanted {
 #[utoipa::path(put, path = "/v1/cues/{cue}", tag = "control", params(("cue" = String, Path, description = "What names it")), request_body = Wanted,
     responses((status = 200, body = Taken), Refusals), security(("token" = [])))]
 pub(super) async fn put(State(control): State<Control>, Path(cue): Path<String>, wanted: Result<Json<Wanted>, JsonRejection>) -> Result<Json<Taken>, Problem> {
-    let Wanted { time, duration_ms, class, text } = body(wanted, "{\"time\": \"2026-11-21T20:15:30.5Z\", \"duration_ms\": number, \"class\": text, \"text\": text}")?;
+    let Wanted { time, duration_ms, class, text } =
+        body(wanted, "{\"time\": \"2026-11-21T20:15:30.5Z\", \"duration_ms\": number, \"class\": text, \"text\": text}")?;
     // As one writes it, a time may be told in many ways.
     let time = if time.contains('T') { time.parse::<Seconds>().map_or(time, Seconds::to_rfc3339) } else { time };
     control.propose(vec![(None, Change::Cue(Cue { cue, time, duration_ms, class, text }))]).await

@@ -19,11 +19,11 @@ use crate::job::Job;
 use crate::schedule::{Change, Desk, Proposal, Refused};
 use crate::status::Status;
 use crate::stop::Stop;
+use auth::Door;
+pub(super) use auth::Peer;
 use axum::extract::DefaultBodyLimit;
 use axum::extract::rejection::JsonRejection;
 use axum::{Json, Router, middleware};
-pub(super) use auth::Peer;
-use auth::Door;
 use problem::Problem;
 use remembered::Remembered;
 use std::sync::Arc;
@@ -43,6 +43,8 @@ pub struct Control {
     door: Arc<Door>,
     remembered: Arc<Remembered>,
     readers: Arc<Semaphore>,
+    /// One edit at a time: the threads that may wait are needed by players, too.
+    turn: Arc<Semaphore>,
 }
 
 impl Control {
@@ -57,13 +59,16 @@ impl Control {
             door: Arc::new(door),
             remembered: Arc::default(),
             readers: Arc::new(Semaphore::new(READERS)),
+            turn: Arc::new(Semaphore::new(1)),
         }
     }
 
     /// Takes edits on a thread that may wait, and says what came of it.
     async fn propose(&self, asked: Vec<Proposal>) -> Result<Json<edits::Taken>, Problem> {
+        let turn = Arc::clone(&self.turn).acquire_owned().await;
         let (desk, status) = (Arc::clone(&self.desk), Arc::clone(&self.status));
         let taken = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             let made = desk.propose(&asked)?;
             edits::tell(&status, &made);
             Ok::<_, Refused>(edits::Taken::of(&desk, made))

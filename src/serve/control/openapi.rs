@@ -26,7 +26,8 @@ struct Token;
 
 impl Modify for Token {
     fn modify(&self, document: &mut Document) {
-        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The token of --api-token. Not needed where the worker has none.")).build();
+        let scheme =
+            HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The token of --api-token. Not needed where the worker has none.")).build();
         document.components.get_or_insert_default().add_security_scheme("token", SecurityScheme::Http(scheme));
     }
 }

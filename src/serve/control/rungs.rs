@@ -56,13 +56,8 @@ pub(super) async fn list(State(control): State<Control>) -> Json<Rungs> {
     let schedule = control.desk.schedule();
     let (reached, first) = schedule.frontier();
     let rungs = control.desk.rungs().map(|rung| {
-        let plan = Planned {
-            max_bitrate: rung.max_bitrate,
-            quality: rung.quality,
-            bitrate: rung.bitrate,
-            point: rung.point.clone(),
-            backends: rung.backends.clone(),
-        };
+        let plan =
+            Planned { max_bitrate: rung.max_bitrate, quality: rung.quality, bitrate: rung.bitrate, point: rung.point.clone(), backends: rung.backends.clone() };
         let (enabled, max_bitrate, quality) = match schedule.order(rung, reached.unwrap_or(first)) {
             Order::Encode(recipe) => (true, recipe.cap, recipe.quality),
             Order::Skip(_) => (false, rung.max_bitrate, rung.quality),

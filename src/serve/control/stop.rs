@@ -46,7 +46,11 @@ pub(super) async fn stop(State(control): State<Control>, wanted: Result<Json<Wan
     if wanted.mode == Mode::Now {
         control.desk.schedule().leave_now();
     }
-    if wanted.end { control.stop.end() } else { control.stop.raise() }
+    if wanted.end {
+        control.stop.end()
+    } else {
+        control.stop.raise()
+    }
     if new {
         let what = if wanted.end { "the event ends" } else { "this worker leaves" };
         tracing::info!(mode = ?wanted.mode, "asked to stop: {what}");
