@@ -13,7 +13,7 @@ use crate::capture::paths::counts as paths;
 use crate::decode::audio;
 use crate::encode::TrackId;
 use crate::encode::queue::Counters;
-use crate::events::{Content, Events};
+use crate::events::{Content, Events, Kind, Note};
 use crate::ladder::{AudioCodec, VideoCodec};
 use crate::mux;
 use crate::plan::{Plan, SourceFacts};
@@ -174,12 +174,18 @@ impl Status {
 
     /// Where the worker stands now.
     pub fn set_state(&self, state: State) {
-        self.state.store(state as u8, Relaxed);
+        if self.state.swap(state as u8, Relaxed) != state as u8 {
+            self.events.emit(Note::new(Kind::State, state.name()));
+        }
     }
 
     /// The worker broke, and why. The first reason stays.
     pub fn fail(&self, why: &str) {
-        lock(&self.error).get_or_insert_with(|| why.to_owned());
+        let mut error = lock(&self.error);
+        if error.is_none() {
+            *error = Some(why.to_owned());
+            self.events.emit(Note::new(Kind::Failed, why));
+        }
     }
 
     /// How much is to come, where that is known: the first word counts.
@@ -256,7 +262,9 @@ impl Status {
             p.last = Some(LastSegment { number, bytes, slot_end, published: Seconds::host_now() });
         }
         let starting = State::Starting as u8;
-        let _ = self.state.compare_exchange(starting, State::Running as u8, Relaxed, Relaxed);
+        if self.state.compare_exchange(starting, State::Running as u8, Relaxed, Relaxed).is_ok() {
+            self.events.emit(Note::new(Kind::State, State::Running.name()).segment(number));
+        }
     }
 
     /// What the verdict on a segment that was published is. Names beside the plan's are ignored.

@@ -2,7 +2,7 @@
 
 use super::{Kind, Note};
 use crate::clock::Lock;
-use crate::status::{Snapshot, State, Status};
+use crate::status::{Snapshot, Status};
 use crossbeam::channel::{RecvTimeoutError, Sender, bounded};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -115,7 +115,7 @@ impl Seen {
     /// What is new since the last look.
     fn look(&mut self, now: &Snapshot) -> Vec<Note> {
         let mut notes = Vec::new();
-        self.worker(now, &mut notes);
+        self.clock(now, &mut notes);
         self.input(now, &mut notes);
         self.rungs(now, &mut notes);
         self.outputs(now, &mut notes);
@@ -123,16 +123,9 @@ impl Seen {
         notes
     }
 
-    fn worker(&mut self, now: &Snapshot, notes: &mut Vec<Note>) {
-        let before = self.last.as_ref().map(|last| last.state);
-        if before != Some(now.state) {
-            notes.push(match (now.state, &now.error) {
-                (State::Failed, Some(error)) => Note::new(Kind::Failed, error),
-                (state, _) => Note::new(Kind::State, state.name()),
-            });
-        }
-        let clock = |s: &Snapshot| s.clock.as_ref().map(|clock| clock.lock);
-        if let (Some(clock), true) = (&now.clock, clock(now) != self.last.as_ref().and_then(clock)) {
+    fn clock(&mut self, now: &Snapshot, notes: &mut Vec<Note>) {
+        let lock = |s: &Snapshot| s.clock.as_ref().map(|clock| clock.lock);
+        if let (Some(clock), true) = (&now.clock, lock(now) != self.last.as_ref().and_then(lock)) {
             let (kind, how) = match clock.lock {
                 Lock::Locked => (Kind::ClockLocked, "locked"),
                 Lock::Own => (Kind::ClockOwn, "this worker's own"),
@@ -287,7 +280,6 @@ mod tests {
         let status = Status::new(&plan(), true);
         let mut seen = Seen::default();
         let mut now = status.snapshot();
-        assert_eq!(kinds(&seen.look(&now)), [Kind::State]);
         assert_eq!(kinds(&seen.look(&now)), []);
         now.source.units = 1;
         (now.tracks[0].late, now.published.gaps, now.source.anchors) = (2, 2, 1);
@@ -296,19 +288,15 @@ mod tests {
         assert_eq!(kinds(&seen.look(&now)), [Kind::ClockAnchored, Kind::InputDown]);
         now.source.reconnects = 1;
         assert_eq!(kinds(&seen.look(&now)), [Kind::InputUp]);
-        (now.state, now.error) = (State::Failed, Some("the disk is full".to_owned()));
-        let notes = seen.look(&now);
-        assert_eq!(kinds(&notes), [Kind::Failed]);
-        assert!(notes[0].text.contains("the disk is full"), "{notes:?}");
     }
 
     #[test]
     fn the_last_look_is_at_the_end() {
         let status = Arc::new(Status::new(&plan(), true));
         let observer = Observer::start(Arc::clone(&status)).expect("a thread");
-        status.set_state(State::Ended);
+        status.conflicts.add(2);
         drop(observer);
         let told = status.events.after(None, 99).events;
-        assert!(told.iter().any(|event| event.kind == Kind::State && event.text == "ended"), "{told:?}");
+        assert!(told.iter().any(|event| event.kind == Kind::OutputConflict && event.text.starts_with("2 segments")), "{told:?}");
     }
 }

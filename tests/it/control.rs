@@ -355,8 +355,6 @@ fn with_a_token_only_who_has_it_changes_anything() {
         assert!(text.contains("#EXT-X-ENDLIST"), "{track}: the event has ended\n{text}");
     }
     assert!(std::fs::read_to_string(output.join("manifest.mpd")).expect("an MPD").contains("mediaPresentationDuration"));
-    let checked = finish(mezzo(&["check", &output.to_string_lossy()]), 60);
-    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
     let refused = finish(mezzo(&["run", "--input", SOURCE, "--listen", &address, "--api-token", "open-sesame-open-sesame"]), 20);
     let said = String::from_utf8_lossy(&refused.stderr);
     assert!(refused.status.code() == Some(2) && said.contains("serve.api_token") && !said.contains("open-sesame"), "{said}");
