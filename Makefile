@@ -15,7 +15,7 @@ PACKAGES := libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev libavde
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: deps, build, check (format, lints, documentation), bench, versus FEED=file (beside FFmpeg 9), latency (likewise), test-players (hls.js, Shaka Player, dash.js in Chromium), drill (the same beside an origin whose workers are killed), s3 (a server for the tests of object stores), encoders (docs/encoders.md), faults (the drill of docs/faults.md), check-deploy (the manifests of deploy/kubernetes), testdata, fuzz TARGET=name"
+	@echo "also: deps, build, check (format, lints, documentation), bench, versus FEED=file (beside FFmpeg 9), latency (likewise), test-players (hls.js, Shaka Player, dash.js in Chromium), drill (the same beside an origin whose workers are killed), test-api (schemathesis), s3 (a server for the tests of object stores), encoders (docs/encoders.md), faults (the drill of docs/faults.md), check-deploy (the manifests of deploy/kubernetes), testdata, fuzz TARGET=name"
 	@echo "settings: INPUT=$(INPUT) LADDER=$(LADDER) PORT=$(PORT)"
 
 # Installs only what is missing; without anything missing it needs no network and no rights.
@@ -57,6 +57,18 @@ drill: PACKAGES += chromium nodejs npm
 drill: build
 	cd tests/players && npm ci --no-audit --no-fund --silent
 	node tests/players/drill.mjs $(ARGS)
+
+# The API against its own description, by schemathesis.
+SCHEMATHESIS := 4.32.5
+.PHONY: test-api
+test-api: PACKAGES += python3-venv
+test-api: build target/schemathesis/$(SCHEMATHESIS)
+	tests/api/run $(CURDIR)/target/release/mezzo $(CURDIR)/target/schemathesis/bin/schemathesis $(ARGS)
+
+target/schemathesis/$(SCHEMATHESIS):
+	python3 -m venv target/schemathesis
+	target/schemathesis/bin/pip install -q schemathesis==$(SCHEMATHESIS)
+	@touch $@
 
 # An S3 server that checks signatures, for the tests of object stores.
 .PHONY: s3

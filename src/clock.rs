@@ -81,7 +81,7 @@ pub enum Event {
 }
 
 /// Whether another worker on the same feed puts it where this one does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Lock {
     /// It does: by stamps, by an anchor that both were given, or by the beginning of a file.

@@ -41,7 +41,7 @@ pub enum Event {
 }
 
 /// What is known of a track.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, utoipa::ToSchema)]
 pub struct TrackDeadline {
     /// Segments that were not published when they were due.
     pub misses: u64,

@@ -34,7 +34,7 @@ use serde::Deserialize;
 pub use serving::Serving;
 pub use standby::Standby;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 pub use value::{Listen, Span, Text};
 pub use wishes::Wishes;
 
@@ -59,6 +59,8 @@ pub struct Job {
     pub shard: Shard,
     /// A machine that is known not to hold the plan in real time is refused.
     pub require_capacity: bool,
+    /// Where edits by the API are kept, and read from at the start; beside each output where absent.
+    pub edits: Option<PathBuf>,
     /// How inputs are consumed.
     pub pace: Pace,
     /// The event ends after this long.

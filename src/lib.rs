@@ -24,6 +24,7 @@ pub mod deadline;
 pub mod decode;
 pub mod downscale;
 pub mod encode;
+pub mod events;
 pub mod feed;
 pub mod ffmpeg;
 pub mod frame;

@@ -24,16 +24,19 @@ use crate::decode::audio::{Over, Rung};
 use crate::decode::change::Decoding;
 use crate::decode::{self, Makes};
 use crate::downscale;
+use crate::downscale::slate::Slates;
 use crate::encode::audio_runner;
 use crate::encode::queue::{RungQueue, lanes};
 use crate::encode::served;
+use crate::events::Observer;
 use crate::ffmpeg::give_way;
 use crate::job::{Job, Pace, Prft, Start};
 use crate::mux::{self, TrackSpec};
 use crate::plan;
 use crate::resolution::Resolution;
-use crate::schedule::Schedule;
-use crate::serve::{Server, Setup, control};
+use crate::schedule::{Desk, Mute, Schedule};
+use crate::serve::control::{self, Control};
+use crate::serve::{Server, Setup};
 use crate::sight::Watcher;
 use crate::sink::runner as sink_runner;
 use crate::sink::store::Store;
@@ -109,6 +112,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     plan.warnings.iter().for_each(|line| tracing::warn!("{line}"));
     let schedule = Arc::new(Schedule::new());
     let share = job.shard.share(&plan);
+    let desk = Desk::open(job, &schedule, &rungs, plan.grid).map_err(wrong)?;
     let chunking = plan::chunk_slots(job, plan.grid).map(|slots| mux::Chunking { slots, prft: job.prft == Prft::Chunk });
     let (video_tracks, audio_tracks) = (video_tracks(&rungs), audio_tracks(&plan, chunking)?);
     let decoder_threads = stages::decoder_threads(job);
@@ -134,7 +138,9 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let mut forms = Forms::open(job, &plan, &status)?;
     forms.agree(&tracks, &plan.class)?;
     let store = Store::with_folder(job.serving.memory, plan.audio.iter().map(|a| a.name.clone()), forms.folder().map(Path::to_path_buf));
-    let setup = Setup { routes: control::routes(Arc::clone(&status)), ..Setup::of(&job.serving).map_err(wrong)? };
+    status.watch_schedule(Arc::clone(&schedule));
+    let control = Control::new(&status, desk, stop, job);
+    let setup = Setup { routes: control::routes(control), ..Setup::of(&job.serving).map_err(wrong)? };
     let server = job.listen.map(|address| Server::start_with(address, store.clone(), status.clone(), setup)).transpose().map_err(wrong)?;
 
     // From here on, things are written.
@@ -143,6 +149,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let fetchers = std::mem::take(&mut forms.fetchers);
     let mut forms = forms.start(destinations, &tracks, job.extras.thumbnails, &store)?;
     job.duration.into_iter().chain(source.duration).min().into_iter().for_each(|d| status.expect(d));
+    let observer = Observer::start(Arc::clone(&status)).inspect_err(|error| tracing::warn!(%error, "no thread watches for events")).ok();
     ready(&status, server.as_ref().map(Server::url).as_deref());
     let deadline = due::watch(job, &plan, &schedule, &status);
     let mut threads = Threads::new(stop.clone());
@@ -181,7 +188,8 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     }
     let (targets, hdr, watcher) = (plan.targets(), plan.source.hdr, Watcher::new(plan.grid));
     let (tap, thumbnails) = thumbnails::start(job, &plan, &mut threads)?;
-    threads.spawn("downscale", move || downscale::run(&frames, &targets, &hdr, watcher, tap, queues))?;
+    let slates = Slates::new(schedule.clone(), job.timeline.filler.clone());
+    threads.spawn("downscale", move || downscale::run(&frames, &targets, &hdr, slates, watcher, tap, queues))?;
     for (name, way, lane) in all_lanes {
         threads.spawn(&name, move || {
             give_way(way);
@@ -199,9 +207,9 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         if let Some(rungs) = rungs.get_mut(rendition.sound) {
             rungs.push(Rung { channels: rendition.channels, tx });
         }
-        let (packets_tx, part) = (packets_tx.clone(), share.part(&rendition.name));
+        let (packets_tx, part, mute) = (packets_tx.clone(), share.part(&rendition.name), Mute::new(schedule.clone(), rendition.grid));
         threads.spawn(&rendition.name, move || {
-            audio_runner::run(encoder, track.id, part, rx, packets_tx);
+            audio_runner::run(encoder, track.id, part, rx, packets_tx, Some(&mute));
             Ok::<(), Infallible>(())
         })?;
     }
@@ -221,6 +229,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let first = forms.remove(0);
     let (sinks, others): (Vec<_>, Vec<_>) = forms.into_iter().map(|form| ((form.sinks, form.published), form.mux)).unzip();
     let settings = mux::Settings {
+        schedule: schedule.clone(),
         class: plan.class.clone(),
         publish_delay: job.publish_delay,
         window: job.window,
@@ -257,6 +266,8 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         Ok(()) => status.set_state(State::Ended),
         Err(error) => status.fail(&error.to_string()),
     }
+    drop(observer);
+    status.events.close();
     if let Some(server) = server {
         server.stop();
     }

@@ -15,11 +15,13 @@ use crate::deadline;
 use crate::decode::audio;
 use crate::encode::TrackId;
 use crate::encode::queue::Counters;
+use crate::events::{Content, Events, Kind, Note};
 use crate::ladder::{AudioCodec, VideoCodec};
 use crate::metrics::Probes;
 use crate::mux;
 use crate::plan::{Plan, SourceFacts};
 use crate::protect::{self, cipher::Scheme};
+use crate::schedule::Schedule;
 use crate::shard::{Part, Share};
 use crate::sink::remote;
 use crate::standby::run::Watch;
@@ -58,6 +60,7 @@ struct Watched {
     protection: OnceLock<Vec<(Scheme, Arc<protect::Counts>)>>,
     deadline: OnceLock<Arc<deadline::Watch>>,
     traces: OnceLock<Arc<traces::Counts>>,
+    schedule: OnceLock<Arc<Schedule>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -78,7 +81,7 @@ struct LastSegment {
 }
 
 /// What a track is, from the plan.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct TrackFacts {
     /// Rung and track name.
     pub name: String,
@@ -93,23 +96,26 @@ pub struct TrackFacts {
 }
 
 /// What a track carries.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Media {
     /// Pictures.
     Video {
         /// Codec.
+        #[schema(value_type = String)]
         codec: VideoCodec,
         /// Pixels across.
         width: u32,
         /// Lines.
         height: u32,
         /// Pictures per second.
+        #[schema(value_type = String)]
         rate: Rate,
     },
     /// Sound.
     Audio {
         /// Codec.
+        #[schema(value_type = String)]
         codec: AudioCodec,
         /// Channels.
         channels: u32,
@@ -134,6 +140,9 @@ pub struct Status {
     expected: OnceLock<Seconds>,
     tracks: Vec<Track>,
     watched: Watched,
+    /// What happened.
+    pub events: Arc<Events>,
+    content: Mutex<Content>,
     /// The source's counts.
     pub source: SourceCounts,
     /// What places the source on the grid.
@@ -172,6 +181,8 @@ impl Status {
             expected: OnceLock::new(),
             tracks: video.chain(audio).map(Track::new).collect(),
             watched: Watched::default(),
+            events: Arc::default(),
+            content: Mutex::default(),
             source: SourceCounts::default(),
             clock: ClockStatus::default(),
             conflicts: Counter::default(),
@@ -181,12 +192,18 @@ impl Status {
 
     /// Where the worker stands now.
     pub fn set_state(&self, state: State) {
-        self.state.store(state as u8, Relaxed);
+        if self.state.swap(state as u8, Relaxed) != state as u8 {
+            self.events.emit(Note::new(Kind::State, state.name()));
+        }
     }
 
     /// The worker broke, and why. The first reason stays.
     pub fn fail(&self, why: &str) {
-        lock(&self.error).get_or_insert_with(|| why.to_owned());
+        let mut error = lock(&self.error);
+        if error.is_none() {
+            *error = Some(why.to_owned());
+            self.events.emit(Note::new(Kind::Failed, why));
+        }
     }
 
     /// How much is to come, where that is known: the first word counts.
@@ -236,6 +253,16 @@ impl Status {
         lock(&self.watched.outputs).push(counts);
     }
 
+    /// Goes by what is to be made.
+    pub fn watch_schedule(&self, schedule: Arc<Schedule>) {
+        let _ = self.watched.schedule.set(schedule);
+    }
+
+    /// Whether segment `number` of `track` is to be made: a rung may be disabled.
+    pub fn is_made(&self, track: &str, number: GopId) -> bool {
+        self.watched.schedule.get().is_none_or(|schedule| schedule.is_enabled(track, number))
+    }
+
     /// Shows the switch between two feeds, and what the second one's stages count.
     pub fn watch_standby(&self, switch: Arc<Watch>, second: Arc<Status>) {
         let _ = self.watched.standby.set((switch, second));
@@ -278,20 +305,24 @@ impl Status {
         self.probes.published(index, number, bytes);
         self.due(index, number, now);
         let starting = State::Starting as u8;
-        let _ = self.state.compare_exchange(starting, State::Running as u8, Relaxed, Relaxed);
+        if self.state.compare_exchange(starting, State::Running as u8, Relaxed, Relaxed).is_ok() {
+            self.events.emit(Note::new(Kind::State, State::Running.name()).segment(number));
+        }
     }
 
     /// What the verdict on a segment that was published is. Names beside the plan's are ignored.
-    pub fn segment_judged(&self, track: &str, verdict: &Verdict) {
+    pub fn segment_judged(&self, track: &str, number: GopId, verdict: &Verdict) {
+        lock(&self.content).take(track, number, verdict).into_iter().for_each(|note| self.events.emit(note));
         if let Some(t) = self.tracks.iter().find(|t| t.facts.name == track) {
             lock(&t.defects).take(verdict);
         }
     }
 
-    /// Tracks of which no segment is stored yet, of those that are made here.
+    /// Tracks of which no segment is stored yet, though one is to be made here.
     pub fn missing(&self) -> Vec<&str> {
-        let empty = self.tracks.iter().filter(|t| lock(&t.published).last.is_none()).map(|t| t.facts.name.as_str());
-        empty.filter(|name| !self.part(name).is_none()).collect()
+        let at = self.watched.schedule.get().and_then(|schedule| schedule.frontier().0);
+        let wanted = |track: &Track| !self.part(&track.facts.name).is_none() && at.is_none_or(|at| self.is_made(&track.facts.name, at));
+        self.tracks.iter().filter(|t| lock(&t.published).last.is_none() && wanted(t)).map(|t| t.facts.name.as_str()).collect()
     }
 
     /// Whether segments are being published, and more of them will come.

@@ -52,7 +52,7 @@ fn counts_come_out_where_they_belong() {
     for fillers in [1, 0] {
         let marks = mux::Marks { fillers, repeats: 2, ..mux::Marks::default() };
         let shown = crate::verdict::Shown { units: 50, ..Default::default() };
-        status.segment_judged("v", &Verdict { marks, shown, ..Verdict::default() });
+        status.segment_judged("v", GopId(1), &Verdict { marks, shown, ..Verdict::default() });
     }
     let (rung, capture, sound, mux) =
         (Arc::<Counters>::default(), Arc::<CaptureCounters>::default(), Arc::<audio::Counts>::default(), Arc::<mux::Counts>::default());

@@ -1,5 +1,6 @@
 //! The stop flag. Only capture watches it; everything behind capture drains.
 
+use crate::frame::End;
 use crossbeam::channel::{Receiver, RecvError, RecvTimeoutError, Sender, bounded};
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +11,8 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct Stop {
     raised: Arc<AtomicBool>,
+    /// The event is to end, not only this worker's part in it.
+    ends: Arc<AtomicBool>,
     /// Dropped when the flag is raised, which disconnects every `bell`.
     rope: Arc<Mutex<Option<Sender<Infallible>>>>,
     bell: Receiver<Infallible>,
@@ -20,7 +23,7 @@ impl Stop {
     /// A flag that is not raised.
     pub fn new() -> Stop {
         let (rope, bell) = bounded(0);
-        Stop { raised: Arc::default(), rope: Arc::new(Mutex::new(Some(rope))), bell, limit: None }
+        Stop { raised: Arc::default(), ends: Arc::default(), rope: Arc::new(Mutex::new(Some(rope))), bell, limit: None }
     }
 
     /// The same flag, for somebody who may take no longer than `limit` to open an input.
@@ -37,6 +40,22 @@ impl Stop {
     pub fn raise(&self) {
         self.raised.store(true, Ordering::Release);
         self.rope.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Raises the flag, and says that the event is over: it ends with what the source has brought so far.
+    pub fn end(&self) {
+        self.ends.store(true, Ordering::Release);
+        self.raise();
+    }
+
+    /// Whether the event is over.
+    pub fn ends(&self) -> bool {
+        self.ends.load(Ordering::Acquire)
+    }
+
+    /// How a flow stops where the flag is raised.
+    pub fn how(&self) -> End {
+        if self.ends() { End::Ended } else { End::Leaving }
     }
 
     /// Whether the flag is raised.

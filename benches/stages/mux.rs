@@ -23,6 +23,7 @@ pub fn bench(criterion: &mut Criterion) {
         packets.push(made);
     }
     let settings = Settings {
+        schedule: Arc::default(),
         class: plan.class.clone(),
         publish_delay: Seconds::whole(6),
         window: Window::Whole,

@@ -119,7 +119,7 @@ pub fn run(feed: Feed, video: Sender<Flow<Unit>>, audio: Vec<Sender<Flow<Unit>>>
                 continue;
             }
             Read::End => break End::Ended,
-            Read::Stopped => break End::Leaving,
+            Read::Stopped => break stop.how(),
         };
         count(if unit.kind == Kind::Video { &counters.video } else { &counters.audio });
         counters.bytes.fetch_add(unit.packet.size() as u64, Ordering::Relaxed);
@@ -136,14 +136,15 @@ pub fn run(feed: Feed, video: Sender<Flow<Unit>>, audio: Vec<Sender<Flow<Unit>>>
                 let now = Instant::now();
                 let due = pacer.due(unit.kind, &unit.packet, now);
                 if stop.wait(due.saturating_duration_since(now)) {
-                    break End::Leaving;
+                    break stop.how();
                 }
                 Unit { arrival: crate::time::Seconds::host_now(), ..unit }
             }
         };
         match queues.put(unit) {
             Sent::Yes => {}
-            Sent::Stopped | Sent::NobodyThere => break End::Leaving,
+            Sent::Stopped => break stop.how(),
+            Sent::NobodyThere => break End::Leaving,
         }
     };
     Ok(queues.close(end))

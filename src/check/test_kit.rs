@@ -162,6 +162,7 @@ fn make(source: &Source, recipe: &Recipe) -> Files {
         messages(track, clip, recipe, &mut input);
     }
     let settings = Settings {
+        schedule: std::sync::Arc::default(),
         class: recipe.class.into(),
         publish_delay: Seconds::whole(3),
         window: recipe.window,

@@ -7,6 +7,7 @@ use mezzo::config::ConfigError;
 use mezzo::job::audio::AudioWishes;
 use mezzo::job::extras::SessionWishes;
 use mezzo::job::filler::FillerWish;
+use mezzo::job::protection::Hidden;
 use mezzo::job::select::VideoPick;
 use mezzo::job::serving::ServingWishes;
 use mezzo::job::source::SourceWishes;
@@ -187,6 +188,12 @@ pub struct JobArgs {
     /// The certificate's key, a PEM file
     #[arg(long, env = "MEZZO_TLS_KEY", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Serving")]
     tls_key: Option<PathBuf>,
+    /// What opens the control API (docs/api.md), as where it is: ${NAME} of the environment, or file:PATH (the variable of this flag may have it as it is) [default: none; only who is on this machine may change anything]
+    #[arg(long, env = "MEZZO_API_TOKEN", value_name = "${NAME}|file:PATH", help_heading = "Serving")]
+    api_token: Option<String>,
+    /// Where edits by the API are kept, and read from at the start [default: edits.json in each directory that is published into]
+    #[arg(long, env = "MEZZO_EDITS", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Serving")]
+    edits: Option<PathBuf>,
     /// Segments to hold in memory for players; older ones are served from the first directory that is published into [default: 512]
     #[arg(long, env = "MEZZO_SERVE_MEMORY", value_name = "MIB", help_heading = "Serving")]
     serve_memory: Option<u64>,
@@ -224,6 +231,7 @@ impl JobArgs {
             output: None,
             listen: self.listen.map(Text),
             shard: self.shard.map(Text),
+            edits: self.edits.clone(),
             pace: self.pace,
             duration: self.duration.map(Text),
             input_timeout: self.input_timeout.map(Text),
@@ -251,13 +259,26 @@ impl JobArgs {
                 audio: some(&self.audio).map(AudioWishes),
                 no_audio: self.no_audio.then_some(true),
             },
-            serve: ServingWishes { tls_cert: self.tls_cert.clone(), tls_key: self.tls_key.clone(), memory: self.serve_memory },
+            serve: ServingWishes {
+                tls_cert: self.tls_cert.clone(),
+                tls_key: self.tls_key.clone(),
+                memory: self.serve_memory,
+                api_token: self.api_token.as_deref().map(token),
+            },
             thumbnails: None,
             session_data: SessionWishes::default(),
             source: SourceWishes::default(),
             limits: LimitWishes { require_capacity: self.require_capacity.then_some(true) },
         }
     }
+}
+
+/// A token as where it is: the variable of the flag may have it as it is, for that is a place for secrets.
+fn token(text: &str) -> Hidden {
+    const VARIABLE: &str = "MEZZO_API_TOKEN";
+    let reference = text.starts_with("${") || text.starts_with("file:");
+    let here = !reference && std::env::var(VARIABLE).is_ok_and(|value| value == text);
+    Hidden::new(if here { format!("${{{VARIABLE}}}") } else { text.to_owned() })
 }
 
 /// A flag that may be repeated counts as given once it is there at all.

@@ -1,6 +1,7 @@
 //! The monitor at work: told by the thread that publishes, and woken by a thread of its own when something is due.
 
 use super::{Event, Expects, Monitor, TrackDeadline};
+use crate::events::{Events, Kind, Note};
 use crate::metrics::{Histogram, Spans};
 use crate::time::{GopId, Grid, Seconds};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,7 @@ pub struct Watch {
     state: Mutex<State>,
     changed: Condvar,
     headroom: Vec<Histogram<Spans>>,
+    events: Arc<Events>,
 }
 
 struct State {
@@ -41,11 +43,11 @@ impl std::fmt::Debug for Watch {
 }
 
 impl Watch {
-    /// Watches the tracks of these names, in the order of the plan.
-    pub fn new(grid: Grid, publish_delay: Seconds, names: Vec<String>, expects: Expects) -> Arc<Watch> {
+    /// Watches the tracks of these names, in the order of the plan. What it sees is told to `events`, too.
+    pub fn new(grid: Grid, publish_delay: Seconds, names: Vec<String>, expects: Expects, events: Arc<Events>) -> Arc<Watch> {
         let monitor = Monitor::new(grid, publish_delay, names.len(), expects);
         let headroom = names.iter().map(|_| Histogram::default()).collect();
-        Arc::new(Watch { grid, delay: publish_delay, names, state: Mutex::new(State { monitor, stopped: false }), changed: Condvar::new(), headroom })
+        Arc::new(Watch { grid, delay: publish_delay, names, state: Mutex::new(State { monitor, stopped: false }), changed: Condvar::new(), headroom, events })
     }
 
     /// Starts the thread. Until the guard is dropped. Nothing new is due once `ending` says that the event is over, or that this worker leaves.
@@ -69,7 +71,7 @@ impl Watch {
             let wakes = state.monitor.wakes();
             if !events.is_empty() {
                 drop(state);
-                self.log(&events);
+                self.tell(&events, Kind::SegmentMissing);
                 state = self.state();
                 continue;
             }
@@ -96,7 +98,7 @@ impl Watch {
         if let Some(histogram) = self.headroom.get(track) {
             histogram.observe_span(headroom.to_duration());
         }
-        self.log(&events);
+        self.tell(&events, Kind::SegmentLate);
     }
 
     /// When a segment is due, counted from the end of its slot.
@@ -121,15 +123,19 @@ impl Watch {
         self.headroom.get(track)
     }
 
-    /// One line for each spell.
-    fn log(&self, events: &[Event]) {
+    /// One line, and one event, for each spell. `overdue`: what it is when one begins.
+    fn tell(&self, events: &[Event], overdue: Kind) {
+        let name = |track: usize| self.names.get(track).map_or("", String::as_str);
         for event in events {
             match *event {
                 Event::Overdue { track, gop } => {
-                    tracing::warn!(rung = self.names.get(track), segment = gop.0, "not published on time");
+                    tracing::warn!(rung = name(track), segment = gop.0, "not published on time");
+                    self.events.emit(Note::new(overdue, "not published on time").track(name(track)).segment(gop));
                 }
                 Event::OnTime { track, gop, missed } => {
-                    tracing::info!(rung = self.names.get(track), segment = gop.0, missed, "published on time again");
+                    tracing::info!(rung = name(track), segment = gop.0, missed, "published on time again");
+                    let text = format!("published on time again; {missed} were not");
+                    self.events.emit(Note::new(Kind::SegmentsOnTime, text).track(name(track)).segment(gop));
                 }
             }
         }

@@ -141,7 +141,7 @@ pub struct Makes {
 
 /// Body of the decoding thread: access units in, slots out. Once the event has its `duration` it says so behind it and reads on until
 /// the source has ended, so that capture never waits for a full queue; without sound to wait for it stops the source, too.
-/// Once `stop` is raised, what was captured and not decoded yet is left out: at `Pace::Fast` that may be seconds of work for a GOP that would be discarded.
+/// Once `stop` is raised, what was captured and not decoded yet is left out, unless the event ends: at `Pace::Fast` that may be seconds of work for a GOP that would be discarded.
 ///
 /// # Errors
 /// The feed's clock cannot be used, the stage behind is gone, or the queue closed without an end.
@@ -173,7 +173,7 @@ pub fn run(
     };
     loop {
         let end = match stage.next()? {
-            Some(flow) if stop.is_raised() => stage.leave(&flow, &outputs),
+            Some(flow) if stop.is_raised() && !stop.ends() => stage.leave(&flow, &outputs),
             Some(flow) => stage.decode(flow),
             None => {
                 stage.fill();

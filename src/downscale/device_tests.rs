@@ -1,9 +1,11 @@
 //! Sizes made on a device: Mesa's Vulkan, which needs no graphics processor. Skipped where it is not installed.
 
 use super::device::Sizes;
+use super::slate::Slates;
 use super::stage::Made;
 use super::{Chain, DownscaleError, run};
 use crate::colour::{HdrMetadata, Signal, Target, VideoRange};
+use crate::decode::filler::Filler;
 use crate::encode::queue::RungQueue;
 use crate::encode::testing::{decode_samples, frames, psnr, rendition, sdr};
 use crate::encode::{Recipe, ToMux, TrackId, served};
@@ -177,7 +179,7 @@ fn rungs_in_software_encode_what_was_scaled_on_the_device() {
     }
     drop(mux_tx);
     let watcher = crate::sight::Watcher::new(rendition(SIZE, rate, 10, 1, &[]).grid);
-    let stage = std::thread::spawn(move || run(&rx, &sizes.map(sdr), &HdrMetadata::default(), watcher, None, rungs));
+    let stage = std::thread::spawn(move || run(&rx, &sizes.map(sdr), &HdrMetadata::default(), slates(), watcher, None, rungs));
     let pictures: Vec<Arc<Video>> = (0..25).map(picture).collect();
     for (frame, picture) in frames(rendition(SIZE, rate, 10, 1, &[]).grid, 0, &pictures).into_iter().zip(&pictures) {
         tx.send(Flow::Item(Frame { picture: Picture::Device(decoder.gives(picture)), ..frame })).expect("the stage runs");
@@ -214,4 +216,9 @@ fn an_error_of_the_host_is_no_error_of_the_device() {
     (0..3).for_each(|plane| wide.data_mut(plane).fill(0));
     assert!(matches!(of(&mut made, &Picture::Cpu(Arc::new(wide))), Err(DownscaleError::Pixels { .. })));
     assert!(of(&mut made, &Picture::Device(decoder.gives(&picture(0)))).is_ok());
+}
+
+/// None are asked for.
+fn slates() -> Slates {
+    Slates::new(Arc::default(), Filler::default())
 }

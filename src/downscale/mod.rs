@@ -13,6 +13,7 @@ mod device_tests;
 pub mod fit;
 mod head;
 mod planes;
+pub mod slate;
 mod stage;
 #[cfg(test)]
 mod stage_tests;

@@ -1,6 +1,7 @@
 //! The thread body: frames in, each rung's frames out.
 
 use super::device::Sizes;
+use super::slate::Slates;
 use super::thumbnails::Tap;
 use super::{Chain, DownscaleError};
 use crate::colour::{HdrMetadata, Target};
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 /// Scales every frame that arrives to all `targets` and gives each rung its own, until the end, which goes to all rungs. `targets` are the distinct pictures of
 /// the whole ladder, rungs that are not made here included, so that the chain is the same on every worker; `hdr` is what the source says of its light.
-/// `watcher` looks at each picture, so that every rung's segment knows what it shows; `tap` gets those that thumbnails are made of.
+/// `slates` puts one in where an edit asks for it; `watcher` looks at each picture, so that every rung's segment knows what it shows; `tap` gets those that thumbnails are made of.
 ///
 /// Of the rungs that several workers share, only the pictures that are wanted here are made, as far as the host makes them; each is what it would be among all.
 ///
@@ -23,6 +24,7 @@ pub fn run(
     rx: &Receiver<Flow<Frame>>,
     targets: &[Target],
     hdr: &HdrMetadata,
+    mut slates: Slates,
     mut watcher: Watcher,
     tap: Option<Tap>,
     mut rungs: Vec<RungQueue>,
@@ -45,6 +47,7 @@ pub fn run(
     loop {
         match rx.recv() {
             Ok(Flow::Item(frame)) => {
+                let frame = slates.pass(frame);
                 let mut wanted = vec![false; targets.len()];
                 rungs.iter().zip(&places).filter(|(rung, _)| rung.wants(frame.gop)).for_each(|(_, place)| wanted[*place] = true);
                 let tap = tap.as_ref().filter(|tap| tap.wants(&frame)).zip(tapped);

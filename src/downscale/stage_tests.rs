@@ -1,7 +1,9 @@
 //! The stage with its rungs, by what the muxer would see.
 
+use super::slate::Slates;
 use super::{DownscaleError, run};
 use crate::colour::HdrMetadata;
+use crate::decode::filler::Filler;
 use crate::encode::queue::RungQueue;
 use crate::encode::testing::{frames, pattern, rendition, sdr};
 use crate::encode::{Recipe, ToMux, TrackId, served};
@@ -29,8 +31,9 @@ fn every_rung_gets_its_size_and_the_end() {
         threads.extend(lanes.into_iter().map(|lane| std::thread::spawn(move || lane.run())));
     }
     drop(mux_tx);
-    let stage =
-        std::thread::spawn(move || run(&rx, &SIZES.map(sdr), &HdrMetadata::default(), Watcher::new(rendition(SIZES[0], rate, 10, 1, &[]).grid), None, rungs));
+    let stage = std::thread::spawn(move || {
+        run(&rx, &SIZES.map(sdr), &HdrMetadata::default(), slates(), Watcher::new(rendition(SIZES[0], rate, 10, 1, &[]).grid), None, rungs)
+    });
     let pictures: Vec<_> = (0..25).map(|n| pattern(640, 360, n)).collect();
     for frame in frames(rendition(SIZES[0], rate, 10, 1, &[]).grid, 0, &pictures) {
         tx.send(Flow::Item(frame)).expect("the stage runs");
@@ -72,7 +75,7 @@ fn a_rung_that_is_gone_and_a_decoder_that_is_gone_stop_the_stage() {
         } else {
             drop(tx);
         }
-        match run(&rx, &[sdr((64, 36))], &HdrMetadata::default(), Watcher::new(of.grid), None, vec![queue]) {
+        match run(&rx, &[sdr((64, 36))], &HdrMetadata::default(), slates(), Watcher::new(of.grid), None, vec![queue]) {
             Err(DownscaleError::Gone(rung)) => assert!(rung_gone && rung == "avc-test"),
             Err(DownscaleError::Upstream) => assert!(!rung_gone),
             other => panic!("{other:?}"),
@@ -113,7 +116,7 @@ fn black_and_frozen_pictures_are_counted_by_every_rung() {
     }
     drop(mux_tx);
     let watcher = Watcher::new(of[0].grid);
-    let stage = std::thread::spawn(move || run(&rx, &SIZES.map(sdr), &HdrMetadata::default(), watcher, None, rungs));
+    let stage = std::thread::spawn(move || run(&rx, &SIZES.map(sdr), &HdrMetadata::default(), slates(), watcher, None, rungs));
     let drain = std::thread::spawn(move || mux_rx.iter().collect::<Vec<ToMux>>());
     for frame in frames(of[0].grid, 0, &pictures) {
         tx.send(Flow::Item(frame)).expect("the stage runs");
@@ -129,4 +132,9 @@ fn black_and_frozen_pictures_are_counted_by_every_rung() {
         .collect();
     done.sort_unstable();
     assert_eq!(done, [(0, 0, 25, 12), (0, 1, 0, 37), (1, 0, 25, 12), (1, 1, 0, 37)]);
+}
+
+/// None are asked for.
+fn slates() -> Slates {
+    Slates::new(Arc::default(), Filler::default())
 }

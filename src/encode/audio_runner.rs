@@ -3,6 +3,7 @@
 use crate::encode::aac::{Aac, FRAME, Parts};
 use crate::encode::{EncodeError, Packet, Stats, ToMux, Told, TrackId, Why};
 use crate::frame::{Flow, PcmSegment};
+use crate::schedule::Mute;
 use crate::shard::Part;
 use crate::standby::sound::SILENT;
 use crate::time::GopId;
@@ -10,14 +11,21 @@ use crossbeam::channel::{Receiver, SendError, Sender};
 use std::time::{Duration, Instant};
 
 /// Encodes segments until the flow ends: each one's packets, then `Done`. A segment that fails is `Void`, then `Skipped`; the next goes on. An end is passed on.
-/// Of a segment that comes in parts, each part's packets are sent as soon as they are there. Of what is not in `part`, another shard's, only the number goes on.
+/// Of a segment that comes in parts, each part's packets are sent as soon as they are there. `mute` takes the sound out of slates. Of what is not in `part`, another
+/// shard's, only the number goes on.
 ///
 /// Returns when the flow has ended, when it closed without an end (then no end is passed on), or when nobody listens any more.
-pub fn run(encoder: Aac, track: TrackId, part: Part, rx: Receiver<Flow<PcmSegment>>, tx: Sender<ToMux>) {
+pub fn run(encoder: Aac, track: TrackId, part: Part, rx: Receiver<Flow<PcmSegment>>, tx: Sender<ToMux>, mute: Option<&Mute>) {
     let mut runner = Runner { encoder, track, part, tx, open: None };
     for item in rx {
         let sent = match item {
-            Flow::Item(segment) => runner.take(&segment),
+            Flow::Item(segment) => {
+                let segment = match mute {
+                    Some(mute) => mute.pass(segment),
+                    None => segment,
+                };
+                runner.take(&segment)
+            }
             Flow::End(end) => {
                 // Whether anyone still listens makes no difference now.
                 let _ = runner.leave().and_then(|()| runner.tx.send(ToMux::End { track, end }));
@@ -223,7 +231,7 @@ mod tests {
             tx.send(Flow::Item(segment(gop, planes, value))).expect("room");
         }
         tx.send(Flow::End(End::Leaving)).expect("room");
-        run(encoder, TrackId(3), Part::all(), rx, mux_tx);
+        run(encoder, TrackId(3), Part::all(), rx, mux_tx, None);
         let mut log = Vec::new();
         for message in mux_rx {
             match message {

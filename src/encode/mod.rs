@@ -331,6 +331,8 @@ pub enum Why {
     Joining,
     /// Every backend failed on it.
     Failed,
+    /// The rung is disabled, by an edit.
+    Disabled,
 }
 
 /// Which track, an index into the plan: video renditions first, then audio.

@@ -14,7 +14,7 @@ pub struct Vbv {
     pub rate: u64,
     /// Bits that it holds.
     pub size: u64,
-    /// Bits that it holds for a whole GOP, which decides the level: a short one has the same parameter sets.
+    /// Bits that it holds for a whole GOP at the plan's cap, which decides the level: a short one, or one with a lower cap, has the same parameter sets.
     pub whole: u64,
     /// How full it starts, in percent.
     pub start: u64,
@@ -37,7 +37,7 @@ impl Vbv {
         let bucket = |bits: u64| bits.saturating_mul(SIZE.0) / SIZE.1;
         // The aim at a constant rate may be above the cap for pictures that take less than they are given.
         let most = if recipe.bitrate.is_some() { 2_000_000_000 } else { u64::MAX };
-        let (size, whole) = (bucket(gop).min(most), bucket(allowed(recipe.cap, rendition.grid.gop_slots)));
+        let (size, whole) = (bucket(gop).min(most), bucket(allowed(rendition.max_bitrate, rendition.grid.gop_slots)));
         if !(10_000..=2_000_000_000).contains(&recipe.cap) || size.max(whole) > 2_000_000_000 {
             return Err(format!("cap {} b/s with a bucket of {whole} bits: 10 kb/s to 2 Gb/s and at most 2 Gbit are possible", recipe.cap));
         }

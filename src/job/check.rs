@@ -111,6 +111,7 @@ impl Wishes {
             listen,
             require_capacity: self.limits.require_capacity.unwrap_or(false),
             shard: self.shard.map(|text| text.0).unwrap_or_default(),
+            edits: self.edits,
             pace,
             duration,
             input_timeout,

@@ -88,6 +88,13 @@ pub struct LicenseWishes {
 #[serde(transparent)]
 pub struct Hidden(String);
 
+impl Hidden {
+    /// As written.
+    pub fn new(text: impl Into<String>) -> Hidden {
+        Hidden(text.into())
+    }
+}
+
 impl fmt::Debug for Hidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("…")

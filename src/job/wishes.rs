@@ -40,6 +40,8 @@ pub struct Wishes {
     pub listen: Option<Text<Listen>>,
     /// "I/N": which part of the plan this worker makes.
     pub shard: Option<Text<Shard>>,
+    /// Where edits by the API are kept.
+    pub edits: Option<PathBuf>,
     /// How inputs are consumed.
     pub pace: Option<PaceWish>,
     /// The event ends after this long.
@@ -179,6 +181,7 @@ impl Wishes {
             *base = path.parent().unwrap_or(Path::new("")).to_owned();
         }
         let base = path.parent().unwrap_or(Path::new(""));
+        wishes.edits = wishes.edits.map(|file| base.join(file));
         wishes.timeline.filler = wishes.timeline.filler.map(|filler| Text(filler.0.from(base)));
         Ok(wishes)
     }
@@ -195,6 +198,7 @@ impl Wishes {
             outputs: self.outputs.or(below.outputs),
             listen: self.listen.or(below.listen),
             shard: self.shard.or(below.shard),
+            edits: self.edits.or(below.edits),
             pace: self.pace.or(below.pace),
             duration: self.duration.or(below.duration),
             input_timeout: self.input_timeout.or(below.input_timeout),

@@ -272,10 +272,10 @@ mod tests {
         status.watch_protection(vec![(Scheme::Cbcs, Arc::default())]);
         status.watch_traces(Arc::default());
         status.watch_standby(Arc::default(), Arc::new(Status::new(&plan, true)));
-        status.watch_deadline(Watch::new(plan.grid, Seconds::whole(6), status.names(), Box::new(|_, _| true)));
+        status.watch_deadline(Watch::new(plan.grid, Seconds::whole(6), status.names(), Box::new(|_, _| true), Arc::clone(&status.events)));
         let now = Seconds::host_now();
         status.segment_published("v", GopId(now.floor_ticks(1) / 2 - 1), 250_000, now);
-        status.segment_judged("v", &Verdict::default());
+        status.segment_judged("v", GopId(10), &Verdict::default());
         status.seen().rungs[0].as_ref().expect("watched").measured.coded(2350);
         status
     }

@@ -8,6 +8,7 @@ mod align;
 pub mod card;
 mod chunked;
 pub mod chunking;
+mod cues;
 pub(crate) mod dash;
 pub(crate) mod describe;
 mod entries;
@@ -54,6 +55,7 @@ use crate::encode::{ToMux, TrackId};
 use crate::job::Window;
 use crate::metrics::Queue;
 use crate::protect::Form;
+use crate::schedule::Schedule;
 use crate::shard::{Part, Share};
 use crate::sink::Publish;
 use crate::time::{GopId, Seconds};
@@ -83,6 +85,8 @@ pub struct Settings {
     pub session: Vec<session::SessionDatum>,
     /// Sheets of thumbnails, where the job asks for them.
     pub thumbnails: Option<thumbnails::Feed>,
+    /// Where cues are marked.
+    pub schedule: Arc<Schedule>,
     /// Counts for metrics; shared with whoever shows them.
     pub counts: Arc<Counts>,
     /// How it is protected; clear where absent.

@@ -10,7 +10,7 @@ use super::making::Making;
 use super::parts::{self, Parts};
 use super::protected::Protected;
 use super::thumbnails::{self, Sheet, Thumbnails};
-use super::{Marks, MuxError, Settings, TrackSpec, entries, hls, init, session};
+use super::{Marks, MuxError, Settings, TrackSpec, cues, entries, hls, init, session};
 use crate::encode::{Packet, Stats, TrackId, Why};
 use crate::frame::End;
 use crate::inspect::{self, Code, Finding, InitFacts, SegmentFacts};
@@ -199,10 +199,17 @@ impl Publisher {
             }
             Ready::Gap { from, to, why } => {
                 self.abort(index, "it will not be completed")?;
-                if self.tracks[index].part.count(from, to) > 0 {
-                    tracing::warn!(track = self.tracks[index].described.spec.name, from = from.0, to = to.0, ?why, "segments left out");
+                let name = &self.tracks[index].described.spec.name;
+                // What was asked for is no loss, and what other shards make is none of this one's.
+                if why == Some(Why::Disabled) {
+                    tracing::debug!(track = name, from = from.0, to = to.0, "segments of a disabled rung");
+                    self.list_gap(index, to)?;
+                } else {
+                    if self.tracks[index].part.count(from, to) > 0 {
+                        tracing::warn!(track = name, from = from.0, to = to.0, ?why, "segments left out");
+                    }
+                    self.gap(index, to)?;
                 }
-                self.gap(index, to)?;
             }
             Ready::End(_) => self.abort(index, "the track has ended")?,
         }
@@ -365,13 +372,22 @@ impl Publisher {
 
     /// Lists gaps up to `to`. Before the first segment of a track there is nothing to have a gap in.
     fn gap(&mut self, index: usize, to: GopId) -> Result<(), MuxError> {
+        let gaps = self.list_gap(index, to)?;
+        self.settings.counts.gaps.fetch_add(gaps, Relaxed);
+        Ok(())
+    }
+
+    /// As [`Publisher::gap`], without counting: how many there are.
+    fn list_gap(&mut self, index: usize, to: GopId) -> Result<u64, MuxError> {
         let track = &mut self.tracks[index];
         if track.listing.last().is_none() || track.described.spec.legal(to).is_err() {
-            return Ok(());
+            return Ok(0);
         }
         let (gaps, leave) = track.gap_up_to(to);
-        self.settings.counts.gaps.fetch_add(gaps, Relaxed);
-        if (gaps == 0 && leave.is_empty()) || track.listing.entries().is_empty() { Ok(()) } else { self.playlist(index, false, leave) }
+        if (gaps > 0 || !leave.is_empty()) && !track.listing.entries().is_empty() {
+            self.playlist(index, false, leave)?;
+        }
+        Ok(gaps)
     }
 
     /// Another shard makes this segment of so many units: it is listed as its own are, whether it comes there or not.
@@ -403,7 +419,7 @@ impl Publisher {
         self.iframes(index, ended)?;
         let track = &self.tracks[index];
         let spec = &track.described.spec;
-        let text = hls::media(spec, &track.listing, self.target, ended, None, track.guard());
+        let text = self.cued(track, hls::media(spec, &track.listing, self.target, ended, None, track.guard()));
         let edge = track.listing.last().map(|last| Edge { next: last.next(), parts: 0 });
         let readers = if self.part_target.is_some() { Readers::Whole } else { Readers::All };
         self.send(Publish::Text { path: spec.playlist_path(), bytes: Bytes::from(text), readers, edge })?;
@@ -426,8 +442,14 @@ impl Publisher {
         // Of a segment that was given up nothing more comes; of the event's last, neither. After a restart nobody knows what comes next.
         let more = track.broken != Some(next) && track.short.is_none() && !track.parts.is_empty();
         let low = hls::Low { part_target, parts: &track.parts, next: (next, more.then_some(edge.parts)), others: others.collect() };
-        let bytes = Bytes::from(hls::media(spec, &track.listing, target, ended, Some(&low), track.guard()));
+        let bytes = Bytes::from(self.cued(track, hls::media(spec, &track.listing, target, ended, Some(&low), track.guard())));
         self.send(Publish::Text { path: spec.playlist_path(), bytes, readers: Readers::Chunked, edge: Some(edge) })
+    }
+
+    /// A media playlist with the cues of its time.
+    fn cued(&self, track: &Track, playlist: String) -> String {
+        let begins = track.listing.entries().front().map_or(Seconds::ZERO, |first| first.start);
+        cues::put(playlist, &cues::lines(&self.settings.schedule.cues(), begins))
     }
 
     /// The I-frame playlist, before the media playlist: what it lists is there as well.

@@ -55,6 +55,7 @@ impl Out {
 
 pub fn settings() -> Settings {
     Settings {
+        schedule: Arc::default(),
         class: "0123abcd".into(),
         publish_delay: Seconds::whole(3),
         window: Window::Whole,

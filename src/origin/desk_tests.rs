@@ -144,6 +144,7 @@ impl Kit {
 /// What one worker that makes everything publishes, of `numbers`.
 fn worker(specs: &[TrackSpec], numbers: std::ops::Range<i64>, over: bool, chunking: Option<Chunking>) -> BTreeMap<String, Bytes> {
     let settings = mux::Settings {
+        schedule: Arc::default(),
         class: "class".into(),
         publish_delay: DELAY,
         window: Window::Last(Seconds::whole(8)),

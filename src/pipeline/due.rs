@@ -19,7 +19,7 @@ pub(super) fn watch(job: &Job, plan: &Plan, schedule: &Arc<Schedule>, status: &A
     let made_here = move |track: usize, gop: GopId| parts.get(track).is_none_or(|part| part.has(gop));
     let expects =
         move |track: usize, gop: GopId| made_here(track, gop) && video.get(track).is_none_or(|rung| matches!(schedule.order(rung, gop), Order::Encode(_)));
-    let watch = Watch::new(plan.grid, job.publish_delay, status.names(), Box::new(expects));
+    let watch = Watch::new(plan.grid, job.publish_delay, status.names(), Box::new(expects), Arc::clone(&status.events));
     status.watch_deadline(Arc::clone(&watch));
     let told = Arc::clone(status);
     let guard = watch.start(move || told.is_ending());

@@ -18,7 +18,8 @@ pub struct Counts {
 }
 
 /// The same at one moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = Keys)]
 pub struct CountsSnapshot {
     /// "cbcs" or "cenc".
     pub scheme: &'static str,

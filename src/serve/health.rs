@@ -7,12 +7,14 @@ use axum::response::{IntoResponse, Response};
 
 const NEVER_STORED: [(header::HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
 
-/// `/healthz`: this thread answers.
+/// Says that the process runs
+#[utoipa::path(get, path = "/healthz", tag = "state", responses((status = 200, content_type = "text/plain", body = String), (status = 405)))]
 pub(super) async fn healthz() -> Response {
     (NEVER_STORED, "ok\n").into_response()
 }
 
-/// `/readyz`: every track is published, and on time. Else a line for each reason.
+/// Says whether every track is published, and on time; else a line for each reason
+#[utoipa::path(get, path = "/readyz", tag = "state", responses((status = 200, content_type = "text/plain", body = String), (status = 405), (status = 503, content_type = "text/plain", body = String)))]
 pub(super) async fn readyz(State(app): State<App>) -> Response {
     let (missing, late) = (app.publisher.missing(), app.publisher.late());
     if missing.is_empty() && late.is_empty() {

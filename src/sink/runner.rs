@@ -16,7 +16,7 @@ pub fn run(mut sinks: Vec<Box<dyn Sink>>, rx: Receiver<Publish>, status: Option<
         }
         if let (Publish::Segment { track, number, bytes, slot_end, verdict, .. }, Some(status)) = (&item, status) {
             status.segment_published(track, *number, bytes.len() as u64, *slot_end);
-            status.segment_judged(track, verdict);
+            status.segment_judged(track, *number, verdict);
         }
     }
     // One limit for all: each has a thread of its own that goes on while another is waited for.

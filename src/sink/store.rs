@@ -53,7 +53,7 @@ pub enum Absent {
 }
 
 /// How full the store is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
 pub struct Usage {
     /// Segments held in memory.
     pub segments: usize,

@@ -28,7 +28,7 @@ impl Default for Conditions {
 }
 
 /// What is wrong with a feed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Trouble {
     /// Nothing comes.

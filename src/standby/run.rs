@@ -33,7 +33,7 @@ pub struct Watch {
 }
 
 /// The switch at one moment.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
 pub struct WatchSnapshot {
     /// The feed that is shown: 0 the first input, 1 the second.
     pub active: u8,

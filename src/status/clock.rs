@@ -17,7 +17,7 @@ pub struct ClockStatus {
 }
 
 /// The source's clock at one moment.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
 pub struct ClockSnapshot {
     /// What it goes by, in words.
     pub reference: String,

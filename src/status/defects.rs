@@ -15,18 +15,19 @@ pub(super) struct Defects {
 }
 
 /// The defects of a track at one moment.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, utoipa::ToSchema)]
 pub struct DefectsSnapshot {
     /// Score of the segment published last, 0 to 100 (`docs/defects.md`).
     pub score: Option<u8>,
     /// The lowest since the start.
     pub lowest: Option<u8>,
     /// Of each defect that there was, by name: how much.
+    #[schema(value_type = std::collections::HashMap<String, DefectSnapshot>)]
     pub defects: BTreeMap<&'static str, DefectSnapshot>,
 }
 
 /// How much there was of one defect.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
 pub struct DefectSnapshot {
     /// Segments that have it.
     pub segments: u64,

@@ -17,7 +17,7 @@ use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The status at one moment, as `/v1/status` shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Snapshot {
     /// Where the worker stands.
     pub state: State,
@@ -44,6 +44,7 @@ pub struct Snapshot {
     /// The largest age of a track.
     pub age_ms: Option<i64>,
     /// What the feed is.
+    #[schema(value_type = Object)]
     pub feed: SourceFacts,
     /// What places the source on the grid; absent before its first picture.
     pub clock: Option<ClockSnapshot>,
@@ -69,7 +70,7 @@ pub struct Snapshot {
 }
 
 /// The second feed at one moment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct StandbySnapshot {
     /// Which feed is shown, and what is wrong with each.
     #[serde(flatten)]
@@ -81,7 +82,7 @@ pub struct StandbySnapshot {
 }
 
 /// The source at one moment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct SourceSnapshot {
     /// Access units demuxed, both streams.
     pub units: u64,
@@ -117,7 +118,7 @@ pub struct SourceSnapshot {
 }
 
 /// The paths of the input at one moment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct InputsSnapshot {
     /// In the order of the job.
     pub paths: Vec<paths::PathSnapshot>,
@@ -132,7 +133,7 @@ impl InputsSnapshot {
 }
 
 /// The muxer's counts at one moment, all tracks together: [`mux::Counts`].
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, utoipa::ToSchema)]
 pub struct PublishedSnapshot {
     /// Segments published.
     pub segments: u64,
@@ -157,7 +158,7 @@ impl PublishedSnapshot {
 }
 
 /// One track at one moment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct TrackSnapshot {
     /// What it is.
     #[serde(flatten)]

@@ -144,6 +144,7 @@ fn a_day(num: u32, den: u32, by: By) {
     let (to_mux, packets) = bounded(1024);
     let (tx, published) = bounded(64);
     let settings = mux::Settings {
+        schedule: std::sync::Arc::default(),
         class: "0123456789ab".to_owned(),
         publish_delay: Seconds::whole(3),
         window: Window::Last(Seconds::whole(10)),

@@ -8,6 +8,7 @@ mod changes;
 mod chunks;
 mod cli;
 mod common;
+mod control;
 mod day;
 mod determinism;
 mod determinism_audio;

@@ -122,7 +122,7 @@ impl PathCounts {
 }
 
 /// One path at one moment: [`PathCounts`].
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct PathSnapshot {
     /// The input, as it may be shown.
     pub input: String,
@@ -224,7 +224,7 @@ impl MergeCounts {
 }
 
 /// The merge at one moment: [`MergeCounts`].
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct MergeSnapshot {
     /// `alone`, `number`, `content` or `mismatch`.
     pub mode: &'static str,

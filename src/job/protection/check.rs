@@ -178,7 +178,7 @@ impl Check<'_> {
     }
 
     /// A secret that is written as where it is.
-    fn secret(&self, field: &str, hidden: &Hidden) -> Result<Secret, ConfigError> {
+    pub(in crate::job) fn secret(&self, field: &str, hidden: &Hidden) -> Result<Secret, ConfigError> {
         let text = hidden.0.as_str();
         let alone = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).is_some_and(|name| !name.contains(['$', '{', '}']));
         if alone || text.starts_with("file:") { self.expand(field, hidden) } else { Err(self.wrong(field, "(not shown)", SECRET)) }

@@ -66,7 +66,8 @@ struct State {
 }
 
 /// A remote destination at one moment, as `/v1/status` shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Output)]
 pub struct Snapshot {
     /// Where, without what opens it.
     pub url: String,
@@ -81,6 +82,7 @@ pub struct Snapshot {
     /// Connections made.
     pub connections: u64,
     /// Failed requests, by kind.
+    #[schema(value_type = HashMap<String, u64>)]
     pub failures: HashMap<&'static str, u64>,
     /// Requests made again.
     pub retries: u64,
