@@ -139,8 +139,7 @@ impl Monitor {
         }
         let reached = self.grid.gop(self.grid.nearest(now - self.delay - TOLERANCE)).0;
         for index in 0..self.tracks.len() {
-            loop {
-                let Some(next) = self.tracks[index].next.filter(|next| self.due(*next) < now) else { break };
+            while let Some(next) = self.tracks[index].next.filter(|next| self.due(*next) < now) {
                 let (expected, track) = ((self.expects)(index, next), &mut self.tracks[index]);
                 if expected {
                     track.open.insert(next);

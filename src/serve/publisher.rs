@@ -19,7 +19,7 @@ pub trait Publisher: Send + Sync + 'static {
         Vec::new()
     }
     /// What `/metrics` shows beside the store.
-    fn metrics(&self, page: &mut Page);
+    fn metrics(&self, _page: &mut Page) {}
     /// What `/v1/status` shows beside `ready` and `store`: an object.
     fn snapshot(&self) -> serde_json::Value;
 }
