@@ -1,7 +1,7 @@
 //! Arguments that several commands share, and the table of commands.
 
 use super::log::LogArgs;
-use super::{Failure, check, completions, feed, origin, plan, probe, run};
+use super::{Failure, check, completions, feed, man, origin, plan, probe, run};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 use mezzo::config::ConfigError;
 use mezzo::job::audio::AudioWishes;
@@ -75,6 +75,8 @@ pub enum Command {
     Check(check::CheckArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
+    /// Write man pages into a directory
+    Man(man::ManArgs),
 }
 
 /// A job, by file or by flags. Flags win.
