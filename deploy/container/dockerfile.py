@@ -40,7 +40,7 @@ def lines(text: str):
             continue
         held += line
         if held.endswith("\\"):
-            held = held[:-1] + "\n"
+            held = held[:-1]
             continue
         yield held.strip()
         held = ""

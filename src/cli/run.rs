@@ -41,7 +41,7 @@ SIGTERM or Ctrl-C leaves: what is in flight is finished, and no end of the event
 is written, for its twin goes on. A second one ends the process at once.")]
 pub struct RunArgs {
     #[command(flatten)]
-    job: JobArgs,
+    pub(super) job: JobArgs,
 }
 
 /// Runs a job to its end, and shows `manner` what it does.

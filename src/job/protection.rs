@@ -88,6 +88,13 @@ pub struct LicenseWishes {
 #[serde(transparent)]
 pub struct Hidden(String);
 
+impl Hidden {
+    /// As it is written.
+    pub(super) fn written(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Debug for Hidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("…")
