@@ -63,8 +63,8 @@ check: deps
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check; \
 	else echo "check: cargo-deny is not installed, so licences and advisories were not checked (cargo install cargo-deny --locked)"; fi
 
-# What only the tests want: an origin to push to, other processors, GStreamer's coders and parsers, and a device that needs no graphics processor.
-test: PACKAGES += curl nginx-light openssl python3-gi gir1.2-gst-rtsp-server-1.0 qemu-user gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav mesa-vulkan-drivers
+# What only the tests want: an origin to push to, readers of man pages and of JSON Schema, other processors, GStreamer's coders and parsers, and a device that needs no graphics processor.
+test: PACKAGES += curl nginx-light openssl groff-base python3-gi python3-jsonschema gir1.2-gst-rtsp-server-1.0 qemu-user gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav mesa-vulkan-drivers
 test: deps
 	@command -v chromium >/dev/null || echo "test: there is no chromium, so the page is not played in a browser"
 	@test -d ../shared/media || echo "test: there are no clips in ../shared/media, so what needs real feeds is skipped"
