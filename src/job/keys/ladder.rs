@@ -10,7 +10,7 @@ const fn key(name: &'static str, kind: Kind, legal: &'static str, default: &'sta
 pub(super) const LADDER: Section = Section {
     path: "ladder",
     keys: &[
-        key("name", Kind::Text, "up to 64 characters", "needed", "what to call it"),
+        key("name", Kind::Text, "`[a-z0-9._-]`, up to 64", "needed", "what to call it"),
         key("video", Kind::Tables("ladder.video"), "1 to 32", "needed", "the video rungs"),
         key("audio", Kind::Tables("ladder.audio"), "up to 32", "no sound", "the rungs of sound"),
     ],

@@ -234,7 +234,9 @@ fn examples() -> Vec<Value> {
             match config::parse::<Wishes>("job", "example.toml", &block) {
                 Ok(_) => found.push(json!(toml::from_str::<toml::Table>(&block).expect("TOML"))),
                 Err(why) => {
-                    let read = ladder(&block).or_else(|_| ladder(&format!("name = \"x\"\n{block}")));
+                    // A whole one is legal as well; a part of one is only read.
+                    let whole = |text: &str| Ladder::parse("example.toml", text).map_err(|e| e.to_string());
+                    let read = if block.starts_with("name") { whole(&block) } else { ladder(&format!("name = \"x\"\n{block}")) };
                     assert!(read.is_ok(), "{}: an example is neither a job ({why}) nor a ladder ({})", path.display(), read.expect_err("none"));
                 }
             }
@@ -245,7 +247,7 @@ fn examples() -> Vec<Value> {
             found.push(job);
         }
     }
-    assert!(found.len() >= 10, "{} examples", found.len());
+    assert!(found.len() >= 8, "{} examples", found.len());
     found
 }
 
