@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn one_job_in_two_languages() {
-        let toml = "inputs = [\"a.ts\"]\nsegment = 2\nladder = \"tiny\"\n[timeline]\nhold = \"1.5s\"\n[[output]]\nurl = \"out\"\n[select]\naudio = [\"eng\", 3]\n";
+        let toml =
+            "inputs = [\"a.ts\"]\nsegment = 2\nladder = \"tiny\"\n[timeline]\nhold = \"1.5s\"\n[[output]]\nurl = \"out\"\n[select]\naudio = [\"eng\", 3]\n";
         let json = r#" {"inputs": ["a.ts"], "segment": 2, "ladder": "tiny", "timeline": {"hold": "1.5s"}, "output": [{"url": "out"}], "select": {"audio": ["eng", 3]}}"#;
         let read = wishes("job.toml", toml).expect("TOML");
         assert_eq!(Ok(&read), wishes("job.json", json).as_ref());

@@ -49,7 +49,14 @@ fn pages() -> Vec<(String, Vec<u8>)> {
 
 fn page(name: &str, command: &clap::Command, others: &[&str]) -> std::io::Result<Vec<u8>> {
     let version = concat!("mezzo ", env!("CARGO_PKG_VERSION"));
-    let man = Man::new(command.clone()).title(name.to_uppercase()).source(version).manual("mezzo");
+    // Help in several lines is a table: it stands as it is, behind the options.
+    let long = |arg: &clap::Arg| arg.get_long_help().map(ToString::to_string).filter(|help| help.contains('\n'));
+    let tables: Vec<(String, String)> = command.get_arguments().filter_map(|arg| Some((format!("--{}", arg.get_long()?), long(arg)?))).collect();
+    let told = command.clone().mut_args(|arg| match (long(&arg), arg.get_help().map(ToString::to_string)) {
+        (Some(_), Some(short)) => arg.long_help(format!("{short} (all of it below)")),
+        _ => arg,
+    });
+    let man = Man::new(told).title(name.to_uppercase()).source(version).manual("mezzo");
     let mut text = Vec::new();
     man.render_title(&mut text)?;
     man.render_name_section(&mut text)?;
@@ -60,13 +67,11 @@ fn page(name: &str, command: &clap::Command, others: &[&str]) -> std::io::Result
         man.render_subcommands_section(&mut text)?;
     }
     let mut rest = Roff::default();
+    for (flag, table) in tables {
+        as_it_stands(&mut rest, &flag.to_uppercase(), &table);
+    }
     if let Some(help) = command.get_after_help() {
-        // As it stands: examples in columns, and lists.
-        rest.control("SH", ["EXAMPLES AND NOTES"]).control("nf", []);
-        help.to_string().lines().for_each(|line| {
-            rest.text([roman(line)]);
-        });
-        rest.control("fi", []);
+        as_it_stands(&mut rest, "EXAMPLES AND NOTES", &help.to_string());
     }
     rest.control("SH", ["SEE ALSO"]);
     for (n, other) in others.iter().enumerate() {
@@ -76,4 +81,13 @@ fn page(name: &str, command: &clap::Command, others: &[&str]) -> std::io::Result
     rest.to_writer(&mut text)?;
     text.flush()?;
     Ok(text)
+}
+
+/// A section with lines that are not filled: examples in columns, and lists.
+fn as_it_stands(page: &mut Roff, heading: &str, text: &str) {
+    page.control("SH", [heading]).control("nf", []);
+    for line in text.lines() {
+        page.text([roman(line)]);
+    }
+    page.control("fi", []);
 }

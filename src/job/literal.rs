@@ -7,7 +7,8 @@ use crate::config::ConfigError;
 use crate::secrets::{literal, literal_header};
 
 /// What is accepted in its place.
-const ACCEPTED: &str = "${NAME} (a variable of the environment) or ${file:PATH} (a file's text) in the place of the secret; or the whole of it by flag or variable";
+const ACCEPTED: &str =
+    "${NAME} (a variable of the environment) or ${file:PATH} (a file's text) in the place of the secret; or the whole of it by flag or variable";
 
 impl Wishes {
     /// Refuses a secret that is written in the job file called `file`, whose text is `text`.
@@ -16,7 +17,8 @@ impl Wishes {
             // By what stands before the secret, since a text may be written in several ways.
             let head: String = written.chars().take_while(|c| !matches!(c, ':' | '!' | ' ' | '"' | '\\')).collect();
             let leaf = field.rsplit(['.', '[']).next().unwrap_or_default().trim_end_matches(']').to_owned();
-            let found = text.lines().position(|line| line.contains(written)).or_else(|| text.lines().position(|line| line.contains(&head) || line.contains(&leaf)));
+            let found =
+                text.lines().position(|line| line.contains(written)).or_else(|| text.lines().position(|line| line.contains(&head) || line.contains(&leaf)));
             let at = found.map_or(String::new(), |n| format!(" (line {})", n + 1));
             ConfigError::Value { what: "job", file: file.to_owned(), field, value: format!("a secret as it is: {what}{at}"), accepted: ACCEPTED.to_owned() }
         };
@@ -126,7 +128,9 @@ mod tests {
         let home = std::env::var("PATH").expect("PATH is set");
         assert_eq!(filled(&format!("srt://h:1?passphrase=${{file:{}}}&x=${{PATH}}", path.display())), Ok(format!("srt://h:1?passphrase=sesame&x={home}")));
         assert_eq!(filled("plain $5 {x}"), Ok("plain $5 {x}".into()));
-        for (text, told) in [("a${NOT_SET_ANYWHERE}", "${NOT_SET_ANYWHERE}; accepted"), ("${file:/nowhere}", "/nowhere"), ("${a b}", "the name"), ("${x", "without }")] {
+        for (text, told) in
+            [("a${NOT_SET_ANYWHERE}", "${NOT_SET_ANYWHERE}; accepted"), ("${file:/nowhere}", "/nowhere"), ("${a b}", "the name"), ("${x", "without }")]
+        {
             assert!(filled(text).is_err_and(|why| why.contains(told)), "{text}");
         }
     }

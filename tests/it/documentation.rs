@@ -50,7 +50,9 @@ fn anchors(page: &str) -> BTreeSet<String> {
         text.trim().to_lowercase().replace(' ', "-")
     };
     // Links in headings count by their words.
-    let bare = |line: &str| line.split("](").enumerate().map(|(n, part)| if n == 0 { part } else { part.split_once(')').map_or("", |(_, rest)| rest) }).collect::<String>();
+    let bare = |line: &str| {
+        line.split("](").enumerate().map(|(n, part)| if n == 0 { part } else { part.split_once(')').map_or("", |(_, rest)| rest) }).collect::<String>()
+    };
     let headings = prose.lines().filter(|line| line.starts_with('#')).map(|line| bare(line.trim_start_matches('#').trim_start()));
     let mut found: BTreeSet<String> = headings.map(|text| heading(&text)).collect();
     found.extend(prose.split("<a id=\"").skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned));

@@ -76,7 +76,9 @@ fn the_schema_is_printed_without_a_job() {
 #[test]
 fn a_secret_stands_where_it_is_and_nowhere_else() {
     let dir = tempfile::tempdir().expect("a folder");
-    let write = |input: &str| std::fs::write(dir.path().join("job.toml"), format!("ladder = \"tiny\"\noutputs = [\"out\"]\ninputs = [\"{input}\"]\n")).expect("written");
+    let write = |input: &str| {
+        std::fs::write(dir.path().join("job.toml"), format!("ladder = \"tiny\"\noutputs = [\"out\"]\ninputs = [\"{input}\"]\n")).expect("written")
+    };
     let run = |variables: &[(&str, &str)]| {
         let output = mezzo(dir.path(), variables, &["run", "job.toml", "--input-timeout", "200ms", "--log-level", "trace"]);
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())

@@ -30,7 +30,13 @@ pub(super) const OUTPUT: Section = Section {
         key("ca", Kind::File, "https, object stores", "the system's", "certificates (PEM) that are trusted"),
         key("manifests", Kind::WordOrFlag(&["ingest", "players", "none"]), "HTTP", "\"ingest\"", "which playlists and manifests are pushed as well"),
         key("delete", Kind::Flag, "HTTP", "false", "what leaves the window is deleted"),
-        key("window", Kind::SpanOr(&["event"]), "directories, object stores; the job's window to 400 days", "the job's window, and as much again", "how long segments stay"),
+        key(
+            "window",
+            Kind::SpanOr(&["event"]),
+            "directories, object stores; the job's window to 400 days",
+            "the job's window, and as much again",
+            "how long segments stay",
+        ),
         key("fsync", Kind::Word(&["never", "segment", "all"]), "directories", "\"never\"", "what is on the disk before anything names it"),
         key("endpoint", Kind::Text, "object stores", "the provider's", "another service: `http://minio:9000`"),
         key("region", Kind::Text, "S3", "`AWS_REGION`, `us-east-1`", "its region"),
@@ -43,7 +49,14 @@ pub(super) const OUTPUT: Section = Section {
 pub(super) const SERVE: Section = Section {
     path: "serve",
     keys: &[
-        flagged("tls_cert", Kind::File, "", "not encrypted", "tls-cert", "serve encrypted, with the certificate and those that lead to its issuer in this PEM file; a new one there is taken up by itself"),
+        flagged(
+            "tls_cert",
+            Kind::File,
+            "",
+            "not encrypted",
+            "tls-cert",
+            "serve encrypted, with the certificate and those that lead to its issuer in this PEM file; a new one there is taken up by itself",
+        ),
         flagged("tls_key", Kind::File, "", "", "tls-key", "its key (PEM)"),
         flagged("memory", Kind::Whole(16, 1 << 20), "", "512", "serve-memory", "MiB of segments to hold for players"),
     ],

@@ -137,15 +137,16 @@ fn wishes(job: &Value) -> Result<Wishes, String> {
 fn the_keys_are_those_that_are_read() {
     let read = read();
     assert_eq!(read.iter().map(|(path, _)| *path).collect::<Vec<_>>(), SECTIONS.iter().map(|section| section.path).collect::<Vec<_>>());
-    for (path, names) in read {
+    for (path, mut names) in read {
         let mut told: Vec<&str> = section(path).expect("it is in both").keys.iter().map(|key| key.name).collect();
-        let mut names = names;
         assert!(!names.is_empty(), "[{path}] reads nothing");
-        (told.sort_unstable(), names.sort_unstable());
+        told.sort_unstable();
+        names.sort_unstable();
         assert_eq!(told, names, "[{path}]: left: src/job/keys, right: what the code reads. A new key wants a line there, then `make docs`");
     }
     for key in SECTIONS.iter().flat_map(|section| section.keys) {
-        if let Kind::Table(path) | Kind::Tables(path) | Kind::TableOrTables(path) | Kind::TextOrTable(path) | Kind::Streams(path) | Kind::Open(path) = key.kind {
+        if let Kind::Table(path) | Kind::Tables(path) | Kind::TableOrTables(path) | Kind::TextOrTable(path) | Kind::Streams(path) | Kind::Open(path) = key.kind
+        {
             assert!(section(path).is_some(), "{}: there is no table {path}", key.name);
         }
     }
@@ -308,7 +309,8 @@ fn the_page_of_ladders_has_every_key() {
         let cells: Vec<&str> = rows.map(|row| row.split('|').nth(1).expect("a cell")).collect();
         let mut told: Vec<&str> = cells.iter().flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(|name| name.trim_matches(['[', ']'])).collect();
         let mut keys: Vec<&str> = section(path).expect("a table").keys.iter().map(|key| key.name).collect();
-        (told.sort_unstable(), keys.sort_unstable());
+        told.sort_unstable();
+        keys.sort_unstable();
         assert_eq!(told, keys, "docs/ladders.md, {heading}");
     }
 }
