@@ -138,7 +138,7 @@ mod tests {
             ("{\n  \"output\": [\n    {\"url\": \"a\"},\n    {\"url\": \"b\", \"fsync\": \"maybe\"}\n  ]\n}", "output[1].fsync: unknown variant `maybe`"),
             ("{\n  \"inputs\": [\"a\"]\n  \"segment\": 2\n}", "line 3"),
             ("{\"inputs\": [\"a\"]} x", "trailing characters"),
-            ("{\"inputs\": [\"a\"],\n\"inputs\": [\"b\"]}", "line 2 (`\"inputs\": [\"b\"]}`): inputs: duplicate field `inputs`"),
+            ("{\"inputs\": [\"a\"],\n\"inputs\": [\"b\"]}", "line 2 (`\"inputs\": [\"b\"]}`): duplicate field `inputs`"),
         ] {
             let error = wishes("job.json", text).expect_err(text);
             assert!(error.starts_with("job job.json, line ") && error.contains(told), "no {told:?} in {error}");

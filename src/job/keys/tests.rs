@@ -98,6 +98,8 @@ fn samples(path: &str, key: &Key) -> (Vec<Value>, Vec<Value>) {
         Kind::TextOrNumber if path == "select.audio" => (vec![json!("0x102"), json!(258)], vec![json!(true)]),
         Kind::TextOrNumber => (vec![json!("pid:0x102"), json!(2)], vec![json!(true)]),
         Kind::Form(_, example, wrong) => (vec![json!(example)], vec![json!(wrong)]),
+        // Read as text, and checked afterwards.
+        Kind::Word(all) if key.name == "point" => (words(all), vec![json!(1)]),
         Kind::Word(all) => (words(all), vec![json!("other"), json!(1)]),
         Kind::WordOrFlag(all) => ([words(all), vec![json!(true)]].concat(), vec![json!("other")]),
         Kind::Texts => (vec![json!(["a", "b"])], vec![json!("a"), json!([1])]),
