@@ -52,10 +52,20 @@ fn page(name: &str, command: &clap::Command, others: &[&str]) -> std::io::Result
     // Help in several lines is a table: it stands as it is, behind the options.
     let long = |arg: &clap::Arg| arg.get_long_help().map(ToString::to_string).filter(|help| help.contains('\n'));
     let tables: Vec<(String, String)> = command.get_arguments().filter_map(|arg| Some((format!("--{}", arg.get_long()?), long(arg)?))).collect();
-    let told = command.clone().mut_args(|arg| match (long(&arg), arg.get_help().map(ToString::to_string)) {
-        (Some(_), Some(short)) => arg.long_help(format!("{short} (all of it below)")),
-        _ => arg,
-    });
+    // A line of every option says less than the list that follows.
+    let mut usage = format!("{} [OPTIONS]", name.replacen('-', " ", 1));
+    for place in command.get_positionals() {
+        let value = place.get_value_names().map_or_else(|| place.get_id().to_string(), |names| names.join(" "));
+        usage.push_str(&if place.is_required_set() { format!(" <{value}>") } else { format!(" [{value}]") });
+    }
+    if command.has_subcommands() {
+        usage.push_str(" <COMMAND>");
+    }
+    let told =
+        command.clone().display_name(name.to_owned()).override_usage(usage).mut_args(|arg| match (long(&arg), arg.get_help().map(ToString::to_string)) {
+            (Some(_), Some(short)) => arg.long_help(format!("{short} (all of it below)")),
+            _ => arg,
+        });
     let man = Man::new(told).title(name.to_uppercase()).source(version).manual("mezzo");
     let mut text = Vec::new();
     man.render_title(&mut text)?;

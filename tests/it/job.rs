@@ -80,7 +80,7 @@ fn a_secret_stands_where_it_is_and_nowhere_else() {
         std::fs::write(dir.path().join("job.toml"), format!("ladder = \"tiny\"\noutputs = [\"out\"]\ninputs = [\"{input}\"]\n")).expect("written")
     };
     let run = |variables: &[(&str, &str)]| {
-        let output = mezzo(dir.path(), variables, &["run", "job.toml", "--input-timeout", "200ms", "--log-level", "trace"]);
+        let output = mezzo(dir.path(), variables, &["run", "job.toml", "--input-timeout", "200ms"]);
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     write("srt://127.0.0.1:9?mode=caller&passphrase=open-sesame-1");
