@@ -11,11 +11,11 @@ PACKAGES := libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev libavde
             libzimg-dev libclang-dev clang gcc libc6-dev make nasm pkg-config ffmpeg
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo check test test-players bench versus latency encoders faults testdata fuzz
+.PHONY: help deps build demo install man docs prove-container check test test-players bench versus latency encoders faults testdata fuzz
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: deps, build, check (format, lints, documentation), bench, versus FEED=file (beside FFmpeg 9), latency (likewise), test-players (hls.js, Shaka Player, dash.js in Chromium), drill (the same beside an origin whose workers are killed), test-api (schemathesis), s3 (a server for the tests of object stores), encoders (docs/encoders.md), faults (the drill of docs/faults.md), check-deploy (the manifests of deploy/kubernetes), testdata, fuzz TARGET=name"
+	@echo "also: deps, build, install (what make build made; PREFIX, DESTDIR), man, check (format, lints, documentation), bench, versus FEED=file (beside FFmpeg 9), latency (likewise), test-players (hls.js, Shaka Player, dash.js in Chromium), drill (the same beside an origin whose workers are killed), test-api (schemathesis), s3 (a server for the tests of object stores), encoders (docs/encoders.md), faults (the drill of docs/faults.md), check-deploy (the manifests of deploy/kubernetes), testdata, docs (the tables of docs/job.md, from the code), prove-container (the Dockerfile, step by step, without an engine; as root), fuzz TARGET=name"
 	@echo "settings: INPUT=$(INPUT) LADDER=$(LADDER) PORT=$(PORT)"
 
 # Installs only what is missing; without anything missing it needs no network and no rights.
@@ -28,6 +28,34 @@ build: deps
 demo: build
 	target/release/mezzo run --input '$(INPUT)' --ladder '$(LADDER)' --listen '127.0.0.1:$(PORT)' --pace live
 
+# What `make build` made, man pages, completions and ladders: sudo make install, or DESTDIR=pkg PREFIX=/usr for a package.
+PREFIX ?= /usr/local
+DESTDIR ?=
+BINARY ?= target/release/mezzo
+SHARE = $(DESTDIR)$(PREFIX)/share
+install:
+	@test -x $(BINARY) || { echo "install: there is no $(BINARY) yet: make build" >&2; exit 1; }
+	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/mezzo
+	$(BINARY) man $(SHARE)/man/man1
+	install -d $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d $(SHARE)/mezzo/ladders $(SHARE)/doc/mezzo
+	$(BINARY) completions bash > $(SHARE)/bash-completion/completions/mezzo
+	$(BINARY) completions zsh > $(SHARE)/zsh/site-functions/_mezzo
+	$(BINARY) completions fish > $(SHARE)/fish/vendor_completions.d/mezzo.fish
+	install -m 644 ladders/*.toml $(SHARE)/mezzo/ladders
+	install -m 644 LICENSE-APACHE LICENSE-MIT README.md CHANGELOG.md Cargo.lock $(SHARE)/doc/mezzo
+
+# Into target/man: man -l target/man/mezzo-run.1
+man: build
+	$(BINARY) man target/man
+
+# The tables of docs/job.md are made from src/job/keys; a test holds them against each other.
+docs: deps
+	MEZZO_WRITE_DOCS=1 $(CARGO) test --locked --lib job::keys
+
+# Takes the steps of the Dockerfile in a debootstrapped root, and tries what comes out. ARGS='--help' for more.
+prove-container:
+	deploy/container/prove $(ARGS)
+
 check: deps
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
@@ -35,8 +63,8 @@ check: deps
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check; \
 	else echo "check: cargo-deny is not installed, so licences and advisories were not checked (cargo install cargo-deny --locked)"; fi
 
-# What only the tests want: an origin to push to, other processors, GStreamer's coders and parsers, and a device that needs no graphics processor.
-test: PACKAGES += curl nginx-light openssl python3-gi gir1.2-gst-rtsp-server-1.0 qemu-user gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav mesa-vulkan-drivers prometheus
+# What only the tests want: an origin to push to, readers of man pages and of JSON Schema, other processors, GStreamer's coders and parsers, and a device that needs no graphics processor.
+test: PACKAGES += curl nginx-light openssl groff-base python3-gi python3-jsonschema gir1.2-gst-rtsp-server-1.0 qemu-user gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav mesa-vulkan-drivers prometheus
 test: deps
 	@command -v chromium >/dev/null || echo "test: there is no chromium, so the page is not played in a browser"
 	@test -d ../shared/media || echo "test: there are no clips in ../shared/media, so what needs real feeds is skipped"

@@ -6,6 +6,7 @@ mod columns;
 mod completions;
 mod feed;
 mod log;
+mod man;
 mod origin;
 mod plan;
 mod probe;
@@ -98,6 +99,7 @@ pub fn main(cli: &Cli) -> ExitCode {
         Command::Plan(args) => plan::plan(args),
         Command::Probe(args) => probe::probe(args),
         Command::Completions(args) => completions::completions(args),
+        Command::Man(args) => man::man(args),
         Command::Feed(args) => feed::feed(args),
         Command::Origin(args) => origin::origin(args),
         Command::Check(args) => return check::check(args).unwrap_or_else(|failure| failed(cli, &failure)),

@@ -7,7 +7,9 @@ pub mod extras;
 pub mod filler;
 #[cfg(test)]
 mod job_tests;
+pub mod keys;
 pub mod latency;
+mod literal;
 pub mod output;
 pub mod outputs;
 mod place;

@@ -68,6 +68,44 @@ pub fn scrub(text: &str, hidden: &[String]) -> String {
     hidden.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "…"))
 }
 
+/// What of an input or an address is a secret as it is, by its name: a password before the host, an option or a GStreamer property that is called so.
+/// References (`${…}`) are none. The stream key of RTMP looks like the name of any stream, so it is not told apart.
+pub fn literal(text: &str) -> Option<String> {
+    let words: Vec<&str> = text.strip_prefix("gst:").map_or_else(|| vec![text], |description| description.split_whitespace().collect());
+    words.into_iter().find_map(literal_in)
+}
+
+fn literal_in(word: &str) -> Option<String> {
+    let plain = |value: &str| !value.is_empty() && !value.contains("${");
+    if let Some((name, value)) = word.split_once('=').filter(|(name, _)| !name.contains("://")) {
+        let value = value.trim_matches(['"', '\'']);
+        return if opens(name) && plain(value) { Some(name.to_owned()) } else { literal_in(value) };
+    }
+    let (_, rest) = word.split_once("://")?;
+    let (place, query) = rest.split_once(['?', '#']).unwrap_or((rest, ""));
+    let option = |(name, value): (&str, &str)| (opens(name) && !name.ends_with("_env") && !name.ends_with("_file") && plain(value)).then(|| name.to_owned());
+    if let Some(found) = query.split(['&', '#', '?']).filter_map(|option| option.split_once('=')).find_map(option) {
+        return Some(found);
+    }
+    let user = place.rfind('@').map(|at| &place[..at])?;
+    // A reference may have a colon in it: ${file:PATH}.
+    let password = user.split_once(':').filter(|(name, password)| !name.contains("${") && plain(password));
+    password.map(|_| "the password before the host".to_owned())
+}
+
+/// Whether a header with this name and value has a secret in it as it is.
+pub fn literal_header(name: &str, value: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let secret = opens(&name) || ["auth", "cookie"].iter().any(|part| name.contains(part));
+    secret && !value.contains("${") && !value.starts_with("file:")
+}
+
+/// Whether something of this name opens something. `pbkeylen` and `key-int-max` do not.
+fn opens(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["pass", "pw", "token", "secret", "signature"].iter().any(|part| name.contains(part)) || name.ends_with("key") || name == "sig"
+}
+
 /// Whether a line of a job is one that a secret may be written in.
 pub fn may_hide(line: &str) -> bool {
     let lower = line.to_ascii_lowercase();

@@ -1,8 +1,8 @@
 //! Arguments that several commands share, and the table of commands.
 
 use super::log::LogArgs;
-use super::{Failure, check, completions, feed, origin, plan, probe, run};
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
+use super::{Failure, check, completions, feed, man, origin, plan, probe, run};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 use mezzo::config::ConfigError;
 use mezzo::job::audio::AudioWishes;
 use mezzo::job::extras::SessionWishes;
@@ -57,7 +57,11 @@ pub fn command() -> clap::Command {
 /// Reads the command line; help, version and mistakes end the process.
 pub fn parse() -> Cli {
     let matches = command().get_matches();
-    Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit())
+    let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
+    if let (Some((_, given)), Command::Run(run::RunArgs { job, .. }) | Command::Plan(plan::PlanArgs { job, .. })) = (matches.subcommand(), &mut cli.command) {
+        job.settle(given);
+    }
+    cli
 }
 
 /// What to do.
@@ -77,13 +81,15 @@ pub enum Command {
     Check(check::CheckArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
+    /// Write man pages into a directory
+    Man(man::ManArgs),
 }
 
 /// A job, by file or by flags. Flags win.
 #[derive(Args, Clone, Debug, Default)]
 pub struct JobArgs {
-    /// A job file; flags override what it says
-    #[arg(value_name = "JOB.toml", env = "MEZZO_JOB", value_hint = ValueHint::FilePath)]
+    /// A job file, TOML or JSON (docs/job.md); flags override what it says
+    #[arg(value_name = "JOB.toml|JOB.json", env = "MEZZO_JOB", value_hint = ValueHint::FilePath)]
     job: Option<PathBuf>,
     /// Where the feed comes from: a file, - (stdin), udp:// rtp:// srt:// rist:// rtmp:// rtsp:// http:// https://, gst:PIPELINE, testsrc: (or testsrc:size=1920x1080,rate=50,audio=off); twice for two paths of one feed
     #[arg(long, short, env = "MEZZO_INPUT", value_name = "URL", value_hint = ValueHint::FilePath, help_heading = "Job")]
@@ -178,9 +184,9 @@ pub struct JobArgs {
     /// A sound, by index, PID or language: 1, pid:0x101, eng. May be repeated, each a track of its own; "fra?" is silent until it comes; "eng,label=English,role=description" says more [default: the best one]
     #[arg(long, env = "MEZZO_AUDIO", value_name = "INDEX|pid:PID|LANGUAGE", value_delimiter = ';', help_heading = "Streams")]
     audio: Vec<AudioPick>,
-    /// No sound
-    #[arg(long, env = "MEZZO_NO_AUDIO", value_parser = clap::builder::BoolishValueParser::new(), help_heading = "Streams")]
-    no_audio: bool,
+    /// No sound; =false, where the variable or the job file says so
+    #[arg(long, env = "MEZZO_NO_AUDIO", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "Streams")]
+    no_audio: Option<bool>,
 
     /// Serve encrypted (https), with the certificate and those that lead to its issuer in this PEM file; a new one there is taken up by itself
     #[arg(long, env = "MEZZO_TLS_CERT", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Serving")]
@@ -200,6 +206,16 @@ pub struct JobArgs {
 }
 
 impl JobArgs {
+    /// Sound is one wish, which two flags can say: one that was given leaves no say to the variable of the other.
+    fn settle(&mut self, given: &ArgMatches) {
+        use clap::parser::ValueSource::{CommandLine, EnvVariable};
+        match (given.value_source("no_audio"), given.value_source("audio")) {
+            (Some(CommandLine), Some(EnvVariable)) if self.no_audio == Some(true) => self.audio.clear(),
+            (Some(EnvVariable), Some(CommandLine)) => self.no_audio = None,
+            _ => {}
+        }
+    }
+
     /// The job: file and flags together, checked, its places looked at. Opens nothing for writing.
     pub fn job(&self) -> Result<Job, Failure> {
         self.checked(Wishes::check)
@@ -257,7 +273,7 @@ impl JobArgs {
                 program: self.program.clone().map(Text),
                 video: self.video.clone().map(Text),
                 audio: some(&self.audio).map(AudioWishes),
-                no_audio: self.no_audio.then_some(true),
+                no_audio: self.no_audio,
             },
             serve: ServingWishes {
                 tls_cert: self.tls_cert.clone(),
@@ -315,6 +331,24 @@ mod tests {
                 let of = if name == "feed" { "MEZZO_FEED" } else { "MEZZO" };
                 let variable = format!("{of}_{}", long.to_uppercase().replace('-', "_"));
                 assert_eq!(arg.get_env().and_then(|e| e.to_str()), Some(variable.as_str()), "{name} --{long}");
+            }
+        }
+    }
+
+    #[test]
+    fn flags_and_keys_of_a_job_are_each_others() {
+        use mezzo::job::keys::SECTIONS;
+        let of_keys: Vec<&str> = SECTIONS.iter().flat_map(|section| section.keys).map(|key| key.flag).filter(|flag| !flag.is_empty()).collect();
+        let page = include_str!("../../docs/job.md");
+        for name in ["run", "plan"] {
+            let command = command();
+            let command = command.find_subcommand(name).expect("a command");
+            let flags: Vec<&str> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
+            for flag in &of_keys {
+                assert!(flags.contains(flag), "mezzo {name} has no --{flag}, which src/job/keys says");
+            }
+            for flag in flags.iter().filter(|flag| !of_keys.contains(flag)) {
+                assert!(page.contains(&format!("`--{flag}`")), "docs/job.md does not say that --{flag} of mezzo {name} has no key");
             }
         }
     }

@@ -33,20 +33,28 @@ const MOST_STREAMS: usize = 100;
   mezzo plan --input feed.ts
   mezzo plan --input feed.ts --ladder sd-to-4k --measure
   mezzo plan --input udp://239.1.1.1:5000 --anchor 0=2026-11-21T20:15:30Z --json
-  mezzo plan event.toml --ladder my-ladder.toml")]
+  mezzo plan event.toml --ladder my-ladder.toml
+  mezzo plan --schema > job.schema.json     of job files, for editors")]
 pub struct PlanArgs {
     #[command(flatten)]
-    job: JobArgs,
+    pub(super) job: JobArgs,
     /// Measure what the plan takes of this machine (a few seconds), and say whether it holds it in real time and over how many such machines it goes; kept for later plans and starts
     #[arg(long, env = "MEZZO_MEASURE", value_parser = clap::builder::BoolishValueParser::new())]
     measure: bool,
     /// Print the plan as JSON
     #[arg(long, env = "MEZZO_JSON", value_parser = clap::builder::BoolishValueParser::new())]
     json: bool,
+    /// Print the JSON Schema of job files, and nothing else
+    #[arg(long, env = "MEZZO_SCHEMA", value_parser = clap::builder::BoolishValueParser::new())]
+    schema: bool,
 }
 
 /// Prints the plan of a job.
 pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
+    if args.schema {
+        let schema = serde_json::to_string_pretty(&mezzo::job::keys::schema()).map_err(Failure::failed)?;
+        return print(&(schema + "\n"));
+    }
     let mut job = args.job.planned()?;
     let kept = Resolution::load(&job)?;
     let class = kept.as_ref().map(|kept| kept.class.clone());

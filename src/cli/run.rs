@@ -45,7 +45,7 @@ SIGTERM or Ctrl-C leaves: what is in flight is finished, and no end of the event
 is written, for its twin goes on. A second one ends the process at once.")]
 pub struct RunArgs {
     #[command(flatten)]
-    job: JobArgs,
+    pub(super) job: JobArgs,
     /// Log a line with state, lag, segments, misses and outputs this often, where there is no terminal; 0 for never
     #[arg(long, env = "MEZZO_HEARTBEAT", value_name = "TIME", default_value = "10s", value_parser = heartbeat, help_heading = "Log")]
     heartbeat: Duration,

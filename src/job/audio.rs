@@ -28,7 +28,7 @@ impl FromStr for Pid {
 /// `[[select.audio]]`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Table {
+pub(super) struct Table {
     index: Option<usize>,
     pid: Option<Text<Pid>>,
     language: Option<String>,

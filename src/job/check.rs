@@ -37,7 +37,9 @@ impl Wishes {
     /// As [`Wishes::check`], for a job that is not run: it may have no output.
     pub fn check_planned(self, file: &str) -> Result<Job, ConfigError> {
         let check = Check { file };
-        let inputs = check.inputs(self.inputs.unwrap_or_default())?;
+        let filled = |field: &str, text: String| super::literal::filled(&text).map_err(|why| check.refused(field, &why));
+        let inputs = self.inputs.unwrap_or_default().into_iter().map(|input| filled("inputs", input)).collect::<Result<_, _>>()?;
+        let inputs = check.inputs(inputs)?;
         let ladder = match self.ladder {
             Some(LadderWish::Named(wish, base)) => Ladder::load(&wish, &base)?,
             Some(LadderWish::Inline(ladder)) => ladder.check(file, ladder::POINTS).map(|()| ladder)?,
@@ -54,7 +56,9 @@ impl Wishes {
         if pace == Pace::Fast && duration.is_none() && inputs.iter().any(|input| input.starts_with("testsrc:") && !input.contains("duration=")) {
             return Err(check.wrong("duration", "none", "a span (30s, 2m): testsrc: at pace fast never ends by itself"));
         }
-        let standby = check.standby(&self.standby, pace)?;
+        let mut standby = self.standby;
+        standby.input = standby.input.map(|input| filled("standby.input", input)).transpose()?;
+        let standby = check.standby(&standby, pace)?;
         let anchor_of_standby = standby.as_ref().and_then(|standby| standby.anchor);
         let input_timeout = span(self.input_timeout).map(|t| check.span("input_timeout", t, milliseconds(100), days(400))).transpose()?;
         let segment = check.span("segment", span(self.segment).unwrap_or(Seconds::whole(2)), milliseconds(200), Seconds::whole(30))?;
@@ -168,6 +172,12 @@ pub(super) struct Check<'a> {
 impl Check<'_> {
     pub(super) fn wrong(&self, field: &str, value: impl ToString, accepted: impl Into<String>) -> ConfigError {
         ConfigError::Value { what: "job", file: self.file.to_owned(), field: field.to_owned(), value: value.to_string(), accepted: accepted.into() }
+    }
+
+    /// As [`Check::wrong`], of what is told as "VALUE; accepted: WHAT".
+    fn refused(&self, field: &str, why: &str) -> ConfigError {
+        let (value, accepted) = why.split_once("; accepted: ").unwrap_or((why, "another"));
+        self.wrong(field, value, accepted)
     }
 
     pub(super) fn span(&self, field: &str, value: Seconds, least: Seconds, most: Seconds) -> Result<Seconds, ConfigError> {

@@ -35,7 +35,7 @@ enum DatumWish {
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+pub(super) struct Written {
     value: Option<String>,
     uri: Option<String>,
     language: Option<String>,

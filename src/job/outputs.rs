@@ -324,7 +324,8 @@ pub fn variables(text: &str) -> Result<Vec<&str>, &str> {
     text.split("${").skip(1).map(|part| part.split_once('}').map(|(name, _)| name).filter(|name| is_variable(name)).ok_or(part)).collect()
 }
 
-fn is_variable(name: &str) -> bool {
+/// Whether it can be the name of a variable of the environment.
+pub(super) fn is_variable(name: &str) -> bool {
     !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 

@@ -93,6 +93,11 @@ impl Hidden {
     pub fn new(text: impl Into<String>) -> Hidden {
         Hidden(text.into())
     }
+
+    /// As it is written.
+    pub(super) fn written(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Debug for Hidden {

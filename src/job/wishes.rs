@@ -174,9 +174,11 @@ impl<'de> Deserialize<'de> for LadderWish {
 }
 
 impl Wishes {
-    /// Reads a job file.
+    /// Reads a job file, TOML or JSON. A secret that stands in it as it is, is refused.
     pub fn read(path: &Path) -> Result<Wishes, ConfigError> {
-        let mut wishes: Wishes = config::parse("job", &path.display().to_string(), &config::read("job", path)?)?;
+        let (file, text) = (path.display().to_string(), config::read("job", path)?);
+        let mut wishes: Wishes = config::parse("job", &file, &text)?;
+        wishes.refuse_literals(&file, &text)?;
         if let Some(LadderWish::Named(_, base)) = &mut wishes.ladder {
             *base = path.parent().unwrap_or(Path::new("")).to_owned();
         }

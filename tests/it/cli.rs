@@ -148,7 +148,7 @@ fn bash_completes_commands_flags_and_values() {
         String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect::<Vec<_>>()
     };
     let commands = completed("mezzo");
-    for command in ["run", "plan", "probe", "feed", "check", "completions"] {
+    for command in ["run", "plan", "probe", "feed", "check", "completions", "man"] {
         assert!(commands.iter().any(|c| c == command), "no {command} in {commands:?}");
     }
     assert_eq!(completed("mezzo run --pace"), ["auto", "live", "fast"]);
