@@ -49,7 +49,7 @@ mod tests {
         let both = lines(&cues, at("2026-11-21T20:15:31Z"));
         assert_eq!(
             both,
-            "#EXT-X-DATERANGE:ID=\"a\",CLASS=\"com.example.ad\",START-DATE=\"2026-11-21T20:15:30.500Z\",DURATION=1.5,X-MEZZO-TEXT=\"break\"\n\
+            "#EXT-X-DATERANGE:ID=\"a\",CLASS=\"com.example.ad\",START-DATE=\"2026-11-21T20:15:30.500Z\",DURATION=1.500,X-MEZZO-TEXT=\"break\"\n\
              #EXT-X-DATERANGE:ID=\"b\",START-DATE=\"2026-11-21T20:15:31.000Z\"\n"
         );
         assert_eq!(lines(&cues, at("2026-11-21T20:15:32.1Z")), "");
