@@ -86,7 +86,7 @@ const FAULTS: &[Fault] = &[
     (|f| retype(f, &segment("hevc-8", 1), |k| matches!(k, 19 | 20), 1, 1), "hevc-8", 1, "the first sample holds NAL units [1]"),
     (|f| retype(f, &segment("hevc-10", 1), |k| matches!(k, 19 | 20), 1, 16), "hevc-10", 1, "an open GOP"),
     (|f| retype(f, &segment("hevc-8", 1), |k| k == 0, 3, 8), "hevc-8", 1, "an open GOP; no pictures that lean on one before the segment"),
-    (|f| retype(f, &segment("hevc-8", 1), |k| k == 1, 1, 20), "hevc-8", 1, "is an IDR"),
+    (|f| retype(f, &segment("hevc-8", 1), |k| k == 1, 1, 20), "hevc-8", 1, "sync flag is false, NAL units are [20]"),
     (|f| retype(f, &segment("hevc-8", 1), |k| k == 1, 1, 20), "hevc-8", 1, "sync flag is false"),
     // A key frame that is not shown, or none.
     (|f| key(f, 0x00), "av1-8", 1, "a sequence header (1) and a key frame that is shown"),

@@ -71,6 +71,7 @@ pub const SECTIONS: &[Section] = &[
     table::STANDBY,
     more::OUTPUT,
     more::SERVE,
+    more::LIMITS,
     more::PROTECTION,
     more::PROTECTION_KEYS,
     more::LICENSES,

@@ -59,7 +59,28 @@ pub(super) const SERVE: Section = Section {
         ),
         flagged("tls_key", Kind::File, "", "", "tls-key", "its key (PEM)"),
         flagged("memory", Kind::Whole(16, 1 << 20), "", "512", "serve-memory", "MiB of segments to hold for players"),
+        flagged(
+            "api_token",
+            Kind::Secret,
+            "",
+            "none: this machine only",
+            "api-token",
+            "who has this bearer token may control the worker ([API](api.md)); `MEZZO_API_TOKEN` is the token itself",
+        ),
     ],
+};
+
+/// `[limits]`.
+pub(super) const LIMITS: Section = Section {
+    path: "limits",
+    keys: &[flagged(
+        "require_capacity",
+        Kind::Flag,
+        "",
+        "false",
+        "require-capacity",
+        "a machine that is known not to hold the plan in real time (`mezzo plan --measure`) is refused with exit code 2",
+    )],
 };
 
 /// `[protection]`.

@@ -46,6 +46,7 @@ fn read() -> Vec<(&'static str, Vec<&'static str>)> {
         ("standby", names::<standby::StandbyWishes>()),
         ("output", names::<outputs::OutputWish>()),
         ("serve", names::<serving::ServingWishes>()),
+        ("limits", names::<wishes::LimitWishes>()),
         ("protection", names::<protection::ProtectionWish>()),
         ("protection.keys", names::<protection::KeyWish>()),
         ("protection.licenses", names::<protection::LicenseWishes>()),
