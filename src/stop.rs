@@ -70,10 +70,7 @@ impl Stop {
 
     /// Waits until the flag is raised.
     pub fn wait_for(&self) {
-        match self.bell.recv() {
-            Ok(never) => match never {},
-            Err(RecvError) => {}
-        }
+        let Err(RecvError) = self.bell.recv();
     }
 
     /// Waits for at most `span`. True when the flag is raised.
