@@ -429,7 +429,9 @@ impl Audio {
         // What is missing before and after the published samples alters them, too; but not where the feed itself begins or ends.
         let window = span.window.first..span.window.first + span.window.samples as i64;
         let hole = has_hole(&rendered.covered, (clean || !cue.whole).then_some(window.start), (!over).then_some(window.end));
-        let damaged = u32::try_from(rendered.faults + corrupt + u64::from(hole && silent_samples == 0)).unwrap_or(u32::MAX);
+        // So does a decoder that was run up with less than elsewhere: where the feed came back just before, and where nothing says that it was away for all.
+        let cold = !clean && joined && !cue.whole;
+        let damaged = u32::try_from(rendered.faults + corrupt + u64::from((hole || cold) && silent_samples == 0)).unwrap_or(u32::MAX);
         let damaged = begun.map_or(damaged, |begun| begun.damaged.max(damaged));
         let tail = if cue.more { self.cut.ahead } else { self.cut.tail };
         let skipped = handed as usize * self.cut.grid.frame as usize;

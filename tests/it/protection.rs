@@ -50,7 +50,7 @@ pub fn job(dir: &Path, outputs: &[&str], seconds: u32, rest: &str) -> PathBuf {
 
 pub fn run(job: &Path) -> Command {
     let mut command = mezzo(&["run", job.to_str().expect("UTF-8")]);
-    command.env("TEST_KEY", KEY).env("TEST_SEED", SEED).env("TEST_TOKEN", "token-that-nobody-may-see");
+    command.env("TEST_KEY", KEY).env("TEST_SEED", SEED).env("TEST_TOKEN", "token-that-nobody-may-see").env("TEST_ADDRESS", "hidden-in-the-address");
     command
 }
 
@@ -259,7 +259,7 @@ pub struct KeyServer {
 /// One that refuses the first `refuse` requests and answers `left` others.
 pub fn key_server(refuse: u32, left: u32) -> KeyServer {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("http://{}/cpix?token=hidden-in-the-address", listener.local_addr().expect("bound"));
+    let url = format!("http://{}/cpix?token=${{TEST_ADDRESS}}", listener.local_addr().expect("bound"));
     let (asked, left) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(left)));
     let server = KeyServer { url, asked: Arc::clone(&asked), left: Arc::clone(&left) };
     std::thread::spawn(move || {

@@ -159,7 +159,7 @@ fn a_plan_says_who_is_told_and_shows_no_key() {
     let job = job(dir.path(), &["clear", "locked"], 3, &text);
     let plan = |json: &[&str]| {
         let mut plan = mezzo(&[&["plan", job.to_str().expect("UTF-8")], json].concat());
-        plan.env("TEST_TOKEN", "token-that-nobody-may-see");
+        plan.env("TEST_TOKEN", "token-that-nobody-may-see").env("TEST_ADDRESS", "hidden-in-the-address");
         succeed(plan, 60)
     };
     let (words, json) = (plan(&[]), plan(&["--json"]));

@@ -95,7 +95,7 @@ pub(super) const PROTECTION: Section = Section {
         key("each", Kind::Words(CLASSES), "", "[\"all\"]", "which tracks have a key of their own"),
         key("keys", Kind::Tables("protection.keys"), "1 to 6", "", "keys, each with its id"),
         key("seed", Kind::Secret, "base64 of 30 bytes or more", "", "what all keys follow from"),
-        key("cpix", Kind::Text, "a path, `https://…`", "", "a CPIX document, or a key server"),
+        key("cpix", Kind::Text, "a path, `https://…` (`${NAME}`, `${file:PATH}` for what is secret in it)", "", "a CPIX document, or a key server"),
         key("headers", Kind::Named, "`${NAME}`, `file:PATH` for what is secret", "none", "headers of requests to the key server"),
         key("ca", Kind::File, "", "the system's", "certificates (PEM) that its own must be signed by"),
         key("licenses", Kind::Table("protection.licenses"), "", "", "where licences come from"),

@@ -4,6 +4,7 @@ use super::{Hidden, KeyWish, Keys, LISTEN, LicenseWishes, Protection, Protection
 use crate::config::ConfigError;
 use crate::job::Output;
 use crate::job::check::Check;
+use crate::job::literal;
 use crate::protect::cipher::Scheme;
 use crate::protect::key::{ContentKey, KeyId, Seed, TrackClass, sixteen};
 use crate::protect::systems::{Licenses, System};
@@ -81,6 +82,7 @@ impl Check<'_> {
             }
             (None, None, Some(place)) if place.contains("://") => {
                 self.named(&content)?;
+                let place = literal::filled(&place).map_err(|why| self.wrong("protection.cpix", "a reference in it", why))?;
                 let headers =
                     wish.headers.iter().map(|(name, value)| Ok((self.header_name(name)?, self.expand(&format!("protection.headers.{name}"), value)?)));
                 Keys::Server(Server { url: self.server(&place)?, headers: headers.collect::<Result<_, ConfigError>>()?, ca: wish.ca }, classes)

@@ -2,7 +2,7 @@
 
 use std::net::UdpSocket;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// One receiver.
@@ -21,6 +21,7 @@ pub struct Splitter {
     pub port: u16,
     ways: Arc<Vec<Way>>,
     over: Arc<AtomicBool>,
+    came: Arc<AtomicUsize>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -32,11 +33,17 @@ impl Splitter {
         let port = socket.local_addr().expect("an address").port();
         socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
         let over = Arc::new(AtomicBool::new(false));
+        let came: Arc<AtomicUsize> = Arc::default();
         let thread = {
-            let (ways, over) = (ways.clone(), over.clone());
-            std::thread::spawn(move || pass_on(&socket, &ways, &over))
+            let (ways, over, came) = (ways.clone(), over.clone(), came.clone());
+            std::thread::spawn(move || pass_on(&socket, &ways, &over, &came))
         };
-        Splitter { port, ways, over, thread: Some(thread) }
+        Splitter { port, ways, over, came, thread: Some(thread) }
+    }
+
+    /// How many datagrams came so far.
+    pub fn came(&self) -> usize {
+        self.came.load(Ordering::Relaxed)
     }
 
     /// What the receiver of a way listens to.
@@ -59,11 +66,11 @@ impl Drop for Splitter {
     }
 }
 
-fn pass_on(socket: &UdpSocket, ways: &[Way], over: &AtomicBool) {
-    let (mut datagram, mut count) = ([0; 2048], 0);
+fn pass_on(socket: &UdpSocket, ways: &[Way], over: &AtomicBool, came: &AtomicUsize) {
+    let mut datagram = [0; 2048];
     while !over.load(Ordering::Relaxed) {
         let Ok((size, _)) = socket.recv_from(&mut datagram) else { continue };
-        count += 1;
+        let count = came.fetch_add(1, Ordering::Relaxed) + 1;
         for way in ways.iter().filter(|way| !way.cut.load(Ordering::Relaxed) && (way.loses == 0 || count % way.loses != 0)) {
             // Refused until that receiver listens.
             let _ = socket.send_to(&datagram[..size], ("127.0.0.1", way.port));
