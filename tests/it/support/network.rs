@@ -71,7 +71,7 @@ fn pass_on(socket: &UdpSocket, ways: &[Way], over: &AtomicBool, came: &AtomicUsi
     while !over.load(Ordering::Relaxed) {
         let Ok((size, _)) = socket.recv_from(&mut datagram) else { continue };
         let count = came.fetch_add(1, Ordering::Relaxed) + 1;
-        for way in ways.iter().filter(|way| !way.cut.load(Ordering::Relaxed) && (way.loses == 0 || count % way.loses != 0)) {
+        for way in ways.iter().filter(|way| !way.cut.load(Ordering::Relaxed) && (way.loses == 0 || !count.is_multiple_of(way.loses))) {
             // Refused until that receiver listens.
             let _ = socket.send_to(&datagram[..size], ("127.0.0.1", way.port));
         }
