@@ -15,7 +15,7 @@ PACKAGES := libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev libavde
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: deps, build, install (what make build made; PREFIX, DESTDIR), man, check (format, lints, documentation), bench, versus FEED=file (beside FFmpeg 9), latency (likewise), test-players (hls.js, Shaka Player, dash.js in Chromium), drill (the same beside an origin whose workers are killed), test-api (schemathesis), s3 (a server for the tests of object stores), encoders (docs/encoders.md), faults (the drill of docs/faults.md), check-deploy (the manifests of deploy/kubernetes), testdata, docs (the tables of docs/job.md, from the code), prove-container (the Dockerfile, step by step, without an engine; as root), fuzz TARGET=name"
+	@echo "also: deps, build, install (what make build made; PREFIX, DESTDIR), man, check (format, lints, documentation), bench, versus FEED=file (beside FFmpeg 9), latency (likewise), test-players (hls.js, Shaka Player, dash.js in Chromium), drill (the same beside an origin whose workers are killed), test-api (schemathesis), s3 (a server for the tests of object stores), encoders (docs/encoders.md), faults (the drill of docs/faults.md), check-deploy (the manifests of deploy/kubernetes), check-mpd DASH_SCHEMA=file (MPDs against the schema), testdata, docs (the tables of docs/job.md, from the code), prove-container (the Dockerfile, step by step, without an engine; as root), fuzz TARGET=name"
 	@echo "settings: INPUT=$(INPUT) LADDER=$(LADDER) PORT=$(PORT)"
 
 # Installs only what is missing; without anything missing it needs no network and no rights.
@@ -139,6 +139,13 @@ check-deploy: build
 	@test -x target/deploy/bin/python || python3 -m venv target/deploy
 	@target/deploy/bin/python -c 'import kubernetes_validate, yaml' 2>/dev/null || target/deploy/bin/pip install -q 'kubernetes-validate>=1.30' pyyaml
 	target/deploy/bin/python scripts/check-deploy deploy/kubernetes target/release/mezzo
+
+# MPDs against the schema of DASH, which is not ours to hand on: DASH_SCHEMA=DASH-MPD.xsd, with what it imports beside it.
+.PHONY: check-mpd
+check-mpd: PACKAGES += libxml2-utils
+check-mpd: build
+	@test -n '$(DASH_SCHEMA)' || { echo 'check-mpd: say where the schema is: make check-mpd DASH_SCHEMA=DASH-MPD.xsd'; exit 1; }
+	scripts/check-mpd target/release/mezzo '$(DASH_SCHEMA)'
 
 fuzz: deps
 	@$(CARGO) fuzz --version >/dev/null 2>&1 || { echo "fuzz: cargo-fuzz is not installed (cargo install cargo-fuzz --locked; it needs a nightly toolchain)"; exit 1; }

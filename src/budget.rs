@@ -1,10 +1,12 @@
-//! The process-wide frame budget: how many bytes of pictures may be held so that a GOP can be encoded again.
+//! The process-wide budget of memory: who has how much of it ([`Parts`]), and the part that pictures have ([`FrameBudget`]), whether they wait for an encoder or are held so that a GOP
+//! can be encoded again.
+
+mod parts;
+
+pub use parts::{Parts, TooSmall};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-/// Two GOPs of 2 s at 60 pictures a second of a 2160p rung (1.5 GB each in 8 bits), and the smaller rungs of its ladder beside them.
-const BYTES: u64 = 4 << 30;
 
 /// Bytes of pictures that are held, and may be.
 #[derive(Debug)]
@@ -13,9 +15,10 @@ pub struct FrameBudget {
     held: AtomicU64,
 }
 
+/// Without a limit.
 impl Default for FrameBudget {
     fn default() -> FrameBudget {
-        FrameBudget::new(BYTES)
+        FrameBudget::new(u64::MAX)
     }
 }
 
@@ -28,7 +31,7 @@ impl FrameBudget {
     /// Takes `bytes` of it, given back when the permit is dropped; `None` where that is more than is left.
     pub fn take(self: &Arc<FrameBudget>, bytes: u64) -> Option<Permit> {
         let fits = |held: u64| held.checked_add(bytes).filter(|sum| *sum <= self.limit);
-        self.held.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).ok()?;
+        self.held.try_update(Ordering::AcqRel, Ordering::Acquire, fits).ok()?;
         Some(Permit { budget: Arc::clone(self), bytes })
     }
 

@@ -82,7 +82,7 @@ impl From<RunError> for Failure {
 impl From<CaptureError> for Failure {
     fn from(error: CaptureError) -> Failure {
         match error {
-            CaptureError::Open { .. } => Failure::wrong(error),
+            CaptureError::Open { .. } | CaptureError::Unfit { .. } => Failure::wrong(error),
             CaptureError::Away { .. } | CaptureError::Silent { .. } | CaptureError::Broken { .. } => Failure::failed(error),
         }
     }
@@ -92,6 +92,7 @@ impl From<CaptureError> for Failure {
 pub fn main(cli: &Cli) -> ExitCode {
     mezzo::ffmpeg::quiet_codecs();
     log::start(&cli.log);
+    mezzo::ffmpeg::scrub_lines();
     mezzo::ffmpeg::return_memory();
     mezzo::ffmpeg::pin_cpu();
     let done = match &cli.command {

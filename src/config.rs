@@ -51,6 +51,16 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// The same of a file that is called otherwise.
+    pub fn of(self, name: &str) -> ConfigError {
+        match self {
+            ConfigError::Read { what, why, .. } => ConfigError::Read { what, file: name.to_owned(), why },
+            other => other,
+        }
+    }
+}
+
 /// Reads a text file of at most [`MAX_FILE`] bytes. `what` goes into the error.
 pub fn read(what: &'static str, path: &Path) -> Result<String, ConfigError> {
     let wrong = |why: String| ConfigError::Read { what, file: path.display().to_string(), why };

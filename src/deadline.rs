@@ -13,11 +13,24 @@ pub use watch::{Guard, Watch};
 pub const TOLERANCE: Seconds = Seconds::TENTH;
 /// Overdue segments of a track that may still come; the oldest is given up for another.
 const OPEN: usize = 32;
+/// Segments after which one that is overdue will never come, where nobody makes the track any more: no later one tells.
+const GIVEN_UP: i64 = 4;
 /// Segments that are counted one by one when time leaps ahead.
 const LEAP: i64 = 4096;
 
-/// Whether this worker makes a segment of a track (its place in the plan): another shard may, or nobody, while the rung is disabled.
-pub type Expects = Box<dyn Fn(usize, GopId) -> bool + Send>;
+/// Who makes a segment of a track (its place in the plan).
+pub type Makers = Box<dyn Fn(usize, GopId) -> Maker + Send>;
+
+/// Who makes a segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Maker {
+    /// This worker: it is due here.
+    Here,
+    /// Another shard.
+    Another,
+    /// Nobody: the rung is disabled.
+    Nobody,
+}
 
 /// What changed. One of a spell, however many segments it has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,15 +83,15 @@ struct Track {
 pub struct Monitor {
     grid: Grid,
     delay: Seconds,
-    expects: Expects,
+    makers: Makers,
     tracks: Vec<Track>,
     over: bool,
 }
 
 impl Monitor {
     /// Of so many tracks. Nothing is due before the first segment of any of them was published; from then on, all of them are.
-    pub fn new(grid: Grid, publish_delay: Seconds, tracks: usize, expects: Expects) -> Monitor {
-        Monitor { grid, delay: publish_delay, expects, tracks: std::iter::repeat_with(Track::default).take(tracks).collect(), over: false }
+    pub fn new(grid: Grid, publish_delay: Seconds, tracks: usize, makers: Makers) -> Monitor {
+        Monitor { grid, delay: publish_delay, makers, tracks: std::iter::repeat_with(Track::default).take(tracks).collect(), over: false }
     }
 
     /// The instant after which a segment is not on time.
@@ -106,11 +119,10 @@ impl Monitor {
         let Some(track) = self.tracks.get_mut(index) else { return Vec::new() };
         let mut events = Vec::new();
         // What comes out of order never comes.
-        let rest = track.open.split_off(&gop);
-        track.missing += std::mem::replace(&mut track.open, rest).len() as u64;
+        track.never_come(gop);
         track.late += u64::from(track.open.remove(&gop));
         let next = track.next.unwrap_or(gop);
-        let skipped = (next.0..gop.0).take(LEAP as usize).filter(|number| (self.expects)(index, GopId(*number))).count() as u64;
+        let skipped = (next.0..gop.0).take(LEAP as usize).filter(|number| (self.makers)(index, GopId(*number)) == Maker::Here).count() as u64;
         if skipped > 0 {
             track.missing += skipped;
             track.miss(skipped, index, next, &mut events);
@@ -140,13 +152,17 @@ impl Monitor {
         let reached = self.grid.gop(self.grid.nearest(now - self.delay - TOLERANCE)).0;
         for index in 0..self.tracks.len() {
             while let Some(next) = self.tracks[index].next.filter(|next| self.due(*next) < now) {
-                let (expected, track) = ((self.expects)(index, next), &mut self.tracks[index]);
-                if expected {
-                    track.open.insert(next);
-                    if track.open.len() > OPEN && track.open.pop_first().is_some() {
-                        track.missing += 1;
+                let (maker, track) = ((self.makers)(index, next), &mut self.tracks[index]);
+                match maker {
+                    Maker::Here => {
+                        track.open.insert(next);
+                        if track.open.len() > OPEN && track.open.pop_first().is_some() {
+                            track.missing += 1;
+                        }
+                        track.miss(1, index, next, &mut events);
                     }
-                    track.miss(1, index, next, &mut events);
+                    Maker::Another => {}
+                    Maker::Nobody => track.never_come(GopId(next.0 - GIVEN_UP)),
                 }
                 // Time that leaps by hours says nothing of the segments between.
                 track.next = Some(if reached - next.0 > LEAP { GopId(reached) } else { next.next() });
@@ -170,6 +186,12 @@ impl Monitor {
 }
 
 impl Track {
+    /// What is overdue and before `gop` is given up.
+    fn never_come(&mut self, gop: GopId) {
+        let rest = self.open.split_off(&gop);
+        self.missing += std::mem::replace(&mut self.open, rest).len() as u64;
+    }
+
     fn miss(&mut self, count: u64, track: usize, gop: GopId, events: &mut Vec<Event>) {
         self.misses += count;
         match &mut self.spell {

@@ -14,6 +14,7 @@ use std::time::Duration;
 mod frames;
 mod host;
 mod light;
+mod lines;
 #[cfg(feature = "gstreamer")]
 mod parameters;
 mod protocol;
@@ -30,6 +31,7 @@ pub use frames::{
 };
 pub use host::{Access, access, give_way, leave_at_once, no_real_time, pin_cpu, quiet_codecs, return_memory};
 pub use light::Light;
+pub use lines::scrub_lines;
 #[cfg(feature = "gstreamer")]
 pub use parameters::{Fields, VideoParameters, audio_parameters, video_parameters};
 pub use protocol::ProtocolBytes;

@@ -144,6 +144,8 @@ pub struct AudioCue {
     pub moved: Option<Vec<Sounding>>,
     /// The feed is known from its beginning: there is no earlier sound that a run-up could lack.
     pub whole: bool,
+    /// Pictures were missing here just before it, or in it: a hole in its run-up may be this worker's own.
+    pub away: bool,
     /// The last GOP of the event, where that is known in time.
     pub last: bool,
 }

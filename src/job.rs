@@ -12,6 +12,7 @@ pub mod latency;
 mod literal;
 pub mod output;
 pub mod outputs;
+pub mod overload;
 mod place;
 pub mod protection;
 pub mod select;
@@ -30,6 +31,7 @@ pub use decode::DecodeOn;
 pub use extras::Extras;
 pub use latency::{Latency, Prft};
 pub use output::Output;
+pub use overload::Overload;
 pub use protection::Protection;
 pub use select::{AudioPick, Pick, ProgramPick, Select, StreamRef};
 use serde::Deserialize;
@@ -45,6 +47,8 @@ pub use wishes::Wishes;
 pub struct Job {
     /// Where the feed comes from: a path, `-`, `udp://…`, `testsrc:…`; or two paths of one feed.
     pub inputs: Vec<String>,
+    /// The same as they are written, references and all, without what opens them: by these a job is known again.
+    pub written: Vec<String>,
     /// How long one path is waited for where the other one lost something.
     pub path_window: Seconds,
     /// A second feed of the same programme, from encoders of its own.
@@ -61,6 +65,10 @@ pub struct Job {
     pub shard: Shard,
     /// A machine that is known not to hold the plan in real time is refused.
     pub require_capacity: bool,
+    /// What happens where the machine turns out to be too small.
+    pub overload: Overload,
+    /// Bytes that the worker may take in all, where the job says.
+    pub memory: Option<u64>,
     /// Where edits by the API are kept, and read from at the start; beside each output where absent.
     pub edits: Option<PathBuf>,
     /// How inputs are consumed.

@@ -128,6 +128,9 @@ pub struct VideoRung {
     /// Where no backend can make this rung, the others are made without it; else that is an error.
     #[serde(default)]
     pub optional: bool,
+    /// Under overload it may show every second picture twice.
+    #[serde(default)]
+    pub half_rate: bool,
     /// Operating point: a named set of encoder settings (`encode::point`), or [`AUTO`].
     #[serde(default = "default_point")]
     pub point: String,

@@ -28,6 +28,7 @@ pub mod events;
 pub mod feed;
 pub mod ffmpeg;
 pub mod frame;
+pub mod govern;
 pub mod inspect;
 pub mod job;
 pub mod ladder;

@@ -18,21 +18,25 @@ mod sync;
 mod thumbnails;
 mod tracks;
 
-use crate::budget::FrameBudget;
+use crate::budget::{FrameBudget, Parts};
 use crate::capture::CaptureCounters;
 use crate::decode::audio::{Over, Rung};
 use crate::decode::change::Decoding;
 use crate::decode::{self, Makes};
-use crate::downscale;
+use crate::downscale::burst::Burst;
 use crate::downscale::slate::Slates;
+use crate::downscale::{self, Beside};
 use crate::encode::audio_runner;
 use crate::encode::queue::{RungQueue, lanes};
 use crate::encode::served;
 use crate::events::Observer;
 use crate::ffmpeg::give_way;
+use crate::govern::ladder::Ladder;
 use crate::job::{Job, Pace, Prft, Start};
 use crate::mux::{self, TrackSpec};
-use crate::plan;
+use crate::plan::capacity::least;
+use crate::plan::{self, Rendition};
+use crate::probe;
 use crate::resolution::Resolution;
 use crate::schedule::{Desk, Mute, Schedule};
 use crate::serve::control::{self, Control};
@@ -78,6 +82,8 @@ const DECODER_THREADS: usize = 4;
 const LOW_DECODER_THREADS: usize = 1;
 /// A worker that joins starts with the first GOP this long after its first picture: run-up of the sound (24 packets of at most 36 ms, 16 frames of 21 ms) and its skew in the container.
 const RUN_UP: Seconds = Seconds::TWO;
+/// Niceness of the rung that gives way to all others, where processors are short; those between are evenly apart.
+const GIVES_WAY: usize = 19;
 /// How long a live event that is over waits for the last of its sound.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -112,6 +118,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     plan.warnings.iter().for_each(|line| tracing::warn!("{line}"));
     let schedule = Arc::new(Schedule::new());
     let share = job.shard.share(&plan);
+    let memory = Parts::of(job, &plan, &share, probe::memory()).map_err(wrong)?;
     let desk = Desk::open(job, &schedule, &rungs, plan.grid).map_err(wrong)?;
     let chunking = plan::chunk_slots(job, plan.grid).map(|slots| mux::Chunking { slots, prft: job.prft == Prft::Chunk });
     let (video_tracks, audio_tracks) = (video_tracks(&rungs), audio_tracks(&plan, chunking)?);
@@ -140,7 +147,7 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let store = Store::with_folder(job.serving.memory, plan.audio.iter().map(|a| a.name.clone()), forms.folder().map(Path::to_path_buf));
     status.watch_schedule(Arc::clone(&schedule));
     let control = Control::new(&status, desk, stop, job);
-    let setup = Setup { routes: control::routes(control), ..Setup::of(&job.serving).map_err(wrong)? };
+    let setup = Setup { reserved: control::routes(control), ..Setup::of(&job.serving).map_err(wrong)? };
     let server = job.listen.map(|address| Server::start_with(address, store.clone(), status.clone(), setup)).transpose().map_err(wrong)?;
 
     // From here on, things are written.
@@ -152,7 +159,9 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
     let observer = Observer::start(Arc::clone(&status)).inspect_err(|error| tracing::warn!(%error, "no thread watches for events")).ok();
     ready(&status, server.as_ref().map(Server::url).as_deref());
     let deadline = due::watch(job, &plan, &schedule, &status);
-    let mut threads = Threads::new(stop.clone());
+    // What waits for slow encoders is not waited for once a stage has failed.
+    let failing = Arc::clone(&schedule);
+    let mut threads = Threads::new(stop.clone()).leaving(move || failing.leave());
     let (frames_tx, frames) = bounded(FRAMES);
     let sync = SyncOf { job: job.clone(), grid: plan.grid, run_up: if plan.audio.is_empty() { Seconds::ZERO } else { RUN_UP } };
     let mut second = standby::Second::of(job, &plan, &sync, stop, opened);
@@ -174,22 +183,30 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
 
     let mut queues = Vec::new();
     let mut all_lanes = Vec::new();
-    let budget = Arc::new(FrameBudget::default());
+    let mut budgets = Vec::new();
+    let needs = |rung: &Rendition| if share.part(&rung.name).is_none() { 0 } else { least(rung) };
+    let least_of_all = rungs.iter().map(|served| needs(&served.rendition)).sum();
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     for (mut served, track) in rungs.into_iter().zip(&video_tracks) {
+        let budget = Arc::new(FrameBudget::new(memory.share(needs(&served.rendition), least_of_all)));
+        budgets.push(Arc::clone(&budget));
         served.rendition.lanes = lanes(&served.rendition, &plan.video, |name| share.part(name), job.pace, processors);
         let (queue, runners, counters) = RungQueue::open(&served, track.id, share.part(&track.name), job.pace, &packets_tx, &schedule, &budget);
         status.watch_rung(track.id, counters);
         queues.push(queue);
         // Where processors are short, sound, the muxer and the lowest rung go first; at full speed, where all wait for the slowest, the largest.
         let behind = if job.pace == Pace::Fast { track.id.0 } else { plan.video.len() - 1 - track.id.0 };
-        let way = u8::try_from(behind * 2).unwrap_or(u8::MAX);
+        let way = u8::try_from(behind * GIVES_WAY / (plan.video.len() - 1).max(1)).unwrap_or(u8::MAX);
         all_lanes.extend(runners.into_iter().enumerate().map(|(lane, runner)| (format!("{}/{lane}", served.rendition.name), way, runner)));
     }
+    status.watch_memory(memory, budgets);
     let (targets, hdr, watcher) = (plan.targets(), plan.source.hdr, Watcher::new(plan.grid));
     let (tap, thumbnails) = thumbnails::start(job, &plan, &mut threads)?;
+    let made = |name: &str, cost: u64| share.part(name).of(cost);
+    let governor = (job.pace == Pace::Live).then(|| Ladder::new(job.overload, &plan.video, made, &schedule)).flatten();
+    let burst = (job.pace == Pace::Live).then(|| Burst::new(plan.grid.gop_duration().to_duration()));
     let slates = Slates::new(schedule.clone(), job.timeline.filler.clone());
-    threads.spawn("downscale", move || downscale::run(&frames, &targets, &hdr, slates, watcher, tap, queues))?;
+    threads.spawn("downscale", move || downscale::run(&frames, &targets, &hdr, Beside { slates, watcher, tap, burst, governor }, queues))?;
     for (name, way, lane) in all_lanes {
         threads.spawn(&name, move || {
             give_way(way);

@@ -98,6 +98,9 @@ pub struct Rendition {
     pub backends: Vec<String>,
     /// GOPs of this rung that encode at once.
     pub lanes: u32,
+    /// Under overload it may show every second picture twice. It alters nothing else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub half_rate: bool,
     /// Slots of a chunk, where chunks leave before their GOP is complete: what is out is never encoded again. Absent: whole segments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chunk: Option<u32>,
@@ -110,6 +113,11 @@ pub struct Rendition {
 }
 
 impl Rendition {
+    /// Bytes of one of its pictures.
+    pub fn picture_bytes(&self) -> u64 {
+        u64::from(self.width) * u64::from(self.height) * 3 / 2 * u64::from(self.depth.div_ceil(8))
+    }
+
     /// What its samples mean.
     pub fn signal(&self) -> Signal {
         Signal { depth: self.depth, range: self.range }

@@ -12,7 +12,7 @@ pub use backends::{BackendReport, State};
 pub use decoders::DecoderReport;
 pub use devices::{Card, Devices, Node};
 pub use hardware::{DeviceUse, Largest};
-pub use host::HostReport;
+pub use host::{HostReport, memory};
 pub use on_devices::DeviceReport;
 use serde::Serialize;
 use std::path::Path;

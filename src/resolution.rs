@@ -5,7 +5,6 @@ use crate::class::{fraction, short_hash};
 use crate::config;
 use crate::job::{Anchor, Job};
 use crate::plan::SourceFacts;
-use crate::secrets::without_secrets;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::fs::{self, File};
@@ -100,7 +99,7 @@ pub fn digest(job: &Job) -> String {
     let (timeline, select) = (&job.timeline, &job.select);
     let mut facts = json!({
         // A signed URL or a passphrase may be another one after a restart.
-        "inputs": job.inputs.iter().map(|input| without_secrets(input)).collect::<Vec<_>>(),
+        "inputs": job.written,
         "ladder": job.ladder,
         "segment": fraction(job.segment),
         "rate": job.rate,

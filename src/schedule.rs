@@ -12,7 +12,7 @@ mod mute;
 use crate::encode::{Order, Recipe, Why};
 use crate::plan::Rendition;
 use crate::time::GopId;
-pub use book::Refused;
+pub use book::{MOST, Refused};
 pub use desk::{Desk, Made, Proposal};
 pub use edit::{Change, Cue, Edit};
 pub use keep::{FILE, KeepError};
@@ -104,5 +104,16 @@ impl Schedule {
     fn book(&self) -> MutexGuard<'_, Book> {
         // An edit is put in whole or not at all.
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One in which this rung is disabled, and segments were begun.
+    #[cfg(test)]
+    pub fn without(rung: &str) -> std::sync::Arc<Schedule> {
+        let edit = Edit { from: 0, change: Change::Enabled { rung: rung.to_owned(), enabled: false } };
+        let mut book = Book::default();
+        book.take(&[book::Asked { edit, named: true }], &[rung, "another"]).expect("another one stays");
+        let schedule = Schedule { book: Mutex::new(book), ..Schedule::default() };
+        schedule.reach(GopId(1));
+        std::sync::Arc::new(schedule)
     }
 }

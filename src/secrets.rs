@@ -1,5 +1,13 @@
 //! Inputs as they may be shown and kept: without what opens them.
 
+pub mod given;
+mod literal;
+mod words;
+
+use given::SHORT;
+pub use literal::{literal, literal_header};
+use words::{QUOTES, fields, is_address, words};
+
 /// Options of a query that say how to connect, and no secret.
 const PLAIN: [&str; 19] = [
     "mode",
@@ -23,18 +31,91 @@ const PLAIN: [&str; 19] = [
     "reuse",
 ];
 
-/// Parts of the names of GStreamer properties whose values are secrets.
-const SECRET: [&str; 7] = ["pass", "pw", "key", "token", "secret", "auth", "user"];
-
-/// A secret shorter than this is not looked for in texts.
-const SHORT: usize = 4;
+/// Parts of the names of GStreamer properties whose values are secrets. The first six are in the names of a job's keys, too.
+const SECRET: [&str; 9] = ["pass", "pw", "key", "token", "secret", "auth", "user", "header", "cookie"];
 
 /// The input without user and password, without the values of options that are not known to be plain, without the stream key of RTMP,
 /// and without the values of what a GStreamer description calls a password or the like. Anything but a URL or `gst:` is left as it is.
+/// Where a reference of the job was filled in, it stands again.
 pub fn without_secrets(input: &str) -> String {
+    let masked = given::masked(input);
+    // A reference may be what makes an address of it, or a query: then only the text as it is says what is secret by its place.
+    let shape =
+        |text: &str| (text.starts_with("gst:"), text.split_once("://").map(|(scheme, _)| scheme.to_owned()), text.contains(['?', '#']), is_address(text));
+    let text = if shape(input) == shape(&masked) { in_place(&masked) } else { given::masked(&in_place(input)) };
+    given::shown(&text)
+}
+
+/// An input as a job writes it, without what is secret by its place; references stay as they are, whatever they stand for.
+pub fn as_written(input: &str) -> String {
+    in_place(input)
+}
+
+/// What of an input may not be shown, for [`scrub`]: what others make of it, such as errors of libraries, may have it in them. Short ones are left out, for they are in every word.
+pub fn hidden(input: &str) -> Vec<String> {
+    let masked = given::masked(input);
+    let long = |secret: &&str| secret.len() >= SHORT;
+    let mut found: Vec<String> = hidden_in(input).into_iter().chain(hidden_in(&masked)).filter(long).map(str::to_owned).collect();
+    // One may be a part of another.
+    found.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    found.dedup();
+    found
+}
+
+/// The text without what is [`hidden`], and with references in the place of their values.
+pub fn scrub(text: &str, hidden: &[String]) -> String {
+    given::shown(&hidden.iter().fold(given::masked(text), |text, secret| text.replace(secret.as_str(), "…")))
+}
+
+/// From here on [`scrub_line`] leaves out what opens this input.
+pub fn watch(input: &str) {
+    given::hide(hidden(input));
+}
+
+/// A line that a library writes by itself, without what is known to open something, and with addresses as [`without_secrets`] shows them.
+pub fn scrub_line(line: &str) -> String {
+    // What is hidden was found in a text as it is, or in one whose references were known by then.
+    let line = given::without_hidden(given::masked(&given::without_hidden(line.to_owned())));
+    let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>');
+    let word = |word: &str| match word.strip_suffix(ends) {
+        Some(bare) if bare.contains("://") => in_place(bare) + &word[bare.len()..],
+        None if word.contains("://") => in_place(word),
+        _ => word.to_owned(),
+    };
+    given::shown(&line.split_inclusive(ends).map(word).collect::<String>())
+}
+
+/// Without what is secret by its place. Two paths of one feed are named together.
+fn in_place(input: &str) -> String {
     if let Some(description) = input.strip_prefix("gst:") {
-        return format!("gst:{}", description.split(' ').map(property).collect::<Vec<_>>().join(" "));
+        let (mut out, mut done) = ("gst:".to_owned(), 0);
+        for word in words(description) {
+            out.push_str(&description[done..word.start]);
+            out.push_str(&property(&description[word.clone()]));
+            done = word.end;
+        }
+        return out + &description[done..];
     }
+    each(input).into_iter().map(address).collect::<Vec<_>>().join(AND)
+}
+
+/// What stands between two paths of one feed.
+const AND: &str = " and ";
+
+/// The addresses in a text that names one, or several.
+fn each(text: &str) -> Vec<&str> {
+    let begins = |at: &usize| is_address(&text[at + AND.len()..]);
+    let mut found = Vec::new();
+    let mut begin = 0;
+    for at in text.match_indices(AND).map(|(at, _)| at).filter(begins) {
+        found.push(&text[begin..at]);
+        begin = at + AND.len();
+    }
+    found.push(&text[begin..]);
+    found
+}
+
+fn address(input: &str) -> String {
     let Some((scheme, rest)) = input.split_once("://") else { return input.to_owned() };
     let (place, query) = rest.split_once(['?', '#']).map_or((rest, None), |(place, query)| (place, Some(query)));
     let authority = place.split('/').next().unwrap_or_default();
@@ -54,62 +135,10 @@ pub fn without_secrets(input: &str) -> String {
     }
 }
 
-/// What of an input may not be shown, for [`scrub`]: what others make of it, such as errors of libraries, may have it in them. Short ones are left out, for they are in every word.
-pub fn hidden(input: &str) -> Vec<String> {
-    let words: Vec<&str> = input.strip_prefix("gst:").map_or_else(|| vec![input], |description| description.split(' ').collect());
-    let mut found: Vec<String> = words.into_iter().flat_map(hidden_in).filter(|secret| secret.len() >= SHORT).map(str::to_owned).collect();
-    // One may be a part of another.
-    found.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    found
-}
-
-/// The text without what is [`hidden`].
-pub fn scrub(text: &str, hidden: &[String]) -> String {
-    hidden.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "…"))
-}
-
-/// What of an input or an address is a secret as it is, by its name: a password before the host, an option or a GStreamer property that is called so.
-/// References (`${…}`) are none. The stream key of RTMP looks like the name of any stream, so it is not told apart.
-pub fn literal(text: &str) -> Option<String> {
-    let words: Vec<&str> = text.strip_prefix("gst:").map_or_else(|| vec![text], |description| description.split_whitespace().collect());
-    words.into_iter().find_map(literal_in)
-}
-
-fn literal_in(word: &str) -> Option<String> {
-    let plain = |value: &str| !value.is_empty() && !value.contains("${");
-    if let Some((name, value)) = word.split_once('=').filter(|(name, _)| !name.contains("://")) {
-        let value = value.trim_matches(['"', '\'']);
-        return if opens(name) && plain(value) { Some(name.to_owned()) } else { literal_in(value) };
-    }
-    let (_, rest) = word.split_once("://")?;
-    let (place, query) = rest.split_once(['?', '#']).unwrap_or((rest, ""));
-    let option = |(name, value): (&str, &str)| (opens(name) && !name.ends_with("_env") && !name.ends_with("_file") && plain(value)).then(|| name.to_owned());
-    if let Some(found) = query.split(['&', '#', '?']).filter_map(|option| option.split_once('=')).find_map(option) {
-        return Some(found);
-    }
-    let user = place.rfind('@').map(|at| &place[..at])?;
-    // A reference may have a colon in it: ${file:PATH}.
-    let password = user.split_once(':').filter(|(name, password)| !name.contains("${") && plain(password));
-    password.map(|_| "the password before the host".to_owned())
-}
-
-/// Whether a header with this name and value has a secret in it as it is.
-pub fn literal_header(name: &str, value: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let secret = opens(&name) || ["auth", "cookie"].iter().any(|part| name.contains(part));
-    secret && !value.contains("${") && !value.starts_with("file:")
-}
-
-/// Whether something of this name opens something. `pbkeylen` and `key-int-max` do not.
-fn opens(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["pass", "pw", "token", "secret", "signature"].iter().any(|part| name.contains(part)) || name.ends_with("key") || name == "sig"
-}
-
 /// Whether a line of a job is one that a secret may be written in.
 pub fn may_hide(line: &str) -> bool {
     let lower = line.to_ascii_lowercase();
-    ["seed", "header"].iter().chain(&SECRET[..6]).any(|secret| lower.contains(secret))
+    ["seed", "header", "cookie"].iter().chain(&SECRET[..6]).any(|secret| lower.contains(secret))
 }
 
 /// A line, or what is said of it, without what is in quotes, and without words of digits.
@@ -119,13 +148,28 @@ pub fn without_values(line: &str) -> String {
     parts.map(words).collect::<Vec<_>>().join("\"")
 }
 
-fn hidden_in(word: &str) -> Vec<&str> {
-    let quotes = ['"', '\''];
-    if let Some((name, value)) = word.split_once('=').filter(|(name, _)| !name.contains("://")) {
-        let lower = name.to_ascii_lowercase();
-        let value = value.trim_matches(quotes);
-        return if SECRET.iter().any(|secret| lower.contains(secret)) { vec![value] } else { hidden_in(value) };
+fn hidden_in(input: &str) -> Vec<&str> {
+    match input.strip_prefix("gst:") {
+        Some(description) => words(description).into_iter().flat_map(|word| hidden_in_property(&description[word])).collect(),
+        None => each(input).into_iter().flat_map(hidden_in_address).collect(),
     }
+}
+
+fn hidden_in_property(word: &str) -> Vec<&str> {
+    let Some((name, value)) = word.split_once('=').filter(|(name, _)| !name.contains("://")) else { return hidden_in_address(word.trim_matches(QUOTES)) };
+    let value = value.trim_matches(QUOTES);
+    let of_fields = fields(value).filter(|(name, _)| is_secret(name)).map(|(_, value)| value);
+    let whole = is_secret(name).then_some(value);
+    whole.into_iter().chain(of_fields).chain(hidden_in_address(value)).collect()
+}
+
+/// Whether a property of this name has a secret for its value.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET.iter().any(|secret| name.contains(secret))
+}
+
+fn hidden_in_address(word: &str) -> Vec<&str> {
     let Some((scheme, rest)) = word.split_once("://") else { return Vec::new() };
     let (place, query) = rest.split_once(['?', '#']).unwrap_or((rest, ""));
     let mut found: Vec<&str> =
@@ -144,11 +188,10 @@ fn option(option: &str) -> String {
 }
 
 fn property(word: &str) -> String {
-    let Some((name, value)) = word.split_once('=') else { return word.to_owned() };
-    let lower = name.to_ascii_lowercase();
-    match value.trim_matches(['"', '\'']) {
-        _ if SECRET.iter().any(|secret| lower.contains(secret)) => format!("{name}=…"),
-        url if url.contains("://") => format!("{name}={}", without_secrets(url)),
+    let Some((name, value)) = word.split_once('=').filter(|(name, _)| !name.contains("://")) else { return address(word) };
+    match value.trim_matches(QUOTES) {
+        value if is_secret(name) || !is_address(value) && fields(value).any(|(name, _)| is_secret(name)) => format!("{}=…", name.trim_end()),
+        url if url.contains("://") => format!("{}={}", name.trim_end(), address(url)),
         _ => word.to_owned(),
     }
 }
@@ -190,8 +233,17 @@ mod tests {
             ("http://me:pa@ss/hidden@host/a?sig=1", "http://…@host/a?sig=…"),
             ("rtmp://host:1935/live/hidden", "rtmp://host:1935/live/…"),
             ("gst:srtsrc passphrase=hidden uri=srt://h:1?streamid=hidden ! tsparse", "gst:srtsrc passphrase=… uri=srt://h:1?streamid=… ! tsparse"),
+            ("gst:srtsrc  passphrase = 'hid den' uri = \"srt://h:1?streamid=hidden\" ! tsparse", "gst:srtsrc  passphrase=… uri=srt://h:1?streamid=… ! tsparse"),
+            ("gst:souphttpsrc extra-headers=\"x,Authorization=(string)hidden\" ! tsdemux", "gst:souphttpsrc extra-headers=… ! tsdemux"),
+            ("gst:udpsrc caps=\"application/x-srtp, srtp-key=(buffer)hidden\" ! fakesink", "gst:udpsrc caps=… ! fakesink"),
+            // Two paths of one feed.
+            ("srt://h:1?latency=120 and srt://k:1?passphrase=hidden", "srt://h:1?latency=120 and srt://k:1?passphrase=…"),
+            ("a and b.ts and rtsp://me:hidden@h/1", "a and b.ts and rtsp://…@h/1"),
         ] {
             assert_eq!(without_secrets(input), shown);
+            assert!(!hidden(input).is_empty() && !scrub(&format!("not {input}"), &hidden(input)).contains("hidden"), "{input}");
+            // Shown again, it is the same.
+            assert_eq!(without_secrets(shown), shown);
         }
         for plain in
             ["udp://@239.1.1.1:5000?localaddr=10.0.0.1", "http://h/a:b@c", "-", "feed.ts", "testsrc:size=256x144", "gst:videotestsrc pattern=ball ! x264enc"]

@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use std::cmp::Reverse;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// The most workers that share a plan.
 pub const MOST: u32 = 1024;
@@ -113,6 +114,12 @@ impl Part {
     /// So much of `whole` as falls to it.
     pub fn of(&self, whole: u64) -> u64 {
         whole.saturating_mul(self.remainders.len() as u64) / u64::from(self.modulus.max(1))
+    }
+
+    /// The time that one segment's time is for one of its own: from one of them to the next, on average.
+    pub fn spread(&self, time: Duration) -> Duration {
+        let own = u32::try_from(self.remainders.len()).unwrap_or(u32::MAX).max(1);
+        time.saturating_mul(self.modulus) / own
     }
 
     fn remainder(&self, gop: GopId) -> u32 {

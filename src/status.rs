@@ -9,13 +9,15 @@ mod defects;
 mod seen;
 mod snapshot;
 
+use crate::budget::{FrameBudget, Parts};
 use crate::capture::CaptureCounters;
 use crate::capture::paths::counts as paths;
 use crate::deadline;
 use crate::decode::audio;
 use crate::encode::TrackId;
-use crate::encode::queue::Counters;
+use crate::encode::counters::Counters;
 use crate::events::{Content, Events, Kind, Note};
+use crate::govern::Step;
 use crate::ladder::{AudioCodec, VideoCodec};
 use crate::metrics::Probes;
 use crate::mux;
@@ -33,7 +35,7 @@ pub use counts::{Counter, SourceCounts, State};
 pub use defects::DefectsSnapshot;
 pub use seen::Seen;
 use serde::Serialize;
-pub use snapshot::{InputsSnapshot, PublishedSnapshot, Snapshot, SourceSnapshot, StandbySnapshot, TrackSnapshot};
+pub use snapshot::{InputsSnapshot, MemorySnapshot, PublishedSnapshot, Snapshot, SourceSnapshot, StandbySnapshot, TrackSnapshot};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -54,6 +56,7 @@ struct Watched {
     paths: Mutex<Option<Arc<paths::Counts>>>,
     sound: OnceLock<Arc<audio::Counts>>,
     mux: OnceLock<Arc<mux::Counts>>,
+    memory: OnceLock<(Parts, Vec<Arc<FrameBudget>>)>,
     standby: OnceLock<(Arc<Watch>, Arc<Status>)>,
     share: OnceLock<Share>,
     outputs: Mutex<Vec<Arc<remote::counts::Counts>>>,
@@ -233,6 +236,11 @@ impl Status {
         let _ = self.watched.mux.set(counts);
     }
 
+    /// Shows how memory is divided, and what pictures have of it.
+    pub fn watch_memory(&self, parts: Parts, budgets: Vec<Arc<FrameBudget>>) {
+        let _ = self.watched.memory.set((parts, budgets));
+    }
+
     /// Shows what is due, and not there.
     pub fn watch_deadline(&self, watch: Arc<deadline::Watch>) {
         let _ = self.watched.deadline.set(watch);
@@ -261,6 +269,17 @@ impl Status {
     /// Whether segment `number` of `track` is to be made: a rung may be disabled.
     pub fn is_made(&self, track: &str, number: GopId) -> bool {
         self.watched.schedule.get().is_none_or(|schedule| schedule.is_enabled(track, number))
+    }
+
+    /// Whether a rung is to be made now: as its newest segment that was begun.
+    fn is_enabled(&self, track: &str) -> bool {
+        let at = self.watched.schedule.get().and_then(|schedule| schedule.frontier().0);
+        at.is_none_or(|at| self.is_made(track, at))
+    }
+
+    /// Whether the overload governor leaves a rung out now.
+    pub fn is_paused(&self, track: usize) -> bool {
+        self.tracks.get(track).is_some_and(Track::is_paused)
     }
 
     /// Shows the switch between two feeds, and what the second one's stages count.
@@ -320,9 +339,8 @@ impl Status {
 
     /// Tracks of which no segment is stored yet, though one is to be made here.
     pub fn missing(&self) -> Vec<&str> {
-        let at = self.watched.schedule.get().and_then(|schedule| schedule.frontier().0);
-        let wanted = |track: &Track| !self.part(&track.facts.name).is_none() && at.is_none_or(|at| self.is_made(&track.facts.name, at));
-        self.tracks.iter().filter(|t| lock(&t.published).last.is_none() && wanted(t)).map(|t| t.facts.name.as_str()).collect()
+        let wanted = |track: &Track| !self.part(&track.facts.name).is_none() && self.is_enabled(&track.facts.name);
+        self.tracks.iter().filter(|t| lock(&t.published).last.is_none() && wanted(t) && !t.is_paused()).map(|t| t.facts.name.as_str()).collect()
     }
 
     /// Whether segments are being published, and more of them will come.
@@ -346,10 +364,13 @@ impl Status {
         let error = lock(&self.error).clone();
         let state = counts::STATES.get(usize::from(self.state.load(Relaxed))).copied();
         let of = |(index, t): (usize, &Track)| TrackSnapshot {
+            enabled: self.is_enabled(&t.facts.name),
             deadline: self.deadline().map(|watch| watch.of(index)),
             ..t.snapshot(now, self.segment, self.live, &self.part(&t.facts.name))
         };
         let tracks: Vec<TrackSnapshot> = self.tracks.iter().enumerate().map(of).collect();
+        // What is not made now only grows older.
+        let made = || tracks.iter().filter(|t| t.enabled && t.overload != Some(Step::Paused));
         let published = self.tracks.iter().map(|t| *lock(&t.published));
         let spans: Vec<(Seconds, Seconds)> = published.filter_map(|p| Some((p.begun?, p.last?.slot_end))).collect();
         let (begun, position) = (spans.iter().map(|s| s.0).min(), spans.iter().map(|s| s.1).max());
@@ -365,8 +386,8 @@ impl Status {
             position: position.map(|p| p.to_rfc3339()),
             media_ms: position.zip(begun).map_or(0, |(position, begun)| (position - begun).nearest_ticks(1000)),
             expected_ms: self.expected.get().map(|e| e.nearest_ticks(1000)),
-            lag_ms: tracks.iter().filter_map(|t| t.lag_ms).max(),
-            age_ms: tracks.iter().filter_map(|t| t.age_ms).max(),
+            lag_ms: made().filter_map(|t| t.lag_ms).max(),
+            age_ms: made().filter_map(|t| t.age_ms).max(),
             feed: self.feed.clone(),
             clock: self.clock.snapshot(),
             standby: self.watched.standby.get().map(|(switch, second)| StandbySnapshot {
@@ -377,6 +398,7 @@ impl Status {
             source: self.source.snapshot(&self.watched),
             inputs: lock(&self.watched.paths).as_ref().map(|counts| InputsSnapshot::of(counts)),
             published: self.watched.mux.get().map(|counts| PublishedSnapshot::of(counts)).unwrap_or_default(),
+            memory: self.watched.memory.get().map(|(parts, budgets)| MemorySnapshot { parts: *parts, held: budgets.iter().map(|budget| budget.held()).sum() }),
             outputs: lock(&self.watched.outputs).iter().map(|counts| counts.snapshot()).collect(),
             protection: self.watched.protection.get().into_iter().flatten().map(|(scheme, counts)| counts.snapshot(*scheme)).collect(),
             conflicts: self.conflicts.get(),
@@ -391,6 +413,10 @@ impl Track {
         Track { facts, rung: OnceLock::new(), published: Mutex::default(), defects: Mutex::default() }
     }
 
+    fn is_paused(&self) -> bool {
+        self.rung.get().is_some_and(|rung| rung.governed.step() == Step::Paused)
+    }
+
     fn snapshot(&self, now: Seconds, segment: Seconds, live: bool, part: &Part) -> TrackSnapshot {
         let p = *lock(&self.published);
         let count = |which: &dyn Fn(&Counters) -> &AtomicU64| self.rung.get().map_or(0, |rung| which(rung).load(Relaxed));
@@ -399,6 +425,10 @@ impl Track {
         let behind = |at: Seconds, slot_end: Seconds| (live && today).then(|| (at - slot_end).nearest_ticks(1000));
         TrackSnapshot {
             facts: self.facts.clone(),
+            enabled: true,
+            overload: self.rung.get().map(|r| r.governed.step()),
+            hurried: count(&|r| &r.governed.hurried),
+            paused: count(&|r| &r.governed.paused),
             part: (!part.is_all()).then(|| part.to_string()),
             last_segment: p.last.map(|l| l.number.0),
             segments: p.segments,

@@ -33,6 +33,7 @@ pub(crate) fn plan() -> Plan {
         point: "veryfast".into(),
         backends: vec!["x264".into()],
         lanes: 2,
+        half_rate: false,
         chunk: None,
         latency: Default::default(),
         devices: Vec::new(),
@@ -93,6 +94,21 @@ fn counts_come_out_where_they_belong() {
     assert_eq!((v["last_segment"].as_i64(), v["bitrate"].as_u64(), v["late"].as_u64(), v["failed"].as_u64()), (Some(7), Some(1_000_000), Some(1), Some(2)));
     assert!((3000..4000).contains(&v["lag_ms"].as_i64().expect("live")), "{v}");
     assert_eq!((v["queue"].as_u64(), a["kind"].as_str(), a["queue"].is_null(), a["last_segment"].is_null()), (Some(4), Some("audio"), true, true));
+}
+
+/// The age of a rung that is not made any more would be that of the worker.
+#[test]
+fn a_rung_that_is_disabled_is_not_waited_for() {
+    let status = Status::new(&plan(), true);
+    let now = Seconds::host_now();
+    status.segment_published("v", GopId(7), 1, now - Seconds::whole(90));
+    status.segment_published("a", GopId(51), 1, now - Seconds::whole(2));
+    let s = status.snapshot();
+    assert!(s.age_ms.is_some_and(|age| age > 80_000) && s.lag_ms.is_some_and(|lag| lag > 80_000) && s.tracks.iter().all(|t| t.enabled), "{s:?}");
+    status.watch_schedule(Schedule::without("v"));
+    let s = status.snapshot();
+    assert!(s.age_ms.is_some_and(|age| age < 60_000) && s.lag_ms.is_some_and(|lag| lag < 60_000), "{s:?}");
+    assert_eq!(s.tracks.iter().map(|t| t.enabled).collect::<Vec<_>>(), [false, true]);
 }
 
 #[test]

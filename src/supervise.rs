@@ -2,6 +2,7 @@
 
 use crate::stop::Stop;
 use std::any::Any;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -26,9 +27,14 @@ pub struct StageError {
     pub echo: bool,
 }
 
+/// Called when a stage failed.
+type Leave = Arc<dyn Fn() + Send + Sync>;
+
 /// The threads that were started, in flow order.
 pub struct Threads {
     stop: Stop,
+    /// What else is told of a failure.
+    leave: Option<Leave>,
     failures: (crossbeam::channel::Sender<StageError>, crossbeam::channel::Receiver<StageError>),
     running: Vec<(String, JoinHandle<()>)>,
 }
@@ -36,12 +42,17 @@ pub struct Threads {
 impl Threads {
     /// None yet. `stop` is raised as soon as one of them fails, so that the source stops and the rest drains.
     pub fn new(stop: Stop) -> Threads {
-        Threads { stop, failures: crossbeam::channel::unbounded(), running: Vec::new() }
+        Threads { stop, leave: None, failures: crossbeam::channel::unbounded(), running: Vec::new() }
+    }
+
+    /// Where one of them fails, `leave` is called as well, by threads that are started from here on.
+    pub fn leaving(self, leave: impl Fn() + Send + Sync + 'static) -> Threads {
+        Threads { leave: Some(Arc::new(leave)), ..self }
     }
 
     /// Starts a thread. Its error, or its panic, is a failure of the job.
     pub fn spawn<E: StageFailure>(&mut self, name: &str, body: impl FnOnce() -> Result<(), E> + Send + 'static) -> Result<(), StageError> {
-        let (stop, failures, thread) = (self.stop.clone(), self.failures.0.clone(), name.to_owned());
+        let (stop, leave, failures, thread) = (self.stop.clone(), self.leave.clone(), self.failures.0.clone(), name.to_owned());
         let guarded = move || {
             let (why, echo): (Failure, bool) = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)) {
                 Ok(Ok(())) => return,
@@ -54,6 +65,7 @@ impl Threads {
             // The receiver lives as long as any thread does.
             let _ = failures.send(StageError { thread, why, echo });
             stop.raise();
+            leave.iter().for_each(|leave| leave());
         };
         let handle = std::thread::Builder::new().name(name.to_owned()).spawn(guarded).map_err(|error| StageError {
             thread: name.to_owned(),

@@ -49,7 +49,7 @@ pub use unlike::look as are_unlike;
 use crate::ffmpeg::SharedParameters;
 use crate::job::{Pace, Select};
 use crate::plan::SourceFacts;
-use crate::secrets::{hidden, scrub};
+use crate::secrets::{hidden, scrub, without_secrets};
 use crate::stop::Stop;
 use crate::time::Seconds;
 use ffmpeg_next as ffmpeg;
@@ -326,12 +326,20 @@ pub enum CaptureError {
         /// Why, and what would be accepted.
         why: String,
     },
-    /// It is not there, or not any more, and may be there again: it can be opened again.
+    /// It is not there, or not any more, and may be there again: it can be opened again (at the start, exit code 1).
     #[error("input {url}: {why}")]
     Away {
         /// As given.
         url: String,
         /// Why.
+        why: String,
+    },
+    /// It is there, and is not what the job asks for; it may bring something else another time. At the start that is [`CaptureError::Open`].
+    #[error("input {url}: {why}")]
+    Unfit {
+        /// As given.
+        url: String,
+        /// Why, and what would be accepted.
         why: String,
     },
     /// It showed nothing for as long as the job allows (exit code 1).
@@ -357,11 +365,13 @@ pub enum CaptureError {
 impl CaptureError {
     /// The same without what may not be shown of the input.
     fn scrubbed(self, hidden: &[String]) -> CaptureError {
+        let (shown, scrubbed) = (|url: String| without_secrets(&url), |why: String| scrub(&why, hidden));
         match self {
-            CaptureError::Open { url, why } => CaptureError::Open { url, why: scrub(&why, hidden) },
-            CaptureError::Away { url, why } => CaptureError::Away { url, why: scrub(&why, hidden) },
-            CaptureError::Silent { url, after, why } => CaptureError::Silent { url, after, why: scrub(&why, hidden) },
-            CaptureError::Broken { url, why } => CaptureError::Broken { url, why: scrub(&why, hidden) },
+            CaptureError::Open { url, why } => CaptureError::Open { url: shown(url), why: scrubbed(why) },
+            CaptureError::Away { url, why } => CaptureError::Away { url: shown(url), why: scrubbed(why) },
+            CaptureError::Unfit { url, why } => CaptureError::Unfit { url: shown(url), why: scrubbed(why) },
+            CaptureError::Silent { url, after, why } => CaptureError::Silent { url: shown(url), after, why: scrubbed(why) },
+            CaptureError::Broken { url, why } => CaptureError::Broken { url: shown(url), why: scrubbed(why) },
         }
     }
 }

@@ -172,7 +172,7 @@ impl Call {
         let mut callers = Callers::default();
         loop {
             match self.once(stop) {
-                Err(error @ CaptureError::Away { .. }) if self.listens && !stop.is_raised() => {
+                Err(error @ (CaptureError::Away { .. } | CaptureError::Unfit { .. })) if self.listens && !stop.is_raised() => {
                     callers.turned_away(&error);
                     stop.wait(BETWEEN_CALLERS);
                 }
@@ -205,7 +205,7 @@ impl Call {
         let described = describe(&self.shown, context, &self.select, &watch, self.protocol.nature);
         // It may bring other streams another time.
         let (source, input) = described.map_err(|error| match error {
-            CaptureError::Open { url, why } => CaptureError::Away { url, why },
+            CaptureError::Open { url, why } => CaptureError::Unfit { url, why },
             error => error,
         })?;
         Ok((source, input, live_playlist))

@@ -55,7 +55,7 @@ pub fn later(
 /// Opens `url` by `dial`, which is told the streams that are wanted. Where `timeout` is given, what is away is called until it has passed, and from then on a feed that shows nothing for so long is given up.
 ///
 /// # Errors
-/// As `dial` has them. [`CaptureError::Away`] becomes [`CaptureError::Open`], or [`CaptureError::Silent`] after the timeout.
+/// As `dial` has them; after a timeout [`CaptureError::Silent`]. [`CaptureError::Unfit`] becomes [`CaptureError::Open`]: the job asks for something else.
 pub fn open(url: &str, select: &Select, dial: impl Fn(&Select, &Stop) -> Opened + Send + 'static, stop: &Stop, timeout: Option<Duration>) -> Opened {
     let (shown, began, mut pause) = (without_secrets(url), Instant::now(), Pause::new());
     loop {
@@ -85,10 +85,12 @@ pub fn open(url: &str, select: &Select, dial: impl Fn(&Select, &Stop) -> Opened 
                     }),
                 ));
             }
-            (Err(CaptureError::Away { url, why }), None) => return Err(CaptureError::Open { url, why }),
-            (Err(CaptureError::Away { url, why }), Some(_)) if stop.is_raised() => return Err(CaptureError::Open { url, why }),
-            (Err(CaptureError::Away { url, why }), Some(after)) if began.elapsed() >= after => return Err(CaptureError::Silent { url, after, why }),
-            (Err(CaptureError::Away { why, .. }), Some(after)) => {
+            (Err(CaptureError::Away { url, why } | CaptureError::Unfit { url, why }), _) if stop.is_raised() => return Err(CaptureError::Open { url, why }),
+            (Err(CaptureError::Unfit { url, why }), None) => return Err(CaptureError::Open { url, why }),
+            (Err(CaptureError::Away { url, why } | CaptureError::Unfit { url, why }), Some(after)) if began.elapsed() >= after => {
+                return Err(CaptureError::Silent { url, after, why });
+            }
+            (Err(CaptureError::Away { why, .. } | CaptureError::Unfit { why, .. }), Some(after)) => {
                 pause.tell(&shown, &why);
                 stop.wait(pause.next().min(after.saturating_sub(began.elapsed())));
             }

@@ -122,6 +122,10 @@ fn a_feed_that_is_away_for_too_long_ends_the_run() {
 #[test]
 fn what_is_not_there_at_the_start_is_waited_for_only_where_that_was_asked() {
     let refused = scripted(&[None, Some(1)], &Stop::new(), None).0.err().expect("it is not there");
+    assert!(matches!(refused, CaptureError::Away { .. }), "{refused}");
+    // What is there, and is not what was asked for, is a wrong job.
+    let unfit = |_: &Select, _: &Stop| Err(CaptureError::Unfit { url: "brief".to_owned(), why: "no such sound".to_owned() });
+    let refused = open("brief", &Select::default(), unfit, &Stop::new(), None).err().expect("another feed");
     assert!(matches!(refused, CaptureError::Open { .. }), "{refused}");
     let (opened, calls) = scripted(&[None, None, Some(1)], &Stop::new(), Some(Duration::from_secs(20)));
     assert!(opened.is_ok() && calls.lock().expect("no panic").len() == 3);

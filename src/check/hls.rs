@@ -101,8 +101,9 @@ pub fn media(text: &str, subject: &Subject, independent: bool, ledger: &mut Ledg
         segment(subject, entry, number, target, &place, ledger);
     }
     holes(subject, &listed, &place, ledger);
+    parts::hold_back(&list, target, &place, ledger);
     match list.low_latency() {
-        true => parts::check(&list, target, &place, &at, ledger),
+        true => parts::check(&list, &place, &at, ledger),
         false => ledger.not_applicable(18, "no partial segments are published"),
     }
     match list.date_ranges.is_empty() {

@@ -13,12 +13,12 @@ const HOLD_BACK: i128 = 3;
 const STEP: Seconds = Seconds::TWO_MILLIS;
 
 /// Holds a playlist that has low-latency tags to the rules. `at`: the place of a line.
-pub fn check(list: &Media, target: Option<u64>, place: &Place, at: &dyn Fn(usize) -> Place, ledger: &mut Ledger) {
+pub fn check(list: &Media, place: &Place, at: &dyn Fn(usize) -> Place, ledger: &mut Ledger) {
     let span = |value: Option<&str>| value.and_then(|v| v.parse::<Seconds>().ok()).filter(|s| *s > Seconds::ZERO);
     let info = list.part_inf.first().and_then(|(_, list)| span(attribute(list, "PART-TARGET")));
     let Some(longest) = ledger.present(18, place, "PART-TARGET of EXT-X-PART-INF, a number of seconds,", info) else { return };
     ledger.hold(18, list.part_inf.len() == 1, place, "the number of EXT-X-PART-INF", list.part_inf.len(), "1");
-    control(list, longest, target, place, ledger);
+    control(list, longest, place, ledger);
     parts(list, longest, at, ledger);
     hints(list, at, ledger);
     for (line, report) in &list.reports {
@@ -34,7 +34,7 @@ pub fn check(list: &Media, target: Option<u64>, place: &Place, at: &dyn Fn(usize
     }
 }
 
-fn control(list: &Media, longest: Seconds, target: Option<u64>, place: &Place, ledger: &mut Ledger) {
+fn control(list: &Media, longest: Seconds, place: &Place, ledger: &mut Ledger) {
     let none = Attributes::new();
     let control = list.control.first().map_or(&none, |(_, list)| list);
     let blocks = attribute(control, "CAN-BLOCK-RELOAD").unwrap_or("absent");
@@ -43,9 +43,14 @@ fn control(list: &Media, longest: Seconds, target: Option<u64>, place: &Place, l
     let shown = |name| attribute(control, name).unwrap_or("absent").to_owned();
     let least = longest.times(HOLD_BACK);
     ledger.hold(18, span("PART-HOLD-BACK").is_some_and(|back| back >= least), place, "PART-HOLD-BACK", shown("PART-HOLD-BACK"), format!("at least {least} s"));
-    if let (Some(back), Some(target)) = (attribute(control, "HOLD-BACK"), target) {
+}
+
+/// How far players are told to stay behind, of any live playlist that says so.
+pub fn hold_back(list: &Media, target: Option<u64>, place: &Place, ledger: &mut Ledger) {
+    let back = list.control.first().and_then(|(_, list)| attribute(list, "HOLD-BACK"));
+    if let (Some(back), Some(target)) = (back, target) {
         let least = Seconds::whole(i64::try_from(target).unwrap_or(i64::MAX)).times(HOLD_BACK);
-        ledger.hold(18, span("HOLD-BACK").is_some_and(|back| back >= least), place, "HOLD-BACK", back, format!("at least {least} s"));
+        ledger.hold(12, back.parse().is_ok_and(|back: Seconds| back >= least), place, "HOLD-BACK", back, format!("at least {least} s"));
     }
 }
 
@@ -114,8 +119,21 @@ mod tests {
 
     fn errors(text: &str) -> u64 {
         let (place, mut ledger) = (Place::track("v"), Ledger::default());
-        check(&playlist::media(text), Some(2), &place, &|line| Place::track("v").at(format!("line {line}")), &mut ledger);
+        let list = playlist::media(text);
+        hold_back(&list, Some(2), &place, &mut ledger);
+        check(&list, &place, &|line| Place::track("v").at(format!("line {line}")), &mut ledger);
         ledger.errors()
+    }
+
+    #[test]
+    fn a_hold_back_alone_is_no_low_latency() {
+        let live = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-SERVER-CONTROL:HOLD-BACK=10.000\n#EXTINF:2.000,\n7.m4s\n";
+        for (text, errors) in [(live.to_owned(), 0), (live.replace("10.000", "5.000"), 1), (live.replace("10.000", "x"), 1)] {
+            let (list, mut ledger) = (playlist::media(&text), Ledger::default());
+            assert!(!list.low_latency());
+            hold_back(&list, Some(2), &Place::track("v"), &mut ledger);
+            assert_eq!(ledger.errors(), errors, "{text}");
+        }
     }
 
     #[test]

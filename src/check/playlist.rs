@@ -136,7 +136,8 @@ pub struct Media<'a> {
 impl Media<'_> {
     /// Whether anything of low-latency HLS is in it.
     pub fn low_latency(&self) -> bool {
-        !(self.part_inf.is_empty() && self.parts.is_empty() && self.hints.is_empty() && self.control.is_empty() && self.reports.is_empty())
+        let control = self.control.iter().any(|(_, list)| list.iter().any(|(name, _)| *name != "HOLD-BACK"));
+        control || !(self.part_inf.is_empty() && self.parts.is_empty() && self.hints.is_empty() && self.reports.is_empty())
     }
 }
 

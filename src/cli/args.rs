@@ -13,7 +13,7 @@ use mezzo::job::serving::ServingWishes;
 use mezzo::job::source::SourceWishes;
 use mezzo::job::standby::StandbyWishes;
 use mezzo::job::wishes::{LadderWish, LimitWishes, PaceWish, SelectWishes, TimelineWishes};
-use mezzo::job::{Anchor, AudioPick, ClockKind, DecodeOn, Job, Latency, Listen, Prft, ProgramPick, Span, Start, Text, Window, Wishes};
+use mezzo::job::{Anchor, AudioPick, ClockKind, DecodeOn, Job, Latency, Listen, Overload, Prft, ProgramPick, Span, Start, Text, Window, Wishes};
 use mezzo::shard::Shard;
 use mezzo::time::Rate;
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ over the environment, the environment over the file.
 
 Exit codes:
   0  the feed ended, or a stop was asked for (SIGTERM, Ctrl-C)
-  1  it failed while running
+  1  it failed while running, or its feed is not there
   2  the job, the ladder or an argument is wrong; nothing was written")]
 pub struct Cli {
     /// What to do.
@@ -112,9 +112,15 @@ pub struct JobArgs {
     /// Make part I (from 0) of the N that several workers on one feed share: whole rungs, or every so many segments of one that is too much for a machine. Together they publish what one worker would; playlists are written by the origin that they push to (docs/shards.md) [default: 0/1]
     #[arg(long, env = "MEZZO_SHARD", value_name = "I/N", help_heading = "Job")]
     shard: Option<Shard>,
-    /// Refuse to start (exit code 2) at pace live where this machine was measured not to hold the plan (mezzo plan --measure); it is measured first where that has not been done
-    #[arg(long, env = "MEZZO_REQUIRE_CAPACITY", value_parser = clap::builder::BoolishValueParser::new(), help_heading = "Job")]
-    require_capacity: bool,
+    /// Refuse to start (exit code 2) at pace live where this machine was measured not to hold the plan (mezzo plan --measure); it is measured first where that has not been done; =false, where the variable or the job file says so
+    #[arg(long, env = "MEZZO_REQUIRE_CAPACITY", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", help_heading = "Job")]
+    require_capacity: Option<bool>,
+    /// Where the machine turns out to be too small for the ladder [default: degrade]
+    #[arg(long, env = "MEZZO_OVERLOAD", value_enum, help_heading = "Job")]
+    overload: Option<Overload>,
+    /// MiB of memory that the worker may take in all; a plan that needs more is refused (exit code 2) [default: three quarters of what the machine has, 4096 of it for pictures]
+    #[arg(long, env = "MEZZO_MEMORY", value_name = "MIB", help_heading = "Job")]
+    memory: Option<u64>,
     /// How inputs are consumed [default: auto]
     #[arg(long, env = "MEZZO_PACE", value_enum, help_heading = "Job")]
     pace: Option<PaceWish>,
@@ -284,7 +290,7 @@ impl JobArgs {
             thumbnails: None,
             session_data: SessionWishes::default(),
             source: SourceWishes::default(),
-            limits: LimitWishes { require_capacity: self.require_capacity.then_some(true) },
+            limits: LimitWishes { require_capacity: self.require_capacity, overload: self.overload, memory: self.memory },
         }
     }
 }

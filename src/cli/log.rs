@@ -14,6 +14,9 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+/// The target of lines that say now and then how it goes. They are never left out.
+pub const BEAT: &str = "mezzo::beat";
+
 /// How to log.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct LogArgs {
@@ -60,6 +63,11 @@ impl Level {
         }
     }
 
+    /// Whether a thousand lines of one kind are too many: who asks for more than what happens once in a while wants all of it.
+    fn limited(self) -> bool {
+        self.filter() <= LevelFilter::INFO
+    }
+
     /// libav writes to stderr by itself, without a stage or a track: nothing of it unless someone looks for trouble.
     fn libav(self) -> ffmpeg_next::log::Level {
         match self {
@@ -90,7 +98,7 @@ pub fn start(args: &LogArgs) {
     };
     let limit = LIMIT.get_or_init(Arc::default);
     // Without its thread nothing says how many lines were left out, so none is.
-    let limiter = Limiter::start(limit).ok();
+    let limiter = args.log_level.limited().then(|| Limiter::start(limit).ok()).flatten();
     tracing_subscriber::registry().with(layer).with(limiter).with(args.log_level.filter()).init();
     ffmpeg_next::log::set_level(args.log_level.libav());
 }
@@ -119,5 +127,15 @@ pub fn failure(args: &LogArgs, failure: &Failure) {
             let _ = writeln!(std::io::stderr(), "error: {:#}", failure.error);
         }
         Format::Json => tracing::error!(exit = failure.code, "{:#}", failure.error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_asks_for_more_gets_all() {
+        assert_eq!([Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace].map(Level::limited), [true, true, true, false, false]);
     }
 }

@@ -4,6 +4,7 @@ use super::args::JobArgs;
 use super::columns::columns;
 use super::{Failure, print};
 use clap::Args;
+use mezzo::budget::Parts;
 use mezzo::capture::StreamInfo;
 use mezzo::capture::offer::{Medium, Offer, Offered};
 use mezzo::capture::stamped::{self, Stamps};
@@ -16,6 +17,7 @@ use mezzo::pipeline::{self, Feeds};
 use mezzo::plan::capacity::{Capacity, kept, start};
 use mezzo::plan::latency::Expected;
 use mezzo::plan::{LeftOut, Plan, SoundFacts, SourceFacts, resolve};
+use mezzo::probe;
 use mezzo::resolution::Resolution;
 use mezzo::shard::{Part, Shard};
 use mezzo::stop::Stop;
@@ -76,13 +78,16 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     }
     let capacity = if args.measure { Some(start::renew(&job, &plan).map_err(Failure::failed)?) } else { kept::known(&job, &plan) };
     let share = job.shard.share(&plan);
+    let memory = Parts::of(&job, &plan, &share, probe::memory()).map_err(Failure::wrong)?;
     let shard = share.is_of_several().then(|| Sharded { shard: job.shard, permille: share.permille(&plan), parts: share.parts() });
     if !args.json {
         let line = shard.as_ref().map_or_else(String::new, |_| format!("\n{}\n", share.line(job.shard, &plan)));
-        return print(&(feed(offer.as_ref(), &plan) + &table(&plan, clock.as_ref(), &job.ladder) + &line + &room(capacity.as_ref()) + &outputs(&job)));
+        return print(
+            &(feed(offer.as_ref(), &plan) + &table(&plan, clock.as_ref(), &job.ladder) + &line + &room(capacity.as_ref()) + &budget(&memory) + &outputs(&job)),
+        );
     }
     let (outputs, protection) = (job.outputs.iter().map(ToString::to_string).collect(), protection::Shown::of(&job));
-    let shown = Shown { plan: &plan, clock, offer, chunks: Expected::of(&plan), outputs, protection, shard, capacity };
+    let shown = Shown { plan: &plan, clock, offer, chunks: Expected::of(&plan), outputs, protection, shard, capacity, memory };
     let mut text = serde_json::to_string_pretty(&shown).map_err(Failure::failed)?;
     text.push('\n');
     print(&text)
@@ -125,6 +130,8 @@ struct Shown<'a> {
     /// What it takes of this machine, where that was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     capacity: Option<Capacity>,
+    /// Who may take how much memory.
+    memory: Parts,
 }
 
 /// What of the plan one of several workers makes.
@@ -194,6 +201,12 @@ fn feed(offer: Option<&Offer>, plan: &Plan) -> String {
     let mut streams: Vec<&Offered> = offer.streams.iter().collect();
     streams.sort_by_key(|s| (offer.program_of(s.index).map_or(i32::MAX, |p| p.number), s.index));
     columns(std::iter::once(head).chain(streams.into_iter().take(MOST_STREAMS).map(row))) + "\n"
+}
+
+/// Who may take how much memory, as a line.
+fn budget(memory: &Parts) -> String {
+    let [limit, codecs, origin, outputs, pictures] = [memory.limit, memory.codecs, memory.origin, memory.outputs, memory.pictures].map(|bytes| bytes >> 20);
+    format!("memory   {limit} MiB at most: codecs {codecs}, the origin's window {origin}, what waits for outputs {outputs}, pictures up to {pictures}\n")
 }
 
 /// What it takes of this machine.

@@ -4,8 +4,13 @@ use proptest::prelude::*;
 
 const DELAY: i64 = 6;
 
+/// What `expects` says is not made here is made by another shard.
 fn monitor(tracks: usize, expects: impl Fn(usize, GopId) -> bool + Send + 'static) -> Monitor {
-    Monitor::new(Grid::new(Rate::new(25, 1).expect("a rate"), Seconds::TWO), Seconds::whole(DELAY), tracks, Box::new(expects))
+    made_by(tracks, move |track, gop| if expects(track, gop) { Maker::Here } else { Maker::Another })
+}
+
+fn made_by(tracks: usize, makers: impl Fn(usize, GopId) -> Maker + Send + 'static) -> Monitor {
+    Monitor::new(Grid::new(Rate::new(25, 1).expect("a rate"), Seconds::TWO), Seconds::whole(DELAY), tracks, Box::new(makers))
 }
 
 /// So many milliseconds, and a microsecond, after a segment is due, tolerance included.
@@ -64,6 +69,30 @@ fn what_others_make_is_not_waited_for() {
     assert_eq!(m.published(0, GopId(12), after(&m, 12, -1)), []);
     assert_eq!(m.tick(after(&m, 14, 0)), [Event::Overdue { track: 0, gop: GopId(14) }]);
     assert_eq!(m.of(1, after(&m, 14, 0)), TrackDeadline::default());
+}
+
+/// A rung leaves a segment out, and is disabled for it: no later segment says that it never comes.
+#[test]
+fn a_rung_that_is_disabled_is_not_overdue_for_ever() {
+    let mut m = made_by(1, |_, gop| if (14..20).contains(&gop.0) { Maker::Nobody } else { Maker::Here });
+    let _ = m.published(0, GopId(12), after(&m, 12, -3000));
+    assert_eq!(m.tick(after(&m, 13, 0)), [Event::Overdue { track: 0, gop: GopId(13) }]);
+    // For a while it may still come.
+    assert_eq!((m.tick(after(&m, 17, 0)), m.overdue(0, after(&m, 17, 0))), (vec![], Some((GopId(13), 8000))));
+    assert_eq!((m.tick(after(&m, 18, 0)), m.overdue(0, after(&m, 18, 0))), (vec![], None));
+    assert_eq!(m.of(0, after(&m, 18, 0)), TrackDeadline { misses: 1, late: 0, missing: 1, overdue_ms: 0 });
+    // It is enabled again, and on time.
+    assert_eq!(m.tick(after(&m, 19, 0)), []);
+    assert_eq!(m.published(0, GopId(20), after(&m, 20, -3000)), [Event::OnTime { track: 0, gop: GopId(20), missed: 1 }]);
+}
+
+/// A shard that stalls is overdue until it is not: what others make in between says nothing of its own.
+#[test]
+fn a_shard_that_stalls_stays_overdue() {
+    let mut m = monitor(1, |_, gop| gop.0 % 7 == 0);
+    let _ = m.published(0, GopId(7), after(&m, 7, -3000));
+    let _ = m.tick(after(&m, 20, 0));
+    assert_eq!(m.overdue(0, after(&m, 20, 0)), Some((GopId(14), 12_000)));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The monitor at work: told by the thread that publishes, and woken by a thread of its own when something is due.
 
-use super::{Event, Expects, Monitor, TrackDeadline};
+use super::{Event, Makers, Monitor, TrackDeadline};
 use crate::events::{Events, Kind, Note};
 use crate::metrics::{Histogram, Spans};
 use crate::time::{GopId, Grid, Seconds};
@@ -44,8 +44,8 @@ impl std::fmt::Debug for Watch {
 
 impl Watch {
     /// Watches the tracks of these names, in the order of the plan. What it sees is told to `events`, too.
-    pub fn new(grid: Grid, publish_delay: Seconds, names: Vec<String>, expects: Expects, events: Arc<Events>) -> Arc<Watch> {
-        let monitor = Monitor::new(grid, publish_delay, names.len(), expects);
+    pub fn new(grid: Grid, publish_delay: Seconds, names: Vec<String>, makers: Makers, events: Arc<Events>) -> Arc<Watch> {
+        let monitor = Monitor::new(grid, publish_delay, names.len(), makers);
         let headroom = names.iter().map(|_| Histogram::default()).collect();
         Arc::new(Watch { grid, delay: publish_delay, names, state: Mutex::new(State { monitor, stopped: false }), changed: Condvar::new(), headroom, events })
     }

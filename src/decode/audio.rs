@@ -385,16 +385,18 @@ impl Audio {
         }
         let stretches = self.stretches(cue, &span);
         let mut rendered: Option<Rendered> = None;
-        let (mut clean, mut corrupt, mut run_up) = (true, 0, None);
+        let (mut clean, mut cold, mut corrupt, mut run_up) = (true, false, 0, None);
         for Stretch { window, ticks, silent } in &stretches {
             if !silent && ticks.is_some() && turned(self.offset.replace(window.offset), window.offset) {
                 self.store.turn_back();
             }
-            let Selection { parts, clean: whole } = match ticks {
+            let Selection { parts, clean: whole, behind_hole } = match ticks {
                 Some(ticks) => self.store.select(ticks.start, ticks.end, RUN_UP),
                 None => Selection { clean: *silent, ..Selection::default() },
             };
             clean &= whole;
+            // A hole that all workers see leaves all of them the same; one that only this one has is where its pictures were missing as well.
+            cold |= behind_hole && cue.away;
             // Where half of them are flagged, the multiplexer is meant (see `damage.rs`).
             let packets = || parts.iter().flat_map(|(_, packets)| packets);
             let flagged = packets().filter(|packet| packet.is_corrupt()).count();
@@ -429,8 +431,8 @@ impl Audio {
         // What is missing before and after the published samples alters them, too; but not where the feed itself begins or ends.
         let window = span.window.first..span.window.first + span.window.samples as i64;
         let hole = has_hole(&rendered.covered, (clean || !cue.whole).then_some(window.start), (!over).then_some(window.end));
-        // So does a decoder that was run up with less than elsewhere: where the feed came back just before, and where nothing says that it was away for all.
-        let cold = !clean && joined && !cue.whole;
+        // So does a decoder that was run up with less than elsewhere.
+        cold |= !clean && joined && !cue.whole;
         let damaged = u32::try_from(rendered.faults + corrupt + u64::from((hole || cold) && silent_samples == 0)).unwrap_or(u32::MAX);
         let damaged = begun.map_or(damaged, |begun| begun.damaged.max(damaged));
         let tail = if cue.more { self.cut.ahead } else { self.cut.tail };

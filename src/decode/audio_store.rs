@@ -83,6 +83,8 @@ pub struct Selection<'a> {
     pub parts: Vec<Part<'a>>,
     /// The run-up is all there.
     pub clean: bool,
+    /// It is shorter than elsewhere, because there is a hole in it.
+    pub behind_hole: bool,
 }
 
 impl Store {
@@ -192,7 +194,7 @@ impl Store {
             // A hole of the feed, where we were listening before it.
             let listening =
                 self.heard_from.is_some_and(|heard| heard <= start) || self.stretches.iter().any(|s| s.packets.front().is_some_and(|p| p.pts < start));
-            return Selection { parts: Vec::new(), clean: listening };
+            return Selection { parts: Vec::new(), clean: listening, behind_hole: false };
         };
         let after = stretch.packets.partition_point(|p| p.pts <= start);
         let stop = stretch.packets.partition_point(|p| p.pts < end);
@@ -212,7 +214,8 @@ impl Store {
         }
         let begins = stretch.packets.front().is_some_and(|p| p.pts == stretch.begun);
         let behind_silence = begins && self.heard_from.is_some_and(|heard| stretch.begun.saturating_sub(heard) > hole);
-        Selection { parts, clean: first.is_some() || behind_hole.is_some() || behind_silence || stretch.whole }
+        let behind = behind_hole.is_some();
+        Selection { parts, behind_hole: behind, clean: first.is_some() || behind_hole.is_some() || behind_silence || stretch.whole }
     }
 
     /// Source time turns back here: where it was before, the sound of what is served from here on is not to be found, though stamps say so.

@@ -104,7 +104,7 @@ impl Early {
             side: Arc::new(SideData::default()),
         }));
         if last || index + 1 == grid.gop_slots {
-            out.push(Emit::Cue(AudioCue { gop, slots: index + 1, more: false, offset: Seconds::whole(NOWHERE), moved: None, whole: true, last }));
+            out.push(Emit::Cue(AudioCue { gop, slots: index + 1, more: false, offset: Seconds::whole(NOWHERE), moved: None, whole: true, away: true, last }));
         }
         self.next = Slot(slot.0 + 1);
         self.filled += 1;

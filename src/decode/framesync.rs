@@ -16,6 +16,9 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The run-up of a GOP's sound, in its decoder and its encoder, begins no earlier than this before it.
+const REACH: Seconds = Seconds::TWO;
+
 /// A picture from the decoder.
 #[derive(Clone)]
 pub struct Timed {
@@ -122,6 +125,8 @@ pub struct FrameSync {
     offsets: Offsets,
     /// Slots are being filled because no picture came for them in time.
     missing: bool,
+    /// The last slot for which there was no picture.
+    absent: Option<Slot>,
     /// When the first picture was, by the grid.
     joined: Option<Seconds>,
     absence: Absence,
@@ -151,6 +156,7 @@ impl FrameSync {
             filler: None,
             offsets: Offsets::default(),
             missing: false,
+            absent: None,
             joined: None,
             absence: Absence::new(settings.lateness),
             early: None,
@@ -390,6 +396,7 @@ impl FrameSync {
     }
 
     fn emit_missing(&mut self, slot: Slot, shown_at: Slot, shown: &Timed, out: &mut Vec<Emit>) {
+        self.absent = Some(slot);
         let since = self.grid.time(slot) - self.grid.time(shown_at);
         if since <= self.settings.hold {
             self.counts.repeats += 1;
@@ -399,6 +406,11 @@ impl FrameSync {
             let picture = self.filler.get_or_insert_with(|| (self.make_filler)(&shown.picture)).clone();
             self.emit(slot, &Timed { picture, damaged: false, ..shown.clone() }, Origin::Filler, false, out);
         }
+    }
+
+    /// Whether pictures were missing where the run-up of a GOP's sound is, or in the GOP.
+    fn was_away(&self, gop: GopId) -> bool {
+        self.absent.is_some_and(|slot| self.grid.time(slot) + REACH >= self.grid.gop_time(gop))
     }
 
     fn emit(&mut self, slot: Slot, timed: &Timed, origin: Origin, last: bool, out: &mut Vec<Emit>) {
@@ -426,9 +438,18 @@ impl FrameSync {
         let (slots, whole) = (index + 1, self.settings.whole);
         if last || slots == self.grid.gop_slots {
             let Offset { offset, moved } = self.offsets.close(gop, self.grid);
-            out.push(Emit::Cue(AudioCue { gop, slots, more: false, offset, moved, whole, last }));
+            out.push(Emit::Cue(AudioCue { gop, slots, more: false, offset, moved, whole, away: self.was_away(gop), last }));
         } else if self.settings.sound_step.is_some_and(|step| slots.is_multiple_of(step.max(1))) {
-            out.push(Emit::Cue(AudioCue { gop, slots, more: true, offset: self.offsets.so_far(gop, self.grid), moved: None, whole, last }));
+            out.push(Emit::Cue(AudioCue {
+                gop,
+                slots,
+                more: true,
+                offset: self.offsets.so_far(gop, self.grid),
+                moved: None,
+                whole,
+                away: self.was_away(gop),
+                last,
+            }));
         }
         self.ended |= ends;
     }

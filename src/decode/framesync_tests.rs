@@ -65,8 +65,8 @@ fn a_file_is_counted_from_its_first_picture() {
     assert_eq!(
         cues(&out),
         vec![
-            AudioCue { gop: GopId(0), slots: 50, more: false, offset, moved: None, whole: true, last: false },
-            AudioCue { gop: GopId(1), slots: 25, more: false, offset, moved: None, whole: true, last: true }
+            AudioCue { gop: GopId(0), slots: 50, more: false, offset, moved: None, whole: true, away: false, last: false },
+            AudioCue { gop: GopId(1), slots: 25, more: false, offset, moved: None, whole: true, away: false, last: true }
         ]
     );
 }
@@ -293,8 +293,10 @@ proptest! {
         for (slot, what) in &late_frames {
             prop_assert_eq!(early_frames.get(slot), Some(what));
         }
-        for cue in cues(&late) {
-            prop_assert!(cues(&early).contains(&cue), "{:?}", cue);
+        // Whether pictures were missing where the run-up of its sound is says each of its own: the first pictures of the later one are filled.
+        let alike = |out: &[Emit]| cues(out).into_iter().map(|cue| AudioCue { away: false, ..cue }).collect::<Vec<_>>();
+        for cue in alike(&late) {
+            prop_assert!(alike(&early).contains(&cue), "{:?}", cue);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Sizes made on a device: Mesa's Vulkan, which needs no graphics processor. Skipped where it is not installed.
 
+use super::Beside;
 use super::device::Sizes;
 use super::slate::Slates;
 use super::stage::Made;
@@ -14,6 +15,7 @@ use crate::frame::{End, Flow, Frame, Picture};
 use crate::job::Pace;
 use crate::plan::Rendition;
 use crate::shard::Part;
+use crate::sight::Watcher;
 use crate::time::Rate;
 use crossbeam::channel::{bounded, unbounded};
 use ffmpeg_next::format::Pixel;
@@ -178,8 +180,8 @@ fn rungs_in_software_encode_what_was_scaled_on_the_device() {
         threads.extend(lanes.into_iter().map(|lane| std::thread::spawn(move || lane.run())));
     }
     drop(mux_tx);
-    let watcher = crate::sight::Watcher::new(rendition(SIZE, rate, 10, 1, &[]).grid);
-    let stage = std::thread::spawn(move || run(&rx, &sizes.map(sdr), &HdrMetadata::default(), slates(), watcher, None, rungs));
+    let watcher = Watcher::new(rendition(SIZE, rate, 10, 1, &[]).grid);
+    let stage = std::thread::spawn(move || run(&rx, &sizes.map(sdr), &HdrMetadata::default(), beside(watcher), rungs));
     let pictures: Vec<Arc<Video>> = (0..25).map(picture).collect();
     for (frame, picture) in frames(rendition(SIZE, rate, 10, 1, &[]).grid, 0, &pictures).into_iter().zip(&pictures) {
         tx.send(Flow::Item(Frame { picture: Picture::Device(decoder.gives(picture)), ..frame })).expect("the stage runs");
@@ -219,6 +221,6 @@ fn an_error_of_the_host_is_no_error_of_the_device() {
 }
 
 /// None are asked for.
-fn slates() -> Slates {
-    Slates::new(Arc::default(), Filler::default())
+fn beside(watcher: Watcher) -> Beside {
+    Beside { slates: Slates::new(Arc::default(), Filler::default()), watcher, tap: None, burst: None, governor: None }
 }

@@ -6,6 +6,9 @@
 //! bicubic with b = 0, c = 0.6, which VMAF rates 2.5 above c = 1/2 at 270p from 1080p, uncoded. Of Mitchell, c = 1/2 and Lanczos 3 at half size, x264 at equal CRF spent 97, 100 and 103 % of the bytes on film, 92, 100 and 107 % on
 //! grass and water, while SSIM against the original rose by 0.0007 and 0.004, then fell by 0.0001 and rose by 0.0015: most of the detail for part of the price.
 
+pub mod burst;
+#[cfg(test)]
+mod burst_tests;
 pub mod colour;
 mod device;
 #[cfg(test)]
@@ -23,7 +26,7 @@ mod tests;
 pub mod thumbnails;
 pub mod tone;
 
-pub use stage::run;
+pub use stage::{Beside, run};
 
 use crate::colour::{HdrMetadata, Target, VideoRange};
 use crate::ffmpeg::{self, FramePool};
@@ -101,6 +104,9 @@ pub enum DownscaleError {
     /// The scaler refused.
     #[error(transparent)]
     Scale(#[from] ScaleError),
+    /// The machine is too small, and the job wants to fail then.
+    #[error(transparent)]
+    Overload(#[from] crate::govern::ladder::Failed),
     /// A rung's encoder is gone.
     #[error("rung {0} takes no more pictures: its encoder stopped")]
     Gone(String),

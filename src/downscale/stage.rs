@@ -1,5 +1,6 @@
 //! The thread body: frames in, each rung's frames out.
 
+use super::burst::Burst;
 use super::device::Sizes;
 use super::slate::Slates;
 use super::thumbnails::Tap;
@@ -8,25 +9,38 @@ use crate::colour::{HdrMetadata, Target};
 use crate::decode::filler;
 use crate::encode::queue::RungQueue;
 use crate::frame::{Flow, Frame, Picture};
+use crate::govern::ladder::Ladder;
 use crate::sight::Watcher;
 use crossbeam::channel::Receiver;
 use hwaccel::device::{Device, Name};
 use std::sync::Arc;
+use std::time::Instant;
+
+/// What is asked, or shown something, beside the scaling.
+pub struct Beside {
+    /// Puts a slate in where an edit asks for it.
+    pub slates: Slates,
+    /// Looks at each picture, so that every rung's segment knows what it shows.
+    pub watcher: Watcher,
+    /// Gets the pictures that thumbnails are made of.
+    pub tap: Option<Tap>,
+    /// In real time: waits where GOPs come at once.
+    pub burst: Option<Burst>,
+    /// Says what rungs may cost when a GOP opens.
+    pub governor: Option<Ladder>,
+}
 
 /// Scales every frame that arrives to all `targets` and gives each rung its own, until the end, which goes to all rungs. `targets` are the distinct pictures of
 /// the whole ladder, rungs that are not made here included, so that the chain is the same on every worker; `hdr` is what the source says of its light.
-/// `slates` puts one in where an edit asks for it; `watcher` looks at each picture, so that every rung's segment knows what it shows; `tap` gets those that thumbnails are made of.
 ///
 /// Of the rungs that several workers share, only the pictures that are wanted here are made, as far as the host makes them; each is what it would be among all.
 ///
-/// A rung that is late loses whole GOPs and holds up nobody (`--pace live`), or holds up all (`--pace fast`); see [`RungQueue`].
+/// A rung that is late loses whole GOPs and holds up nobody (`--pace live`, but see [`Burst`]), or holds up all (`--pace fast`); see [`RungQueue`].
 pub fn run(
     rx: &Receiver<Flow<Frame>>,
     targets: &[Target],
     hdr: &HdrMetadata,
-    mut slates: Slates,
-    mut watcher: Watcher,
-    tap: Option<Tap>,
+    Beside { mut slates, mut watcher, tap, mut burst, mut governor }: Beside,
     mut rungs: Vec<RungQueue>,
 ) -> Result<(), DownscaleError> {
     let chain = Chain::new(targets, hdr)?;
@@ -48,6 +62,10 @@ pub fn run(
         match rx.recv() {
             Ok(Flow::Item(frame)) => {
                 let frame = slates.pass(frame);
+                if frame.opens_gop {
+                    let early = burst.as_mut().is_some_and(|burst| burst.edge(frame.gop, Instant::now(), &rungs));
+                    governor.as_mut().map_or(Ok(()), |governor| governor.edge(frame.gop, early, &rungs))?;
+                }
                 let mut wanted = vec![false; targets.len()];
                 rungs.iter().zip(&places).filter(|(rung, _)| rung.wants(frame.gop)).for_each(|(_, place)| wanted[*place] = true);
                 let tap = tap.as_ref().filter(|tap| tap.wants(&frame)).zip(tapped);

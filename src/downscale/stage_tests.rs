@@ -1,5 +1,6 @@
 //! The stage with its rungs, by what the muxer would see.
 
+use super::Beside;
 use super::slate::Slates;
 use super::{DownscaleError, run};
 use crate::colour::HdrMetadata;
@@ -31,9 +32,8 @@ fn every_rung_gets_its_size_and_the_end() {
         threads.extend(lanes.into_iter().map(|lane| std::thread::spawn(move || lane.run())));
     }
     drop(mux_tx);
-    let stage = std::thread::spawn(move || {
-        run(&rx, &SIZES.map(sdr), &HdrMetadata::default(), slates(), Watcher::new(rendition(SIZES[0], rate, 10, 1, &[]).grid), None, rungs)
-    });
+    let stage =
+        std::thread::spawn(move || run(&rx, &SIZES.map(sdr), &HdrMetadata::default(), beside(Watcher::new(rendition(SIZES[0], rate, 10, 1, &[]).grid)), rungs));
     let pictures: Vec<_> = (0..25).map(|n| pattern(640, 360, n)).collect();
     for frame in frames(rendition(SIZES[0], rate, 10, 1, &[]).grid, 0, &pictures) {
         tx.send(Flow::Item(frame)).expect("the stage runs");
@@ -75,7 +75,7 @@ fn a_rung_that_is_gone_and_a_decoder_that_is_gone_stop_the_stage() {
         } else {
             drop(tx);
         }
-        match run(&rx, &[sdr((64, 36))], &HdrMetadata::default(), slates(), Watcher::new(of.grid), None, vec![queue]) {
+        match run(&rx, &[sdr((64, 36))], &HdrMetadata::default(), beside(Watcher::new(of.grid)), vec![queue]) {
             Err(DownscaleError::Gone(rung)) => assert!(rung_gone && rung == "avc-test"),
             Err(DownscaleError::Upstream) => assert!(!rung_gone),
             other => panic!("{other:?}"),
@@ -116,7 +116,7 @@ fn black_and_frozen_pictures_are_counted_by_every_rung() {
     }
     drop(mux_tx);
     let watcher = Watcher::new(of[0].grid);
-    let stage = std::thread::spawn(move || run(&rx, &SIZES.map(sdr), &HdrMetadata::default(), slates(), watcher, None, rungs));
+    let stage = std::thread::spawn(move || run(&rx, &SIZES.map(sdr), &HdrMetadata::default(), beside(watcher), rungs));
     let drain = std::thread::spawn(move || mux_rx.iter().collect::<Vec<ToMux>>());
     for frame in frames(of[0].grid, 0, &pictures) {
         tx.send(Flow::Item(frame)).expect("the stage runs");
@@ -135,6 +135,6 @@ fn black_and_frozen_pictures_are_counted_by_every_rung() {
 }
 
 /// None are asked for.
-fn slates() -> Slates {
-    Slates::new(Arc::default(), Filler::default())
+fn beside(watcher: Watcher) -> Beside {
+    Beside { slates: Slates::new(Arc::default(), Filler::default()), watcher, tap: None, burst: None, governor: None }
 }

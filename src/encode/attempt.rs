@@ -4,9 +4,11 @@ use super::constant::Tries;
 use super::measured::Quantizers;
 use super::runner::{Lane, RunError};
 use super::watch::Watch;
-use super::{EncodeError, Encoder, Lifetime, Packet, Recipe, Stats, ToMux, backend, container_bytes, find, resume};
+use super::{EncodeError, Encoder, HURRIED, Lifetime, Packet, Recipe, Stats, ToMux, backend, container_bytes, find, resume};
 use crate::budget::Permit;
-use crate::frame::Frame;
+use crate::frame::{Frame, Picture};
+use crate::govern::Step;
+use crate::plan::capacity::cpu::Running;
 use crate::time::{GopId, Slot};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,6 +40,23 @@ pub(super) struct Gop {
     pub sent: Vec<(u32, u64)>,
     /// Of the attempt that goes on, where its encoder says them.
     pub quantizers: Option<Arc<Quantizers>>,
+    /// What the attempt that goes on has taken of processors, and how long its encoder was waited for.
+    pub running: Running,
+    pub spent: Duration,
+    /// The picture that was shown last, where only every second one is.
+    pub shown: Option<Picture>,
+}
+
+impl Gop {
+    /// As [`Stats::fallback`].
+    pub fn fallback(&self, deviates: bool) -> u8 {
+        match u8::try_from(self.backend) {
+            _ if deviates => u8::MAX,
+            Ok(0) if self.recipe.step > Step::Full => HURRIED,
+            Ok(backend) => backend.min(HURRIED - 1),
+            Err(_) => HURRIED - 1,
+        }
+    }
 }
 
 /// Frames that are held, and their part of the budget.
@@ -104,6 +123,7 @@ impl Lane {
         self.counters.retried.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         (gop.attempt, gop.bytes, gop.encoder) = (gop.attempt + 1, 0, None);
         gop.watch = Watch::new(gop.first, self.rendition.grid.gop_slots);
+        (gop.running, gop.spent) = (Running::start(), Duration::ZERO);
         gop.sent.clear();
         Ok(())
     }
@@ -120,10 +140,11 @@ impl Lane {
 
     /// Says which backend makes what follows, where chunks leave before the GOP is complete, and it is not the first.
     pub(super) fn tell_backend(&self, gop: &Gop) -> Result<(), RunError> {
-        if self.rendition.chunk.is_none() || gop.backend == 0 {
+        let fallback = gop.fallback(false);
+        if self.rendition.chunk.is_none() || fallback == 0 {
             return Ok(());
         }
-        self.send(ToMux::Backend { track: self.track, gop: gop.id, fallback: u8::try_from(gop.backend).unwrap_or(u8::MAX) })
+        self.send(ToMux::Backend { track: self.track, gop: gop.id, fallback })
     }
 
     /// Encodes the frames that are held, from the one of slot `from` of the GOP on, which is an IDR.
@@ -178,7 +199,7 @@ impl Lane {
 
     fn open(&mut self, gop: &Gop) -> Result<Box<dyn Encoder>, EncodeError> {
         if let Some(kept) = self.kept.take() {
-            let same = |a: &Recipe, b: &Recipe| a.point == b.point && a.quality == b.quality && a.cap == b.cap && a.bitrate == b.bitrate;
+            let same = |a: &Recipe, b: &Recipe| a.point == b.point && a.quality == b.quality && a.cap == b.cap && a.bitrate == b.bitrate && a.step == b.step;
             if kept.backend == gop.backend && same(&kept.recipe, &gop.recipe) {
                 return Ok(kept.encoder);
             }
@@ -206,6 +227,7 @@ impl Lane {
     /// Sends what the encoder handed out, as far as it is what was asked for.
     fn forward(&self, gop: &mut Gop, out: Vec<Packet>, busy: Duration) -> Result<Result<(), EncodeError>, RunError> {
         gop.stats.busy += busy;
+        gop.spent += busy;
         for mut packet in out {
             if let Err(why) = gop.watch.take(&packet) {
                 return Ok(Err(self.failed(gop, why)));

@@ -139,7 +139,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn recipe(bitrate: u64) -> Recipe {
-        Recipe { point: "swift".into(), quality: 35.0, cap: 1_000_000, bitrate: Some(bitrate), slots: 50, idr_at: Vec::new() }
+        Recipe { point: "swift".into(), quality: 35.0, cap: 1_000_000, bitrate: Some(bitrate), slots: 50, idr_at: Vec::new(), step: Default::default() }
     }
 
     /// Encodes until it stays; the permilles, and the last recipe.

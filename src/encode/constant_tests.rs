@@ -20,7 +20,7 @@ fn rung(backend: &str, bitrate: u64) -> Rendition {
         _ => VideoCodec::Av1,
     };
     let like = rendition(SIZE, Rate::new(30, 1).expect("legal"), GOP, bitrate, &[backend]);
-    Rendition { codec, quality: codec.default_quality(), bitrate: Some(bitrate), point: super::point::for_size(SIZE.0, SIZE.1).to_owned(), ..like }
+    Rendition { codec, quality: codec.default_quality(), bitrate: Some(bitrate), point: super::point::for_size(codec, SIZE.0, SIZE.1).to_owned(), ..like }
 }
 
 /// Least, mean and most of the shares, and encodes a segment.

@@ -3,6 +3,7 @@
 use super::{Stats, TrackId};
 use crate::metrics::{Histogram, Probes, Ratios};
 use crate::plan::Rendition;
+use crate::shard::Part;
 use crate::time::{GopId, Slot};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -10,12 +11,15 @@ use std::sync::{Arc, OnceLock};
 /// Of one rung.
 #[derive(Debug, Default)]
 pub struct Measured {
-    /// Time in the encoder of each GOP, against its duration times the rung's lanes: above 1 it is slower than real time.
+    /// Time in the encoder of each GOP, against what there is for it: its duration times the rung's lanes and, of a rung that is split by number, from one of its own to the next.
+    /// Above 1 it is slower than real time.
     pub effort: Histogram<Ratios>,
     /// The newest of those, in thousandths.
     newest: AtomicU64,
     /// Mean quantizer of the newest GOP in hundredths; 0: nobody says.
     quantizer: AtomicU64,
+    /// Which of its numbers are made here; all where nobody says.
+    part: OnceLock<Part>,
     /// Where its pictures and segments are marked, and as which track.
     probes: OnceLock<(Arc<Probes>, TrackId)>,
 }
@@ -25,6 +29,11 @@ impl Measured {
     pub fn mark(&self, probes: Arc<Probes>, track: TrackId) {
         // A rung is of one job: nothing is ever replaced.
         let _ = self.probes.set((probes, track));
+    }
+
+    /// Only these numbers are made here: there is more time for each.
+    pub fn split(&self, part: Part) {
+        let _ = self.part.set(part);
     }
 
     /// A slot's picture is given to it.
@@ -40,6 +49,7 @@ impl Measured {
     /// A GOP is complete.
     pub fn closed(&self, rendition: &Rendition, gop: GopId, stats: &Stats) {
         let allowed = rendition.grid.rate.period().times(i128::from(stats.units.max(1)) * i128::from(rendition.lanes.max(1))).to_duration();
+        let allowed = self.part.get().map_or(allowed, |part| part.spread(allowed));
         let millionths = stats.busy.as_nanos() * 1_000_000 / allowed.as_nanos().max(1);
         let millionths = u64::try_from(millionths).unwrap_or(u64::MAX).min(1_000_000_000);
         self.effort.observe(millionths);
@@ -101,6 +111,13 @@ mod tests {
         assert_eq!(measured.newest(), None);
         measured.closed(&rendition, GopId(1), &Stats { units: 50, busy: Duration::from_secs(1), ..Stats::default() });
         assert_eq!(measured.newest(), Some(250));
+        // One of three numbers, or two: as much more time for each.
+        for (remainders, thousandths) in [(&[1][..], 250), (&[0, 2], 500), (&[0, 1, 2], 750)] {
+            let shard = Measured::default();
+            shard.split(Part::dealt(3, remainders));
+            shard.closed(&rendition, GopId(1), &Stats { units: 50, busy: Duration::from_secs(3), ..Stats::default() });
+            assert_eq!(shard.newest(), Some(thousandths), "{remainders:?} of 3");
+        }
         measured.closed(&rendition, GopId(2), &Stats { units: 25, busy: Duration::from_secs(3), ..Stats::default() });
         assert_eq!((measured.quantizer(), Quantizers::default().mean()), (None, None));
         let quantizers = Quantizers::default();

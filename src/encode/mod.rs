@@ -8,6 +8,7 @@ pub mod audio_runner;
 pub mod bits;
 pub mod breaker;
 pub mod constant;
+pub mod counters;
 pub mod delay;
 pub mod hardware;
 pub mod hevc;
@@ -47,6 +48,8 @@ mod isa_tests;
 #[cfg(test)]
 mod latency_tests;
 #[cfg(test)]
+mod overload_tests;
+#[cfg(test)]
 mod queue_tests;
 #[cfg(test)]
 mod runner_tests;
@@ -58,6 +61,7 @@ mod x264_tests;
 mod x265_tests;
 
 use crate::frame::{End, Frame};
+use crate::govern::Step;
 use crate::ladder::VideoCodec;
 use crate::plan::Rendition;
 use crate::time::GopId;
@@ -143,13 +147,15 @@ pub struct Recipe {
     pub slots: u32,
     /// Slots inside the GOP (from 0) that are an IDR beside the first.
     pub idr_at: Vec<u32>,
+    /// What the overload governor makes of it.
+    pub step: Step,
 }
 
 impl Recipe {
     /// The recipe of a whole GOP as planned.
     pub fn of(rendition: &Rendition) -> Recipe {
         let (point, quality, cap) = (rendition.point.clone(), rendition.quality, rendition.max_bitrate);
-        Recipe { point, quality, cap, bitrate: rendition.bitrate, slots: rendition.grid.gop_slots, idr_at: Vec::new() }
+        Recipe { point, quality, cap, bitrate: rendition.bitrate, slots: rendition.grid.gop_slots, idr_at: Vec::new(), step: Step::Full }
     }
 }
 
@@ -210,6 +216,10 @@ pub struct Candidate {
     pub cap: Cap,
     /// How its GOPs come to a constant bitrate.
     pub constant: Constant,
+    /// It has faster settings with the parameter sets of those that are planned.
+    pub hurries: bool,
+    /// It works on the thread that calls it, and on no other.
+    pub own_thread: bool,
     /// Opens one.
     open: fn(&Rendition, &Recipe) -> Result<Opened, EncodeError>,
 }
@@ -244,6 +254,8 @@ const SOFTWARE: Candidate = Candidate {
     may_hang: false,
     cap: Cap::Kept,
     constant: Constant::Aimed,
+    hurries: false,
+    own_thread: false,
     open: probe::open,
 };
 
@@ -262,8 +274,8 @@ const HARDWARE: Candidate = Candidate {
 pub const BACKENDS: &[Candidate] = &[
     Candidate { name: "nvenc", open: nvenc::open, ..HARDWARE },
     Candidate { name: "vaapi", open: vaapi::open, ..HARDWARE },
-    Candidate { name: "x264", codecs: &[VideoCodec::Avc], chosen: Chosen::ByDefault, open: x264::open, ..SOFTWARE },
-    Candidate { name: "x265", codecs: &[VideoCodec::Hevc], depths: &[8, 10], chosen: Chosen::ByDefault, open: x265::open, ..SOFTWARE },
+    Candidate { name: "x264", codecs: &[VideoCodec::Avc], chosen: Chosen::ByDefault, hurries: true, own_thread: true, open: x264::open, ..SOFTWARE },
+    Candidate { name: "x265", codecs: &[VideoCodec::Hevc], depths: &[8, 10], chosen: Chosen::ByDefault, hurries: true, open: x265::open, ..SOFTWARE },
     Candidate {
         name: "rav1e",
         codecs: &[VideoCodec::Av1],
@@ -284,6 +296,7 @@ pub const BACKENDS: &[Candidate] = &[
         ..SOFTWARE
     },
     Candidate { name: "rehearsal", codecs: &[VideoCodec::Avc], chosen: Chosen::ByName, may_hang: true, open: rehearsal::open, ..SOFTWARE },
+    Candidate { name: "rehearsal-slow", codecs: &[VideoCodec::Avc], chosen: Chosen::ByName, open: rehearsal::open_slow, ..SOFTWARE },
     Candidate { name: "probe", codecs: &[VideoCodec::Avc], open: probe::open, ..SOFTWARE },
     #[cfg(test)]
     Candidate { name: "probe-breaks", codecs: &[VideoCodec::Avc], open: probe::open_breaking, ..SOFTWARE },
@@ -333,6 +346,8 @@ pub enum Why {
     Failed,
     /// The rung is disabled, by an edit.
     Disabled,
+    /// The overload governor left it out, for the sake of smaller rungs.
+    Overload,
 }
 
 /// Which track, an index into the plan: video renditions first, then audio.
@@ -350,7 +365,8 @@ pub struct Stats {
     pub filler: u32,
     /// Slots whose picture shows damage of the feed; or packets of sound that came damaged.
     pub damaged: u32,
-    /// How many backends that the plan puts first did not make it; 0: it is as planned, 255: it was to be encoded again for its cap, and the frame budget was spent.
+    /// How many backends that the plan puts first did not make it; 0: it is as planned, 255: it was to be encoded again for its cap, and the frame budget was spent, 254: it was
+    /// hurried under overload ([`HURRIED`]).
     pub fallback: u8,
     /// The feed that it shows: 0 the first, 1 the standby, 255 both.
     pub path: u8,
@@ -365,6 +381,9 @@ pub struct Stats {
     /// Time the encoder took, for statistics only.
     pub busy: Duration,
 }
+
+/// [`Stats::fallback`] of a GOP that the overload governor hurried.
+pub const HURRIED: u8 = 254;
 
 /// What is said of a unit (a slot, or an audio frame) before its packet, where there is anything to say. Counts are those of [`Stats`]; all of a GOP's together are its.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -454,6 +473,15 @@ pub enum ToMux {
         gop: GopId,
         /// Why.
         why: Why,
+    },
+    /// The feed has nothing of these GOPs: what lies before and behind them may still be on its way.
+    Absent {
+        /// Track.
+        track: TrackId,
+        /// The first.
+        from: GopId,
+        /// The one after the last.
+        to: GopId,
     },
     /// Nothing follows on this track.
     End {

@@ -1,6 +1,7 @@
 //! Operating points: named sets of encoder settings, spelled out, so that neither a library's new defaults nor the quality target alters a parameter set.
 
 use crate::job::Latency;
+use crate::ladder::VideoCodec;
 
 /// What an operating point sets in x264. The rest (rate, structure, threads, colour) is the same for all; see `x264.rs`.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -32,11 +33,14 @@ pub const POINTS: &[&str] = &["ultrafast", "superfast", "swift", "brisk", "veryf
 
 /// Pictures of this many pixels and more are coded at `swift` where a ladder names no point, smaller ones at `brisk`.
 const LARGE: u64 = 1920 * 1080;
+/// The same by x264.
+const LARGE_AVC: u64 = 960 * 540;
 
-/// The point of a rung that names none. What x264's own presets miss is trellis quantisation with a cheap motion search. At the bytes of `veryfast`, `swift` takes
-/// 0.65 of its time at 1080p and loses no VMAF, but some at 720p and below, where `brisk` gains it at 0.8 to 0.9 (measured in docs/benchmarks.md).
-pub fn for_size(width: u32, height: u32) -> &'static str {
-    if u64::from(width) * u64::from(height) >= LARGE { "swift" } else { "brisk" }
+/// The point of a rung that names none. What x264's own presets miss is trellis quantisation with a cheap motion search: at the bytes of `veryfast`, `swift` takes 0.65 of its time at 1080p and
+/// 0.8 at 540p, and `brisk` 0.8 to 0.9 for more VMAF, which is worth most where pictures are small (measured in docs/benchmarks.md).
+pub fn for_size(codec: VideoCodec, width: u32, height: u32) -> &'static str {
+    let large = if codec == VideoCodec::Avc { LARGE_AVC } else { LARGE };
+    if u64::from(width) * u64::from(height) >= large { "swift" } else { "brisk" }
 }
 
 /// The point called `name`.
@@ -166,7 +170,28 @@ const X264: [X264Point; 8] = [
 /// What low latency alters at every point: no lookahead and no B pictures, so that each picture comes out before the next goes in.
 const LOW: &[(&str, &str)] = settings! { "b-adapt" = "0", "b-pyramid" = "none", "weightb" = "0", "mbtree" = "0", "sync-lookahead" = "0" };
 
+/// As [`HURRIED`], where the point as planned is rate-distortion optimised.
+const HURRIED_OF_RD: &[(&str, &str)] = settings! {
+    "b-adapt" = "0", "partitions" = "none", "me" = "dia", "subme" = "0", "mixed-refs" = "0", "trellis" = "0", "aq-mode" = "0", "mbtree" = "0", "chroma-qp-offset" = "-2",
+};
+
+/// What a GOP alters that is hurried: all that costs time and is in no parameter set. 0.65 of the time of `swift` at 1080p, 0.48 of that of `brisk`.
+const HURRIED: &[(&str, &str)] = settings! {
+    "b-adapt" = "0", "partitions" = "none", "me" = "dia", "subme" = "0", "mixed-refs" = "0", "trellis" = "0", "aq-mode" = "0", "mbtree" = "0",
+};
+
 impl X264Point {
+    /// What x264 is told where it is hurried.
+    pub(super) fn hurries_by(&self) -> &'static [(&'static str, &'static str)] {
+        // Rate-distortion optimised with psycho-visual weights, x264 moves chroma's quantizers, which the picture parameter set says.
+        if self.settings.contains(&("subme", "6")) || self.settings.contains(&("subme", "7")) { HURRIED_OF_RD } else { HURRIED }
+    }
+
+    /// The point hurried: without lookahead, its bucket filled as those of the points that have none.
+    pub(super) fn hurried(&self) -> X264Point {
+        X264Point { lookahead: 0, fill_percent: 82, start_percent: 50, ..*self }
+    }
+
     /// The point as it is at `latency`; low latency fills its bucket as the points without lookahead do.
     pub fn at(&self, latency: Latency) -> (X264Point, &'static [(&'static str, &'static str)]) {
         match latency {

@@ -15,6 +15,11 @@ const G: u32 = 8;
 
 /// What the muxer is told of `slots` slots from GOP 0 on, `end` behind them: the packets of each GOP as one.
 fn told(part: Part, lanes: u32, pace: Pace, slots: u32, end: End) -> Vec<String> {
+    told_of(part, lanes, pace, slots, end, |_| true)
+}
+
+/// And where the feed has only some of the GOPs.
+fn told_of(part: Part, lanes: u32, pace: Pace, slots: u32, end: End, has: impl Fn(GopId) -> bool) -> Vec<String> {
     let of = crate::plan::Rendition { lanes, ..rendition((64, 36), Rate::new(4, 1).expect("a rate"), G, 100_000, &["probe"]) };
     let config = find("probe").expect("there").open(&of, &Recipe::of(&of)).expect("opens").config;
     let served = Served { rendition: of.clone(), configs: vec![config.clone()], config };
@@ -24,6 +29,9 @@ fn told(part: Part, lanes: u32, pace: Pace, slots: u32, end: End) -> Vec<String>
     let threads: Vec<_> = lanes.into_iter().map(|lane| std::thread::spawn(move || lane.run())).collect();
     let pictures: Vec<_> = (0..slots).map(|n| pattern(64, 36, n)).collect();
     for (n, frame) in frames(of.grid, 0, &pictures).into_iter().enumerate() {
+        if !has(frame.gop) {
+            continue;
+        }
         let frame = Frame { last: end == End::Ended && n + 1 == pictures.len(), ..frame };
         if queue.wants(frame.gop) { queue.send(frame).expect("taken") } else { queue.pass(&frame).expect("passed") }
     }
@@ -37,6 +45,7 @@ fn told(part: Part, lanes: u32, pace: Pace, slots: u32, end: End) -> Vec<String>
             ToMux::Done { gop, stats, .. } => Some(format!("{gop} made of {}", stats.units)),
             ToMux::Skipped { gop, why: Why::OtherShard { units }, .. } => Some(format!("{gop} elsewhere of {units}")),
             ToMux::Skipped { gop, why, .. } => Some(format!("{gop} {why:?}")),
+            ToMux::Absent { from, to, .. } => Some(format!("{from} to {to} absent")),
             ToMux::End { end, .. } => Some(format!("{end:?}")),
             _ => None,
         })
@@ -56,6 +65,17 @@ fn what_others_make_passes_in_its_place_with_its_length() {
     assert_eq!(told(Part::none(), 1, Pace::Live, 2 * G + 2, End::Ended), none);
     // One that leaves says nothing of a slot that is open.
     assert_eq!(told(Part::none(), 1, Pace::Live, 2 * G + 2, End::Leaving), ["0 elsewhere of 8", "1 elsewhere of 8", "Leaving"]);
+}
+
+#[test]
+fn what_the_feed_left_out_is_told() {
+    let has = |gop: GopId| !(1..3).contains(&gop.0);
+    // Told at once, while what is before it is still being made.
+    let (absent, made): (Vec<String>, Vec<String>) =
+        told_of(Part::all(), 1, Pace::Fast, 4 * G, End::Ended, has).into_iter().partition(|line| line.ends_with("absent"));
+    assert_eq!((absent, made), (vec!["1 to 3 absent".to_owned()], ["0 made of 8", "3 made of 8", "Ended"].map(String::from).to_vec()));
+    // By who makes none of it, too.
+    assert_eq!(told_of(Part::none(), 1, Pace::Live, 4 * G, End::Ended, has).iter().filter(|line| line.contains("absent")).count(), 1);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A backend to rehearse faults with: x264 at another operating point, which breaks in three GOPs of eight, each time in another way.
 //!
-//! `backend = ["rehearsal", "x264"]` shows what a viewer sees of a lost encoder: nothing.
+//! `backend = ["rehearsal", "x264"]` shows what a viewer sees of a lost encoder: nothing. `backend = ["rehearsal-slow"]`: what others see of one that is ten times too slow.
 
 use super::{EncodeError, Encoder, Opened, Packet, Recipe, x264};
 use crate::frame::Frame;
@@ -9,6 +9,7 @@ use crate::time::GopId;
 use std::time::Duration;
 
 const NAME: &str = "rehearsal";
+const SLOW: &str = "rehearsal-slow";
 /// Its own operating point, so that its parameter sets differ from those of the backend that steps in.
 const POINT: &str = "superfast";
 /// The picture of a GOP, from 0, at which it breaks.
@@ -42,6 +43,29 @@ pub fn open(rendition: &Rendition, recipe: &Recipe) -> Result<Opened, EncodeErro
     let recipe = Recipe { point: POINT.to_owned(), ..recipe.clone() };
     let Opened { encoder, config } = x264::open_as(NAME, rendition, &recipe)?;
     Ok(Opened { encoder: Box::new(Rehearsal { encoder, rung: rendition.name.clone(), fed: 0, fault: None }), config })
+}
+
+/// Opens one that takes ten times as long as it has: what it costs is its own GOPs, and nobody else a frame.
+pub fn open_slow(rendition: &Rendition, recipe: &Recipe) -> Result<Opened, EncodeError> {
+    let Opened { encoder, config } = x264::open_as(SLOW, rendition, recipe)?;
+    let each = rendition.grid.rate.period().times(10).to_duration();
+    Ok(Opened { encoder: Box::new(Slow { encoder, each }), config })
+}
+
+struct Slow {
+    encoder: Box<dyn Encoder>,
+    each: Duration,
+}
+
+impl Encoder for Slow {
+    fn encode(&mut self, frame: &Frame, out: &mut Vec<Packet>) -> Result<(), EncodeError> {
+        std::thread::sleep(self.each);
+        self.encoder.encode(frame, out)
+    }
+
+    fn finish(self: Box<Self>, out: &mut Vec<Packet>) -> Result<(), EncodeError> {
+        self.encoder.finish(out)
+    }
 }
 
 struct Rehearsal {

@@ -4,17 +4,21 @@
 use super::attempt::{Gop, Held, Kept};
 use super::breaker::Breakers;
 use super::constant::Tries;
-use super::queue::{Counters, ToLane};
+use super::counters::Counters;
+use super::queue::ToLane;
 use super::watch::{Watch, forces_idr};
 use super::{Cap, Order, Recipe, Stats, ToMux, Told, TrackId, Why, find};
 use crate::budget::FrameBudget;
 use crate::frame::{End, Frame, Length, Origin};
+use crate::govern::Step;
 use crate::plan::Rendition;
+use crate::plan::capacity::cpu::Running;
 use crate::schedule::Schedule;
 use crate::time::GopId;
 use crossbeam::channel::{Receiver, Sender};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// Why a lane stopped early.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -40,6 +44,8 @@ pub struct Lane {
     /// An encoder that goes on from GOP to GOP.
     pub(super) kept: Option<Kept>,
     pub(super) rx: Receiver<ToLane>,
+    /// Told that something was taken: who waits for room looks again.
+    pub(super) taken: Sender<()>,
     pub(super) tx: Sender<ToMux>,
     pub(super) schedule: Arc<Schedule>,
     pub(super) counters: Arc<Counters>,
@@ -61,17 +67,21 @@ impl Lane {
         let mut open: Option<Gop> = None;
         loop {
             let told = self.rx.recv();
-            if let Ok(ToLane::Frame(_)) = &told {
+            // Full: it is told already.
+            let _ = self.taken.try_send(());
+            if let Ok(ToLane::Frame(..)) = &told {
                 // The sending side says how many there are with each that comes; the last ones are counted down here.
-                let _ = self.counters.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+                let _ = self.counters.waiting.try_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
             }
             match told {
-                Ok(ToLane::Frame(_)) if self.schedule.is_over() => {
+                Ok(ToLane::Frame(..)) if self.schedule.is_over() => {
                     if let Some(gop) = open.take() {
                         self.void(&gop)?;
                     }
                 }
-                Ok(ToLane::Frame(frame)) => {
+                Ok(ToLane::Frame(frame, permit)) => {
+                    // It waits no more; whether it is held is another question.
+                    drop(permit);
                     if frame.opens_gop {
                         if let Some(broken) = open.take() {
                             self.give_up(broken, "its frames broke off")?;
@@ -92,8 +102,11 @@ impl Lane {
                     if closes { self.close(gop)? } else { open = Some(gop) }
                 }
                 Ok(ToLane::Skip(gop, why)) => {
-                    if let Some(broken) = open.take() {
-                        self.give_up(broken, "its frames broke off")?;
+                    match open.take() {
+                        // It had begun when there was no room for more of it.
+                        Some(begun) if begun.id == gop => self.void(&begun)?,
+                        Some(broken) => self.give_up(broken, "its frames broke off")?,
+                        None => {}
                     }
                     self.send(ToMux::Skipped { track: self.track, gop, why })?;
                 }
@@ -128,6 +141,12 @@ impl Lane {
             }
         };
         let mut recipe = recipe;
+        recipe.step = self.counters.governed.step();
+        if recipe.step == Step::Paused {
+            self.counters.governed.left_out();
+            self.send(ToMux::Skipped { track: self.track, gop: first.gop, why: Why::Overload })?;
+            return Ok(None);
+        }
         let slots = self.rendition.grid.gop_slots;
         let (count, whole) = (self.rendition.backends.len(), self.rendition.chunk.is_none());
         let mut again = self.rendition.bitrate.is_some() || (0..count).any(|index| self.is_checked(index));
@@ -147,8 +166,27 @@ impl Lane {
         let (watch, stats) = (Watch::new(first, slots), Stats::default());
         let backend = self.breakers.choose(0, id).unwrap_or(0);
         let (tries, sent) = (Tries::default(), Vec::new());
-        let gop =
-            Gop { id, first, recipe, backend, attempt: 0, cap_tries: 0, tries, encoder: None, watch, held, unheld, stats, bytes: 0, sent, quantizers: None };
+        let (running, encoder) = (Running::start(), None);
+        let gop = Gop {
+            id,
+            first,
+            recipe,
+            backend,
+            attempt: 0,
+            cap_tries: 0,
+            tries,
+            encoder,
+            watch,
+            held,
+            unheld,
+            stats,
+            bytes: 0,
+            sent,
+            quantizers: None,
+            running,
+            spent: Duration::ZERO,
+            shown: None,
+        };
         self.tell_backend(&gop)?;
         Ok(Some(gop))
     }
@@ -156,9 +194,7 @@ impl Lane {
     /// Room for the frames of a GOP, where the budget has it.
     fn hold(&self, gop: GopId) -> Option<Held> {
         let r = &self.rendition;
-        let samples = u64::from(r.width) * u64::from(r.height) * 3 / 2;
-        let bytes = samples * u64::from(r.depth.div_ceil(8)) * u64::from(r.grid.gop_slots);
-        let permit = self.budget.take(bytes);
+        let permit = self.budget.take(r.picture_bytes() * u64::from(r.grid.gop_slots));
         if permit.is_none() {
             self.counters.unheld.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(rung = r.name, segment = gop.0, "the frame budget is spent: this segment cannot be encoded again");
@@ -169,6 +205,7 @@ impl Lane {
     /// Encodes one frame. False: the GOP is lost, and the muxer knows.
     fn feed(&mut self, gop: &mut Gop, mut frame: Frame) -> Result<bool, RunError> {
         let index = gop.stats.units;
+        halve(gop, &mut frame, index);
         frame.force_idr = forces_idr(&gop.recipe, frame.force_idr, index, self.rendition.grid.gop_slots);
         gop.stats.path = if index == 0 || gop.stats.path == frame.path { frame.path } else { u8::MAX };
         gop.stats.units += 1;
@@ -260,7 +297,10 @@ impl Lane {
             break;
         }
         self.breakers.succeeded(gop.backend);
-        gop.stats.fallback = if deviates { u8::MAX } else { u8::try_from(gop.backend).unwrap_or(u8::MAX) };
+        gop.stats.fallback = gop.fallback(deviates);
+        // Of an encoder with threads of its own: how long it was waited for, which is less where they work side by side, and more where they wait for a processor.
+        let own = find(self.backend_name(gop.backend)).filter(|backend| backend.own_thread).and_then(|_| gop.running.own());
+        self.counters.governed.took(gop.recipe.step, own.unwrap_or(gop.spent), self.rendition.grid.rate, gop.stats.units);
         self.counters.fallbacks.fetch_add(u64::from(gop.backend > 0), Ordering::Relaxed);
         self.counters.measured.closed(&self.rendition, gop.id, &gop.stats);
         gop.quantizers.iter().filter_map(|seen| seen.mean()).for_each(|mean| self.counters.measured.coded(mean));
@@ -311,5 +351,19 @@ impl Lane {
 
     pub(super) fn send(&self, item: ToMux) -> Result<(), RunError> {
         self.tx.send(item).map_err(|_| RunError::MuxGone(self.rendition.name.clone()))
+    }
+}
+
+/// Every second picture is shown twice, where the governor halves the rate: the same picture again costs an encoder next to nothing.
+fn halve(gop: &mut Gop, frame: &mut Frame, index: u32) {
+    if gop.recipe.step < Step::Halved {
+        return;
+    }
+    match &gop.shown {
+        Some(shown) if index % 2 == 1 => {
+            frame.picture = shown.clone();
+            frame.origin = if frame.origin == Origin::Input { Origin::Repeat } else { frame.origin };
+        }
+        _ => gop.shown = Some(frame.picture.clone()),
     }
 }

@@ -71,6 +71,7 @@ fn told(messages: &[ToMux]) -> Vec<String> {
             ToMux::Backend { gop, fallback, .. } => format!("backend {gop} {fallback}"),
             ToMux::Continue { gop, attempt, from, .. } => format!("continue {gop}.{attempt} {from}"),
             ToMux::Skipped { gop, why, .. } => format!("skipped {gop} {why:?}"),
+            ToMux::Absent { from, to, .. } => format!("absent {from} to {to}"),
             ToMux::End { end, .. } => format!("end {end:?}"),
         };
         if line.starts_with("packets") && lines.last().is_some_and(|l| l.starts_with(&line)) {

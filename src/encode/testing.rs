@@ -108,6 +108,7 @@ pub fn rendition(size: (u32, u32), rate: Rate, gop_slots: u32, max_bitrate: u64,
         point: "veryfast".to_owned(),
         backends: backends.iter().map(|b| (*b).to_owned()).collect(),
         lanes: 1,
+        half_rate: false,
         chunk: None,
         latency: Default::default(),
         devices: Vec::new(),
@@ -297,7 +298,7 @@ pub fn publish_and_count(of: &Rendition, pictures: &[Arc<Video>]) -> (Vec<Made>,
                 let kept: Vec<Packet> = all.get(&(gop.0, attempt - 1)).into_iter().flatten().take(from as usize).cloned().collect();
                 all.insert((gop.0, attempt), kept);
             }
-            ToMux::Void { .. } | ToMux::End { .. } => {}
+            ToMux::Void { .. } | ToMux::Absent { .. } | ToMux::End { .. } => {}
         }
     }
     (out, counters.over_cap.load(Ordering::Relaxed))

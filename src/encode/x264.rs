@@ -8,12 +8,15 @@ use super::vbv::Vbv;
 use super::{EncodeError, Encoder, Opened, Packet, Recipe, annexb};
 use crate::ffmpeg as raw;
 use crate::frame::Frame;
+use crate::govern::Step;
 use crate::plan::Rendition;
 use ffmpeg_next as ffmpeg;
 use hwaccel::isa::Isa;
 use std::sync::Arc;
 
 const NAME: &str = "x264";
+/// Without its macroblock tree x264 makes so much more of the same quality that a hurried GOP aims lower by this.
+const COARSER: f32 = 4.0;
 
 /// Opens an encoder for one GOP. Its parameter sets depend on the rendition and the recipe's point alone.
 pub fn open(rendition: &Rendition, recipe: &Recipe) -> Result<Opened, EncodeError> {
@@ -33,6 +36,7 @@ pub fn open_as(name: &'static str, rendition: &Rendition, recipe: &Recipe) -> Re
     let codec = ffmpeg::encoder::find_by_name("libx264").ok_or_else(|| refused("libav has no libx264".to_owned()))?;
     let pictures = Pictures::of(rendition).map_err(refused)?;
     let (point, low) = point.at(rendition.latency);
+    let point = if recipe.step > Step::Full { point.hurried() } else { point };
     let options = options(rendition, recipe, &point, low, sets_id(name, rendition)).map_err(refused)?;
     let encoder = pictures.open(codec, options).map_err(refused)?;
     let config = annexb::avcc(&raw::extradata(&encoder)).ok_or_else(|| refused("it gave no parameter sets".to_owned()))?;
@@ -49,6 +53,8 @@ fn options(rendition: &Rendition, recipe: &Recipe, point: &X264Point, low: &[(&s
     let rate = rendition.grid.rate;
     let vbv = Vbv::new(rendition, recipe, (point.fill_percent, point.start_percent))?;
     let occupied = vbv.size / 100 * vbv.start;
+    let hurried = if recipe.step > Step::Full { point.hurries_by() } else { &[] };
+    let quality = if hurried.is_empty() { recipe.quality } else { (recipe.quality + COARSER).min(51.0) };
     let needs = Needs {
         width: rendition.width,
         height: rendition.height,
@@ -91,13 +97,15 @@ fn options(rendition: &Rendition, recipe: &Recipe, point: &X264Point, low: &[(&s
         ("deadzone-intra", "11".to_owned()),
         ("nr", "0".to_owned()),
     ];
-    let own = point.settings.iter().filter(|(key, _)| low.iter().all(|(other, _)| other != key));
-    settings.retain(|(key, _)| low.iter().all(|(other, _)| other != key));
-    settings.extend(own.chain(low).map(|(key, value)| (*key, (*value).to_owned())));
+    let altered = |key: &str| low.iter().chain(hurried).any(|(other, _)| *other == key);
+    let own = point.settings.iter().filter(|(key, _)| !altered(key));
+    let low = low.iter().filter(|(key, _)| hurried.iter().all(|(other, _)| other != key));
+    settings.retain(|(key, _)| !altered(key));
+    settings.extend(own.chain(low).chain(hurried).map(|(key, value)| (*key, (*value).to_owned())));
     let settings = settings.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(":");
     Ok([
         ("threads", "1".to_owned()),
-        if recipe.bitrate.is_some() { ("b", vbv.rate.to_string()) } else { ("crf", format!("{:.2}", recipe.quality)) },
+        if recipe.bitrate.is_some() { ("b", vbv.rate.to_string()) } else { ("crf", format!("{quality:.2}")) },
         ("maxrate", vbv.rate.to_string()),
         ("bufsize", vbv.size.to_string()),
         ("rc_init_occupancy", occupied.to_string()),

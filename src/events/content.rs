@@ -1,16 +1,29 @@
 //! What the verdicts on published segments tell an operator: where something begins, and where it ends, and nothing in between.
 
 use super::{Kind, Note};
+use crate::encode::HURRIED;
 use crate::time::GopId;
 use crate::verdict::Verdict;
 use std::collections::BTreeMap;
 
-/// What each track showed last. Segments of a track come in order.
+/// A track that is so many segments behind another one of its kind no longer stands for all of them: it is disabled, or broken.
+const BEHIND: i64 = 3;
+
+/// What tracks showed last. Segments of a track come in order.
 #[derive(Debug, Default)]
 pub struct Content {
-    tracks: BTreeMap<String, Showed>,
-    /// The tracks that stand for all of their kind: pictures, and sound.
-    stand: [Option<String>; 2],
+    /// Whether another backend made the last segment of each than the first of its list.
+    fallback: BTreeMap<String, bool>,
+    /// The tracks that stand for all of their kind, pictures and sound.
+    stand: [Option<Stand>; 2],
+}
+
+/// A track, its newest segment, and what was told last.
+#[derive(Debug)]
+struct Stand {
+    track: String,
+    newest: GopId,
+    told: Showed,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,28 +32,19 @@ struct Showed {
     black: bool,
     frozen: bool,
     silent: bool,
-    fallback: bool,
 }
 
 impl Content {
-    /// What segment `number` of `track` tells. Of what all tracks of a kind show alike, the one that came first tells.
+    /// What segment `number` of `track` tells. Of what all tracks of a kind show alike, the one that came first tells, as long as it keeps up.
     pub fn take(&mut self, track: &str, number: GopId, verdict: &Verdict) -> Vec<Note> {
         let shown = &verdict.shown;
-        let stands = self.stand[usize::from(shown.sound)].get_or_insert_with(|| track.to_owned()) == track;
+        let stand = self.stand[usize::from(shown.sound)].get_or_insert_with(|| Stand { track: track.to_owned(), newest: number, told: Showed::default() });
+        if stand.track != track && number.0 > stand.newest.0 + BEHIND {
+            track.clone_into(&mut stand.track);
+        }
         // Half of a segment: less is a fade, or a cut to black.
         let much = |count: u32| count > 0 && count.saturating_mul(2) >= shown.units;
-        let now = Showed {
-            filler: verdict.marks.fillers > 0,
-            black: much(shown.black),
-            frozen: much(shown.frozen),
-            silent: much(shown.silent),
-            fallback: verdict.marks.fallback > 0,
-        };
-        if !self.tracks.contains_key(track) {
-            self.tracks.insert(track.to_owned(), Showed::default());
-        }
-        let Some(before) = self.tracks.get_mut(track) else { return Vec::new() };
-        let before = std::mem::replace(before, now);
+        let now = Showed { filler: verdict.marks.fillers > 0, black: much(shown.black), frozen: much(shown.frozen), silent: much(shown.silent) };
         let what = if shown.sound { "sound" } else { "pictures" };
         let mut notes = Vec::new();
         let mut tell = |was: bool, is: bool, kinds: [Kind; 2], texts: [String; 2]| {
@@ -51,7 +55,9 @@ impl Content {
                 _ => {}
             }
         };
-        if stands {
+        if stand.track == track {
+            stand.newest = number;
+            let before = std::mem::replace(&mut stand.told, now);
             let filler = [format!("filler is shown: {} of {} units of {what}", verdict.marks.fillers, shown.units), format!("no more filler in the {what}")];
             tell(before.filler, now.filler, [Kind::FillerBegun, Kind::FillerEnded], filler);
             let words = |it: &str, over: &str| [it.to_owned(), over.to_owned()];
@@ -63,7 +69,11 @@ impl Content {
             u8::MAX => "it was to be encoded again, and there was no room for its frames".to_owned(),
             place => format!("backend {} of its list makes it", u32::from(place) + 1),
         };
-        tell(before.fallback, now.fallback, [Kind::BackendLost, Kind::BackendBack], [fallback, "the first of its backends makes it again".to_owned()]);
+        let fell_back = self.fallback.get(track).copied().unwrap_or(false);
+        // What is hurried is told as such, and says nothing of backends.
+        let falls_back = if verdict.marks.fallback == HURRIED { fell_back } else { verdict.marks.fallback > 0 };
+        self.fallback.insert(track.to_owned(), falls_back);
+        tell(fell_back, falls_back, [Kind::BackendLost, Kind::BackendBack], [fallback, "the first of its backends makes it again".to_owned()]);
         notes.into_iter().map(|note| note.track(track).segment(number)).collect()
     }
 }
@@ -90,5 +100,23 @@ mod tests {
         assert_eq!(kinds("v", 4, 0, 50, 0), [Kind::FillerEnded]);
         assert_eq!(kinds("v", 5, 0, 0, 255), [Kind::BlackEnded, Kind::BackendLost]);
         assert_eq!(kinds("w", 5, 0, 0, 0), [Kind::BackendBack]);
+    }
+
+    #[test]
+    fn another_track_tells_where_the_first_is_gone() {
+        let mut content = Content::default();
+        let mut kinds = |track: &str, number: i64, fillers: u32| {
+            let verdict = Verdict { marks: Marks { fillers, ..Marks::default() }, shown: Shown { units: 50, ..Shown::default() }, ..Verdict::default() };
+            let notes = content.take(track, GopId(number), &verdict);
+            notes.iter().map(Note::kind).collect::<Vec<_>>()
+        };
+        assert_eq!(kinds("v", 1, 50), [Kind::FillerBegun]);
+        // "v" is disabled.
+        for number in 1..=4 {
+            assert_eq!(kinds("w", number, if number < 3 { 50 } else { 0 }), [], "it may only be late");
+        }
+        assert_eq!(kinds("w", 5, 0), [Kind::FillerEnded], "what was begun is ended");
+        assert_eq!(kinds("v", 6, 50), [], "one tells, not both");
+        assert_eq!(kinds("w", 6, 50), [Kind::FillerBegun]);
     }
 }

@@ -85,6 +85,10 @@ kinds! {
     GopsDropped Error,
     /// No more are.
     GopsKept Info,
+    /// The machine is too small: a rung costs less from here on, or is left out.
+    OverloadStep Warning,
+    /// A rung may cost more again.
+    OverloadEased Info,
     /// Attempts at GOPs of a rung fail and are made again.
     RungRetried Warning,
     /// GOPs of a rung fail with every backend.

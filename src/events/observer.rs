@@ -2,6 +2,7 @@
 
 use super::{Kind, Note};
 use crate::clock::Lock;
+use crate::govern::Step;
 use crate::status::{Snapshot, Status};
 use crossbeam::channel::{RecvTimeoutError, Sender, bounded};
 use std::convert::Infallible;
@@ -11,8 +12,14 @@ use std::time::Duration;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(250);
-/// So many looks without another one (ten seconds), and a spell of losses is over.
+/// So many looks without another one (ten seconds), and a spell of losses is over …
 const QUIET: u32 = 40;
+
+/// … or more, where segments are long: what befalls each GOP is counted once in one.
+fn patience(now: &Snapshot) -> u32 {
+    let look = i64::try_from(LOOK.as_millis()).unwrap_or(i64::MAX);
+    u32::try_from(2 * now.segment_ms / look + 1).unwrap_or(QUIET).max(QUIET)
+}
 
 /// The thread. It ends, with a last look, when this is dropped.
 pub struct Observer {
@@ -51,12 +58,21 @@ impl Drop for Observer {
     }
 }
 
-/// A count that rises now and then: told when it begins to, and when it has not for a while.
+/// A count of faults that rises now and then: told when it begins to, and when it has not for a while, in which something went well.
 #[derive(Debug, Default)]
 struct Spell {
     count: u64,
-    /// What it was before the spell, and looks since it last rose.
-    under_way: Option<(u64, u32)>,
+    under_way: Option<UnderWay>,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    /// What the count was before.
+    before: u64,
+    /// What had gone well when it last rose.
+    well: u64,
+    /// Looks since then.
+    quiet: u32,
 }
 
 /// What a look at a count tells.
@@ -70,30 +86,56 @@ enum Told {
 }
 
 impl Spell {
-    fn look(&mut self, count: u64) -> Told {
+    /// What a look tells. `well`: a count of what goes well where this does not; `patience`: looks.
+    fn look(&mut self, count: u64, well: u64, patience: u32) -> Told {
         let more = count.saturating_sub(self.count);
         self.count = count;
         match &mut self.under_way {
             None if more > 0 => {
-                self.under_way = Some((count - more, 0));
+                self.under_way = Some(UnderWay { before: count - more, well, quiet: 0 });
                 Told::Begun(more)
             }
             None => Told::Nothing,
-            Some((_, quiet)) if more > 0 => {
-                *quiet = 0;
+            Some(spell) if more > 0 => {
+                (spell.well, spell.quiet) = (well, 0);
                 Told::Nothing
             }
-            Some((before, quiet)) => {
-                *quiet += 1;
-                if *quiet < QUIET {
+            Some(spell) => {
+                spell.quiet = spell.quiet.saturating_add(1);
+                if spell.quiet < patience || spell.well == well {
                     return Told::Nothing;
                 }
-                let all = count - *before;
+                let all = count.saturating_sub(spell.before);
                 self.under_way = None;
                 Told::Ended(all)
             }
         }
     }
+
+    fn goes_on(&self) -> bool {
+        self.under_way.is_some()
+    }
+}
+
+/// What was seen of a rung.
+#[derive(Debug, Default)]
+struct Rung {
+    late: Spell,
+    retried: Spell,
+    failed: Spell,
+    unheld: Spell,
+    /// GOPs that were made by another backend and that failed, before either began to be.
+    before: (u64, u64),
+    /// What the overload governor made of it.
+    stepped: Step,
+}
+
+/// What was seen of the keys of a form.
+#[derive(Debug, Default)]
+struct Keys {
+    missing: Spell,
+    /// They are, or cannot be fetched.
+    trouble: bool,
 }
 
 /// What was seen so far.
@@ -102,13 +144,11 @@ struct Seen {
     last: Option<Snapshot>,
     shed: Spell,
     gaps: Spell,
-    /// Of each track: left out, tried again, failed, not held.
-    tracks: Vec<[Spell; 4]>,
+    tracks: Vec<Rung>,
     conflicts: Spell,
     /// Of each output: given up.
     dropped: Vec<Spell>,
-    /// Of each form: failed requests and missing keys.
-    keys: Vec<Spell>,
+    keys: Vec<Keys>,
 }
 
 impl Seen {
@@ -181,7 +221,7 @@ impl Seen {
                 }
             }
         }
-        match self.shed.look(now.source.shed_gops) {
+        match self.shed.look(now.source.shed_gops, now.source.pictures, patience(now)) {
             Told::Begun(n) => notes.push(Note::new(Kind::GopsDropped, format!("decoding is late: {n} GOPs of the feed left out before it"))),
             Told::Ended(n) => notes.push(Note::new(Kind::GopsKept, format!("no more GOPs of the feed are left out; {n} were"))),
             Told::Nothing => {}
@@ -190,35 +230,48 @@ impl Seen {
 
     fn rungs(&mut self, now: &Snapshot, notes: &mut Vec<Note>) {
         self.tracks.resize_with(now.tracks.len(), Default::default);
-        for (track, [late, retried, failed, unheld]) in now.tracks.iter().zip(&mut self.tracks) {
+        let patience = patience(now);
+        for (track, Rung { late, retried, failed, unheld, before, stepped }) in now.tracks.iter().zip(&mut self.tracks) {
             let name = track.facts.name.as_str();
             let mut tell = |kind: Kind, text: String| notes.push(Note::new(kind, text).track(name));
-            match late.look(track.late) {
+            let look = |spell: &mut Spell, count: u64| spell.look(count, track.segments, patience);
+            match look(late, track.late) {
                 Told::Begun(n) => tell(Kind::GopsDropped, format!("the rung is late: {n} GOPs left out")),
                 Told::Ended(n) => tell(Kind::GopsKept, format!("the rung is in time; {n} GOPs were left out")),
                 Told::Nothing => {}
             }
             // What another backend made counts as such; what is encoded again for its cap is no fault.
-            let (again, lost) = (retried.look(track.fallbacks), failed.look(track.failed));
-            if let Told::Begun(n) = again {
+            let trouble = retried.goes_on() || failed.goes_on();
+            if !trouble {
+                *before = (retried.count, failed.count);
+            }
+            if let Told::Begun(n) = look(retried, track.fallbacks) {
                 tell(Kind::RungRetried, format!("{n} GOPs made by another backend than the first"));
             }
-            if let Told::Begun(n) = lost {
+            if let Told::Begun(n) = look(failed, track.failed) {
                 tell(Kind::RungFailed, format!("{n} GOPs could not be encoded"));
             }
-            if let Told::Ended(n) = lost {
-                tell(Kind::RungRecovered, format!("GOPs are encoded again; {n} were lost"));
+            if trouble && !retried.goes_on() && !failed.goes_on() {
+                let (others, lost) = (track.fallbacks.saturating_sub(before.0), track.failed.saturating_sub(before.1));
+                tell(Kind::RungRecovered, format!("the first backend makes all GOPs again; {others} were made by another one, and {lost} were lost"));
             }
-            if let Told::Begun(_) = unheld.look(track.unheld) {
+            let step = track.overload.unwrap_or_default();
+            match std::mem::replace(stepped, step) {
+                before if before < step => tell(Kind::OverloadStep, format!("from {} to {}", before.name(), step.name())),
+                before if before > step => tell(Kind::OverloadEased, format!("from {} to {}", before.name(), step.name())),
+                _ => {}
+            }
+            if let Told::Begun(_) = look(unheld, track.unheld) {
                 tell(Kind::FramesUnheld, "the frame budget is spent: GOPs cannot be encoded again".to_owned());
             }
         }
-        if let Told::Begun(n) = self.gaps.look(now.published.gaps) {
+        if let Told::Begun(n) = self.gaps.look(now.published.gaps, now.published.segments, patience) {
             notes.push(Note::new(Kind::SegmentGap, format!("{n} segments will never come, and are listed as a gap")));
         }
     }
 
     fn outputs(&mut self, now: &Snapshot, notes: &mut Vec<Note>) {
+        let (published, patience) = (now.published.segments, patience(now));
         self.dropped.resize_with(now.outputs.len(), Default::default);
         for (place, (output, dropped)) in now.outputs.iter().zip(&mut self.dropped).enumerate() {
             let before = self.last.as_ref().and_then(|last| last.outputs.get(place)).map_or("well", |before| before.state);
@@ -229,74 +282,29 @@ impl Seen {
                     state => Note::new(Kind::OutputFailing, format!("{}: {state}: {error}", output.url)).output(place),
                 });
             }
-            if let Told::Begun(n) = dropped.look(output.dropped) {
+            if let Told::Begun(n) = dropped.look(output.dropped, published, patience) {
                 notes.push(Note::new(Kind::OutputDropped, format!("{}: {n} segments given up", output.url)).output(place));
             }
         }
-        if let Told::Begun(n) = self.conflicts.look(now.conflicts) {
+        if let Told::Begun(n) = self.conflicts.look(now.conflicts, published, patience) {
             notes.push(Note::new(Kind::OutputConflict, format!("{n} segments are there already with other bytes, and are kept")));
         }
         self.keys.resize_with(now.protection.len(), Default::default);
         for (keys, counts) in self.keys.iter_mut().zip(&now.protection) {
-            match keys.look(counts.failed + counts.missing) {
-                Told::Begun(_) => notes.push(Note::new(
+            keys.missing.look(counts.missing, published, patience);
+            let trouble = counts.failing || keys.missing.goes_on();
+            match (std::mem::replace(&mut keys.trouble, trouble), trouble) {
+                (false, true) => notes.push(Note::new(
                     Kind::KeysFailing,
                     format!("{}: {} requests to the key server failed, {} segments have no key", counts.scheme, counts.failed, counts.missing),
                 )),
-                Told::Ended(_) => notes.push(Note::new(Kind::KeysRecovered, format!("{}: keys are there again", counts.scheme))),
-                Told::Nothing => {}
+                (true, false) => notes.push(Note::new(Kind::KeysRecovered, format!("{}: keys are there again", counts.scheme))),
+                _ => {}
             }
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::status::tests::plan;
-
-    fn kinds(notes: &[Note]) -> Vec<Kind> {
-        notes.iter().map(Note::kind).collect()
-    }
-
-    #[test]
-    fn a_spell_is_told_twice_however_long_it_is() {
-        let mut spell = Spell::default();
-        assert_eq!(spell.look(0), Told::Nothing);
-        assert_eq!(spell.look(3), Told::Begun(3));
-        for count in 4..100 {
-            assert_eq!(spell.look(count), Told::Nothing);
-        }
-        for _ in 1..QUIET {
-            assert_eq!(spell.look(99), Told::Nothing);
-        }
-        assert_eq!(spell.look(99), Told::Ended(99));
-        assert_eq!(spell.look(99), Told::Nothing);
-        assert_eq!(spell.look(100), Told::Begun(1));
-    }
-
-    #[test]
-    fn changes_are_told_and_what_stays_is_not() {
-        let status = Status::new(&plan(), true);
-        let mut seen = Seen::default();
-        let mut now = status.snapshot();
-        assert_eq!(kinds(&seen.look(&now)), []);
-        now.source.units = 1;
-        (now.tracks[0].late, now.published.gaps, now.source.anchors) = (2, 2, 1);
-        assert_eq!(kinds(&seen.look(&now)), [Kind::InputUp, Kind::GopsDropped, Kind::SegmentGap]);
-        (now.source.disconnects, now.source.anchors) = (1, 2);
-        assert_eq!(kinds(&seen.look(&now)), [Kind::ClockAnchored, Kind::InputDown]);
-        now.source.reconnects = 1;
-        assert_eq!(kinds(&seen.look(&now)), [Kind::InputUp]);
-    }
-
-    #[test]
-    fn the_last_look_is_at_the_end() {
-        let status = Arc::new(Status::new(&plan(), true));
-        let observer = Observer::start(Arc::clone(&status)).expect("a thread");
-        status.conflicts.add(2);
-        drop(observer);
-        let told = status.events.after(None, 99).events;
-        assert!(told.iter().any(|event| event.kind == Kind::OutputConflict && event.text.starts_with("2 segments")), "{told:?}");
-    }
-}
+#[path = "observer_tests.rs"]
+mod tests;

@@ -1,7 +1,7 @@
 //! Where a feed goes (`--output`).
 
 use super::FeedError;
-use crate::secrets::without_secrets;
+use crate::secrets::{watch, without_secrets};
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -72,6 +72,7 @@ impl fmt::Display for FeedOutput {
 /// Parses a URL or a file name.
 pub(super) fn parse_output(value: &str) -> Result<FeedOutput, FeedError> {
     let shown = without_secrets(value);
+    watch(value);
     let bad = |accepted: &str| FeedError::Option { field: "output", value: shown.clone(), accepted: accepted.to_owned() };
     let Some((scheme, rest)) = value.split_once("://") else {
         return if value.ends_with(".ts") { Ok(FeedOutput::File(value.into())) } else { Err(bad(ACCEPTED)) };

@@ -9,7 +9,7 @@ use crate::config::ConfigError;
 use crate::decode::filler::Filler;
 use crate::decode::slate::{self, Slate, SlateError};
 use crate::ladder::{self, Ladder};
-use crate::secrets::without_secrets;
+use crate::secrets::{as_written, watch, without_secrets};
 use crate::time::Seconds;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,6 +19,9 @@ pub const MAX_RATE: u32 = 60;
 
 /// The most sounds of a job.
 pub const MAX_SOUNDS: usize = 16;
+
+/// Values of `limits.memory`, in MiB.
+const MEMORY: std::ops::RangeInclusive<u64> = 64..=1 << 22;
 
 /// The latest instant of an anchor, 3000-01-01T00:00:00Z in seconds: times in every timescale then stay below 2^53.
 const LAST_INSTANT: i64 = 32_503_680_000;
@@ -37,9 +40,15 @@ impl Wishes {
     /// As [`Wishes::check`], for a job that is not run: it may have no output.
     pub fn check_planned(self, file: &str) -> Result<Job, ConfigError> {
         let check = Check { file };
-        let filled = |field: &str, text: String| super::literal::filled(&text).map_err(|why| check.refused(field, &why));
-        let inputs = self.inputs.unwrap_or_default().into_iter().map(|input| filled("inputs", input)).collect::<Result<_, _>>()?;
+        let filled = |field: &str, text: String| match super::literal::filled(&text) {
+            Ok(mut filled) => Ok(std::mem::take(&mut *filled)),
+            Err(why) => Err(check.refused(field, &why)),
+        };
+        let asked = self.inputs.unwrap_or_default();
+        let written = asked.iter().map(|input| as_written(input)).collect();
+        let inputs = asked.into_iter().map(|input| filled("inputs", input)).collect::<Result<_, _>>()?;
         let inputs = check.inputs(inputs)?;
+        inputs.iter().for_each(|input| watch(input));
         let ladder = match self.ladder {
             Some(LadderWish::Named(wish, base)) => Ladder::load(&wish, &base)?,
             Some(LadderWish::Inline(ladder)) => ladder.check(file, ladder::POINTS).map(|()| ladder)?,
@@ -58,6 +67,7 @@ impl Wishes {
         }
         let mut standby = self.standby;
         standby.input = standby.input.map(|input| filled("standby.input", input)).transpose()?;
+        standby.input.iter().for_each(|input| watch(input));
         let standby = check.standby(&standby, pace)?;
         let anchor_of_standby = standby.as_ref().and_then(|standby| standby.anchor);
         let input_timeout = span(self.input_timeout).map(|t| check.span("input_timeout", t, milliseconds(100), days(400))).transpose()?;
@@ -105,15 +115,19 @@ impl Wishes {
         let source = self.source.facts(&select).map_err(|(field, value, accepted)| check.wrong(field, value, accepted))?;
         let path_window = check.span("path_window", span(self.path_window).unwrap_or(milliseconds(80)), Seconds::ZERO, Seconds::whole(2))?;
         let decode = self.decode.map(|text| text.0).unwrap_or_default();
+        let memory = self.limits.memory.map(|mib| check.memory(mib)).transpose()?;
         let listen = self.listen.map(|text| text.0.0);
         let protection = check.protection(self.protection.unwrap_or_default(), &outputs, listen.is_some())?;
         Ok(Job {
+            written,
             inputs,
             path_window,
             ladder,
             outputs,
             listen,
             require_capacity: self.limits.require_capacity.unwrap_or(false),
+            overload: self.limits.overload.unwrap_or_default(),
+            memory,
             shard: self.shard.map(|text| text.0).unwrap_or_default(),
             edits: self.edits,
             pace,
@@ -175,9 +189,13 @@ impl Check<'_> {
     }
 
     /// As [`Check::wrong`], of what is told as "VALUE; accepted: WHAT".
-    fn refused(&self, field: &str, why: &str) -> ConfigError {
+    pub(super) fn refused(&self, field: &str, why: &str) -> ConfigError {
         let (value, accepted) = why.split_once("; accepted: ").unwrap_or((why, "another"));
         self.wrong(field, value, accepted)
+    }
+
+    fn memory(&self, mib: u64) -> Result<u64, ConfigError> {
+        if MEMORY.contains(&mib) { Ok(mib << 20) } else { Err(self.wrong("limits.memory", mib, format!("{} to {} MiB", MEMORY.start(), MEMORY.end()))) }
     }
 
     pub(super) fn span(&self, field: &str, value: Seconds, least: Seconds, most: Seconds) -> Result<Seconds, ConfigError> {
@@ -219,7 +237,7 @@ impl Check<'_> {
         let accepted = "one: a file, - (stdin), a URL (udp://ADDRESS:PORT, rtp, srt, rist, tcp, rtmp, rtsp, http, https), gst:PIPELINE, or testsrc:OPTIONS (--input, or inputs in the job file); \
                         or two paths of one feed, each of them udp, rtp, srt, rist, tcp, -, a pipe or a file, with MPEG-TS";
         if let Some(input) = inputs.iter().find(|input| input.trim().is_empty() || input.contains('\0')) {
-            return Err(self.wrong("inputs", format!("{input:?}"), accepted));
+            return Err(self.wrong("inputs", format!("{:?}", without_secrets(input)), accepted));
         }
         let wrong = match inputs.as_slice() {
             [] => Some("none".to_owned()),
@@ -237,7 +255,7 @@ impl Check<'_> {
             return alone.map_or(Ok(None), Err);
         };
         if input.trim().is_empty() || input.contains('\0') {
-            return Err(self.wrong("standby.input", format!("{input:?}"), "a file, or a URL as of inputs"));
+            return Err(self.wrong("standby.input", format!("{:?}", without_secrets(&input)), "a file, or a URL as of inputs"));
         }
         if pace == Pace::Fast {
             return Err(self.wrong(

@@ -10,7 +10,7 @@ use super::serving::ServingWishes;
 use super::source::SourceWishes;
 use super::standby::StandbyWishes;
 use super::value::{Listen, Span, Text};
-use super::{Anchor, ClockKind, DecodeOn, Latency, Prft, Start, Window};
+use super::{Anchor, ClockKind, DecodeOn, Latency, Overload, Prft, Start, Window};
 use crate::config::{self, ConfigError};
 use crate::ladder::Ladder;
 use crate::shard::Shard;
@@ -94,6 +94,10 @@ pub struct Wishes {
 pub struct LimitWishes {
     /// Do not start at pace live on a machine that was measured not to hold the plan.
     pub require_capacity: Option<bool>,
+    /// What happens where the machine is too small.
+    pub overload: Option<Overload>,
+    /// MiB that the worker may take.
+    pub memory: Option<u64>,
 }
 
 /// `[timeline]` as written.
@@ -219,7 +223,11 @@ impl Wishes {
             thumbnails: self.thumbnails.or(below.thumbnails),
             session_data: self.session_data.over(below.session_data),
             source: self.source.over(below.source),
-            limits: LimitWishes { require_capacity: self.limits.require_capacity.or(below.limits.require_capacity) },
+            limits: LimitWishes {
+                require_capacity: self.limits.require_capacity.or(below.limits.require_capacity),
+                overload: self.limits.overload.or(below.limits.overload),
+                memory: self.limits.memory.or(below.limits.memory),
+            },
         }
     }
 }

@@ -72,22 +72,24 @@ families! {
     TRACK_SEGMENTS: Counter "mezzo_track_segments" "" ["track"] "Segments published.";
     TRACK_BYTES: Counter "mezzo_track_bytes" "bytes" ["track"] "Bytes of them.";
     TRACK_NUMBER: Gauge "mezzo_track_segment_number" "" ["track"] "The number of the newest segment.";
-    TRACK_LAG: Gauge "mezzo_track_lag_seconds" "seconds" ["track"] "From the end of the newest segment's slot to its publication.";
-    TRACK_AGE: Gauge "mezzo_track_age_seconds" "seconds" ["track"] "From the end of the newest segment's slot to now; grows where the track stalls.";
+    TRACK_LAG: Gauge "mezzo_track_lag_seconds" "seconds" ["track"] "From the end of the newest segment's slot to its publication; absent while the rung is disabled.";
+    TRACK_AGE: Gauge "mezzo_track_age_seconds" "seconds" ["track"] "From the end of the newest segment's slot to now; grows where the track stalls; absent while the rung is disabled.";
     TRACK_MISSES: Counter "mezzo_track_deadline_misses" "" ["track"] "Segments that were not published when they were due.";
     TRACK_LATE: Counter "mezzo_track_late_segments" "" ["track"] "Of those, segments that came after all.";
     TRACK_OVERDUE: Gauge "mezzo_track_overdue_seconds" "seconds" ["track"] "For how long the segment that comes next is overdue; 0: it is not.";
     TRACK_HEADROOM: Histogram "mezzo_track_headroom_seconds" "seconds" ["track"] "How long before it was due a segment was published; 0: it was late.";
-    TRACK_SCORE: Gauge "mezzo_track_score" "" ["track"] "Score of the newest segment, 0 to 100 (docs/defects.md).";
+    TRACK_SCORE: Gauge "mezzo_track_score" "" ["track"] "Score of the newest segment, 0 to 100 (docs/defects.md); absent while the rung is disabled.";
     TRACK_DEFECTS: Counter "mezzo_track_defect_segments" "" ["track", "defect"] "Segments published with a defect (docs/defects.md).";
     RUNG_PICTURES: Counter "mezzo_rung_pictures" "" ["track"] "Pictures that its encoder was given, each once.";
     RUNG_QUEUE: Gauge "mezzo_rung_queue_length" "" ["track"] "Pictures that wait for its encoder.";
-    RUNG_DROPPED: Counter "mezzo_rung_dropped_gops" "" ["track", "reason"] "GOPs left out: late (the rung was behind), failed (every backend failed).";
+    RUNG_DROPPED: Counter "mezzo_rung_dropped_gops" "" ["track", "reason"] "GOPs left out: late (the rung was behind), failed (every backend failed), overload (for the sake of smaller rungs, docs/overload.md).";
+    RUNG_OVERLOAD: Gauge "mezzo_rung_overload_step" "" ["track"] "What the overload governor makes of it: 0 as planned, 1 hurried, 2 with half its pictures, 3 left out (docs/overload.md).";
+    RUNG_HURRIED: Counter "mezzo_rung_hurried_gops" "" ["track"] "GOPs that were hurried under overload.";
     RUNG_RETRIES: Counter "mezzo_rung_retries" "" ["track"] "GOPs encoded again.";
     RUNG_FALLBACKS: Counter "mezzo_rung_fallbacks" "" ["track"] "GOPs that another backend made than the plan puts first.";
     RUNG_UNHELD: Counter "mezzo_rung_unheld_gops" "" ["track"] "GOPs whose frames were not held for another try, because the frame budget was spent.";
     RUNG_OVER_CAP: Counter "mezzo_rung_over_cap_gops" "" ["track"] "GOPs that exceed 1.10 x cap.";
-    RUNG_EFFORT: Histogram "mezzo_rung_encode_ratio" "" ["track"] "Time in the encoder of a GOP against the GOP's duration times the rung's lanes: above 1 the rung is slower than real time.";
+    RUNG_EFFORT: Histogram "mezzo_rung_encode_ratio" "" ["track"] "Time in the encoder of a GOP against the GOP's duration times the rung's lanes (and, of a rung split by number over shards, times the numbers to one of its own): above 1 the rung is slower than real time.";
     RUNG_QUANTIZER: Gauge "mezzo_rung_quantizer" "" ["track"] "Mean quantizer of the newest GOP, where its encoder says it.";
 
     MUX_GAPS: Counter "mezzo_mux_gaps" "" [] "Segment numbers that will never come.";
@@ -98,6 +100,8 @@ families! {
     MUX_STALE: Counter "mezzo_mux_stale_packets" "" [] "Packets that came after their number was decided.";
     CONFLICTS: Counter "mezzo_output_conflicts" "" [] "Segments that a directory already had with other bytes; it kept its own.";
 
+    MEMORY_PART: Gauge "mezzo_memory_part_bytes" "bytes" ["part"] "What each may take of the budget of memory: `codecs`, the `origin`'s window, what waits for `outputs`, `pictures`.";
+    MEMORY_PICTURES: Gauge "mezzo_memory_pictures_held_bytes" "bytes" [] "Pictures that wait for an encoder, or are held so that a segment can be encoded again.";
     STORE_SEGMENTS: Gauge "mezzo_store_segments" "" [] "Segments held in memory.";
     STORE_BYTES: Gauge "mezzo_store_bytes" "bytes" [] "Bytes of them.";
     STORE_LIMIT: Gauge "mezzo_store_limit_bytes" "bytes" [] "The most bytes that are held.";

@@ -5,7 +5,7 @@ use super::table as t;
 use super::text::{Page, Value};
 use crate::clock::Lock;
 use crate::sink::store::Usage;
-use crate::status::{ClockSnapshot, Media, Seen, Snapshot, SourceSnapshot, State, Status, TrackSnapshot};
+use crate::status::{ClockSnapshot, Media, MemorySnapshot, Seen, Snapshot, SourceSnapshot, State, Status, TrackSnapshot};
 use crate::time::{Rate, Seconds};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -36,6 +36,11 @@ pub fn worker(status: &Status, page: &mut Page) {
     if let Some(traces) = &seen.traces {
         page.sample(&t::TRACES, &[], traces.sent.load(Relaxed));
         page.sample(&t::TRACES_DROPPED, &[], traces.dropped.load(Relaxed));
+    }
+    if let Some(MemorySnapshot { parts, held }) = &s.memory {
+        let parts = [("codecs", parts.codecs), ("origin", parts.origin), ("outputs", parts.outputs), ("pictures", parts.pictures)];
+        parts.iter().for_each(|(part, bytes)| page.sample(&t::MEMORY_PART, &[part], *bytes));
+        page.sample(&t::MEMORY_PICTURES, &[], *held);
     }
     page.sample(&t::LOG_SUPPRESSED, &[], crate::metrics::log_suppressed());
 }
@@ -155,8 +160,10 @@ fn tracks(s: &Snapshot, seen: &Seen, page: &mut Page) {
         TRACK_BYTES: |t: &T| t.bytes;
     }
     all().for_each(|(name, track)| track.last_segment.into_iter().for_each(|n| page.sample(&t::TRACK_NUMBER, &[name], n)));
-    all().for_each(|(name, track)| track.lag_ms.into_iter().for_each(|ms| page.sample(&t::TRACK_LAG, &[name], Value::millis(ms))));
-    all().for_each(|(name, track)| track.age_ms.into_iter().for_each(|ms| page.sample(&t::TRACK_AGE, &[name], Value::millis(ms))));
+    // Of a rung that is disabled its last segment says nothing of now.
+    let made = || all().filter(|(_, track)| track.enabled);
+    made().for_each(|(name, track)| track.lag_ms.into_iter().for_each(|ms| page.sample(&t::TRACK_LAG, &[name], Value::millis(ms))));
+    made().for_each(|(name, track)| track.age_ms.into_iter().for_each(|ms| page.sample(&t::TRACK_AGE, &[name], Value::millis(ms))));
     let due = || all().filter_map(|(name, track)| Some((name, track.deadline?)));
     due().for_each(|(name, deadline)| page.sample(&t::TRACK_MISSES, &[name], deadline.misses));
     due().for_each(|(name, deadline)| page.sample(&t::TRACK_LATE, &[name], deadline.late));
@@ -165,7 +172,7 @@ fn tracks(s: &Snapshot, seen: &Seen, page: &mut Page) {
         let headroom = seen.deadline.as_ref().and_then(|watch| watch.headroom(place));
         headroom.into_iter().for_each(|seen| page.histogram(&t::TRACK_HEADROOM, &[name], &seen.snapshot()));
     }
-    all().for_each(|(name, track)| track.quality.score.into_iter().for_each(|score| page.sample(&t::TRACK_SCORE, &[name], u64::from(score))));
+    made().for_each(|(name, track)| track.quality.score.into_iter().for_each(|score| page.sample(&t::TRACK_SCORE, &[name], u64::from(score))));
     for (name, track) in all() {
         for defect in &crate::verdict::defects::DEFECTS {
             let segments = track.quality.defects.get(defect.name).map_or(0, |of| of.segments);
@@ -184,8 +191,11 @@ fn rungs(s: &Snapshot, seen: &Seen, page: &mut Page) {
     for (name, track) in &rungs {
         page.sample(&t::RUNG_DROPPED, &[name, "late"], track.late);
         page.sample(&t::RUNG_DROPPED, &[name, "failed"], track.failed);
+        page.sample(&t::RUNG_DROPPED, &[name, "overload"], track.paused);
     }
     each! { page, rungs.iter().copied(),
+        RUNG_OVERLOAD: |t: &T| t.overload.unwrap_or_default() as u64;
+        RUNG_HURRIED: |t: &T| t.hurried;
         RUNG_RETRIES: |t: &T| t.retries;
         RUNG_FALLBACKS: |t: &T| t.fallbacks;
         RUNG_UNHELD: |t: &T| t.unheld;
@@ -246,11 +256,13 @@ mod tests {
     use super::super::text::Format;
     use super::super::{origin, table};
     use super::*;
+    use crate::budget::Parts;
     use crate::capture::paths::counts as paths;
-    use crate::deadline::Watch;
+    use crate::deadline::{Maker, Watch};
     use crate::encode::TrackId;
     use crate::origin::counts as of_origin;
     use crate::protect::cipher::Scheme;
+    use crate::schedule::Schedule;
     use crate::status::tests::plan;
     use crate::time::GopId;
     use crate::verdict::Verdict;
@@ -267,12 +279,14 @@ mod tests {
         counts.paths.iter().for_each(|path| path.came(1316));
         status.watch_paths(Arc::new(counts));
         status.watch_mux(Arc::default());
+        let parts = Parts { limit: 10, codecs: 4, origin: 3, outputs: 2, pictures: 1 };
+        status.watch_memory(parts, Vec::new());
         status.watch_rung(TrackId(0), Arc::default());
         status.watch_output(Arc::new(crate::sink::remote::counts::Counts::new("https://origin.example/live")));
         status.watch_protection(vec![(Scheme::Cbcs, Arc::default())]);
         status.watch_traces(Arc::default());
         status.watch_standby(Arc::default(), Arc::new(Status::new(&plan, true)));
-        status.watch_deadline(Watch::new(plan.grid, Seconds::whole(6), status.names(), Box::new(|_, _| true), Arc::clone(&status.events)));
+        status.watch_deadline(Watch::new(plan.grid, Seconds::whole(6), status.names(), Box::new(|_, _| Maker::Here), Arc::clone(&status.events)));
         let now = Seconds::host_now();
         status.segment_published("v", GopId(now.floor_ticks(1) / 2 - 1), 250_000, now);
         status.segment_judged("v", GopId(10), &Verdict::default());
@@ -319,6 +333,21 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line}{text}");
         }
+    }
+
+    /// Else the alarms of its last segment go on for as long as it is disabled.
+    #[test]
+    fn of_a_rung_that_is_disabled_nothing_is_said_of_now() {
+        let status = full();
+        let said = || {
+            let mut page = Page::new(Format::Prometheus);
+            worker(&status, &mut page);
+            let text = page.finish().0;
+            ["lag_seconds", "age_seconds", "score", "segments_total"].map(|name| text.contains(&format!("mezzo_track_{name}{{track=\"v\"}}")))
+        };
+        assert_eq!(said(), [true; 4]);
+        status.watch_schedule(Schedule::without("v"));
+        assert_eq!(said(), [false, false, false, true]);
     }
 
     #[test]

@@ -68,6 +68,8 @@ struct Track {
     open: BTreeMap<GopId, Open>,
     decided: BTreeMap<GopId, Decision>,
     end: Option<End>,
+    /// The last numbers that the feed left out.
+    absent: Option<(GopId, GopId)>,
     /// Later numbers that must be decided before one that was never heard of counts as a gap.
     patience: usize,
     /// Numbers held or open at once.
@@ -104,7 +106,7 @@ impl Align {
             let patience = if lanes <= 1 { 0 } else { lanes.saturating_mul(2) };
             let floor = first.get(i).copied().flatten();
             let most = lanes.saturating_mul(4).saturating_add(8);
-            Track { next: None, floor, open: BTreeMap::new(), decided: BTreeMap::new(), end: None, patience, most, chunked }
+            Track { next: None, floor, open: BTreeMap::new(), decided: BTreeMap::new(), end: None, absent: None, patience, most, chunked }
         };
         Align { tracks: lanes.iter().enumerate().map(track).collect(), stale: 0 }
     }
@@ -133,12 +135,13 @@ impl Align {
         | ToMux::Done { track: id, .. }
         | ToMux::Void { track: id, .. }
         | ToMux::Skipped { track: id, .. }
+        | ToMux::Absent { track: id, .. }
         | ToMux::End { track: id, .. }) = message;
         let track = self.tracks.get_mut(id.0).ok_or(MuxError::Track { id })?;
         let gop = match message {
             ToMux::Packet { gop, .. } | ToMux::Done { gop, .. } | ToMux::Void { gop, .. } | ToMux::Skipped { gop, .. } => Some(gop),
             ToMux::Told { gop, .. } | ToMux::Backend { gop, .. } | ToMux::Continue { gop, .. } => Some(gop),
-            ToMux::End { .. } => None,
+            ToMux::Absent { .. } | ToMux::End { .. } => None,
         };
         if track.end.is_some() || gop.is_some_and(|gop| track.next.max(track.floor).is_some_and(|next| gop < next) || track.decided.contains_key(&gop)) {
             self.stale += 1;
@@ -171,6 +174,7 @@ impl Align {
                 track.open.remove(&gop);
                 track.decided.insert(gop, Decision::Skipped(Some(why)));
             }
+            ToMux::Absent { from, to, .. } => track.absent = Some((from, to)),
             ToMux::End { end, .. } => track.end = Some(end),
         }
         if track.open.len() > track.most {
@@ -219,7 +223,7 @@ impl Track {
         let Some((&gop, open)) = self.open.first_key_value() else { return };
         // One lane works in order: what is open is next. Several may overtake each other.
         let next = self.next.unwrap_or(gop);
-        let sure = self.patience == 0 || self.next == Some(gop);
+        let sure = self.patience == 0 || self.next == Some(gop) || self.is_absent(next, gop);
         if !sure || self.end.is_some() || open.packets.is_empty() && open.told.is_empty() {
             return;
         }
@@ -228,6 +232,11 @@ impl Track {
         }
         self.next = Some(gop);
         ready.extend(self.open.get_mut(&gop).and_then(|open| open.part(gop)));
+    }
+
+    /// Whether the feed has nothing of `next` and what follows it until `gop`.
+    fn is_absent(&self, next: GopId, gop: GopId) -> bool {
+        self.absent.is_some_and(|(from, to)| from <= next && gop <= to)
     }
 
     fn ready(&mut self, ready: &mut Vec<Ready>) {
@@ -241,7 +250,7 @@ impl Track {
             }
             let next = self.next.unwrap_or(known);
             if next < known {
-                if !forced && self.end.is_none() && self.decided.len() <= self.patience {
+                if !forced && self.end.is_none() && self.decided.len() <= self.patience && !self.is_absent(next, known) {
                     break;
                 }
                 ready.push(Ready::Gap { from: next, to: known, why: None });

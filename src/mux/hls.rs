@@ -4,6 +4,7 @@ use super::describe::Described;
 use super::listing::{Entry, Listing};
 use super::parts::{Part, Parts};
 use super::{TrackKind, TrackSpec};
+use crate::job::Window;
 use crate::protect::Guard;
 use crate::time::{GopId, Rate, Seconds};
 use std::fmt::Write;
@@ -22,6 +23,28 @@ pub fn target_duration(tracks: &[TrackSpec]) -> i64 {
 /// `HOLD-BACK` and `PART-HOLD-BACK`: so many target durations, of segments and of parts (RFC 8216bis, 4.4.3.8).
 const HOLD_BACK: i64 = 3;
 
+/// How far behind the end of a live playlist a player should stay: where a segment comes at the last moment of `publish_delay`, and the player has just looked for it, it is not too late.
+#[derive(Clone, Copy, Debug)]
+pub struct Hold {
+    /// Number k is due at the end of its slot plus this.
+    pub publish_delay: Seconds,
+    /// What is listed.
+    pub window: Window,
+}
+
+impl Hold {
+    /// `HOLD-BACK` for this target duration, no less than a player's own choice; that where the window is too short for more.
+    pub fn back(self, target: i64) -> Seconds {
+        let target = Seconds::whole(target);
+        let (least, back) = (target.times(HOLD_BACK.into()), self.publish_delay + target.times(2));
+        let fits = match self.window {
+            Window::Whole => true,
+            Window::Last(window) => back + target <= window,
+        };
+        if fits { back.max(least) } else { least }
+    }
+}
+
 /// What a playlist of low-latency HLS says beside the segments.
 pub struct Low<'a> {
     /// `PART-TARGET`.
@@ -34,15 +57,19 @@ pub struct Low<'a> {
     pub others: Vec<(&'a str, GopId, Option<u32>)>,
 }
 
-/// The media playlist of `track`, which `guard` protects, if any; with the parts of its last segments where there is `low`.
-pub fn media(track: &TrackSpec, listing: &Listing, target: i64, ended: bool, low: Option<&Low>, guard: Option<&Guard>) -> String {
+/// The media playlist of `track`, which `guard` protects, if any, and whose live edge is `hold` away; with the parts of its last segments where there is `low`.
+pub fn media(track: &TrackSpec, listing: &Listing, target: i64, hold: Option<Hold>, low: Option<&Low>, guard: Option<&Guard>) -> String {
+    let ended = hold.is_none();
     let mut text = String::with_capacity(256 + 96 * listing.entries().len() + if low.is_some() { 4096 } else { 0 });
     let sequence = listing.entries().front().map_or(0, |e| e.number.0);
     line(&mut text, format_args!("#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:{sequence}"));
+    let back = hold.map_or(Seconds::whole(target * HOLD_BACK), |hold| hold.back(target));
     if let Some(low) = low {
         let part = nanos(low.part_target);
-        let (part, back, hold) = (in_nanos(part), in_nanos(part * HOLD_BACK), decimal(Seconds::whole(target * HOLD_BACK)));
+        let (part, back, hold) = (in_nanos(part), in_nanos(part * HOLD_BACK), decimal(back));
         line(&mut text, format_args!("#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK={hold},PART-HOLD-BACK={back}\n#EXT-X-PART-INF:PART-TARGET={part}"));
+    } else if back > Seconds::whole(target * HOLD_BACK) {
+        line(&mut text, format_args!("#EXT-X-SERVER-CONTROL:HOLD-BACK={}", decimal(back)));
     }
     if listing.whole() {
         line(&mut text, format_args!("#EXT-X-PLAYLIST-TYPE:EVENT"));

@@ -25,7 +25,8 @@ pub struct Marks {
     pub fillers: u32,
     /// Slots whose picture shows damage of the feed, its own or inherited; of sound, packets that came damaged.
     pub damaged: u32,
-    /// How many backends that the plan puts first did not make it; 0: it is as planned, 255: it was to be encoded again for its cap, and the frame budget was spent.
+    /// How many backends that the plan puts first did not make it; 0: it is as planned, 255: it was to be encoded again for its cap, and the frame budget was spent,
+    /// 254: it was hurried under overload.
     pub fallback: u8,
     /// The feed that it shows: 0 the first, 1 the standby, 255 both.
     pub path: u8,

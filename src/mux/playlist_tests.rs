@@ -8,6 +8,9 @@ use crate::job::Window;
 use crate::time::{GopId, Grid, Seconds};
 use proptest::prelude::*;
 
+/// Due so soon that players may choose for themselves.
+const HOLD: hls::Hold = hls::Hold { publish_delay: Seconds::TWO, window: Window::Whole };
+
 fn ntsc() -> Grid {
     grid(30_000, 1001, 60)
 }
@@ -36,6 +39,22 @@ fn listed(spec: &TrackSpec, window: Window, numbers: &[i64]) -> Listing {
 }
 
 #[test]
+fn players_stay_behind_what_may_come_late() {
+    let spec = video(0, rendition("avc-720p", 1280, 720, 3_500_000, ntsc()), avcc());
+    let listing = listed(&spec, Window::Whole, &[7, 8]);
+    let hold = |publish_delay, window| Some(hls::Hold { publish_delay: Seconds::whole(publish_delay), window });
+    let control = |hold| {
+        let text = hls::media(&spec, &listing, 2, hold, None, None);
+        text.lines().find_map(|line| line.strip_prefix("#EXT-X-SERVER-CONTROL:")).map(str::to_owned)
+    };
+    assert_eq!(control(hold(6, Window::Whole)).as_deref(), Some("HOLD-BACK=10.000"));
+    assert_eq!(control(hold(6, Window::Last(Seconds::whole(12)))).as_deref(), Some("HOLD-BACK=10.000"));
+    assert_eq!(control(hold(6, Window::Last(Seconds::whole(11)))), None, "more than is listed");
+    assert_eq!(control(hold(2, Window::Whole)), None, "what players choose is as much");
+    assert_eq!(control(None), None, "it is over");
+}
+
+#[test]
 fn media_playlist_of_a_window_with_a_gap() {
     let spec = video(0, rendition("avc-720p", 1280, 720, 3_500_000, ntsc()), avcc());
     let listing = listed(&spec, Window::Last(Seconds::whole(8)), &[850_000_000, 850_000_001, 850_000_002, 850_000_004]);
@@ -59,7 +78,7 @@ fn media_playlist_of_a_window_with_a_gap() {
 #EXTINF:2.002,
 850000004.m4s
 ";
-    assert_eq!(hls::media(&spec, &listing, hls::target_duration(std::slice::from_ref(&spec)), false, None, None), expected);
+    assert_eq!(hls::media(&spec, &listing, hls::target_duration(std::slice::from_ref(&spec)), Some(HOLD), None, None), expected);
 }
 
 #[test]
@@ -85,7 +104,7 @@ fn media_playlist_of_a_whole_event_that_is_over() {
 2.m4s
 #EXT-X-ENDLIST
 ";
-    assert_eq!(hls::media(&spec, &listing, hls::target_duration(std::slice::from_ref(&spec)), true, None, None), expected);
+    assert_eq!(hls::media(&spec, &listing, hls::target_duration(std::slice::from_ref(&spec)), None, None, None), expected);
 }
 
 #[test]

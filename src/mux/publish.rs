@@ -419,11 +419,16 @@ impl Publisher {
         self.iframes(index, ended)?;
         let track = &self.tracks[index];
         let spec = &track.described.spec;
-        let text = self.cued(track, hls::media(spec, &track.listing, self.target, ended, None, track.guard()));
+        let text = self.cued(track, hls::media(spec, &track.listing, self.target, self.hold(ended), None, track.guard()));
         let edge = track.listing.last().map(|last| Edge { next: last.next(), parts: 0 });
         let readers = if self.part_target.is_some() { Readers::Whole } else { Readers::All };
         self.send(Publish::Text { path: spec.playlist_path(), bytes: Bytes::from(text), readers, edge })?;
         leave.into_iter().try_for_each(|gop| self.send(Publish::Remove { path: spec.segment_path(gop) }))
+    }
+
+    /// How far players stay behind, while there is more to come.
+    fn hold(&self, ended: bool) -> Option<hls::Hold> {
+        (!ended).then_some(hls::Hold { publish_delay: self.settings.publish_delay, window: self.settings.window })
     }
 
     /// The playlist with parts, where there are any. Nothing before the first whole segment of the track.
@@ -442,7 +447,7 @@ impl Publisher {
         // Of a segment that was given up nothing more comes; of the event's last, neither. After a restart nobody knows what comes next.
         let more = track.broken != Some(next) && track.short.is_none() && !track.parts.is_empty();
         let low = hls::Low { part_target, parts: &track.parts, next: (next, more.then_some(edge.parts)), others: others.collect() };
-        let bytes = Bytes::from(self.cued(track, hls::media(spec, &track.listing, target, ended, Some(&low), track.guard())));
+        let bytes = Bytes::from(self.cued(track, hls::media(spec, &track.listing, target, self.hold(ended), Some(&low), track.guard())));
         self.send(Publish::Text { path: spec.playlist_path(), bytes, readers: Readers::Chunked, edge: Some(edge) })
     }
 

@@ -256,6 +256,12 @@ fn a_lost_number_is_not_waited_for_without_end() {
     // Nothing at all of 11: five later ones settle it (two lanes).
     let many: Vec<ToMux> = (12..17).flat_map(|k| whole(&t[0], k)).collect();
     assert_eq!(outcome(tracks(), settings(), [whole(&t[0], 10), many].concat()).1.segments("v"), [10, 12, 13, 14, 15, 16]);
+    // Where the feed is known to have nothing of it, nothing is waited for but what is before it.
+    let absent = |from: i64, to: i64| ToMux::Absent { track: t[0].id, from: GopId(from), to: GopId(to) };
+    let input = [whole(&t[0], 10), vec![absent(11, 500)], whole(&t[0], 500)].concat();
+    assert_eq!(outcome(tracks(), settings(), input).1.segments("v"), [10, 500]);
+    let input = [whole(&t[0], 9), vec![absent(11, 500)], whole(&t[0], 500)].concat();
+    assert_eq!(outcome(tracks(), settings(), input).1.segments("v"), [9]);
     // One lane works in order.
     let input = [whole(&t[1], 10), whole(&t[1], 12)].concat();
     assert_eq!(outcome(tracks(), settings(), input).1.segments("a"), [10, 12]);

@@ -41,6 +41,7 @@ pub fn rendition(name: &str, width: u32, height: u32, max_bitrate: u64, grid: Gr
         point,
         backends: vec!["x264".into()],
         lanes: 2,
+        half_rate: false,
         chunk: None,
         latency: Default::default(),
         devices: Vec::new(),

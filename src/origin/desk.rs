@@ -3,7 +3,7 @@
 use super::answer::{Fate, Refusal};
 use super::counts::{PipelineSnapshot, TrackSnapshot};
 use super::edge::Edge;
-use super::judge;
+use super::judge::{self, Pushed};
 use super::mask::{MAX_MASKS, Mask};
 use super::received;
 use super::relay::{self, Piece};
@@ -14,6 +14,7 @@ use crate::job::Window;
 use crate::ladder::legal_name;
 use crate::mux::chunking::{Chunking, Cuts};
 use crate::mux::describe::Described;
+use crate::mux::hls::Hold;
 use crate::mux::iframes::IFrames;
 use crate::mux::listing::Listing;
 use crate::mux::parts::{Part, Parts};
@@ -69,7 +70,7 @@ pub struct Desk {
     masks: Vec<Mask>,
     /// When each number was first met, on any track.
     met: BTreeMap<GopId, Seconds>,
-    early: Vec<(usize, usize, GopId, Bytes, Seconds)>,
+    early: Vec<(usize, usize, GopId, Pushed)>,
 }
 
 impl Desk {
@@ -136,26 +137,16 @@ impl Desk {
     }
 
     /// A segment came, with its last byte at `received`.
-    #[expect(clippy::too_many_arguments, reason = "what a push is: whose, where, its bytes, and two times")]
-    pub fn segment(
-        &mut self,
-        pipeline: usize,
-        name: &str,
-        number: GopId,
-        bytes: Bytes,
-        received: Seconds,
-        now: Seconds,
-        out: &mut Out,
-    ) -> Result<Fate, Refusal> {
+    pub fn segment(&mut self, pipeline: usize, name: &str, number: GopId, pushed: Pushed, now: Seconds, out: &mut Out) -> Result<Fate, Refusal> {
         let no_init = || Refusal::NoInit { track: name.chars().take(64).collect() };
         let index = self.tracks.iter().position(|t| t.name == name).ok_or_else(no_init)?;
         {
             let sender = &mut self.tracks[index].senders[pipeline];
             sender.heard = Some(now);
             sender.counts.received += 1;
-            sender.counts.bytes += bytes.len() as u64;
+            sender.counts.bytes += pushed.bytes.len() as u64;
         }
-        let fate = self.place(pipeline, index, number, bytes, received, now);
+        let fate = self.place(pipeline, index, number, pushed, now);
         let counts = &mut self.tracks[index].senders[pipeline].counts;
         match &fate {
             Ok(Fate::Published | Fate::Waits) => {}
@@ -192,7 +183,7 @@ impl Desk {
     }
 
     /// Finds the place of a segment, and puts it there.
-    fn place(&mut self, pipeline: usize, index: usize, number: GopId, bytes: Bytes, received: Seconds, now: Seconds) -> Result<Fate, Refusal> {
+    fn place(&mut self, pipeline: usize, index: usize, number: GopId, pushed: Pushed, now: Seconds) -> Result<Fate, Refusal> {
         let track = &self.tracks[index];
         let name = track.name.clone();
         if track.senders[pipeline].other_init {
@@ -204,12 +195,15 @@ impl Desk {
         match track.verdict(number) {
             Some(Some(published)) => {
                 use sha2::{Digest, Sha256};
-                if published.hash == <[u8; 32]>::from(Sha256::digest(&bytes)) {
+                if published.hash == <[u8; 32]>::from(Sha256::digest(&pushed.bytes)) {
                     return Ok(Fate::Identical);
                 }
-                let facts = judge::read(&track.facts, &bytes).map_err(|why| Refusal::Broken { track: name, number, why })?;
-                // A mark on either says why they differ.
-                return Ok(if published.clean && judge::is_unmarked(&facts) { Fate::Other } else { Fate::PassedOver });
+                let facts = judge::read(&track.facts, &pushed.bytes).map_err(|why| Refusal::Broken { track: name.clone(), number, why })?;
+                let Some(shown) = track.shown.as_ref() else { return Ok(Fate::PassedOver) };
+                let candidate = judge::candidate(&shown.described, &track.facts, number, &facts, pushed, pipeline);
+                let other = candidate.map_err(|why| Refusal::Broken { track: track.name.clone(), number, why })?;
+                // A defect of either says why they differ.
+                return Ok(if published.clean && other.merit.is_clean() { Fate::Other } else { Fate::PassedOver });
             }
             Some(None) => return Ok(Fate::Late),
             None if track.last().is_some_and(|last| number <= last) => return Ok(Fate::Late),
@@ -217,9 +211,9 @@ impl Desk {
             None => {}
         }
         let broken = |why: String| Refusal::Broken { track: name.clone(), number, why };
-        let facts = judge::read(&track.facts, &bytes).map_err(broken)?;
+        let facts = judge::read(&track.facts, &pushed.bytes).map_err(broken)?;
         if self.grid.is_none() && !matches!(track.facts.media, Media::Video { .. }) {
-            return self.keep_early(pipeline, index, number, bytes, received);
+            return self.keep_early(pipeline, index, number, pushed);
         }
         let (grid, chunking) = match self.grid {
             Some(known) => known,
@@ -231,7 +225,7 @@ impl Desk {
             (None, Some(shown)) => &shown.described,
             (None, None) => return Err(broken("its track cannot be described".to_owned())),
         };
-        let candidate = judge::candidate(described, &track.facts, number, &facts, bytes, pipeline, received).map_err(broken)?;
+        let candidate = judge::candidate(described, &track.facts, number, &facts, pushed, pipeline).map_err(broken)?;
         self.edge.allows(number, candidate.start, grid.gop_duration(), now).map_err(|far| Refusal::Far { track: name.clone(), far })?;
         self.edge.note(number, now);
         self.begun.get_or_insert(now);
@@ -264,18 +258,18 @@ impl Desk {
     }
 
     /// Sound that came before any pictures.
-    fn keep_early(&mut self, pipeline: usize, index: usize, number: GopId, bytes: Bytes, received: Seconds) -> Result<Fate, Refusal> {
-        let held: usize = self.early.iter().map(|(.., bytes, _)| bytes.len()).sum();
-        if self.early.len() >= EARLY.0 || held.saturating_add(bytes.len()) > EARLY.1 {
+    fn keep_early(&mut self, pipeline: usize, index: usize, number: GopId, pushed: Pushed) -> Result<Fate, Refusal> {
+        let held: usize = self.early.iter().map(|(.., pushed)| pushed.bytes.len()).sum();
+        if self.early.len() >= EARLY.0 || held.saturating_add(pushed.bytes.len()) > EARLY.1 {
             return Err(Refusal::Full { track: self.tracks[index].name.clone(), number });
         }
-        self.early.push((pipeline, index, number, bytes, received));
+        self.early.push((pipeline, index, number, pushed));
         Ok(Fate::Waits)
     }
 
     fn take_early(&mut self, now: Seconds) {
-        for (pipeline, index, number, bytes, received) in std::mem::take(&mut self.early) {
-            if let Err(refusal) = self.place(pipeline, index, number, bytes, received, now) {
+        for (pipeline, index, number, pushed) in std::mem::take(&mut self.early) {
+            if let Err(refusal) = self.place(pipeline, index, number, pushed, now) {
                 tracing::warn!(pipeline = self.settings.pipelines[pipeline], "{refusal}");
                 self.tracks[index].senders[pipeline].counts.broken += 1;
             }
@@ -341,7 +335,8 @@ impl Desk {
         if let Some(piece) = self.tracks[place].grow(pipeline, number, index, bytes) {
             self.hand_out(place, number, piece, out);
             let chunking = self.grid.and_then(|(_, chunking)| chunking);
-            out.items.extend(text::low(&mut self.tracks, place, chunking, false));
+            let hold = self.hold(false);
+            out.items.extend(text::low(&mut self.tracks, place, chunking, hold));
         }
     }
 
@@ -385,9 +380,10 @@ impl Desk {
     fn list(&mut self, index: usize, leave: Vec<GopId>, out: &mut Out) {
         if self.open {
             let chunking = self.grid.and_then(|(_, chunking)| chunking);
-            out.items.extend(text::low(&mut self.tracks, index, chunking, false));
+            let hold = self.hold(false);
+            out.items.extend(text::low(&mut self.tracks, index, chunking, hold));
             out.items.extend(text::iframes(&mut self.tracks, index, false));
-            out.items.extend(text::media(&self.tracks, index, chunking, false));
+            out.items.extend(text::media(&self.tracks, index, chunking, hold));
         }
         let name = &self.tracks[index].name;
         out.items.extend(leave.into_iter().map(|number| Publish::Remove { path: format!("{name}/{number}.m4s") }));
@@ -408,10 +404,11 @@ impl Desk {
     pub(super) fn show(&mut self, rules: &Rules, out: &mut Out) {
         self.open = true;
         let chunking = self.grid.and_then(|(_, chunking)| chunking);
+        let hold = self.hold(self.over);
         for index in 0..self.tracks.len() {
-            out.items.extend(text::low(&mut self.tracks, index, chunking, self.over));
+            out.items.extend(text::low(&mut self.tracks, index, chunking, hold));
             out.items.extend(text::iframes(&mut self.tracks, index, self.over));
-            out.items.extend(text::media(&self.tracks, index, chunking, self.over));
+            out.items.extend(text::media(&self.tracks, index, chunking, hold));
         }
         out.items.extend(self.texts.shared(&self.tracks, rules, chunking, self.over));
     }
@@ -526,6 +523,11 @@ impl Desk {
             pipelines: (0..t.senders.len()).filter(|place| heard(t, place)).map(|place| sender(t, place)).collect(),
         };
         tracks.into_iter().map(track).collect()
+    }
+
+    /// How far players stay behind, while there is more to come.
+    fn hold(&self, ended: bool) -> Option<Hold> {
+        (!ended).then_some(Hold { publish_delay: self.settings.publish_delay, window: self.settings.window })
     }
 
     pub(super) fn rules(&self) -> Option<Rules> {

@@ -1,5 +1,6 @@
 use super::answer::{Fate, Refusal};
 use super::desk::{Desk, Out, Settings};
+use super::judge::Pushed;
 use super::restart;
 use crate::encode::{Stats, ToMux};
 use crate::frame::End;
@@ -107,7 +108,7 @@ impl Kit {
 
     fn push(&mut self, pipeline: usize, track: &str, number: i64, bytes: Bytes, now: Seconds) -> Result<Fate, Refusal> {
         let mut out = Out::default();
-        let fate = self.desk.segment(pipeline, track, GopId(number), bytes, now, now, &mut out);
+        let fate = self.desk.segment(pipeline, track, GopId(number), Pushed { bytes, received: now, said: None }, now, &mut out);
         self.take(out);
         fate
     }

@@ -2,12 +2,14 @@
 
 use super::answer::{Fate, Refusal};
 use super::auth::Secrets;
+use super::judge::Pushed;
 use super::mask::{Mask, legal_pipeline};
 use super::relay::Scan;
 use super::runner::Message;
 use crate::sink::store::Store;
 use crate::sink::stored;
 use crate::time::{GopId, Seconds};
+use crate::verdict::{Verdict, cmsd};
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::State;
@@ -118,9 +120,11 @@ async fn push(State(gate): State<Gate>, method: Method, uri: Uri, headers: Heade
         Err(_) => Err(Trouble::Busy),
     };
     let received = Seconds::host_now();
-    let read = read.and_then(|(bytes, held)| match digest {
-        Some(digest) if digest != <[u8; 32]>::from(Sha256::digest(&bytes)) => Err(Trouble::Digest),
-        _ => Ok((bytes, held)),
+    let said = said(&headers);
+    let read = read.and_then(|(bytes, held)| {
+        let hash = (digest.is_some() || said.is_some()).then(|| <[u8; 32]>::from(Sha256::digest(&bytes)));
+        let wrong = digest.is_some() && digest != hash;
+        if wrong { Err(Trouble::Digest) } else { Ok((bytes, held, said.filter(|said| Some(said.hash) == hash).map(|said| said.shown))) }
     });
     match (read, place) {
         (Err(trouble), Place::Segment { pipeline, track, number }) => {
@@ -130,11 +134,12 @@ async fn push(State(gate): State<Gate>, method: Method, uri: Uri, headers: Heade
         }
         (Err(trouble), _) => told(Err(trouble)),
         (Ok(_), Place::Manifest) => told(Ok(Fate::Ignored)),
-        (Ok((bytes, _held)), Place::Init { pipeline, track }) => {
+        (Ok((bytes, _held, _)), Place::Init { pipeline, track }) => {
             told(gate.ask(|reply| Message::Init { pipeline: pipeline.to_owned(), track: track.to_owned(), bytes, reply }).await)
         }
-        (Ok((bytes, _held)), Place::Segment { pipeline, track, number }) => {
-            told(gate.ask(|reply| Message::Segment { pipeline: pipeline.to_owned(), track: track.to_owned(), number, bytes, received, reply }).await)
+        (Ok((bytes, _held, said)), Place::Segment { pipeline, track, number }) => {
+            let pushed = Pushed { bytes, received, said };
+            told(gate.ask(|reply| Message::Segment { pipeline: pipeline.to_owned(), track: track.to_owned(), number, pushed, reply }).await)
         }
     }
 }
@@ -232,6 +237,11 @@ fn digest(headers: &HeaderMap) -> Result<Option<[u8; 32]>, Trouble> {
     let Some(ours) = members.filter_map(|m| m.strip_prefix("sha-256=")).next() else { return Ok(None) };
     let bytes = ours.strip_prefix(':').and_then(|b| b.strip_suffix(':')).and_then(|b| BASE64_STANDARD.decode(b).ok());
     bytes.and_then(|b| b.try_into().ok()).map(Some).ok_or(Trouble::NoDigest)
+}
+
+/// What a sender says of a segment beside its bytes. What cannot be read says nothing: it decides nothing either.
+fn said(headers: &HeaderMap) -> Option<Verdict> {
+    cmsd::read(headers.get(cmsd::NAME)?.to_str().ok()?).ok()?
 }
 
 /// The path below `/ingest/`, as it stands, undecoded.
@@ -362,6 +372,20 @@ mod tests {
             assert!(matches!(of(wrong), Err(Trouble::NoDigest)), "{wrong}");
         }
         assert!(matches!(digest(&HeaderMap::new()), Ok(None)));
+    }
+
+    #[test]
+    fn what_a_sender_says_is_read_or_left() {
+        let of = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(cmsd::NAME, header::HeaderValue::from_static(value));
+            said(&headers).map(|said| said.shown.black)
+        };
+        assert_eq!(of("ot=v,d=2000,com.mezzo-black=12"), Some(12));
+        for nothing in ["ot=v", "com.mezzo-black=-1", "=", "\"", ""] {
+            assert_eq!(of(nothing), None, "{nothing}");
+        }
+        assert_eq!(said(&HeaderMap::new()), None);
     }
 
     #[test]

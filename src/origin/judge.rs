@@ -5,9 +5,20 @@ use crate::inspect::{self, Code, InitFacts, SegmentFacts};
 use crate::mux::TrackKind;
 use crate::mux::describe::Described;
 use crate::time::{GopId, Seconds};
-use crate::verdict::Verdict;
+use crate::verdict::{Shown, Verdict};
 use bytes::Bytes;
 use std::sync::Arc;
+
+/// A body that was pushed, whole.
+#[derive(Clone, Debug)]
+pub struct Pushed {
+    /// The bytes.
+    pub bytes: Bytes,
+    /// When the last of them was here.
+    pub received: Seconds,
+    /// What its sender says that it shows, where it speaks of these bytes. It is told on, and decides nothing.
+    pub said: Option<Shown>,
+}
 
 /// A segment that could be published.
 #[derive(Clone, Debug)]
@@ -51,9 +62,8 @@ pub fn candidate(
     init: &InitFacts,
     number: GopId,
     facts: &SegmentFacts,
-    bytes: Bytes,
+    Pushed { bytes, received, said }: Pushed,
     pipeline: usize,
-    received: Seconds,
 ) -> Result<Candidate, String> {
     let spec = &track.spec;
     spec.legal(number).map_err(|e| e.to_string())?;
@@ -78,17 +88,14 @@ pub fn candidate(
     let broken = facts.findings.iter().filter(|f| matters(f.code)).count() + usize::from(beside > Seconds::ZERO);
     let missing = if last { 0 } else { whole.saturating_sub(units) };
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let said = marks.damaged.saturating_add(marks.repeats).saturating_add(u32::from(marks.fallback > 0));
-    let defects = said.saturating_add(count(broken + missing + usize::from(over_cap)));
+    let hurt = marks.damaged.saturating_add(marks.repeats).saturating_add(u32::from(marks.fallback > 0));
+    let defects = hurt.saturating_add(count(broken + missing + usize::from(over_cap)));
     let merit = Merit { fillers: marks.fillers.max(u32::from(has(facts, b"slat"))), defects, pipeline };
-    let verdict = Arc::new(Verdict::new(marks, &bytes, &facts.findings, over_cap));
+    let sound = matches!(spec.kind, TrackKind::Audio { .. });
+    let millis = u32::try_from(duration.nearest_ticks(1000)).unwrap_or(0);
+    let shown = Shown { sound, millis, units: count(units), ..said.unwrap_or_default() };
+    let verdict = Arc::new(Verdict::new(marks, &bytes, &facts.findings, over_cap).showing(shown));
     Ok(Candidate { merit, bytes, verdict, start, duration, last, received })
-}
-
-/// Whether a worker says nothing against its segment.
-pub fn is_unmarked(facts: &SegmentFacts) -> bool {
-    let filler = has(facts, b"slat");
-    facts.marks.as_ref().map_or(!filler, |marks| !filler && marks.fillers == 0 && marks.damaged == 0 && marks.repeats == 0 && marks.fallback == 0)
 }
 
 /// Whether the segment, or any chunk of it, has that brand: what is known only at its end is said there.
@@ -99,4 +106,28 @@ pub fn has(facts: &SegmentFacts, brand: &[u8; 4]) -> bool {
 /// Whether a rule that is broken is seen or heard. What only a reader of boxes notices is no reason to take another one.
 fn matters(code: Code) -> bool {
     matches!(code, Code::OpenGop | Code::SyncFlag | Code::TfdtBreak | Code::TfdtRange | Code::TfdtGrid | Code::Samples)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mux::test_kit::{ASC, audio, grid, plain};
+    use crate::mux::{self, Marks};
+
+    #[test]
+    fn what_a_segment_shows_is_told_on() {
+        let spec = audio(0, "aac", 128_000, grid(25, 1, 50), "eng", ASC.to_vec());
+        let init = inspect::init(&mux::init(&spec, "class").expect("is sound")).expect("reads");
+        let number = GopId(10);
+        let bytes: Bytes =
+            mux::segment(&spec, number, &plain(&spec, number), &Marks { class: "class".into(), ..Marks::default() }, false, None).expect("is sound").into();
+        let facts = read(&init, &bytes).expect("reads");
+        let said = Some(Shown { silent: 7, millis: 5, units: 1, sound: false, ..Shown::default() });
+        let described = Described::new(&spec, &init, None);
+        let candidate = candidate(&described, &init, number, &facts, Pushed { bytes, received: Seconds::ZERO, said }, 0).expect("has its place");
+        let Shown { sound, millis, units, silent, black, frozen } = candidate.verdict.shown;
+        assert!(sound && (1_970..=2_030).contains(&millis) && units == spec.units(number), "the bytes say so: {millis} {units}");
+        assert_eq!((silent, black, frozen), (7, 0, 0), "what they do not say");
+        assert!(candidate.merit.is_clean());
+    }
 }

@@ -71,6 +71,7 @@ pub fn spec(name: &str, init: &InitFacts, grid: Grid, first: &SegmentFacts) -> T
                     chunk: None,
                     backends: Vec::new(),
                     lanes: 1,
+                    half_rate: false,
                     devices: Vec::new(),
                 },
                 config: Vec::new(),

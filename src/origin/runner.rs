@@ -3,6 +3,7 @@
 use super::answer::{Fate, Refusal};
 use super::counts::Snapshot;
 use super::desk::{Desk, Out};
+use super::judge::Pushed;
 use super::mask::Mask;
 use crate::metrics::{self, Page};
 use crate::serve::Publisher;
@@ -27,7 +28,7 @@ const NAP: Duration = Duration::from_millis(500);
 /// What came.
 pub(super) enum Message {
     Init { pipeline: String, track: String, bytes: Bytes, reply: oneshot::Sender<Result<Fate, Refusal>> },
-    Segment { pipeline: String, track: String, number: GopId, bytes: Bytes, received: Seconds, reply: oneshot::Sender<Result<Fate, Refusal>> },
+    Segment { pipeline: String, track: String, number: GopId, pushed: Pushed, reply: oneshot::Sender<Result<Fate, Refusal>> },
     Piece { pipeline: String, track: String, number: GopId, index: u32, bytes: Bytes },
     BrokenOff { pipeline: String, track: String, number: GopId },
     Mask { wanted: Option<(Mask, bool)>, reply: oneshot::Sender<Result<Vec<Mask>, String>> },
@@ -94,8 +95,8 @@ impl Runner {
                 self.publish(out);
                 let _ = reply.send(fate);
             }
-            Message::Segment { pipeline, track, number, bytes, received, reply } => {
-                let fate = self.desk.pipeline(&pipeline).and_then(|pipeline| self.desk.segment(pipeline, &track, number, bytes, received, now, &mut out));
+            Message::Segment { pipeline, track, number, pushed, reply } => {
+                let fate = self.desk.pipeline(&pipeline).and_then(|pipeline| self.desk.segment(pipeline, &track, number, pushed, now, &mut out));
                 self.publish(out);
                 let _ = reply.send(fate);
             }

@@ -32,16 +32,16 @@ fn specs(tracks: &[Track]) -> Vec<TrackSpec> {
 }
 
 /// The media playlist of a track, if it lists anything: for everybody, or, where there are parts, for readers of whole segments.
-pub fn media(tracks: &[Track], index: usize, chunking: Option<Chunking>, ended: bool) -> Option<Publish> {
+pub fn media(tracks: &[Track], index: usize, chunking: Option<Chunking>, hold: Option<hls::Hold>) -> Option<Publish> {
     let Shown { described, listing, .. } = tracks.get(index)?.shown.as_ref()?;
     let (last, specs) = (listing.last()?, specs(tracks));
-    let text = hls::media(&described.spec, listing, hls::target_duration(&specs), ended, None, None);
+    let text = hls::media(&described.spec, listing, hls::target_duration(&specs), hold, None, None);
     let readers = if parts::target(&specs, chunking).is_some() { Readers::Whole } else { Readers::All };
     Some(Publish::Text { path: described.spec.playlist_path(), bytes: Bytes::from(text), readers, edge: Some(Edge { next: last.next(), parts: 0 }) })
 }
 
 /// The media playlist with parts, where there are any.
-pub fn low(tracks: &mut [Track], index: usize, chunking: Option<Chunking>, ended: bool) -> Option<Publish> {
+pub fn low(tracks: &mut [Track], index: usize, chunking: Option<Chunking>, hold: Option<hls::Hold>) -> Option<Publish> {
     let specs = specs(tracks);
     let (part_target, target) = (parts::target(&specs, chunking)?, hls::target_duration(&specs));
     let Shown { described, listing, parts, .. } = tracks.get_mut(index)?.shown.as_mut()?;
@@ -58,7 +58,7 @@ pub fn low(tracks: &mut [Track], index: usize, chunking: Option<Chunking>, ended
     });
     let more = track.ended.is_none() && track.relay.as_ref().is_none_or(|relay| relay.number != next || !relay.orphan);
     let low = hls::Low { part_target, parts, next: (next, more.then_some(edge.parts)), others: others.collect() };
-    let bytes = Bytes::from(hls::media(&described.spec, listing, target, ended, Some(&low), None));
+    let bytes = Bytes::from(hls::media(&described.spec, listing, target, hold, Some(&low), None));
     Some(Publish::Text { path: described.spec.playlist_path(), bytes, readers: Readers::Chunked, edge: Some(edge) })
 }
 

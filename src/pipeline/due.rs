@@ -1,6 +1,6 @@
 //! Watches that segments are published when they are due, where they are made in real time.
 
-use crate::deadline::{Guard, Watch};
+use crate::deadline::{Guard, Maker, Watch};
 use crate::encode::Order;
 use crate::job::{Job, Pace};
 use crate::plan::Plan;
@@ -14,12 +14,17 @@ pub(super) fn watch(job: &Job, plan: &Plan, schedule: &Arc<Schedule>, status: &A
     if job.pace != Pace::Live {
         return None;
     }
-    let (schedule, video) = (Arc::clone(schedule), plan.video.clone());
+    let (schedule, video, governed) = (Arc::clone(schedule), plan.video.clone(), Arc::clone(status));
     let parts: Vec<_> = status.names().iter().map(|name| status.part(name)).collect();
     let made_here = move |track: usize, gop: GopId| parts.get(track).is_none_or(|part| part.has(gop));
-    let expects =
-        move |track: usize, gop: GopId| made_here(track, gop) && video.get(track).is_none_or(|rung| matches!(schedule.order(rung, gop), Order::Encode(_)));
-    let watch = Watch::new(plan.grid, job.publish_delay, status.names(), Box::new(expects), Arc::clone(&status.events));
+    let makers = move |track: usize, gop: GopId| match video.get(track).map(|rung| schedule.order(rung, gop)) {
+        Some(Order::Skip(_)) => Maker::Nobody,
+        // Left out under overload, for the sake of the others: that is told as such.
+        Some(Order::Encode(_)) if governed.is_paused(track) => Maker::Nobody,
+        _ if made_here(track, gop) => Maker::Here,
+        _ => Maker::Another,
+    };
+    let watch = Watch::new(plan.grid, job.publish_delay, status.names(), Box::new(makers), Arc::clone(&status.events));
     status.watch_deadline(Arc::clone(&watch));
     let told = Arc::clone(status);
     let guard = watch.start(move || told.is_ending());

@@ -12,10 +12,10 @@ use crate::supervise::StageError;
 use crate::time::Seconds;
 use crate::timeline::TimelineError;
 
-/// A feed that never shows anything is not a wrong job.
+/// A feed that is not there, or never shows anything, is not a wrong job.
 fn not_opened(error: CaptureError) -> RunError {
     match error {
-        CaptureError::Silent { .. } => StageError { thread: "capture".to_owned(), why: Box::new(error), echo: false }.into(),
+        CaptureError::Away { .. } | CaptureError::Silent { .. } => StageError { thread: "capture".to_owned(), why: Box::new(error), echo: false }.into(),
         error => wrong(error),
     }
 }

@@ -10,6 +10,8 @@ mod scene;
 pub mod start;
 
 use super::{Plan, Rendition};
+use crate::encode::point::x264;
+use crate::encode::{Cap, find};
 use crate::shard::{Part, SOUND, Shard, Share};
 use crate::time::Rate;
 use serde::{Deserialize, Serialize};
@@ -201,36 +203,63 @@ impl Load<'_> {
         };
         (1..=MOST_MACHINES).find_map(on).unwrap_or_default()
     }
+}
 
-    /// Bytes while all is well, and where every rung is as late as it may be.
-    fn memory(&self, share: &Share, store: u64) -> (u64, u64) {
-        let source = &self.plan.source;
-        let deep = if source.range == crate::colour::VideoRange::Sdr { 8 } else { 10 };
-        let mut usual = IDLE_BYTES + store + SOURCE_PICTURES * self.feeds * bytes(source.width, source.height, deep);
-        let mut late = 0;
-        let mut seen = Vec::new();
-        for rung in self.plan.video.iter().filter(|rung| !share.part(&rung.name).is_none()) {
-            let one = bytes(rung.width, rung.height, rung.depth);
-            usual += one * encoder_pictures(rung);
-            // Of one size all rungs share a picture: those of the GOP, where one is held, and those that wait.
-            if !seen.contains(&rung.target()) {
-                seen.push(rung.target());
-                let gop = u64::from(rung.grid.gop_slots);
-                let held = rung.backends.len() > 1 || rung.bitrate.is_some();
-                usual += one * u64::from(rung.lanes) * if held { gop } else { 4 };
-                late += one * u64::from(rung.lanes) * 2 * gop;
-            }
+/// What a plan takes of memory, in bytes, beside published segments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Footprint {
+    /// The program, the decoder and its pictures, and what encoders keep for themselves.
+    pub codecs: u64,
+    /// Pictures on their way to encoders, and of GOPs that may be encoded again, while all is well.
+    pub pictures: u64,
+    /// Pictures more where every rung is as late as it may be.
+    pub late: u64,
+    /// What all rungs need of a budget of pictures, each by [`least`].
+    pub least: u64,
+}
+
+/// Of a plan of which `share` is made here, with so many feeds decoded.
+pub fn footprint(plan: &Plan, share: &Share, feeds: u64) -> Footprint {
+    let source = &plan.source;
+    let deep = if source.range == crate::colour::VideoRange::Sdr { 8 } else { 10 };
+    let mut all = Footprint { codecs: IDLE_BYTES + SOURCE_PICTURES * feeds * bytes(source.width, source.height, deep), ..Footprint::default() };
+    let mut seen = Vec::new();
+    for rung in plan.video.iter().filter(|rung| !share.part(&rung.name).is_none()) {
+        let one = rung.picture_bytes();
+        all.codecs += one * encoder_pictures(rung);
+        all.least += least(rung);
+        // Of one size all rungs share a picture: those of the GOP, where one is held, and those that wait.
+        if !seen.contains(&rung.target()) {
+            seen.push(rung.target());
+            let gop = u64::from(rung.grid.gop_slots);
+            all.pictures += one * u64::from(rung.lanes) * if is_held(rung) { gop } else { 4 };
+            all.late += one * u64::from(rung.lanes) * 2 * gop;
         }
-        (usual, usual + late)
     }
+    all
+}
+
+/// Bytes of pictures without which a rung leaves segments out though it keeps up: those of the GOP of each lane, where one may be encoded again, and half a GOP that waits, as for lanes that need
+/// just the time they have.
+pub fn least(rung: &Rendition) -> u64 {
+    let gop = u64::from(rung.grid.gop_slots);
+    let held = if is_held(rung) { gop } else { 0 };
+    rung.picture_bytes() * u64::from(rung.lanes.max(1)) * (held + gop / 2 + 4)
+}
+
+/// Whether each GOP's pictures are held, because it may be encoded again: by another backend, for a constant bitrate, or for a cap that its encoder does not keep.
+fn is_held(rung: &Rendition) -> bool {
+    let checked = |name: &String| find(name).is_some_and(|backend| matches!(backend.cap, Cap::Checked(_)));
+    rung.backends.len() > 1 || rung.bitrate.is_some() || rung.backends.iter().any(checked)
 }
 
 /// Pictures that an encoder has in memory, halves and metadata counted as pictures: as seen of fresh encoders of a GOP.
 fn encoder_pictures(rung: &Rendition) -> u64 {
     let each = match rung.backends.first().map_or("", String::as_str) {
-        "x264" => 30,
+        // As seen at 1080p: 33 with 6 pictures of look-ahead, 42 with 10, 68 with 20, 111 with 40.
+        "x264" => 20 + x264(&rung.point).map_or(6, |point| u64::from(point.at(rung.latency).0.lookahead.max(4))) * 12 / 5,
         "x265" => 45,
-        "svt-av1" => 120,
+        "svt-av1" => 170,
         "rav1e" => u64::from(rung.grid.gop_slots) + 10,
         _ => 4,
     };
@@ -248,7 +277,8 @@ impl Capacity {
         let all = load.all(&part);
         let held = load.held(usable);
         let need = |(rung, held): (&Rendition, bool)| RungNeed { name: rung.name.clone(), percent: load.encode(rung), lanes_percent: Load::lanes(rung), held };
-        let (memory, memory_most) = load.memory(&share, store);
+        let needs = footprint(plan, &share, feeds);
+        let memory = needs.codecs + needs.pictures + store;
         let by_device = |rung: &&Rendition| load.cost(rung).is_none_or(|cost| cost.encode.is_none());
         Capacity {
             machine: measured.machine.clone(),
@@ -262,7 +292,7 @@ impl Capacity {
             headroom_percent: 100 - i64::try_from(all / processors).unwrap_or(i64::MAX),
             machines: load.machines(usable),
             memory,
-            memory_most,
+            memory_most: memory + needs.late,
             on_devices: plan.video.iter().filter(by_device).map(|rung| rung.name.clone()).collect(),
         }
     }

@@ -195,6 +195,7 @@ fn small(codec: VideoCodec, backend: &str, depth: u32) -> Rendition {
         point: "veryfast".to_owned(),
         backends: vec![backend.to_owned()],
         lanes: 1,
+        half_rate: false,
         chunk: None,
         latency: Default::default(),
         devices: Vec::new(),

@@ -1,5 +1,6 @@
 //! Processor and memory.
 
+use crate::govern::machine::groups;
 use hwaccel::isa::Isa;
 use serde::Serialize;
 use std::path::Path;
@@ -19,6 +20,15 @@ pub struct HostReport {
     pub memory: Option<u64>,
     /// Bytes of memory that the control group allows, where that is less.
     pub memory_limit: Option<u64>,
+}
+
+/// Bytes of memory that this process may take of its machine; `None` where the machine does not say.
+pub fn memory() -> Option<u64> {
+    let host = look(Path::new("/"));
+    // And of the group that this process is in, and those above it, where they can be seen.
+    let groups = groups(&std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default());
+    let limits = groups.iter().filter_map(|group| std::fs::read_to_string(group.join("memory.max")).ok()?.trim().parse().ok());
+    limits.chain(host.memory_limit).chain(host.memory).min()
 }
 
 /// Looks at the machine whose `/proc` and `/sys` are below `root`.

@@ -2,7 +2,7 @@
 
 use super::cipher::Scheme;
 use serde::Serialize;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// Counts of one form of the output.
 #[derive(Debug, Default)]
@@ -15,6 +15,8 @@ pub struct Counts {
     pub missing: AtomicU64,
     /// Segments and chunks that were not published because they could not be encrypted.
     pub refused: AtomicU64,
+    /// The newest request to it failed, or keys of another period are still asked for in vain.
+    pub failing: AtomicBool,
 }
 
 /// The same at one moment.
@@ -31,12 +33,14 @@ pub struct CountsSnapshot {
     pub missing: u64,
     /// As [`Counts::refused`].
     pub refused: u64,
+    /// As [`Counts::failing`].
+    pub failing: bool,
 }
 
 impl Counts {
     /// Now, of a form in that scheme.
     pub fn snapshot(&self, scheme: Scheme) -> CountsSnapshot {
         let [fetched, failed, missing, refused] = [&self.fetched, &self.failed, &self.missing, &self.refused].map(|count| count.load(Relaxed));
-        CountsSnapshot { scheme: scheme.name(), fetched, failed, missing, refused }
+        CountsSnapshot { scheme: scheme.name(), fetched, failed, missing, refused, failing: self.failing.load(Relaxed) }
     }
 }

@@ -106,10 +106,11 @@ impl Fetcher {
             match self.fetch(&ring, period) {
                 Ok(set) => {
                     ring.put(period, set);
+                    ring.counts.failing.store(false, Relaxed);
                     return Ok(());
                 }
                 Err(error @ FetchError::Request { .. }) if tried < TRIES => {
-                    ring.counts.failed.fetch_add(1, Relaxed);
+                    failed(&ring);
                     tracing::warn!("{error}: once more");
                     // Nothing can be awaited but time: the server refused, and says nothing when it is well again.
                     std::thread::sleep(PAUSE);
@@ -150,9 +151,10 @@ impl Fetcher {
                 Ok(set) => {
                     ring.put(period, set);
                     waiting.remove(&period);
+                    ring.counts.failing.store(waiting.values().any(|other| other.failures > 0), Relaxed);
                 }
                 Err(error) => {
-                    ring.counts.failed.fetch_add(1, Relaxed);
+                    failed(&ring);
                     let pause = PAUSE.saturating_mul(1 << entry.failures.min(5)).min(MAX_PAUSE);
                     *entry = Waiting { failures: entry.failures + 1, due: Instant::now() + pause };
                     tracing::warn!(period, "{error}: asked again in {} s", pause.as_secs());
@@ -189,3 +191,12 @@ impl Fetcher {
         std::str::from_utf8(&body.to_bytes()).map(|text| Zeroizing::new(text.to_owned())).map_err(|_| "its answer is not UTF-8".to_owned())
     }
 }
+
+fn failed(ring: &KeyRing) {
+    ring.counts.failed.fetch_add(1, Relaxed);
+    ring.counts.failing.store(true, Relaxed);
+}
+
+#[cfg(test)]
+#[path = "fetch_tests.rs"]
+mod tests;

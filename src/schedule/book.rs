@@ -4,7 +4,7 @@ use super::edit::{Change, Edit, Key};
 use crate::time::{GopId, Grid, Slot};
 
 /// The most edits that are kept. Beyond, those go that alter nothing any more; where there is none of those, no more are taken.
-pub(super) const MOST: usize = 1000;
+pub const MOST: usize = 1000;
 /// Edits of so many segments ago are kept for a twin, or a restart, that is behind.
 const BEHIND: i64 = 1000;
 /// An edit may name the second segment after the newest that was begun, and later ones: sound of a segment has samples of the next one in its run-up.
@@ -57,6 +57,21 @@ pub enum Refused {
     Full,
 }
 
+/// An edit that is asked for.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Asked {
+    pub edit: Edit,
+    /// Its segment was named. Where it was not, it is enough that the same counts there already.
+    pub named: bool,
+}
+
+/// What came of one: the edit by which what was asked for counts.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Took {
+    pub edit: Edit,
+    pub new: bool,
+}
+
 /// The edits, in the order in which they were made.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Book {
@@ -65,10 +80,6 @@ pub(super) struct Book {
 }
 
 impl Book {
-    pub fn of(edits: Vec<Edit>) -> Book {
-        Book { edits, reached: None }
-    }
-
     pub fn edits(&self) -> &[Edit] {
         &self.edits
     }
@@ -87,14 +98,21 @@ impl Book {
         GopId(self.reached.map_or(0, |reached| reached.0 + MARGIN))
     }
 
-    /// The segment that an edit is from which names none.
-    pub fn default_from(&self) -> GopId {
-        GopId(self.reached.map_or(0, |reached| reached.0 + MARGIN + TWINS))
+    /// The segment that an edit is from which names none. Before the first it is the beginning, unless edits were kept: then one from the beginning would not count.
+    pub fn default_from(&self) -> Option<GopId> {
+        match self.reached {
+            Some(reached) => Some(GopId(reached.0 + MARGIN + TWINS)),
+            None => self.edits.is_empty().then_some(GopId(0)),
+        }
     }
 
-    /// What counts for `key` in `gop`: the edit with the latest segment that is not behind it.
+    /// The edit that counts for `key` in `gop`: the one with the latest segment that is not behind it.
+    fn edit_at(&self, key: &Key, gop: GopId) -> Option<&Edit> {
+        self.edits.iter().filter(|edit| edit.from <= gop.0 && edit.change.key() == *key).max_by_key(|edit| edit.from)
+    }
+
     fn at(&self, key: &Key, gop: GopId) -> Option<&Change> {
-        self.edits.iter().filter(|edit| edit.from <= gop.0 && edit.change.key() == *key).max_by_key(|edit| edit.from).map(|edit| &edit.change)
+        self.edit_at(key, gop).map(|edit| &edit.change)
     }
 
     pub fn enabled(&self, rung: &str, gop: GopId) -> bool {
@@ -122,37 +140,47 @@ impl Book {
         inside
     }
 
-    /// Whether it makes no difference: what counts at its segment is the same already, or it is there.
-    fn is_there(&self, edit: &Edit) -> bool {
-        let gop = GopId(edit.from);
-        match (self.at(&edit.change.key(), gop), &edit.change) {
-            (Some(known), change) => known == change,
-            // What the plan says counts without an edit.
-            (None, Change::Enabled { enabled: true, .. } | Change::Slate { on: false }) => true,
-            (None, _) => false,
+    /// The edit by which it counts already, where there is nothing to do. One that names a segment that is still open must be there itself: what counts in its place
+    /// may be replaced from an earlier segment on, and the order of asking would matter.
+    fn there(&self, Asked { edit, named }: &Asked) -> Option<Edit> {
+        if self.edits.contains(edit) {
+            return Some(edit.clone());
+        }
+        if *named && edit.from >= self.first_open().0 {
+            return None;
+        }
+        match (self.edit_at(&edit.change.key(), GopId(edit.from)), &edit.change) {
+            (Some(known), change) => (known.change == *change).then(|| known.clone()),
+            // What the plan says counts from the beginning, without an edit.
+            (None, Change::Enabled { enabled: true, .. } | Change::Slate { on: false }) => Some(Edit { from: 0, ..edit.clone() }),
+            (None, _) => None,
         }
     }
 
-    /// Takes edits, all or none: those that make a difference are put in, whose number is the answer. `rungs`: all that could be made.
-    pub fn take(&mut self, edits: &[Edit], rungs: &[&str]) -> Result<usize, Refused> {
+    /// Takes edits, all or none, and says of each what came of it. `rungs`: all that could be made.
+    pub fn take(&mut self, asked: &[Asked], rungs: &[&str]) -> Result<Vec<Took>, Refused> {
         let mut after = self.clone();
-        let mut new = 0;
-        for edit in edits {
-            if after.is_there(edit) {
+        let mut took = Vec::with_capacity(asked.len());
+        for one in asked {
+            if let Some(edit) = after.there(one) {
+                took.push(Took { edit, new: false });
                 continue;
             }
+            let edit = &one.edit;
             // A cue alters no byte: it may be of what is published.
             if edit.from < self.first_open().0 && !matches!(edit.change, Change::Cue(_)) {
                 return Err(Refused::Settled { from: edit.from, first: self.first_open().0 });
             }
             after.put(edit.clone())?;
-            new += 1;
+            took.push(Took { edit: edit.clone(), new: true });
         }
-        if let Some(rung) = edits.iter().find_map(|edit| if let Change::Enabled { rung, enabled: false } = &edit.change { Some(rung) } else { None }) {
+        // Once for all: of two that change places, one is asked for first.
+        let disabled = asked.iter().find_map(|one| if let Change::Enabled { rung, enabled: false } = &one.edit.change { Some(rung) } else { None });
+        if let Some(rung) = disabled {
             after.some_rung(rung, rungs)?;
         }
         *self = after;
-        Ok(new)
+        Ok(took)
     }
 
     fn put(&mut self, edit: Edit) -> Result<(), Refused> {

@@ -1,12 +1,12 @@
 //! Where edits are checked against the plan and its encoders, taken, and kept.
 
-use super::book::{Book, Refused};
+use super::book::{Asked, Book, Refused, Took};
 use super::edit::{Change, Cue, Edit};
 use super::keep::{self, FILE, KeepError};
 use super::{Mutex, PoisonError, Schedule};
 use crate::encode::served::Served;
 use crate::encode::{Lifetime, Recipe, find};
-use crate::job::Job;
+use crate::job::{Job, Pace};
 use crate::plan::Rendition;
 use crate::time::{GopId, Grid, Seconds, Slot};
 use std::path::PathBuf;
@@ -25,8 +25,8 @@ pub type Proposal = (Option<i64>, Change);
 pub struct Made {
     /// As they count now, whether they are new or not.
     pub edits: Vec<Edit>,
-    /// How many of them are.
-    pub new: usize,
+    /// Those of them that are.
+    pub new: Vec<Edit>,
     /// They are in the files that a restart goes by, or there is none.
     pub kept: Result<(), KeepError>,
 }
@@ -37,8 +37,10 @@ pub struct Desk {
     grid: Grid,
     rungs: Vec<Served>,
     files: Vec<PathBuf>,
-    /// One at a time: encoders are opened, and files written.
-    busy: Mutex<()>,
+    /// Segments go by the time of day.
+    live: bool,
+    /// One at a time: encoders are opened, and files written. Whether these have all that is held.
+    kept: Mutex<bool>,
 }
 
 impl Desk {
@@ -51,25 +53,33 @@ impl Desk {
             Some(file) => vec![file.clone()],
             None => job.directories().map(|directory| directory.join(FILE)).collect(),
         };
-        let desk = Desk { schedule: Arc::clone(schedule), grid, rungs: rungs.to_vec(), files, busy: Mutex::default() };
-        let (edits, file) = keep::load(&desk.files)?;
+        let desk = Desk { schedule: Arc::clone(schedule), grid, rungs: rungs.to_vec(), files, live: job.pace == Pace::Live, kept: Mutex::new(true) };
+        let (edits, file, alike) = keep::load(&desk.files)?;
         let path = file.map(|file| file.display().to_string()).unwrap_or_default();
-        let mut book = Book::default();
+        let unreadable = |why: String| KeepError::Unreadable { path: path.clone(), why };
         for (place, edit) in edits.iter().enumerate() {
-            let wrong = |why: Refused| KeepError::Unreadable { path: path.clone(), why: format!("edit {}: {why}", place + 1) };
-            desk.check(&edit.change).map_err(wrong)?;
-            desk.number("from", edit.from).map_err(wrong)?;
-            let own = edit.change.own_segment(grid).unwrap_or(GopId(edit.from));
-            if own.0 != edit.from {
-                return Err(wrong(Refused::Value { field: "from", value: edit.from.to_string(), accepted: own.to_string() }));
-            }
-            book.take(std::slice::from_ref(edit), &desk.names()).map_err(wrong)?;
+            desk.legal(edit).map_err(|why| unreadable(format!("edit {}: {why}", place + 1)))?;
         }
+        let asked: Vec<Asked> = edits.iter().map(|edit| Asked { edit: edit.clone(), named: true }).collect();
+        let mut book = Book::default();
+        book.take(&asked, &desk.names()).map_err(|why| unreadable(why.to_string()))?;
         if !edits.is_empty() {
             tracing::info!(edits = edits.len(), "edits are kept in {path}, and are followed");
+            // Where another file lacks some, the next request writes them all.
+            *desk.kept.lock().unwrap_or_else(PoisonError::into_inner) = alike;
         }
-        *desk.schedule.book() = Book::of(book.edits().to_vec());
+        *desk.schedule.book() = book;
         Ok(desk)
+    }
+
+    /// Whether a kept edit is one that could have been taken.
+    fn legal(&self, edit: &Edit) -> Result<(), Refused> {
+        self.check(&edit.change)?;
+        self.number("from", edit.from)?;
+        match edit.change.own_segment(self.grid) {
+            Some(own) if own.0 != edit.from => Err(Refused::Value { field: "from", value: edit.from.to_string(), accepted: own.to_string() }),
+            _ => Ok(()),
+        }
     }
 
     /// The schedule that follows the edits.
@@ -94,35 +104,61 @@ impl Desk {
     pub fn propose(&self, asked: &[Proposal]) -> Result<Made, Refused> {
         asked.iter().try_for_each(|(_, change)| self.check(change))?;
         asked.iter().filter_map(|(from, _)| *from).try_for_each(|from| self.number("from", from))?;
-        let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         // Encoders are opened only for what would be taken, and without the lock that others wait for.
         let dry = self.take(&mut self.schedule.book().clone(), asked)?;
-        if dry.new == 0 {
+        if dry.new.is_empty() && *kept {
             return Ok(dry);
         }
-        self.encodable(asked)?;
-        let (made, all) = {
+        if !dry.new.is_empty() {
+            self.encodable(asked)?;
+        }
+        let (made, all) = loop {
+            let mut after = self.schedule.book().clone();
+            let made = self.take(&mut after, asked)?;
             let mut book = self.schedule.book();
-            (self.take(&mut book, asked)?, book.edits().to_vec())
+            // Where a segment was begun meanwhile, it is asked anew. Stages wait for the lock no longer than this takes.
+            if book.reached() == after.reached() {
+                *book = after;
+                break (made, book.edits().to_vec());
+            }
         };
-        Ok(Made { kept: keep::store(&self.files, &all), ..made })
+        let stored = keep::store(&self.files, &all);
+        *kept = stored.is_ok();
+        Ok(Made { kept: stored, ..made })
     }
 
     fn take(&self, book: &mut Book, asked: &[Proposal]) -> Result<Made, Refused> {
-        let default = book.default_from();
-        let edit = |(from, change): &Proposal| Edit { from: self.place(*from, change, default).0, change: change.clone() };
-        let edits: Vec<Edit> = asked.iter().map(edit).collect();
-        if let [Edit { from, change: Change::Slate { on: true } }, Edit { from: until, change: Change::Slate { on: false } }] = &edits[..]
+        let one = |(from, change): &Proposal| {
+            let named = from.is_some() || change.own_segment(self.grid).is_some();
+            Ok(Asked { edit: Edit { from: self.place(*from, change, book)?.0, change: change.clone() }, named })
+        };
+        let asked = asked.iter().map(one).collect::<Result<Vec<Asked>, Refused>>()?;
+        if let [
+            Asked { edit: Edit { from, change: Change::Slate { on: true } }, .. },
+            Asked { edit: Edit { from: until, change: Change::Slate { on: false } }, .. },
+        ] = &asked[..]
             && until <= from
         {
             return Err(Refused::Value { field: "until", value: until.to_string(), accepted: format!("{} and later: one past the last segment", from + 1) });
         }
-        let new = book.take(&edits, &self.names())?;
-        Ok(Made { edits, new, kept: Ok(()) })
+        let took = book.take(&asked, &self.names())?;
+        let new = took.iter().filter(|took| took.new).map(|took| took.edit.clone()).collect();
+        Ok(Made { edits: took.into_iter().map(|Took { edit, .. }| edit).collect(), new, kept: Ok(()) })
     }
 
-    fn place(&self, from: Option<i64>, change: &Change, default: GopId) -> GopId {
-        change.own_segment(self.grid).unwrap_or_else(|| from.map_or(default, GopId))
+    /// The first segment that it alters: its own, the one that was named, or the first that can be kept.
+    fn place(&self, from: Option<i64>, change: &Change, book: &Book) -> Result<GopId, Refused> {
+        if let Some(gop) = change.own_segment(self.grid).or(from.map(GopId)) {
+            return Ok(gop);
+        }
+        // Where segments go by the time of day, none that is to come is the beginning.
+        let known = book.default_from().filter(|_| book.reached().is_some() || !self.live);
+        known.ok_or_else(|| {
+            let now = self.grid.gop(self.grid.nearest(Seconds::host_now()));
+            let hint = if self.live { format!("; by this machine's clock, segment {now} is now") } else { String::new() };
+            Refused::Impossible(format!("no segment was begun yet, so there is none to go by; accepted: from, the first segment of which it is to be so{hint}"))
+        })
     }
 
     fn names(&self) -> Vec<&str> {
@@ -213,10 +249,11 @@ impl Desk {
     fn encodable(&self, asked: &[Proposal]) -> Result<(), Refused> {
         let mut rungs: Vec<&str> =
             asked.iter().filter(|(_, change)| matches!(change, Change::Cap { .. } | Change::Quality { .. })).filter_map(|(_, c)| c.rung()).collect();
+        rungs.sort_unstable();
         rungs.dedup();
         for rung in rungs {
             let served = self.rung(rung)?;
-            let recipe = self.recipe(&served.rendition, asked);
+            let recipe = self.recipe(&served.rendition, asked)?;
             for (name, config) in served.rendition.backends.iter().zip(&served.configs) {
                 // One that lives on has a session of the device, which may have no room for another.
                 let Some(backend) = find(name).filter(|backend| backend.lifetime == Lifetime::Gop) else { continue };
@@ -230,13 +267,13 @@ impl Desk {
     }
 
     /// How a rung would be made.
-    fn recipe(&self, rendition: &Rendition, asked: &[Proposal]) -> Recipe {
+    fn recipe(&self, rendition: &Rendition, asked: &[Proposal]) -> Result<Recipe, Refused> {
         let book = self.schedule.book();
         let mut recipe = Recipe::of(rendition);
         let name = rendition.name.as_str();
         let of = asked.iter().filter(|(_, change)| change.rung() == Some(name));
         for (from, change) in of {
-            let gop = self.place(*from, change, book.default_from());
+            let gop = self.place(*from, change, &book)?;
             (recipe.cap, recipe.quality) = (book.cap(name, gop).unwrap_or(recipe.cap), book.quality(name, gop).unwrap_or(recipe.quality));
         }
         for (_, change) in asked.iter().filter(|(_, change)| change.rung() == Some(name)) {
@@ -246,6 +283,10 @@ impl Desk {
                 _ => {}
             }
         }
-        recipe
+        Ok(recipe)
     }
 }
+
+#[cfg(test)]
+#[path = "desk_tests.rs"]
+mod tests;

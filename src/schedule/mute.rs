@@ -55,6 +55,7 @@ impl Mute {
 
 #[cfg(test)]
 mod tests {
+    use super::super::book::Asked;
     use super::super::edit::{Change, Edit};
     use super::*;
     use crate::time::{Grid, Rate};
@@ -64,7 +65,7 @@ mod tests {
         let video = Grid::new(Rate::new(30_000, 1001).expect("a rate"), Seconds::TWO);
         let grid = AudioGrid { video, sample_rate: 48_000, frame: 1024 };
         let schedule = Arc::new(Schedule::new());
-        let slate = |from, on| Edit { from, change: Change::Slate { on } };
+        let slate = |from, on| Asked { edit: Edit { from, change: Change::Slate { on } }, named: true };
         schedule.book().take(&[slate(6, true), slate(7, false)], &["v"]).expect("taken");
         let mute = Mute::new(Arc::clone(&schedule), grid);
         let (lead, tail) = (16, 4);

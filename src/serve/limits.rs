@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 pub struct Limits {
     /// Connections at once for everything. A player holds two to six.
     pub connections: usize,
-    /// Connections beyond those, which are asked about the worker's health and status only: players are told to come back. More wait in the system's backlog.
+    /// Connections beyond those, for the worker's health, status and control only: players are told to come back. More wait in the system's backlog.
     pub reserve: usize,
     /// Time for a request's head to arrive on a connection of the reserve, which ends after its answer.
     pub reserve_time: Duration,

@@ -87,6 +87,8 @@ pub struct Setup {
     pub limits: Limits,
     /// Further routes, beside those of the table above; under the limits that players have.
     pub routes: Router,
+    /// More of them, which are answered however many players there are: beyond the limits that those have, on connections of the reserve.
+    pub reserved: Router,
     /// Encrypted, with this certificate.
     pub tls: Option<Tls>,
 }
@@ -127,11 +129,11 @@ impl Server {
             let _inside = runtime.enter();
             tokio::net::TcpListener::from_std(listener).map_err(bind)?
         };
-        let Setup { limits, routes, tls } = setup;
+        let Setup { limits, routes, reserved, tls } = setup;
         let limits = limits.within_descriptors();
         let load = Load::new(&limits);
         let (stop, stopped) = watch::channel(false);
-        let routers = routers(App { store, publisher, load: load.clone() }, routes);
+        let routers = routers(App { store, publisher, load: load.clone() }, routes, reserved);
         let encrypted = tls.is_some();
         let run = move || runtime.block_on(connection::accept(listener, routers, limits, load, tls, stopped));
         let joined = std::thread::Builder::new().name("serve".to_owned()).spawn(run).map_err(thread)?;
@@ -174,7 +176,7 @@ impl Drop for Server {
     }
 }
 
-fn routers(app: App, routes: Router) -> Routers {
+fn routers(app: App, routes: Router, reserved: Router) -> Routers {
     let about = Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
@@ -189,7 +191,7 @@ fn routers(app: App, routes: Router) -> Routers {
         .route("/live/{*path}", get(live::published))
         .fallback(async || (StatusCode::NOT_FOUND, "not found\n"));
     let finish = |router: Router<App>| router.layer(middleware::from_fn(cross_origin)).with_state(app.clone());
-    Routers { all: finish(all).merge(routes), reserved: finish(about.fallback(full)) }
+    Routers { all: finish(all).merge(routes).merge(reserved.clone()), reserved: finish(about.fallback(full)).merge(reserved) }
 }
 
 /// What players are told when all connections are taken.

@@ -2,7 +2,7 @@
 
 use super::{State, Status, lock};
 use crate::deadline;
-use crate::encode::queue::Counters;
+use crate::encode::counters::Counters;
 use crate::mux;
 use crate::sink::remote;
 use crate::time::{GopId, Seconds};

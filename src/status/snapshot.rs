@@ -3,11 +3,13 @@
 use super::clock::ClockSnapshot;
 use super::counts::{SourceCounts, State};
 use super::{DefectsSnapshot, TrackFacts, Watched};
+use crate::budget::Parts;
 use crate::capture::CaptureCounters;
 use crate::capture::paths::counts as paths;
 use crate::capture::refused;
 use crate::deadline::TrackDeadline;
 use crate::decode::audio;
+use crate::govern::Step;
 use crate::mux;
 use crate::plan::SourceFacts;
 use crate::protect;
@@ -39,9 +41,9 @@ pub struct Snapshot {
     pub media_ms: i64,
     /// What `media_ms` will be at the end, where the job or the container says; the latter may be wrong.
     pub expected_ms: Option<i64>,
-    /// The largest lag of a track.
+    /// The largest lag of a track that is enabled.
     pub lag_ms: Option<i64>,
-    /// The largest age of a track.
+    /// The largest age of a track that is enabled.
     pub age_ms: Option<i64>,
     /// What the feed is.
     #[schema(value_type = Object)]
@@ -56,6 +58,8 @@ pub struct Snapshot {
     pub inputs: Option<InputsSnapshot>,
     /// What became of it.
     pub published: PublishedSnapshot,
+    /// The budget of memory, in bytes; absent before the worker has divided it.
+    pub memory: Option<MemorySnapshot>,
     /// Destinations behind a network, as in the job.
     pub outputs: Vec<remote::counts::Snapshot>,
     /// Keys of each `[protection]`, as in the job; absent where there is none.
@@ -132,6 +136,16 @@ impl InputsSnapshot {
     }
 }
 
+/// Who may take how much memory, and what of it pictures have.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct MemorySnapshot {
+    /// The parts.
+    #[serde(flatten)]
+    pub parts: Parts,
+    /// Bytes of pictures that wait or are held.
+    pub held: u64,
+}
+
 /// The muxer's counts at one moment, all tracks together: [`mux::Counts`].
 #[derive(Clone, Debug, Default, Serialize, utoipa::ToSchema)]
 pub struct PublishedSnapshot {
@@ -163,6 +177,15 @@ pub struct TrackSnapshot {
     /// What it is.
     #[serde(flatten)]
     pub facts: TrackFacts,
+    /// Whether it is to be made now: a rung may be disabled.
+    pub enabled: bool,
+    /// What the overload governor makes of it; absent for sound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overload: Option<Step>,
+    /// GOPs that it hurried, or that show every second picture twice.
+    pub hurried: u64,
+    /// GOPs that it left out, for the sake of smaller rungs.
+    pub paused: u64,
     /// Which of its segments are made here, where other shards make the rest: "none", "numbers that leave 0 of 2".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part: Option<String>,
@@ -176,7 +199,7 @@ pub struct TrackSnapshot {
     pub bitrate: Option<u64>,
     /// Milliseconds from the end of its slot to its publication; only where slots are today's UTC.
     pub lag_ms: Option<i64>,
-    /// Milliseconds from the end of its slot to now: grows when the track stalls.
+    /// Milliseconds from the end of its slot to now: grows when the track stalls, or is disabled.
     pub age_ms: Option<i64>,
     /// Pictures that its encoder was given, each once; absent for sound.
     pub encoded: Option<u64>,
@@ -194,7 +217,7 @@ pub struct TrackSnapshot {
     pub unheld: u64,
     /// GOPs that exceed 1.10 x cap.
     pub over_cap: u64,
-    /// Thousandths of the time that a GOP may take in which the newest one was encoded: above 1000 the rung is slower than real time. Absent for sound.
+    /// Thousandths of the time that a GOP may take in which the newest one was encoded: above 1000 the rung is slower than real time. A shard has more time for each, where others make numbers of the rung. Absent for sound.
     pub encode_permille: Option<u64>,
     /// Segments that were not published when they were due; absent where nothing is due (`--pace fast`).
     pub deadline: Option<TrackDeadline>,

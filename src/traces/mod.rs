@@ -2,7 +2,7 @@
 //!
 //! - `span`: a life becomes spans; here: the thread that hands them over
 //!
-//! A segment has the same trace id on every worker, so that a collector shows the shards and twins of a segment together; span ids are each worker's own.
+//! A segment has the same trace id on every worker of a class, so that a collector shows the shards and twins of a segment together; span ids are each worker's own.
 
 mod span;
 
@@ -18,7 +18,9 @@ use span::Resource;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until};
 use url::Url;
 
 /// Segments that wait for the collector. More are dropped, and counted.
@@ -27,8 +29,8 @@ const QUEUE: usize = 256;
 const BATCH: usize = 64;
 /// How long a request may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the last ones may take at the end.
-const GOODBYE: Duration = Duration::from_secs(2);
+/// How long all that is under way, or waits, may take from when this worker leaves.
+const GOODBYE: Duration = Duration::from_millis(500);
 
 /// What becomes of traces. Every segment is counted once.
 #[derive(Debug, Default)]
@@ -53,6 +55,8 @@ pub enum TraceError {
 /// Sends traces until it is dropped.
 pub struct Tracer {
     stop: Option<Sender<()>>,
+    /// Until when the last ones may take, once this worker leaves.
+    leaving: watch::Sender<Option<Instant>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -79,9 +83,10 @@ impl Tracer {
         let place = Place::of(to).ok_or_else(|| TraceError::Url(to.to_string()))?;
         let (tx, lives) = bounded::<Life>(QUEUE);
         let (stop, stopped) = bounded::<()>(0);
+        let (leaving, left) = watch::channel(None);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?;
-        let worker =
-            Worker { to: to.clone(), place, dialer: Dialer::new(None, None), resource: Resource::new(class, tracks), counts: Arc::clone(&counts), loud: true };
+        let (resource, dialer) = (Resource::new(class, tracks), Dialer::new(None, None));
+        let worker = Worker { to: to.clone(), place, dialer, resource, counts: Arc::clone(&counts), loud: true, left };
         let thread = std::thread::Builder::new().name("traces".to_owned()).spawn(move || {
             worker.run(&runtime, &lives, &stopped);
             // A name server that does not answer is left behind.
@@ -92,12 +97,13 @@ impl Tracer {
                 counts.dropped.fetch_add(1, Relaxed);
             }
         }));
-        Ok(Tracer { stop: Some(stop), thread: Some(thread) })
+        Ok(Tracer { stop: Some(stop), leaving, thread: Some(thread) })
     }
 }
 
 impl Drop for Tracer {
     fn drop(&mut self) {
+        self.leaving.send_replace(Some(Instant::now() + GOODBYE));
         self.stop = None;
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
@@ -118,6 +124,8 @@ struct Worker {
     counts: Arc<Counts>,
     /// The next failure is told.
     loud: bool,
+    /// See [`Tracer::leaving`].
+    left: watch::Receiver<Option<Instant>>,
 }
 
 impl Worker {
@@ -131,26 +139,28 @@ impl Worker {
             };
             let Some(first) = first else { break };
             let batch: Vec<Life> = std::iter::once(first).chain(lives.try_iter().take(BATCH - 1)).collect();
-            runtime.block_on(self.send(&mut line, &batch, PATIENCE));
+            runtime.block_on(self.send(&mut line, &batch));
         }
-        let deadline = Instant::now() + GOODBYE;
         loop {
             let batch: Vec<Life> = lives.try_iter().take(BATCH).collect();
-            let left = deadline.saturating_duration_since(Instant::now());
+            let over = self.left.borrow().is_none_or(|until| until <= Instant::now());
             match batch.is_empty() {
                 true => break,
-                false if left.is_zero() => drop(self.counts.dropped.fetch_add(batch.len() as u64, Relaxed)),
-                false => runtime.block_on(self.send(&mut line, &batch, left)),
+                false if over => drop(self.counts.dropped.fetch_add(batch.len() as u64, Relaxed)),
+                false => runtime.block_on(self.send(&mut line, &batch)),
             }
         }
     }
 
     /// One request. What fails is not sent again: a newer one matters more.
-    async fn send(&mut self, line: &mut Line, batch: &[Life], patience: Duration) {
+    async fn send(&mut self, line: &mut Line, batch: &[Life]) {
         let body = self.resource.body(batch);
-        let sent = match tokio::time::timeout(patience, self.post(line, body)).await {
-            Ok(sent) => sent,
-            Err(_) => Err(format!("no answer within {} ms", patience.as_millis())),
+        let left = self.left.clone();
+        let sent = tokio::select! {
+            biased;
+            sent = self.post(line, body) => sent,
+            () = sleep(PATIENCE) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+            () = goodbye(left) => Err("this worker leaves, and it does not answer".to_owned()),
         };
         match sent {
             Ok(()) => {
@@ -191,6 +201,14 @@ impl Worker {
             *line = None;
         }
         if (200..300).contains(&status) { Ok(()) } else { Err(format!("{status}")) }
+    }
+}
+
+/// Ends when this worker has left for so long that nothing is waited for.
+async fn goodbye(mut left: watch::Receiver<Option<Instant>>) {
+    let until = left.wait_for(Option::is_some).await.map(|until| *until);
+    if let Ok(Some(until)) = until {
+        sleep_until(until).await;
     }
 }
 

@@ -37,8 +37,7 @@ impl Resource {
     /// A span for the segment, and one for each stage that is known of it.
     fn spans(&self, life: &Life) -> Vec<Value> {
         let track = self.tracks.get(life.track).map_or("", String::as_str);
-        let trace = digest(&["segment", track, &life.gop.to_string()]);
-        let trace = hex(&trace[..16]);
+        let trace = trace_id(&self.class, track, life.gop.0);
         let id = |stage: &str| hex(&digest(&[stage, track, &life.gop.to_string(), &self.instance])[..8]);
         // Sound has no pictures, and its encoder is not marked.
         let pictures = life.done.is_some();
@@ -75,6 +74,11 @@ impl Resource {
         let parts = stages.iter().filter_map(|(name, from, to)| Some(span(name, Some("segment"), (*from)?, (*to)?)));
         std::iter::once(root).chain(parts).collect()
     }
+}
+
+/// The same for all workers of a class. Names of tracks and numbers alone are those of every event with such a ladder.
+pub(super) fn trace_id(class: &str, track: &str, gop: i64) -> String {
+    hex(&digest(&["segment", class, track, &gop.to_string()])[..16])
 }
 
 fn text(key: &str, value: &str) -> Value {

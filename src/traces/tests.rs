@@ -1,3 +1,4 @@
+use super::span::trace_id;
 use super::*;
 use crate::time::{GopId, Grid, Rate, Seconds, Slot};
 use serde_json::Value;
@@ -79,6 +80,8 @@ fn a_collector_gets_every_segment_with_its_stages() {
         );
     }
     assert_eq!(root["attributes"][1]["value"]["intValue"], "10");
+    assert_eq!(root["traceId"], trace_id("c1a55", "v", 10), "twins and shards have the same");
+    assert_ne!(root["traceId"], trace_id("another", "v", 10), "another event's segment is another matter");
     let lengths = ["traceId", "spanId"].map(|key| root[key].as_str().map_or(0, str::len));
     assert_eq!((lengths, root.get("parentSpanId")), ([32, 16], None));
 }
@@ -94,6 +97,25 @@ fn a_collector_that_is_not_there_costs_nothing_but_traces() {
     assert!(started.elapsed() < Duration::from_secs(2), "whoever publishes waits for nobody");
     drop(tracer);
     assert_eq!((counts.sent.load(Relaxed), counts.dropped.load(Relaxed)), (0, QUEUE as u64 * 3));
+}
+
+/// SIGTERM to exit must not wait for a collector.
+#[test]
+fn a_collector_that_says_nothing_holds_nobody_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = endpoint(&format!("http://{}", listener.local_addr().expect("bound"))).expect("legal");
+    let (probes, counts) = (probes(), Arc::new(Counts::default()));
+    let tracer = Tracer::start(&url, &probes, vec!["v".into()], "c", Arc::clone(&counts)).expect("it starts");
+    let segments = i64::try_from(BATCH).expect("small") * 3;
+    run_segments(&probes, 0..1);
+    // The first is under way, and others wait behind it.
+    let mut silent = BufReader::new(listener.accept().expect("a connection").0);
+    assert!(request(&mut silent).is_some());
+    run_segments(&probes, 1..segments);
+    let leaves = std::time::Instant::now();
+    drop(tracer);
+    assert!(leaves.elapsed() < Duration::from_secs(1), "{:?}", leaves.elapsed());
+    assert_eq!((counts.sent.load(Relaxed), counts.dropped.load(Relaxed)), (0, segments as u64));
 }
 
 #[test]

@@ -126,7 +126,9 @@ fn sound_that_never_completes_does_not_hold_up_the_end_of_an_event() {
     }
     let last = grid.video.gop(grid.video.nearest(extent(&track).0 + Seconds::whole(3) + offset));
     let began = Instant::now();
-    cue_tx.send(Flow::Item(AudioCue { gop: last, slots: grid.video.gop_slots, more: false, offset, moved: None, whole: false, last: true })).expect("listens");
+    cue_tx
+        .send(Flow::Item(AudioCue { gop: last, slots: grid.video.gop_slots, more: false, offset, moved: None, whole: false, away: false, last: true }))
+        .expect("listens");
     cue_tx.send(Flow::End(End::Ended)).expect("listens");
     let patience = Duration::from_secs(20);
     let Ok(Flow::Item(segment)) = made.recv_timeout(patience) else { panic!("its last segment is waited for without end") };

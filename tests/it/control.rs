@@ -287,6 +287,60 @@ fn what_cannot_be_kept_is_refused_with_a_reason() {
 }
 
 #[test]
+fn all_edits_of_a_twin_are_taken_at_once() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (output, address) = (dir.path().join("out"), here());
+    let worker = worker(&output, &address, &[]);
+    let far = 9_000_000_000i64;
+    let cue = |n: i64| json!({ "from": 0, "what": "cue", "cue": format!("{n}-{}", "ü".repeat(150)), "time": "1970-01-01T00:00:00Z", "text": "ü".repeat(200) });
+    let slate = |n: i64| json!({ "from": far + n, "what": "slate", "on": n % 2 == 0 });
+    let listed: Vec<Value> = (0..1000).map(|n| if n < 500 { cue(n) } else { slate(n) }).collect();
+    let key = ["Idempotency-Key: a-thousand"];
+    let taken = ask(&address, "POST", "/v1/edits", &key, &json!({ "edits": listed }).to_string());
+    assert_eq!((taken.code, &taken.json()["changed"]), (200, &json!(true)), "{}", taken.body.chars().take(300).collect::<String>());
+    let told = ask(&address, "GET", "/v1/edits", &[], "");
+    assert_eq!(told.json()["edits"].as_array().map(Vec::len), Some(1000));
+    let again = ask(&address, "POST", "/v1/edits", &[], &told.body);
+    assert_eq!((again.code, &again.json()["changed"]), (200, &json!(false)), "as it was listed");
+    let more = [listed, vec![slate(1000)]].concat();
+    let more = ask(&address, "POST", "/v1/edits", &[], &json!({ "edits": more }).to_string());
+    assert!(more.code == 422 && more.body.contains("1 to 1000"), "{}", more.body);
+    assert_eq!(ask(&address, "POST", "/v1/edits", &key, &"[".repeat(5 << 20)).code, 413, "there is a limit still");
+    stop(worker);
+}
+
+/// As many readers as there are places: who steers the worker must not wait for them.
+#[test]
+fn control_is_reached_though_all_connections_are_taken() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().expect("a folder");
+    let (output, address) = (dir.path().join("out"), here());
+    let whole = mezzo(&["run", "--input", SOURCE, "--ladder", "tiny", "--listen", &address, "--output", &output.to_string_lossy()]);
+    // So few descriptors that it takes 16 connections.
+    let mut worker = Command::new("sh");
+    worker.args(["-c", "ulimit -n 336; exec \"$0\" \"$@\""]).arg(whole.get_program()).args(whole.get_args());
+    let mut worker = worker.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a worker");
+    until("it listens", 30, || TcpStream::connect(&address).is_ok() || worker.try_wait().expect("a child").is_some());
+    until("it publishes", 40, || numbers(&output, "avc-180p").len() >= 2);
+    let readers: Vec<TcpStream> = (0..16)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&address).expect("it listens");
+            stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+            stream.write_all(format!("GET /v1/events HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes()).expect("sent");
+            stream.read_exact(&mut [0; 12]).expect("an answer");
+            stream
+        })
+        .collect();
+    assert_eq!(ask(&address, "GET", "/page.js", &[], "").code, 503, "all places are taken");
+    assert_eq!(ask(&address, "GET", "/v1/rungs", &[], "").code, 200);
+    assert_eq!(put(&address, "/v1/slate", &json!({ "on": true })).code, 200);
+    assert_eq!(ask(&address, "POST", "/v1/stop", &["Origin: https://evil.example"], "{}").code, 403, "with the same door");
+    assert_eq!(ask(&address, "POST", "/v1/stop", &[], "{}").code, 202);
+    assert!(wait(&mut worker, 5).success());
+    drop(readers);
+}
+
+#[test]
 fn hostile_clients_get_their_answers_and_nothing_else() {
     let _alone = alone();
     let dir = tempfile::tempdir().expect("a folder");

@@ -73,6 +73,7 @@ fn tracks(grid: Grid) -> [TrackSpec; 2] {
         point,
         backends,
         lanes: 1,
+        half_rate: false,
         chunk: None,
         latency: Default::default(),
         devices: Vec::new(),

@@ -51,6 +51,22 @@ fn flags_win_over_variables_and_those_over_the_file() {
 }
 
 #[test]
+fn what_a_file_asks_of_the_machine_may_be_taken_back() {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::write(dir.path().join("job.toml"), format!("{FILE}[limits]\nrequire_capacity = true\n")).expect("written");
+    // Whoever insists on a machine that holds it has it measured first.
+    let measures = |value: &str, more: &[&str]| {
+        let cache = dir.path().join("cache").to_string_lossy().into_owned();
+        let variables = [("MEZZO_REQUIRE_CAPACITY", value), ("XDG_CACHE_HOME", cache.as_str())];
+        let output = mezzo(dir.path(), &variables, &[&["run", "job.toml", "--pace", "live", "--duration", "1s", "--segment", "1s"], more].concat());
+        String::from_utf8_lossy(&output.stderr).contains("measuring what")
+    };
+    assert!(!measures("false", &[]), "the variable wins over the file");
+    assert!(!measures("true", &["--require-capacity=false"]), "and the flag over the variable");
+    assert!(measures("false", &["--require-capacity"]));
+}
+
+#[test]
 fn a_job_in_json_is_the_same_job() {
     let dir = tempfile::tempdir().expect("a folder");
     std::fs::write(dir.path().join("job.toml"), FILE).expect("written");
@@ -89,7 +105,18 @@ fn a_secret_stands_where_it_is_and_nowhere_else() {
     write("srt://127.0.0.1:9?mode=caller&passphrase=${PASSPHRASE}");
     let (code, said) = run(&[]);
     assert!(code == Some(2) && said.contains("${PASSPHRASE}") && said.contains("set in the environment"), "{said}");
-    // Nobody answers there; what was called, and with what, stays its own.
+    // Nobody answers there; what was called, and with what, stays its own, in libav's lines as well.
     let (code, said) = run(&[("PASSPHRASE", "open-sesame-1")]);
     assert!(code == Some(1) && said.contains("srt://127.0.0.1:9") && !said.contains("sesame"), "{code:?} {said}");
+    let (code, said) = run(&[("PASSPHRASE", "open-sesame-1"), ("MEZZO_LOG_LEVEL", "trace")]);
+    assert!(code == Some(1) && said.contains("[srt @ ") && said.contains("passphrase=…") && !said.contains("sesame"), "{code:?} {said}");
+    // Given as it is by a flag or a variable, too.
+    let variables = [("MEZZO_INPUT", "srt://127.0.0.1:9?mode=caller&passphrase=open-sesame-1"), ("MEZZO_LOG_LEVEL", "trace")];
+    let (code, said) = run(&variables);
+    assert!(code == Some(1) && said.contains("[srt @ ") && !said.contains("sesame"), "{code:?} {said}");
+    // Wherever it stands, its reference is shown; who is away at the start is exit code 1 without a limit, too.
+    write("http://127.0.0.1:9/${TOKEN}/live.ts");
+    let output = mezzo(dir.path(), &[("TOKEN", "open-sesame-2"), ("MEZZO_LOG_LEVEL", "trace")], &["run", "job.toml"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && said.contains("opening http://127.0.0.1:9/${TOKEN}/live.ts") && !said.contains("sesame"), "{said}");
 }

@@ -33,6 +33,7 @@ mod memory;
 mod objects;
 mod origin;
 mod origin_process;
+mod overload;
 mod page;
 mod paths;
 mod prometheus;

@@ -96,6 +96,22 @@ impl Drop for Browser {
     }
 }
 
+/// What the page says of a rung whose last segment is old, and of a feed that brings filler.
+const ASKED: &str = r"
+window.rowSays = (more) => {
+  const tr = row({ ...past.at(-1).status.tracks[1], age_ms: 90000, lag_ms: 10, ...more }, 1, 2000);
+  return ['rung', 'lag'].map((name) => tr.querySelector(`[data-name=${name}]`).textContent).join();
+};
+window.feedSays = (shown) => {
+  const last = past.at(-1);
+  const source = { ...last.status.source, fillers: last.status.source.fillers + 25 };
+  past.push({ at: last.at + 1000, status: { ...last.status, source } });
+  const text = picture('Picture', source, null, null, shown).querySelector('b').textContent;
+  past.pop();
+  return text;
+};
+";
+
 #[test]
 fn the_page_plays_a_live_stream() {
     if !has("ffmpeg") || !has("chromium") {
@@ -148,6 +164,13 @@ fn the_page_plays_a_live_stream() {
     assert_eq!(browser.eval("document.querySelector('#inputs article h3').textContent.startsWith('Picture')"), true);
     assert_eq!(browser.eval("document.querySelector('#outputs article h3').textContent.startsWith('Players of this page')"), true);
     assert_eq!(browser.eval("[...document.querySelectorAll('#events li')].some((li) => li.textContent.endsWith('the worker is running'))"), true);
+    // A rung that is off is old and no stall; a segment that is overdue is one, however old the last is.
+    browser.eval(ASKED);
+    for (track, shown) in [("enabled: false", "off,–"), ("deadline: {overdue_ms: 0}", ",0.01 s"), ("deadline: {overdue_ms: 100}", ",silent for 90.00 s")] {
+        assert_eq!(browser.eval(&format!("rowSays({{{track}}})")).as_str(), Some(format!("{}{shown}", TRACKS[1]).as_str()), "{track}");
+    }
+    // Filler of a feed that is not shown is seen by nobody.
+    assert_eq!(["true", "false", "null"].map(|shown| browser.eval(&format!("feedSays({shown})"))), ["filler is shown", "away", "filler is shown"]);
     let overflows = "document.documentElement.scrollWidth > document.documentElement.clientWidth";
     assert_eq!(browser.eval(overflows), false, "the page is wider than the window");
     browser.shot("2-playing-light");

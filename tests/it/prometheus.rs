@@ -1,17 +1,27 @@
 //! A real Prometheus scrapes a live worker and an origin: what they say is in its formats, and every query of the dashboard and every alert has data.
 
 use crate::common::{answer, ask, has};
-use crate::support::{alone, mezzo, signal, until, until_said, wait};
+use crate::support::{alone, mezzo, signal, until, wait};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-/// What this worker has none of: no keys, no second feed, no traces.
-const ABSENT: [&str; 1] = ["mezzo_keys_failed_total"];
+/// What this worker has none of: no keys, no second feed, and not the label of an event, which Kubernetes gives.
+const ABSENT: [&str; 3] = ["mezzo_keys_failed_total", "mezzo_feed_shown", "mezzo_event"];
+
+/// What a child logs, line by line.
+fn log(child: &mut Child) -> Receiver<String> {
+    let lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+    let (say, said) = channel();
+    // Nobody listens once the test is over.
+    std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(say.send(line))));
+    said
+}
 
 /// Ends a child of ours, whatever comes.
 struct Ended(Child);
@@ -28,8 +38,10 @@ fn deploy(path: &str) -> PathBuf {
 }
 
 /// Where a child says that it listens.
-fn listens(child: &mut Child, said: &str) -> SocketAddr {
-    let line = until_said(child, said, 60);
+fn listens(log: &Receiver<String>, said: &str) -> SocketAddr {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let next = || log.recv_timeout(deadline.saturating_duration_since(Instant::now())).unwrap_or_else(|e| panic!("{said:?} is not said: {e}"));
+    let line = std::iter::repeat_with(next).find(|line| line.contains(said)).expect("it goes on for ever");
     let at = line.split("http://").nth(1).and_then(|rest| rest.split('/').next()).and_then(|at| at.parse().ok());
     at.unwrap_or_else(|| panic!("no address in {line}"))
 }
@@ -107,6 +119,13 @@ fn every_alert_is_explained() {
 }
 
 #[test]
+fn the_rules_fire_when_they_should() {
+    if has("promtool") {
+        promtool(&["test", "rules", &deploy("prometheus/tests.yml").to_string_lossy()], b"");
+    }
+}
+
+#[test]
 fn a_real_prometheus_scrapes_a_live_worker() {
     if !has("prometheus") || !has("promtool") {
         return;
@@ -114,16 +133,18 @@ fn a_real_prometheus_scrapes_a_live_worker() {
     let _alone = alone();
     let dir = tempfile::tempdir().expect("temporary folder");
     let mut origin = Ended(mezzo(&["origin", "--listen", "127.0.0.1:0"]).stdout(Stdio::null()).spawn().expect("an origin"));
-    let origin_at = listens(&mut origin.0, "pushes are taken at");
+    let origin_at = listens(&log(&mut origin.0), "pushes are taken at");
     let ports = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").and_then(|s| s.local_addr()).expect("a port").port());
     let inputs = ports.map(|port| format!("udp://127.0.0.1:{port}"));
     let push = format!("http://{origin_at}/ingest/A");
     let args = ["run", "--input", &inputs[0], "--input", &inputs[1], "--ladder", "tiny", "--segment", "1s", "--pace", "live"];
     let args = [&args[..], &["--output", &push, "--listen", "127.0.0.1:0", "--heartbeat", "1s"]].concat();
     let mut worker = Ended(mezzo(&args).stdout(Stdio::null()).spawn().expect("a worker"));
+    let log = log(&mut worker.0);
     let feed = ["feed", "--output", &inputs[0], "--output", &inputs[1], "--size", "640x360", "--bitrate", "2M"];
     let _feed = Ended(mezzo(&feed).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a feed"));
-    let worker_at = listens(&mut worker.0, "the page is at");
+    let worker_at = listens(&log, "the page is at");
+    let started = Instant::now();
     until("the worker is ready", 60, || ask(worker_at, "GET", "/readyz", &[]).code == 200);
 
     // In both formats, as promtool and Prometheus want them.
@@ -170,6 +191,9 @@ fn a_real_prometheus_scrapes_a_live_worker() {
     // A worker that leaves is told of by its absence.
     signal(&worker.0, "TERM");
     assert!(wait(&mut worker.0, 30).success());
+    // A line a second, and nothing of it is left out.
+    let (lived, beats) = (started.elapsed().as_secs(), log.iter().filter(|line| line.contains("rungs=")).count());
+    assert!(beats as u64 * 4 >= lived * 3, "{beats} beats in {lived} s");
     until("the alert is pending or fires", 60, || series(at, "ALERTS{alertname=\"MezzoDown\"}") == 1);
     signal(&prometheus.0, "TERM");
     wait(&mut prometheus.0, 30);

@@ -116,7 +116,6 @@ fn a_standby_begins_where_the_first_is_absent() {
 
 /// Two inputs that are not one feed, and a switch by hand.
 #[test]
-#[ignore = "broken, now and then: two encodes with the same sound are not told apart while they are opened, and the second is taken for a second path"]
 fn two_inputs_that_differ_are_a_feed_and_its_standby() {
     let _alone = alone();
     let dir = tempfile::tempdir().expect("a folder");

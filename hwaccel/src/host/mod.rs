@@ -3,16 +3,21 @@
 //! A [`Scaler`] converts one [`Format`] into another in one pass: size, colour, depth, chroma layout. It keeps no state between pictures.
 
 pub mod cube;
+mod graph;
+mod noise;
 #[cfg(test)]
 mod tests;
 mod zimg;
 
 use crate::isa::Isa;
-use std::ffi::{CStr, c_int, c_void};
+use graph::Graph;
+use std::ffi::c_void;
 use std::ptr;
 
 /// Data and strides must be multiples of this many bytes (what libzimg asks for up to AVX2; 64 keeps rows on cache lines).
 pub const ALIGN: usize = 32;
+/// And up to AVX-512.
+const WIDE: usize = 64;
 
 /// What the samples of a picture are.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -123,14 +128,13 @@ pub type Target<'a> = (&'a mut [u8], usize);
 
 /// One conversion, ready to run on any number of pictures.
 pub struct Scaler {
-    graph: ptr::NonNull<zimg::Graph>,
+    graph: Graph,
+    /// The same on wider vectors, where that makes the same samples: for planes that are aligned to [`WIDE`].
+    wide: Option<Graph>,
     src: Format,
     dst: Format,
     scratch: Scratch,
 }
-
-// SAFETY: the graph is immutable after it is built and has no thread affinity (zimg.h: state is in the caller's temporary buffer), and `Scaler` owns both.
-unsafe impl Send for Scaler {}
 
 impl Scaler {
     /// Builds the conversion from `src` to `dst`. Bicubic (b = 0, c = 0.6), widened when it makes pictures smaller.
@@ -144,18 +148,14 @@ impl Scaler {
         if !(8..=16).contains(&src.depth) || !(8..=16).contains(&dst.depth) {
             return Err(refused("depths from 8 to 16 bits are supported".to_owned()));
         }
-        let (from, to) = (image_format(src), image_format(dst));
-        let params = graph_params(src, dst, options);
-        // SAFETY: all three are initialised to the layout of the API version that they carry, and outlive the call.
-        let graph = unsafe { zimg::zimg_filter_graph_build(&from, &to, &params) };
-        let graph = ptr::NonNull::new(graph).ok_or_else(|| refused(last_error()))?;
-        let mut scaler = Scaler { graph, src: *src, dst: *dst, scratch: Scratch::new(0) };
-        let mut size = 0;
-        // SAFETY: the graph is valid, `size` is writable.
-        if unsafe { zimg::zimg_filter_graph_get_tmp_size(scaler.graph.as_ptr(), &mut size) } != 0 {
-            return Err(refused(last_error()));
+        let graph = Graph::new(src, dst, options, false).map_err(refused)?;
+        let resizes_wide = options.isa.resizes_wide() && is_resize(src, dst);
+        let wide = if resizes_wide { Graph::new(src, dst, options, true).ok() } else { None };
+        let scratch = Scratch::new(graph.scratch_bytes().max(wide.as_ref().map_or(0, Graph::scratch_bytes)));
+        let mut scaler = Scaler { graph, wide, src: *src, dst: *dst, scratch };
+        if scaler.wide.is_some() && !noise::is_same(&mut scaler).unwrap_or(false) {
+            scaler.wide = None;
         }
-        scaler.scratch = Scratch::new(size);
         Ok(scaler)
     }
 
@@ -180,19 +180,12 @@ impl Scaler {
             check(&self.dst, index, data, stride)?;
             to.plane[index] = zimg::Plane { data: data.as_mut_ptr().cast(), stride: stride as isize, mask: zimg::BUFFER_MAX };
         }
-        // SAFETY: every plane that the graph touches was checked to hold all rows at an aligned address and stride; the scratch has the size and
-        // alignment the graph asked for; `&mut self` and `&mut` targets keep anyone else away; no callbacks are given.
-        let rc = unsafe {
-            zimg::zimg_filter_graph_process(self.graph.as_ptr(), &from, &to, self.scratch.as_mut_ptr(), None, ptr::null_mut(), None, ptr::null_mut())
-        };
-        if rc == 0 { Ok(()) } else { Err(ScaleError::Process(last_error())) }
-    }
-}
-
-impl Drop for Scaler {
-    fn drop(&mut self) {
-        // SAFETY: the graph came from `zimg_filter_graph_build` and is freed once.
-        unsafe { zimg::zimg_filter_graph_free(self.graph.as_ptr()) }
+        let planes = from.plane.iter().map(|p| (p.data.addr(), p.stride)).chain(to.plane.iter().map(|p| (p.data.addr(), p.stride)));
+        let aligned = planes.into_iter().all(|(address, stride)| address.is_multiple_of(WIDE) && stride.unsigned_abs().is_multiple_of(WIDE));
+        let graph = self.wide.as_ref().filter(|_| aligned).unwrap_or(&self.graph);
+        // SAFETY: every plane that the graph touches was checked to hold all rows at an address and stride that are aligned for it; the scratch has the size and
+        // alignment the graph asked for; `&mut self` and `&mut` targets keep anyone else away.
+        unsafe { graph.process(&from, &to, self.scratch.as_mut_ptr()) }.map_err(ScaleError::Process)
     }
 }
 
@@ -204,69 +197,17 @@ pub fn version() -> String {
     format!("{major}.{minor}.{micro}")
 }
 
+/// Whether nothing but the size differs, which libzimg does in whole numbers: the same samples on every instruction set.
+fn is_resize(src: &Format, dst: &Format) -> bool {
+    Format { width: dst.width, height: dst.height, ..*src } == *dst
+}
+
 /// Slices must hold whole strides: libzimg works in vectors and may touch a row's padding, the last row's too.
 fn check(format: &Format, index: usize, data: &[u8], stride: usize) -> Result<(), ScaleError> {
     let (rows, row_bytes) = (format.plane_size(index).1 as usize, format.row_bytes(index));
     let enough = stride.checked_mul(rows).is_some_and(|n| n <= data.len()) && stride >= row_bytes.next_multiple_of(ALIGN);
     let aligned = stride.is_multiple_of(ALIGN) && data.as_ptr().addr().is_multiple_of(ALIGN);
     if enough && aligned { Ok(()) } else { Err(ScaleError::Plane { plane: index, bytes: data.len(), stride, rows, row_bytes }) }
-}
-
-fn image_format(format: &Format) -> zimg::ImageFormat {
-    let mut out = std::mem::MaybeUninit::<zimg::ImageFormat>::zeroed();
-    // SAFETY: writes at most the layout of the version given, which is the one declared; every bit pattern of the struct's fields is valid.
-    let mut out = unsafe {
-        zimg::zimg_image_format_default(out.as_mut_ptr(), zimg::API_VERSION);
-        out.assume_init()
-    };
-    out.width = format.width;
-    out.height = format.height;
-    out.pixel_type = if format.depth > 8 { zimg::PIXEL_WORD } else { zimg::PIXEL_BYTE };
-    out.depth = format.depth;
-    out.color_family = match format.family {
-        Family::Grey => zimg::COLOR_GREY,
-        Family::Rgb => zimg::COLOR_RGB,
-        Family::Yuv { sub_w, sub_h } => {
-            (out.subsample_w, out.subsample_h) = (sub_w, sub_h);
-            zimg::COLOR_YUV
-        }
-    };
-    out.matrix_coefficients = c_int::from(format.matrix);
-    out.transfer_characteristics = c_int::from(format.transfer);
-    out.color_primaries = c_int::from(format.primaries);
-    out.pixel_range = c_int::from(format.full_range);
-    out.chroma_location = c_int::from(format.chroma_location);
-    out
-}
-
-fn graph_params(src: &Format, dst: &Format, options: &Options) -> zimg::GraphParams {
-    let mut out = std::mem::MaybeUninit::<zimg::GraphParams>::zeroed();
-    // SAFETY: as for the image format.
-    let mut out = unsafe {
-        zimg::zimg_graph_builder_params_default(out.as_mut_ptr(), zimg::API_VERSION);
-        out.assume_init()
-    };
-    out.resample_filter = zimg::RESIZE_BICUBIC;
-    out.resample_filter_uv = zimg::RESIZE_BICUBIC;
-    (out.filter_param_a, out.filter_param_b) = (0.0, 0.6);
-    (out.filter_param_a_uv, out.filter_param_b_uv) = (0.0, 0.6);
-    out.dither_type = if options.dither && src.depth > dst.depth { zimg::DITHER_ORDERED } else { zimg::DITHER_NONE };
-    out.cpu_type = match options.isa {
-        Isa::Avx2 => zimg::CPU_X86_AVX2,
-        Isa::Sse2 => zimg::CPU_X86_SSE2,
-        Isa::Baseline => zimg::CPU_NONE,
-    };
-    out.nominal_peak_luminance = options.peak_luminance;
-    out.allow_approximate_gamma = 1;
-    out
-}
-
-fn last_error() -> String {
-    let mut text = [0u8; 256];
-    // SAFETY: writes at most the given length.
-    let code = unsafe { zimg::zimg_get_last_error(text.as_mut_ptr().cast(), text.len()) };
-    let words = CStr::from_bytes_until_nul(&text).map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-    if words.is_empty() { format!("error {code}") } else { words }
 }
 
 /// A temporary buffer aligned to 64 bytes.
@@ -279,6 +220,11 @@ struct Line([u8; 64]);
 impl Scratch {
     fn new(bytes: usize) -> Scratch {
         Scratch(vec![Line([0; 64]); bytes.div_ceil(64)])
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: lines are 64 initialised bytes each, without padding, and borrowed exclusively.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * size_of::<Line>()) }
     }
 
     fn as_mut_ptr(&mut self) -> *mut c_void {

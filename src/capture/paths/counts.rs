@@ -57,7 +57,7 @@ pub fn one(counter: &AtomicU64) {
 /// Takes one back, at most to zero.
 pub fn less(counter: &AtomicU64) {
     // Refused at zero, which is as it should be.
-    let _ = counter.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1));
+    let _ = counter.try_update(Relaxed, Relaxed, |n| n.checked_sub(1));
 }
 
 impl PathCounts {

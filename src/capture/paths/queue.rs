@@ -95,7 +95,7 @@ impl Outlet {
 
     fn taken(&self, block: &Block) {
         // A queue that waits does not count.
-        let _ = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bytes| bytes.checked_sub(block.packets.len()));
+        let _ = self.bytes.try_update(Ordering::Relaxed, Ordering::Relaxed, |bytes| bytes.checked_sub(block.packets.len()));
     }
 }
 

@@ -60,7 +60,7 @@ impl Path {
         Path { to, counts, blocks, sent: 0, _receivers: receivers }
     }
 
-    /// The next blocks that are handed on: counted as they come, and there a moment later.
+    /// The next blocks that are handed on: all that is counted of a block is counted before it is handed on, not before `send` returns.
     fn came(&self, blocks: usize) -> Vec<Vec<u8>> {
         (0..blocks).map(|_| self.blocks.wait().expect("it comes").packets).collect()
     }
@@ -85,11 +85,11 @@ fn garbage_on_a_socket_is_counted_and_harms_nothing() {
         path.send(garbage);
     }
     path.send(&ts(7, 7));
+    let came: Vec<u8> = path.came(2).into_iter().flatten().collect();
+    assert_eq!(came, ts(14, 0));
     let counts = path.counts.snapshot();
     assert_eq!((counts.packets, counts.garbage, counts.continuity, counts.bytes), (2, 6, 0, 14 * 188));
     assert!(counts.up && counts.silent_ms.is_some());
-    let came: Vec<u8> = path.came(2).into_iter().flatten().collect();
-    assert_eq!(came, ts(14, 0));
 }
 
 #[test]
@@ -98,14 +98,15 @@ fn what_is_missing_is_counted_with_and_without_numbers() {
     for n in [0usize, 1, 3, 2, 2, 6] {
         path.send(&rtp((n as u16).wrapping_add(65_534), &ts(7, n * 7)));
     }
+    path.came(5);
     let counts = path.counts.snapshot();
     assert_eq!((counts.packets, counts.lost, counts.reordered, counts.duplicate), (6, 2, 1, 1));
-    path.came(5);
     assert!(path.blocks.take().is_err(), "what came twice is handed on once");
     let mut path = Path::new("");
     for n in [0usize, 1, 3] {
         path.send(&ts(7, n * 7));
     }
+    path.came(3);
     let counts = path.counts.snapshot();
     assert_eq!((counts.packets, counts.lost, counts.continuity), (3, 7, 1));
 }

@@ -2,6 +2,7 @@
 
 use super::figures::Figures;
 use super::words;
+use crate::cli::log::BEAT;
 use mezzo::status::Snapshot;
 
 /// Logs it.
@@ -19,7 +20,7 @@ pub fn beat(s: &Snapshot, figures: &Figures) {
     let outputs = outputs(s);
     let (rungs, state) = (rungs.join(", "), s.state.name());
     // Absent values are left out of the line.
-    tracing::info!(position, lag, speed, of_all, segments, misses, dropped, outputs, troubles, rungs, "{state}");
+    tracing::info!(target: BEAT, position, lag, speed, of_all, segments, misses, dropped, outputs, troubles, rungs, "{state}");
 }
 
 /// "well, throttled backlog 3"; nothing where there is no destination behind a network.
@@ -32,6 +33,9 @@ fn outputs(s: &Snapshot) -> Option<String> {
 fn rung(s: &Snapshot, figures: &Figures, index: usize) -> String {
     let Some(track) = s.tracks.get(index) else { return String::new() };
     let mut text = track.facts.name.clone();
+    if !track.enabled {
+        return text + " off";
+    }
     if let Some(fps) = figures.encoded(index) {
         text += &format!(" {}/s", words::tenths(fps));
     }
@@ -57,6 +61,8 @@ mod tests {
         let (now, mut later) = (std::time::Instant::now(), s.clone());
         figures.add(now, &s);
         later.tracks[1].encoded = Some(100);
+        later.tracks[0].enabled = false;
+        assert_eq!(rung(&later, &figures, 0), "avc-1080p off");
         figures.add(now + std::time::Duration::from_secs(2), &later);
         assert_eq!(rung(&s, &figures, 1), "avc-540p 25.0/s 1.20 Mb/s queue 3");
     }

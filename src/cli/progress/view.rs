@@ -78,7 +78,7 @@ fn head(s: &Snapshot, figures: &Figures) -> Spans {
     }
     spans.push((format!("{GAP}at {}", words::position(s)), Paint::Plain));
     match stalled(s) {
-        Some(age) => spans.push((format!("{GAP}nothing published for {}", words::length(age)), Paint::Bad)),
+        Some(words) => spans.push((format!("{GAP}{words}"), Paint::Bad)),
         None => spans.extend(s.lag_ms.map(|lag| (format!("{GAP}{} behind live", words::seconds(lag)), Paint::Plain))),
     }
     if !s.live {
@@ -132,7 +132,7 @@ fn columns(s: &Snapshot, figures: &Figures) -> Vec<Column> {
             Media::Video { width, height, .. } => (format!("{width}x{height}"), Paint::Soft),
             Media::Audio { channels, .. } => (format!("{channels} ch"), Paint::Soft),
         }),
-        column("pictures/s", true, 1, &|i, _| known(figures.encoded(i).map(words::tenths))),
+        column("pictures/s", true, 1, &|i, t| if t.enabled { known(figures.encoded(i).map(words::tenths)) } else { ("off".to_owned(), Paint::Soft) }),
         column("bitrate", true, 0, &|_, t| known(t.bitrate.map(words::bitrate))),
         column("of cap", true, 5, &|_, t| match t.facts.media {
             Media::Video { .. } => known(t.bitrate.map(|bits| format!("{} %", bits * 100 / t.facts.max_bitrate.max(1)))),
@@ -158,10 +158,15 @@ fn total(columns: &[Column]) -> usize {
     columns.iter().map(Column::width).sum::<usize>() + GAP.len() * columns.len().saturating_sub(1)
 }
 
-/// A live job that has published nothing for four segments, beside the usual lag: for how long.
-fn stalled(s: &Snapshot) -> Option<i64> {
-    let (age, lag) = (s.age_ms?, s.lag_ms?);
-    (s.state == State::Running && age - lag > 4 * s.segment_ms).then_some(age - lag)
+/// A job that publishes nothing, in words: a segment is overdue, or where nobody watches that, a live job has published none for four, beside the usual lag.
+fn stalled(s: &Snapshot) -> Option<String> {
+    let overdue = s.tracks.iter().filter_map(|t| t.deadline).map(|d| d.overdue_ms).max();
+    let stalled = match (overdue, s.age_ms, s.lag_ms) {
+        (Some(ms), ..) => (ms > 0).then(|| format!("a segment is overdue by {}", words::seconds(ms))),
+        (None, Some(age), Some(lag)) => (age - lag > 4 * s.segment_ms).then(|| format!("nothing published for {}", words::length(age - lag))),
+        _ => None,
+    };
+    stalled.filter(|_| s.state == State::Running)
 }
 
 fn uptime(s: &Snapshot) -> i64 {
@@ -244,6 +249,18 @@ page   http://127.0.0.1:8080/";
         assert!(shown(&s, (120, 40))[1].contains("nothing published for 0:00:13"), "{:?}", shown(&s, (120, 40)));
         s.error = Some("output out: no space left".into());
         assert!(shown(&s, (120, 40))[1].starts_with("failed: output out: no space left"));
+    }
+
+    /// Old segments alone are no stall: those of a shard lie apart, and those of a rung that is off are over.
+    #[test]
+    fn what_is_due_says_whether_it_stalls() {
+        let mut s = snapshot();
+        (s.lag_ms, s.age_ms, s.tracks[1].enabled) = (Some(2000), Some(15_000), false);
+        s.tracks.iter_mut().for_each(|t| t.deadline = Some(Default::default()));
+        let lines = shown(&s, (120, 40));
+        assert!(lines[1].contains("2.00 s behind live") && lines[5].starts_with("avc-540p    960x540            off"), "{lines:?}");
+        s.tracks[0].deadline = Some(mezzo::deadline::TrackDeadline { overdue_ms: 1500, ..Default::default() });
+        assert!(shown(&s, (120, 40))[1].contains("a segment is overdue by 1.50 s"));
     }
 
     #[test]

@@ -69,6 +69,8 @@ pub fn troubles(s: &Snapshot) -> Vec<(&'static str, u64)> {
         ("gaps", s.published.gaps),
         ("over cap", s.published.over_cap),
         ("by a fallback", of_tracks(|t| t.fallbacks)),
+        ("hurried", of_tracks(|t| t.hurried)),
+        ("paused", of_tracks(|t| t.paused)),
         ("not held", of_tracks(|t| t.unheld)),
         ("conflicts", s.conflicts),
     ];

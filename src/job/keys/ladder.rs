@@ -36,6 +36,7 @@ pub(super) const VIDEO: Section = Section {
         key("depth", Kind::Whole(8, 10), "8 or 10", "10 where the rung is HDR, else 8", "bits of a sample"),
         key("hdr", Kind::Flag, "", "`true` for hevc and av1", "whether an HDR feed stays HDR"),
         key("optional", Kind::Flag, "", "false", "where nothing can make it, the others are made without it"),
+        key("half_rate", Kind::Flag, "", "false", "under [overload](overload.md) it may show every second picture twice"),
         key("point", Kind::Word(crate::ladder::POINTS), "", "\"auto\"", "operating point: a named set of encoder settings"),
         key("backend", Kind::WordOrTexts("auto"), "x264, x265, rav1e, svt-av1, nvenc, vaapi", "the codec's default", "encoders to try, in order"),
         key("device", Kind::Text, "`\"cuda:0\"`, `\"/dev/dri/renderD128\"`", "by load", "device of a hardware backend"),

@@ -73,14 +73,32 @@ pub(super) const SERVE: Section = Section {
 /// `[limits]`.
 pub(super) const LIMITS: Section = Section {
     path: "limits",
-    keys: &[flagged(
-        "require_capacity",
-        Kind::Flag,
-        "",
-        "false",
-        "require-capacity",
-        "a machine that is known not to hold the plan in real time (`mezzo plan --measure`) is refused with exit code 2",
-    )],
+    keys: &[
+        flagged(
+            "overload",
+            Kind::Word(&["hold", "degrade", "fail"]),
+            "",
+            "\"degrade\"",
+            "overload",
+            "where the machine is too small for the ladder: `degrade` lowers what rungs cost ([in which order](overload.md)), `hold` leaves out segments of rungs that are late, `fail` ends the worker with exit code 1 before one is left out",
+        ),
+        flagged(
+            "memory",
+            Kind::Whole(64, 1 << 22),
+            "",
+            "three quarters of what the machine or its control group has; of that, 4096 for pictures at most, or twice what they need",
+            "memory",
+            "MiB that the worker may take: codecs, the origin's window, what waits for outputs, and pictures, which have the rest ([memory](overload.md#memory)); a plan that needs more is refused with exit code 2",
+        ),
+        flagged(
+            "require_capacity",
+            Kind::Flag,
+            "",
+            "false",
+            "require-capacity",
+            "a machine that is known not to hold the plan in real time (`mezzo plan --measure`) is refused with exit code 2",
+        ),
+    ],
 };
 
 /// `[protection]`.
@@ -96,7 +114,7 @@ pub(super) const PROTECTION: Section = Section {
         key("keys", Kind::Tables("protection.keys"), "1 to 6", "", "keys, each with its id"),
         key("seed", Kind::Secret, "base64 of 30 bytes or more", "", "what all keys follow from"),
         key("cpix", Kind::Text, "a path, `https://…` (`${NAME}`, `${file:PATH}` for what is secret in it)", "", "a CPIX document, or a key server"),
-        key("headers", Kind::Named, "`${NAME}`, `file:PATH` for what is secret", "none", "headers of requests to the key server"),
+        key("headers", Kind::Named, "`${NAME}`, `${file:PATH}`, `file:PATH` for what is secret", "none", "headers of requests to the key server"),
         key("ca", Kind::File, "", "the system's", "certificates (PEM) that its own must be signed by"),
         key("licenses", Kind::Table("protection.licenses"), "", "", "where licences come from"),
     ],

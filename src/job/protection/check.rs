@@ -16,8 +16,6 @@ use zeroize::Zeroizing;
 
 /// What a secret may be written as.
 const SECRET: &str = "\"${NAME}\" (a variable of the environment) or \"file:PATH\"";
-/// The largest file with a secret, in bytes.
-const MAX_SECRET: u64 = 64 << 10;
 /// Most keys of a job, each for a class of its own.
 const MAX_KEYS: usize = 6;
 
@@ -67,7 +65,8 @@ impl Check<'_> {
             return Err(self.wrong("protection.content", format!("{content:?}"), "up to 256 bytes of text"));
         }
         let classes = self.classes(&wish)?;
-        let keys = match (wish.keys, wish.seed, wish.cpix) {
+        let cpix = wish.cpix.map(|place| literal::filled(&place).map_err(|why| self.refused("protection.cpix", &why))).transpose()?;
+        let keys = match (wish.keys, wish.seed, cpix) {
             (Some(keys), None, None) => {
                 if rotate.is_some() {
                     return Err(self.wrong("protection.rotate", "beside protection.keys", "seed or cpix where keys rotate"));
@@ -82,16 +81,16 @@ impl Check<'_> {
             }
             (None, None, Some(place)) if place.contains("://") => {
                 self.named(&content)?;
-                let place = literal::filled(&place).map_err(|why| self.wrong("protection.cpix", "a reference in it", why))?;
                 let headers =
                     wish.headers.iter().map(|(name, value)| Ok((self.header_name(name)?, self.expand(&format!("protection.headers.{name}"), value)?)));
                 Keys::Server(Server { url: self.server(&place)?, headers: headers.collect::<Result<_, ConfigError>>()?, ca: wish.ca }, classes)
             }
             (None, None, Some(path)) => {
-                let text = Zeroizing::new(crate::config::read("protection.cpix", path.as_ref())?);
-                let sets = cpix::periods(&text).map_err(|e| self.wrong("protection.cpix", &path, e.to_string()))?;
+                let shown = without_secrets(&path);
+                let text = Zeroizing::new(crate::config::read("protection.cpix", path.as_str().as_ref()).map_err(|error| error.of(&shown))?);
+                let sets = cpix::periods(&text).map_err(|e| self.wrong("protection.cpix", &shown, e.to_string()))?;
                 if sets.is_empty() {
-                    return Err(self.wrong("protection.cpix", &path, "a CPIX document with at least one ContentKey"));
+                    return Err(self.wrong("protection.cpix", &shown, "a CPIX document with at least one ContentKey"));
                 }
                 Keys::File(sets)
             }
@@ -186,33 +185,13 @@ impl Check<'_> {
         if alone || text.starts_with("file:") { self.expand(field, hidden) } else { Err(self.wrong(field, "(not shown)", SECRET)) }
     }
 
-    /// Text with variables of the environment in it, or that of a file.
+    /// Text with references in it, or that of a file.
     fn expand(&self, field: &str, hidden: &Hidden) -> Result<Secret, ConfigError> {
-        if let Some(path) = hidden.0.strip_prefix("file:") {
-            use std::io::Read;
-            let read = || {
-                let mut text = Zeroizing::new(String::new());
-                std::fs::File::open(path)?.take(MAX_SECRET).read_to_string(&mut text)?;
-                Ok::<_, std::io::Error>(text)
-            };
-            let text = read().map_err(|e| self.wrong(field, format!("file:{path} ({e})"), "a file that can be read"))?;
-            return Ok(Secret(Zeroizing::new(text.trim().to_owned())));
-        }
-        let mut out = Zeroizing::new(String::new());
-        let mut rest = hidden.0.as_str();
-        while let Some((before, after)) = rest.split_once("${") {
-            let Some((name, behind)) = after.split_once('}') else { return Err(self.wrong(field, "(not shown)", SECRET)) };
-            let value =
-                std::env::var(name).map(Zeroizing::new).map_err(|_| self.wrong(field, format!("${{{name}}}"), "a variable that is set in the environment"))?;
-            out.push_str(before);
-            out.push_str(&value);
-            rest = behind;
-        }
-        out.push_str(rest);
-        if out.chars().any(char::is_control) {
-            return Err(self.wrong(field, "(not shown)", "text in one line"));
-        }
-        Ok(Secret(out))
+        let text = match hidden.0.strip_prefix("file:") {
+            Some(path) => literal::from_file(path).map_err(|e| self.wrong(field, format!("file:{path} ({e})"), "a file that can be read"))?,
+            None => literal::filled(&hidden.0).map_err(|why| self.refused(field, &why))?,
+        };
+        Ok(Secret(text))
     }
 }
 

@@ -1,6 +1,6 @@
 use crate::config;
 use crate::job::Job;
-use crate::job::protection::{Group, Shown};
+use crate::job::protection::{Group, Keys, Shown};
 use crate::job::wishes::Wishes;
 
 const KEYS: &str = "keys = [{ id = \"00000000-0000-0000-0000-000000000001\", key = \"file:/dev/null\" }]";
@@ -62,4 +62,34 @@ fn a_plan_has_no_secret() {
     assert!(shown.keys.starts_with("https://keys.example/speke") && !format!("{shown:?}{}{job:?}", shown.line()).contains("hidden"), "{shown:?}");
     let error = self::job(&format!("outputs = [\"a\"]\n[protection]\nscheme = \"cenc\"\n{KEYS}")).expect_err("refused");
     assert!(error.contains("16 bytes") && error.contains("(not shown)"), "{error}");
+}
+
+#[test]
+fn references_stand_wherever_a_secret_may() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let reference = |name: &str, value: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, value).expect("written");
+        format!("${{file:{}}}", path.display())
+    };
+    let cpix = reference("cpix", "https://keys.example/speke-7f3a/cpix");
+    let header = format!("Bearer {}", reference("token", "open-sesame-2"));
+    let job = self::job(&format!(
+        "outputs = [\"a\"]\n[protection]\nscheme = \"cbcs\"\ncontent = \"c\"\ncpix = \"{cpix}\"\nheaders = {{ Authorization = \"{header}\" }}"
+    ))
+    .expect("legal");
+    let [shown] = <[Shown; 1]>::try_from(Shown::of(&job)).expect("one");
+    assert_eq!(shown.keys, cpix);
+    let Keys::Server(server, _) = &job.protection[0].keys else { panic!("{job:?}") };
+    assert_eq!((server.url.as_str(), server.headers[0].1.text()), ("https://keys.example/speke-7f3a/cpix", "Bearer open-sesame-2"));
+    assert!(!server.scrubbed("it said speke-7f3a/cpix, Bearer open-sesame-2 https://keys.example/speke-7f3a/cpix").contains("sesame"));
+    // A file, too.
+    let absent = reference("absent", "/nowhere/tenant-7f3a.xml");
+    let error = self::job(&format!("outputs = [\"a\"]\n[protection]\nscheme = \"cbcs\"\ncontent = \"c\"\ncpix = \"{absent}\"")).expect_err("absent");
+    assert!(error.contains(&absent) && !error.contains("7f3a"), "{error}");
+    for header in ["${a b}", "${file:/nowhere}", "x ${"] {
+        let lines = format!("outputs = [\"a\"]\n[protection]\n{SERVER}headers = {{ Authorization = \"{header}\" }}");
+        let error = self::job(&lines).expect_err("refused");
+        assert!(error.contains("protection.headers.Authorization"), "{error}");
+    }
 }

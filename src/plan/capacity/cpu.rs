@@ -35,6 +35,16 @@ impl Running {
         Running { wall: Instant::now(), from: thread() }
     }
 
+    /// How long ago that is.
+    pub fn elapsed(&self) -> Duration {
+        self.wall.elapsed()
+    }
+
+    /// What this thread has run since; nothing where the kernel does not count it.
+    pub fn own(&self) -> Option<Duration> {
+        Some(thread()?.saturating_sub(self.from?))
+    }
+
     /// What it took so far. A tenth of the clock on the wall at least, for work that others do.
     pub fn took(&self) -> Duration {
         let elapsed = self.wall.elapsed();

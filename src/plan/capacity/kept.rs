@@ -52,8 +52,12 @@ pub fn known(job: &Job, plan: &Plan) -> Option<Capacity> {
 /// What `plan` takes of a machine of which this was measured.
 pub fn of(job: &Job, plan: &Plan, measured: &Measured) -> Capacity {
     let feeds = 1 + u64::from(job.standby.is_some());
-    let store = if job.listen.is_some() { job.serving.memory.min(window(job, plan)) } else { 0 };
-    Capacity::of(plan, measured, job.shard, feeds, store)
+    Capacity::of(plan, measured, job.shard, feeds, held(job, plan))
+}
+
+/// What the embedded origin holds of segments, at most.
+pub fn held(job: &Job, plan: &Plan) -> u64 {
+    if job.listen.is_some() { job.serving.memory.min(window(job, plan)) } else { 0 }
 }
 
 /// What the segments of a window have at most, twice, since they stay a while when they have left it.

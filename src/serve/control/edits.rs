@@ -3,7 +3,7 @@
 use super::problem::{Problem, Refusals};
 use super::{Control, body};
 use crate::events::{Kind, Note};
-use crate::schedule::{Change, Desk, Edit, Made};
+use crate::schedule::{Change, Desk, Edit, MOST, Made};
 use crate::status::Status;
 use crate::time::GopId;
 use axum::Json;
@@ -28,19 +28,17 @@ pub(super) struct Taken {
 impl Taken {
     pub fn of(desk: &Desk, made: Made) -> Taken {
         let (_, first) = desk.schedule().frontier();
-        Taken { edits: made.edits, changed: made.new > 0, kept: made.kept.is_ok(), first: first.0 }
+        Taken { edits: made.edits, changed: !made.new.is_empty(), kept: made.kept.is_ok(), first: first.0 }
     }
 }
 
 /// Says what is new, in the log and among the events.
 pub(super) fn tell(status: &Status, made: &Made) {
-    if made.new > 0 {
-        for edit in &made.edits {
-            tracing::info!(segment = edit.from, "edit: {edit}");
-            let kind = if matches!(edit.change, Change::Cue(_)) { Kind::Cue } else { Kind::Edited };
-            let note = Note::new(kind, edit.to_string()).segment(GopId(edit.from));
-            status.events.emit(edit.change.rung().map_or(note.clone(), |rung| note.track(rung)));
-        }
+    for edit in &made.new {
+        tracing::info!(segment = edit.from, "edit: {edit}");
+        let kind = if matches!(edit.change, Change::Cue(_)) { Kind::Cue } else { Kind::Edited };
+        let note = Note::new(kind, edit.to_string()).segment(GopId(edit.from));
+        status.events.emit(edit.change.rung().map_or(note.clone(), |rung| note.track(rung)));
     }
     if let Err(error) = &made.kept {
         tracing::error!("{error}: a restart will not know of the edit");
@@ -75,7 +73,7 @@ pub(super) async fn list(State(control): State<Control>) -> Json<Edits> {
 #[derive(Clone, PartialEq, Debug, Deserialize, ToSchema)]
 pub(super) struct Wanted {
     /// What a twin said.
-    #[schema(min_items = 1, max_items = 100)]
+    #[schema(min_items = 1, max_items = 1000)]
     edits: Vec<Edit>,
 }
 
@@ -85,8 +83,8 @@ pub(super) struct Wanted {
 #[utoipa::path(post, path = "/v1/edits", tag = "control", request_body = Wanted, responses((status = 200, body = Taken), Refusals), security(("token" = [])))]
 pub(super) async fn post(State(control): State<Control>, wanted: Result<Json<Wanted>, JsonRejection>) -> Result<Json<Taken>, Problem> {
     let wanted = body(wanted, "{\"edits\": [...]} as GET shows them")?;
-    if !(1..=100).contains(&wanted.edits.len()) {
-        return Err(Problem::wrong(format!("{} edits; accepted: 1 to 100 at once", wanted.edits.len())));
+    if !(1..=MOST).contains(&wanted.edits.len()) {
+        return Err(Problem::wrong(format!("{} edits; accepted: 1 to {MOST} at once", wanted.edits.len())));
     }
     control.propose(wanted.edits.into_iter().map(|edit| (Some(edit.from), edit.change)).collect()).await
 }

@@ -29,8 +29,10 @@ use remembered::Remembered;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// The largest body, in bytes: some thousand edits would be larger, and come in parts.
+/// The largest body, in bytes …
 const BODY: usize = 64 << 10;
+/// … and that of all edits of a twin: a cue has up to 600 characters.
+const EDITS: usize = 4 << 20;
 /// Readers of the events at once.
 const READERS: usize = 16;
 
@@ -100,12 +102,17 @@ fn body<T>(body: Result<Json<T>, JsonRejection>, accepted: &str) -> Result<T, Pr
     }
 }
 
+/// The largest body that is taken there.
+fn largest(path: &str) -> usize {
+    if path == "/v1/edits" { EDITS } else { BODY }
+}
+
 /// The changes of a rung and from when on.
 fn from(from: Option<i64>, changes: impl IntoIterator<Item = Change>) -> Vec<Proposal> {
     changes.into_iter().map(|change| (from, change)).collect()
 }
 
-/// The routes of a worker, for [`super::Setup::routes`].
+/// The routes of a worker, for [`super::Setup::reserved`].
 pub fn routes(control: Control) -> Router {
     let (router, document) = openapi::router().split_for_parts();
     let document = openapi::text(document);

@@ -1,13 +1,14 @@
 //! The description of the API, made from the handlers themselves.
 
 use super::{Control, cues, edits, events, idr, input, rungs, slate, stop};
+use axum::extract::DefaultBodyLimit;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
 #[derive(OpenApi)]
@@ -41,7 +42,7 @@ pub(super) fn router() -> OpenApiRouter<Control> {
         .routes(routes!(slate::put))
         .routes(routes!(idr::post))
         .routes(routes!(cues::put))
-        .routes(routes!(edits::list, edits::post))
+        .routes(routes!(edits::list, edits::post).layer(DefaultBodyLimit::max(super::EDITS)))
         .routes(routes!(input::input))
         .routes(routes!(stop::stop))
 }

@@ -71,7 +71,7 @@ pub enum Refusals {
     /// It cannot be kept, and why.
     #[response(status = 409)]
     Conflict(Problem),
-    /// The body is larger than 64 KiB.
+    /// The body is larger than 64 KiB, or than 4 MiB of edits.
     #[response(status = 413)]
     Large(Problem),
     /// The body is not said to be `application/json`.

@@ -14,6 +14,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Keys that are remembered; the oldest goes.
 const KEPT: usize = 1000;
+/// Bytes of their answers in all, beyond which the oldest go, too: that to all edits of a twin may be megabytes.
+const BYTES: usize = 16 << 20;
 /// The longest key.
 const LONGEST: usize = 200;
 
@@ -63,7 +65,16 @@ impl Remembered {
     fn done(&self, key: &str, answer: Option<(StatusCode, Bytes)>) {
         let mut all = self.all();
         match answer {
-            Some(answer) => all.iter_mut().filter(|asked| asked.key == key).for_each(|asked| asked.answer = Some(answer.clone())),
+            Some(answer) => {
+                all.iter_mut().filter(|asked| asked.key == key).for_each(|asked| asked.answer = Some(answer.clone()));
+                let size = |asked: &Asked| asked.answer.as_ref().map_or(0, |(_, body)| body.len());
+                let mut bytes: usize = all.iter().map(size).sum();
+                while bytes > BYTES
+                    && let Some(oldest) = all.pop_front()
+                {
+                    bytes -= size(&oldest);
+                }
+            }
             None => all.retain(|asked| asked.key != key),
         }
     }
@@ -88,8 +99,9 @@ pub(super) async fn once(State(control): State<Control>, request: Request, next:
         return Problem::wrong(format!("Idempotency-Key: accepted: 1 to {LONGEST} visible characters of ASCII")).into_response();
     };
     let (parts, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, super::BODY).await else {
-        return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body breaks off, or is larger than {} KiB", super::BODY >> 10)).into_response();
+    let largest = super::largest(parts.uri.path());
+    let Ok(body) = to_bytes(body, largest).await else {
+        return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body breaks off, or is larger than {} KiB", largest >> 10)).into_response();
     };
     let mut digest = Sha256::new();
     for part in [parts.method.as_str().as_bytes(), parts.uri.path().as_bytes(), &body] {
@@ -115,4 +127,21 @@ pub(super) async fn once(State(control): State<Control>, request: Request, next:
     control.remembered.done(&key, keep);
     drop(doing);
     Response::from_parts(parts, Body::from(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_take_no_more_room_than_they_may() {
+        let remembered = Remembered::default();
+        let answer = Bytes::from(vec![b'x'; 3 << 20]);
+        for n in 0..20u8 {
+            assert!(matches!(remembered.look(&n.to_string(), [n; 32]), Known::No));
+            remembered.done(&n.to_string(), Some((StatusCode::OK, answer.clone())));
+        }
+        assert!(matches!(remembered.look("19", [19; 32]), Known::Done(StatusCode::OK, _)), "the newest is remembered");
+        assert_eq!(remembered.all().len(), BYTES / answer.len());
+    }
 }

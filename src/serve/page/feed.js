@@ -40,7 +40,7 @@ function picture(name, source, clock, wrong, shown) {
   if (clock) bad.push(placed(clock));
   const words = { loss: "away", invalid: "damaged", black: "black", frozen: "frozen", silence: "silent" };
   const filling = (growth((s) => of(s)?.fillers) ?? 0) > 0;
-  const state = wrong ? words[wrong] : filling ? "filler is shown" : fps === null || fps === 0 ? "no picture" : `${fps.toFixed(1)} /s`;
+  const state = wrong ? words[wrong] : filling ? (shown === false ? "away" : "filler is shown") : fps === null || fps === 0 ? "no picture" : `${fps.toFixed(1)} /s`;
   const charts = [
     spark(growths((s) => of(s)?.pictures), { label: "pictures decoded a second" }),
     trouble(growths((s) => (of(s) ? of(s).repeats + of(s).fillers : null)), { label: "pictures repeated or filled in a second", top: 5 }),

@@ -9,10 +9,12 @@ function tile(id, value, note, bad) {
 }
 
 function tiles(status) {
-  const quiet = status.age_ms !== null && status.lag_ms !== null ? status.age_ms - status.lag_ms : 0;
-  const stalled = status.state === "running" && quiet > 4 * status.segment_ms;
+  const due = status.tracks.map((t) => t.deadline).filter(Boolean);
+  const overdue = Math.max(0, ...due.map((d) => d.overdue_ms));
+  const stalled = status.state === "running" && (due.length ? overdue > 0 : old(status, status.segment_ms));
+  const why = due.length ? `a segment is overdue by ${span(overdue)}` : `nothing published for ${hms(status.age_ms - status.lag_ms)}`;
   if (status.live) {
-    tile("lag", span(status.lag_ms), stalled ? `nothing published for ${hms(quiet)}` : "from the end of a slot to its publication", stalled);
+    tile("lag", span(status.lag_ms), stalled ? why : "from the end of a slot to its publication", stalled);
   } else {
     const speed = growth((s) => s.media_ms);
     at("lag-name").textContent = "Speed";
@@ -21,9 +23,7 @@ function tiles(status) {
   const end = status.expected_ms > 0 ? ` of ${hms(status.expected_ms)}` : "";
   const where = status.position === null ? "–" : status.live ? status.position.slice(11, 19) : hms(status.media_ms);
   tile("position", where, status.position === null ? "" : status.live ? `UTC, ${hms(status.media_ms)}${end} published` : `published${end}`);
-  const due = status.tracks.map((t) => t.deadline).filter(Boolean);
   const misses = due.reduce((sum, d) => sum + d.misses, 0);
-  const overdue = Math.max(0, ...due.map((d) => d.overdue_ms));
   tile("due", due.length ? misses : "–", overdue ? `overdue by ${span(overdue)}` : misses ? `${due.reduce((sum, d) => sum + d.late, 0)} came late` : due.length ? "every segment in time" : "nothing is due", overdue > 0);
   const late = status.tracks.reduce((sum, t) => sum + t.late, 0);
   const dropped = late + status.tracks.reduce((sum, t) => sum + t.failed, 0);

@@ -64,20 +64,31 @@ function missed(track) {
   return td;
 }
 
+// Where nobody watches what is due: nothing came for four segments, beside the usual lag.
+const old = (of, segment) => of.age_ms !== null && of.lag_ms !== null && of.age_ms - of.lag_ms > 4 * segment;
+
+function lag(track, segment) {
+  if (!track.enabled || track.overload === "paused") return cell("lag", "–", "soft");
+  const stalled = track.deadline ? track.deadline.overdue_ms > 0 : old(track, segment);
+  return cell("lag", stalled ? `silent for ${span(track.age_ms)}` : span(track.lag_ms), stalled ? "bad" : "");
+}
+
 function row(track, index, segment) {
   const tr = document.createElement("tr");
-  const stalled = track.age_ms !== null && track.lag_ms !== null && track.age_ms - track.lag_ms > 4 * segment;
-  const dropped = track.late + track.failed;
+  const name = cell("rung", track.name, track.enabled ? "" : "soft");
+  if (!track.enabled) name.append(element("small", "off"));
+  else if (track.overload && track.overload !== "full") name.append(element("small", track.overload, track.overload === "paused" ? "bad" : "warn"));
+  const dropped = track.late + track.failed + track.paused;
   const made = cell("makes", makes(track));
   if (track.backend) made.append(element("small", track.fallbacks ? `${track.backend}, ${track.fallbacks} by another` : track.backend, track.fallbacks ? "warn" : ""));
   tr.append(
-    cell("rung", track.name),
+    name,
     made,
     pictures(track, index),
     bitrate(track, index),
     encode(track, index),
     score(track.quality, index),
-    cell("lag", stalled ? `silent for ${span(track.age_ms)}` : span(track.lag_ms), stalled ? "bad" : ""),
+    lag(track, segment),
     missed(track),
     cell("queue", track.queue ?? "–", track.queue === null ? "soft" : ""),
     cell("dropped", dropped, dropped ? "bad" : ""),

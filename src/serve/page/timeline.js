@@ -36,7 +36,8 @@ function compare(before, now) {
     if (was && was.up !== p.up) happens(time, p.up ? "info" : "warning", `path ${i + 1} ${p.up ? "brings something again" : "brings nothing"}`);
   });
   if (now.standby && before.standby && now.standby.active !== before.standby.active) happens(time, "warning", `input ${now.standby.active + 1} is shown`);
-  const filling = (s) => s.source.fillers;
+  // Of two feeds that of the one that is shown: the other's filler nobody sees.
+  const filling = (s) => (now.standby?.active === 1 ? (s.standby?.source.fillers ?? 0) : s.source.fillers);
   const [older, old] = [past.at(-3)?.status ?? before, before];
   if (filling(now) > filling(old) && filling(old) === filling(older)) happens(time, "error", "filler is shown: the feed is away");
   now.outputs?.forEach((o, i) => {

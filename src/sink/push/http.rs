@@ -185,8 +185,8 @@ impl Carrier for Http {
         let mut more = HeaderMap::new();
         more.insert(CONTENT_TYPE, HeaderValue::from_static(upload.content_type));
         for (name, value) in upload.verdict.iter().flat_map(|verdict| headers::of(verdict)) {
-            if let Ok(value) = HeaderValue::from_str(&value) {
-                more.insert(HeaderName::from_static(name), value);
+            if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value)) {
+                more.insert(name, value);
             }
         }
         let method = match self.method {

@@ -4,6 +4,7 @@ use super::failure::{Failure, Kind};
 use super::queue::{Filled, Queue, TEXTS, Work};
 use super::track::Piece;
 use super::{Carrier, PATIENCE, Shared, Upload};
+use futures_util::FutureExt as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -111,8 +112,9 @@ impl<C: Carrier> Line<C> {
         if done.is_ok() {
             let length = upload.body.get().map_or(0, |(bytes, _)| bytes.len() as u64);
             shared.counts.bytes.fetch_add(length, Relaxed);
-            let whole = upload.body.settled().await.map_or(started, |since| Instant::from_std(since).max(started));
-            shared.counts.took(whole.elapsed());
+            // An answer that came before the body was whole took no time of it.
+            let whole = upload.body.settled().now_or_never().flatten();
+            shared.counts.took(whole.map_or(Duration::ZERO, |since| Instant::from_std(since).max(started).elapsed()));
         }
         done
     }

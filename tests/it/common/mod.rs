@@ -87,6 +87,7 @@ pub fn plan() -> Plan {
         point: "veryfast".into(),
         backends: vec!["x264".into()],
         lanes: 2,
+        half_rate: false,
         chunk: None,
         latency: Default::default(),
         devices: Vec::new(),

@@ -69,7 +69,9 @@ pub fn segments(track: &Track, joined: usize, offset: Seconds, channels: u32, or
     let thread = std::thread::spawn(move || audio.run(packet_rx, cue_rx, vec![Rung { channels, tx }], &Over::new(1, &mezzo::stop::Stop::new()), None));
     let mut gops = gops.map(GopId).peekable();
     let cue = |gop| {
-        cue_tx.send(Flow::Item(AudioCue { gop, slots: grid.video.gop_slots, more: false, offset, moved: None, whole: false, last: false })).expect("listens")
+        cue_tx
+            .send(Flow::Item(AudioCue { gop, slots: grid.video.gop_slots, more: false, offset, moved: None, whole: false, away: false, last: false }))
+            .expect("listens")
     };
     for packet in track.packets.iter().skip(joined) {
         if let (Order::Ahead(millis), Some(pts)) = (order, packet.pts()) {

@@ -16,13 +16,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod align;
+mod share;
 
 use align::Run;
+use share::Share;
 
 /// How long packets are remembered, at least.
 const MEMORY: Duration = Duration::from_secs(1);
 /// Packets in a row that both paths have before they count as alike. Tables may be the same in another encode, and so may its sound, but not all that lies between.
 const ALIKE: u32 = 64;
+/// So many in a row still speak for it.
+const SURE: u32 = 8;
 /// How long both may bring what the other does not before they count as unlike.
 pub const UNLIKE: Duration = Duration::from_secs(5);
 /// How long after the last packet that both had the other path is still waited for, beyond the window.
@@ -57,6 +61,8 @@ pub struct Content {
     likeness: Likeness,
     /// Packets in a row that both had.
     streak: u32,
+    /// How much of it both had.
+    share: Share,
     /// When a packet came last that both have.
     matched: Option<Duration>,
     /// Since when both bring something, and nothing of it matches.
@@ -87,6 +93,7 @@ impl Content {
             passed: Counters::default(),
             likeness: Likeness::Unknown,
             streak: 0,
+            share: Share::default(),
             matched: None,
             unlike_since: None,
             delay: 0,
@@ -235,7 +242,7 @@ impl Content {
     }
 
     fn judge(&mut self, events: &mut VecDeque<Event>) {
-        if self.streak >= ALIKE && self.likeness != Likeness::Alike {
+        if self.streak >= ALIKE && self.share.is_most() && self.likeness != Likeness::Alike {
             self.likeness = Likeness::Alike;
             self.counts.merge.set_mode(Mode::Content);
             events.push_back(Event::Merged(Mode::Content));
@@ -243,8 +250,14 @@ impl Content {
         let alive = |lane: &Lane| lane.last.is_some_and(|last| last + MEMORY > self.now);
         if !self.lanes.iter().all(alive) {
             self.unlike_since = None;
+            self.streak = 0;
+            self.share.restart(self.now);
             return;
         }
+        if (self.share.is_most() || self.share.is_open()) && self.streak >= SURE {
+            self.unlike_since = None;
+        }
+        self.share.age(self.now);
         let since = *self.unlike_since.get_or_insert(self.now);
         // Of files, whose window is without end, time says nothing: a hole may take as long as it takes to read.
         let patience = if self.likeness == Likeness::Alike { UNLIKE.max(self.window) } else { UNLIKE };

@@ -109,11 +109,16 @@ impl Merge {
                 self.push(path, block);
             }
             Engine::Plain(_) | Engine::Sequence(_) => {
-                let before = if let Engine::Sequence(sequence) = &self.engine { sequence.newest_path() } else { None };
                 self.drain();
-                let ports = (0..self.paths).map(|_| None).collect();
+                let mut ports: Vec<Option<Sequence>> = (0..self.paths).map(|_| None).collect();
                 let mut content = Box::new(Content::new(self.window, &self.counts));
-                before.into_iter().for_each(|(path, at)| content.follow(path, at));
+                if let Engine::Sequence(sequence) = std::mem::replace(&mut self.engine, Engine::Plain(VecDeque::new()))
+                    && let Some((passed, at)) = sequence.newest_path()
+                {
+                    // What has passed by number does not pass once more where it comes again.
+                    content.follow(passed, at);
+                    ports[passed] = Some(sequence.alone(passed));
+                }
                 self.engine = Engine::Content(content, ports);
                 self.push(path, block);
             }

@@ -115,6 +115,22 @@ impl Sequence {
         }
     }
 
+    /// Goes on for one of its paths, when everything that waited has passed.
+    pub fn alone(mut self, path: usize) -> Sequence {
+        let own = self.paths.get_mut(path).map(std::mem::take).unwrap_or_default();
+        self.seen.iter_mut().for_each(|seen| seen.from = seen.from >> path & 1);
+        Sequence {
+            paths: vec![own],
+            first: self.first + path,
+            window: self.window.min(REORDER),
+            foreign: VecDeque::new(),
+            foreign_bytes: 0,
+            unlike: 0,
+            now: Duration::ZERO,
+            ..self
+        }
+    }
+
     /// Whether the paths turned out to be numbered apart.
     pub fn is_apart(&self) -> bool {
         self.apart

@@ -7,8 +7,6 @@ use crate::capture::paths::packets::{Head, Packet};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-/// So many packets in a row that both have still speak for their being alike.
-const SURE: u32 = 8;
 /// Packets that both have and that lie further ahead on one of them may be the same by chance: content is repeated, and counters come round.
 const FAR: u64 = 256;
 /// Then they must be of a run of more than so many that say anything.
@@ -43,6 +41,10 @@ impl Content {
         }
         let (place, follows) = self.lanes[path].append(packet, digest, at);
         let other = 1 - path;
+        let telling = is_telling(packet);
+        if telling {
+            self.share.came(path);
+        }
         let own_step = self.matched.is_some() && self.lanes[path].passed == place;
         let run = self.run_on(path, place, packet).map(|found| (found, true));
         let Some((found, ahead)) = run.or_else(|| self.lanes[other].find(packet, digest, own_step)) else { return };
@@ -52,7 +54,7 @@ impl Content {
         let mut partner = found;
         if ahead {
             let in_step = found == self.lanes[other].passed;
-            self.streak = if in_step { self.streak + u32::from(is_telling(packet)) } else { 0 };
+            self.streak = if in_step { self.streak + u32::from(telling) } else { 0 };
             if follows && own_step {
                 partner = self.lanes[other].order(found);
             }
@@ -67,6 +69,9 @@ impl Content {
             self.matched(path, partner, at);
         } else {
             one(&self.counts.paths[path].reordered);
+        }
+        if telling {
+            self.share.both();
         }
         let partner_used = self.pair(path, place, partner);
         if partner_used && ahead {
@@ -123,9 +128,6 @@ impl Content {
 
     /// A packet came that the other path has, at `partner` there.
     fn matched(&mut self, path: usize, partner: u64, at: Duration) {
-        if self.streak >= SURE {
-            self.unlike_since = None;
-        }
         self.matched = Some(at);
         let earlier = self.lanes[1 - path].get(partner).map_or(at, |e| e.at);
         let later = at.as_micros() as i64 - earlier.as_micros() as i64;
