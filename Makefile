@@ -6,6 +6,7 @@ LADDER ?= demo
 PORT ?= 8080
 CARGO ?= cargo
 RUST_NEEDED := 1.95.0
+SEED ?= 20261123
 PACKAGES := libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev libavdevice-dev libswscale-dev libswresample-dev \
             libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
             libzimg-dev libclang-dev clang gcc libc6-dev make nasm pkg-config ffmpeg
@@ -65,6 +66,8 @@ check: deps
 
 # What only the tests want: an origin to push to, readers of man pages and of JSON Schema, other processors, GStreamer's coders and parsers, and a device that needs no graphics processor.
 test: PACKAGES += curl nginx-light openssl groff-base python3-gi python3-jsonschema gir1.2-gst-rtsp-server-1.0 qemu-user gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav mesa-vulkan-drivers prometheus
+# Properties are tried on the same cases wherever a state is tested; SEED=n for others.
+test: export PROPTEST_RNG_SEED = $(SEED)
 test: deps
 	@command -v chromium >/dev/null || echo "test: there is no chromium, so the page is not played in a browser"
 	@test -d ../shared/media || echo "test: there are no clips in ../shared/media, so what needs real feeds is skipped"

@@ -120,7 +120,34 @@ proptest! {
             let exact = feed.start + feed.rate.period().times((first + i) as i128);
             let distance = (grid.time(p.slot) - exact).abs();
             prop_assert!(distance <= feed.rate.period().over(2) + Seconds::new(2, 90_000), "{} off", distance);
-            prop_assert_eq!(p.slot.0 - placed[0].slot.0, i as i64);
+            let begun = i - (first + i) % feed.gop;
+            prop_assert_eq!(p.slot.0 - placed[begun].slot.0, (i - begun) as i64, "within a period");
+            // PTS are whole ticks: a feed that is within one of the middle between two slots is in the one or the other by how its period's first PTS was rounded.
+            let tick = Seconds::new(1, 90_000);
+            if (feed.rate.period().over(2) - (grid.time(grid.nearest(feed.start)) - feed.start).abs()).abs() > tick {
+                prop_assert_eq!(p.slot.0 - placed[0].slot.0, i as i64);
+            }
+        }
+    }
+
+    /// With an anchor, wherever in its ticks a feed lies between two slots: its periods may be one slot apart, and every joiner has each of them in the same place.
+    #[test]
+    fn an_anchored_feed_between_two_slots_is_where_every_joiner_has_it(feed in feed(), join in 1..10usize, off in -12_000..12_000i64) {
+        let grid = Grid::new(feed.rate, Seconds::whole(2));
+        let start = grid.time(grid.nearest(feed.start)) + feed.rate.period().over(2) + Seconds::new(off.into(), 1_000_000_000);
+        let feed = Feed { drift_ppm: 0, start, ..feed };
+        let anchor = Anchor { source: Seconds::new(feed.pts.into(), 90_000).modulo(wrap()), utc: feed.start };
+        let from = |first: usize| {
+            let about = Some(feed.tick(first).arrival);
+            place(&mut clock(&feed, Reference::Anchor { anchor, about }), &feed.joined(first, 1300 - first))
+        };
+        let (early, late) = (from(0), from(join * feed.gop));
+        for (e, l) in early[join * feed.gop..].iter().zip(&late).filter(|(_, l)| l.trusted) {
+            prop_assert_eq!(e.slot, l.slot);
+        }
+        prop_assert!(late.last().is_some_and(|p| p.trusted));
+        for pair in early.windows(2) {
+            prop_assert!((0..=2).contains(&(pair[1].slot.0 - pair[0].slot.0)));
         }
     }
 
