@@ -65,7 +65,7 @@ check: deps
 	else echo "check: cargo-deny is not installed, so licences and advisories were not checked (cargo install cargo-deny --locked)"; fi
 
 # What only the tests want: an origin to push to, readers of man pages and of JSON Schema, other processors, GStreamer's coders and parsers, and a device that needs no graphics processor.
-test: PACKAGES += curl nginx-light openssl groff-base python3-gi python3-jsonschema gir1.2-gst-rtsp-server-1.0 qemu-user gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav mesa-vulkan-drivers prometheus
+test: PACKAGES += curl gstreamer1.0-tools nginx-light openssl groff-base python3-gi python3-jsonschema gir1.2-gst-rtsp-server-1.0 qemu-user gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav mesa-vulkan-drivers prometheus
 # Properties are tried on the same cases wherever a state is tested; SEED=n for others.
 test: export PROPTEST_RNG_SEED = $(SEED)
 test: deps
@@ -107,8 +107,10 @@ s3: deps
 	@test -x target/s3/bin/s3s-fs || $(CARGO) install s3s-fs --version 0.14.1 --features binary --locked --root target/s3 --target-dir target/s3/build
 	@rm -rf target/s3/build
 
+# Times of the stages, beside those recorded in benches/recorded (ARGS=--record writes them anew).
 bench: deps
 	$(CARGO) bench --locked
+	python3 benches/recorded $(ARGS)
 
 # From a picture's time to its chunk readable at the origin, and FFmpeg's low-latency DASH beside it.
 latency: build ffmpeg-9

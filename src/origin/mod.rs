@@ -16,6 +16,7 @@ mod desk_tests;
 mod edge;
 mod ingest;
 mod judge;
+mod kept;
 mod mask;
 mod received;
 mod relay;
@@ -39,6 +40,7 @@ use crate::status::Status;
 use crate::stop::Stop;
 use crossbeam::channel::bounded;
 use desk::Desk;
+use kept::Kept;
 use runner::{Runner, View};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -141,6 +143,14 @@ impl Origin {
             restored = restart::restore(dir, &mut desk, &store)?;
             directory = Some(Box::new(opened) as Box<dyn Sink>);
         }
+        let kept = output.as_deref().map(Kept::of);
+        for mask in kept.iter().map(Kept::load).collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
+            if !desk.masks().contains(&mask)
+                && let Err(why) = desk.mask(mask, true)
+            {
+                tracing::warn!("{}: {why}; it is left out", kept::FILE);
+            }
+        }
         let (stop, view) = (Stop::new(), Arc::new(View::default()));
         let mut threads = Vec::new();
         let disk = match directory {
@@ -152,7 +162,7 @@ impl Origin {
                 Some(tx)
             }
         };
-        let mut runner = Runner { desk, store: store.clone(), disk, view: Arc::clone(&view) };
+        let mut runner = Runner { desk, store: store.clone(), disk, kept, view: Arc::clone(&view) };
         runner.publish(restored);
         let (tx, rx) = bounded(runner::QUEUE);
         let routes = ingest::routes(tx, store.clone(), secrets, limits);

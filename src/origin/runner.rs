@@ -4,6 +4,7 @@ use super::answer::{Fate, Refusal};
 use super::counts::Snapshot;
 use super::desk::{Desk, Out};
 use super::judge::Pushed;
+use super::kept::Kept;
 use super::mask::Mask;
 use crate::metrics::{self, Page};
 use crate::serve::Publisher;
@@ -57,6 +58,7 @@ pub(super) struct Runner {
     pub desk: Desk,
     pub store: Store,
     pub disk: Option<Sender<Publish>>,
+    pub kept: Option<Kept>,
     pub view: Arc<View>,
 }
 
@@ -112,13 +114,20 @@ impl Runner {
                 }
             }
             Message::Mask { wanted, reply } => {
-                let done = wanted.map_or(Ok(()), |(mask, hide)| {
-                    tracing::info!("{mask} is {}", if hide { "masked" } else { "no longer masked" });
-                    self.desk.mask(mask, hide)
-                });
+                let done = wanted.map_or(Ok(()), |(mask, hide)| self.mask(mask, hide));
                 let _ = reply.send(done.map(|()| self.desk.masks().to_vec()));
             }
         }
+    }
+
+    /// It holds from now on, also where it cannot be kept: whoever asked is told by the log and the status.
+    fn mask(&mut self, mask: Mask, hide: bool) -> Result<(), String> {
+        tracing::info!("{mask} is {}", if hide { "masked" } else { "no longer masked" });
+        self.desk.mask(mask, hide)?;
+        if let Some(Err(error)) = self.kept.as_ref().map(|kept| kept.store(self.desk.masks())) {
+            self.view.fails(&error.to_string());
+        }
+        Ok(())
     }
 
     /// Memory first, where it can be read at once; the disk behind it.

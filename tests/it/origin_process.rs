@@ -323,7 +323,12 @@ fn who_has_no_token_pushes_nothing() {
     assert_eq!(mask(r#"{"mask": "A:5-9"}"#), (200, r#"{"masks":["A:5-9"]}"#.to_owned()));
     assert_eq!(mask(r#"{"mask": "C:5-9"}"#).0, 422);
     assert_eq!(mask(r#"{"unmask": "A:5-9"}"#), (200, r#"{"masks":[]}"#.to_owned()));
+    assert_eq!(mask(r#"{"mask": "B:7-"}"#), (200, r#"{"masks":["B:7-"]}"#.to_owned()));
     assert_eq!(ask(to, "GET", "/readyz", &[]).code, 503);
+    signal(&server, "TERM");
+    assert!(wait(&mut server, 15).success());
+    let (mut server, to) = origin("127.0.0.1:0", &dir.path().join("kept"), &["--token-file", &tokens.to_string_lossy(), "--mask", "A:1-2"]);
+    assert_eq!(ask(to, "GET", "/v1/mask", &[basic]).text().trim(), r#"{"masks":["A:1-2","B:7-"]}"#, "those of an earlier life are there again");
     signal(&server, "TERM");
     assert!(wait(&mut server, 15).success());
 }

@@ -22,13 +22,18 @@ fn ladder(rungs: &[(&str, u32, u32, &str)]) -> String {
     [head].into_iter().chain(rungs.iter().map(rung)).chain(["[[audio]]\nname = \"aac\"\ncodec = \"aac\"\nbitrate = \"64k\"\n".to_owned()]).collect()
 }
 
-/// A worker on one processor.
+/// A worker on one processor that keeps all it publishes.
 fn start(dir: &Path, ladder: &str, source: &str, address: &str, more: &[&str]) -> Running {
+    start_with(dir, ladder, source, address, &[&["--window", "whole"], more].concat())
+}
+
+/// A worker on one processor.
+fn start_with(dir: &Path, ladder: &str, source: &str, address: &str, more: &[&str]) -> Running {
     let (path, out, log) = (dir.join("ladder.toml"), dir.join("out"), dir.join("log"));
     std::fs::write(&path, ladder).expect("written");
     let log = std::fs::File::create(log).expect("a log");
     let [path, out] = [&path, &out].map(|path| path.to_string_lossy().into_owned());
-    let args = ["run", "--input", source, "--ladder", &path, "--segment", "1", "--pace", "live", "--listen", address, "--window", "whole", "--output", &out];
+    let args = ["run", "--input", source, "--ladder", &path, "--segment", "1", "--pace", "live", "--listen", address, "--output", &out];
     let worker = mezzo(&[&args[..], more].concat());
     let mut bound = Command::new("taskset");
     bound.args(["-c", &processor()]).arg(worker.get_program()).args(worker.get_args()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
@@ -40,6 +45,12 @@ fn start(dir: &Path, ladder: &str, source: &str, address: &str, more: &[&str]) -
     }
     bound.env_remove("MEZZO_OVERLOAD");
     Running::start(&mut bound)
+}
+
+/// What the kernel says of a process, in kB.
+fn kernel_says(pid: u32, what: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    status.lines().find_map(|line| line.strip_prefix(what)?.split_whitespace().next()?.parse().ok()).expect("it says so")
 }
 
 fn status(address: &str) -> serde_json::Value {
@@ -60,7 +71,11 @@ fn assert_unbroken(out: &Path, tracks: &[&str], said: &str) {
         assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{track} has a hole: {numbers:?}\n{said}");
     }
     let checked = finish(mezzo(&["check", &out.to_string_lossy()]), 60);
-    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
+    let report = String::from_utf8_lossy(&checked.stdout).into_owned();
+    // A rung that has not made a single segment is not there, and that is said; it must be all that is.
+    let absent = |line: &str| ["avc-720p", "avc-360p", "slow"].iter().any(|rung| line.contains(rung) && numbers(out, rung).is_empty());
+    let errors: Vec<&str> = report.lines().map(str::trim).filter(|line| line.starts_with("error [")).filter(|line| !absent(line)).collect();
+    assert!(report.contains("layout of the tree") && errors.is_empty(), "{report}");
 }
 
 /// Three rungs that take two processors and more.
@@ -139,6 +154,45 @@ fn a_slow_encoder_costs_nobody_else_a_frame() {
     assert_unbroken(&out, &["avc-180p", "aac"], &said());
 }
 
+/// A processor that is full for ten minutes (`SOAK_SECONDS`): what is published goes on, as late as at the beginning, and nothing grows.
+#[test]
+#[ignore = "takes ten minutes"]
+fn ten_minutes_at_full_load() {
+    let _alone = alone();
+    let length = std::env::var("SOAK_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(600);
+    let dir = tempfile::tempdir().expect("a folder");
+    let heavy = "point = \"medium\"";
+    let ladder = ladder(&[("avc-720p", 1280, 720, heavy), ("avc-360p", 640, 360, heavy), ("avc-180p", 320, 180, "")]);
+    let address = format!("127.0.0.1:{}", free_port());
+    let mut worker = start_with(dir.path(), &ladder, "testsrc:size=1280x720,rate=50", &address, &["--window", "30s"]);
+    let said = || std::fs::read_to_string(dir.path().join("log")).unwrap_or_default();
+    let out = dir.path().join("out");
+    let newest = || numbers(&out, "avc-180p").last().copied();
+    until("the window is full", 90, || numbers(&out, "avc-180p").len() >= 30);
+    let (mut memory, mut lags, begun) = (Vec::new(), Vec::new(), std::time::Instant::now());
+    while begun.elapsed().as_secs() < length {
+        let before = newest();
+        until("the smallest goes on", 5, || newest() > before);
+        assert_eq!(newest().zip(before).map(|(now, before)| now - before), Some(1), "the smallest is whole");
+        memory.push(kernel_says(worker.id(), "VmRSS:"));
+        lags.push(status(&address)["tracks"][2]["lag_ms"].as_i64().unwrap_or(i64::MAX));
+    }
+    let now = status(&address);
+    let middle = |part: &[u64]| {
+        let mut part = part.to_vec();
+        part.sort_unstable();
+        part[part.len() / 2]
+    };
+    let quarters: Vec<u64> = memory.chunks(memory.len().div_ceil(4)).map(middle).collect();
+    eprintln!("{} segments; middle of each quarter {quarters:?} kB, lag at most {:?} ms; {}", lags.len(), lags.iter().max(), now["tracks"]);
+    assert!(lags.iter().all(|lag| *lag <= 2000), "never two segments behind: {lags:?}");
+    assert!(now["tracks"][0]["overload"] != "full", "it is full all the time: {now}");
+    assert!(quarters[3] * 100 <= quarters[0] * 105, "memory grew: {memory:?}");
+    signal(&worker, "TERM");
+    assert!(wait(&mut worker, 10).success(), "{}", said());
+    assert_unbroken(&out, &["avc-180p", "aac"], &said());
+}
+
 #[test]
 fn a_worker_that_is_to_fail_under_overload_does() {
     let _alone = alone();
@@ -166,8 +220,7 @@ fn memory_is_bounded_where_a_rung_is_late() {
     until("there is no memory for what waits", 90, || said().contains("there is no memory for what waits"));
     let at = numbers(&out, "avc-180p").len();
     until("the smallest goes on", 60, || numbers(&out, "avc-180p").len() >= at + 10);
-    let kernel = std::fs::read_to_string(format!("/proc/{}/status", worker.id())).expect("it runs");
-    let most: u64 = kernel.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse().ok()).expect("it says so");
+    let most = kernel_says(worker.id(), "VmHWM:");
     let now = status(&address);
     let (memory, smallest) = (&now["memory"], &now["tracks"][2]);
     assert_eq!(smallest["late"].as_u64(), Some(0), "it has its own share: {smallest}");
