@@ -49,7 +49,7 @@ def compare(args, ffmpeg, work):
     plan = workers.plan(args.mezzo, args.feed, args.ladder, work)
     mezzo = workers.Mezzo(args.mezzo, args.feed, args.ladder, work / "mezzo")
     mezzo.encode()
-    peer = workers.Ffmpeg(ffmpeg, args.feed, plan, args.preset, args.bucket, work / "ffmpeg")
+    peer = workers.Ffmpeg(ffmpeg, args.feed, plan, {"avc": args.preset, "hevc": args.preset}, args.bucket, work / "ffmpeg")
     match.bytes_of(peer, {name: mezzo.bytes(name) for name in peer.rungs})
     count = score.pictures(ffmpeg, args.feed)
     for side in (mezzo, peer):

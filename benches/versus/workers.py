@@ -5,8 +5,9 @@ import shutil
 
 from measure import Failed, run
 
-# FFmpeg's encoder of each codec.
-ENCODERS = {"avc": "libx264", "hevc": "libx265"}
+# FFmpeg's encoder of each codec, and what it is told beside its preset: x265's wrapper passes on neither closed GOPs nor the threshold of scene cuts.
+ENCODERS = {"avc": "libx264", "hevc": "libx265", "av1": "libsvtav1"}
+X265 = "scenecut=0:open-gop=0:log-level=error"
 
 # Seconds that one run may take.
 LIMIT = 1800
@@ -59,16 +60,15 @@ class Mezzo(Worker):
 
 
 class Ffmpeg(Worker):
-    """One FFmpeg process: one decoder, a split, a bicubic scaler and an x264 or x265 for each rung, closed GOPs as long as mezzo's, fMP4 segments with HLS."""
+    """One FFmpeg process: one decoder, a split, a bicubic scaler and an encoder for each rung, closed GOPs as long as mezzo's, fMP4 segments with HLS. `presets`: of each codec."""
 
-    def __init__(self, program, feed, plan, preset, bucket, out):
+    def __init__(self, program, feed, plan, presets, bucket, out):
         super().__init__(out)
-        self.program, self.feed, self.plan, self.preset, self.bucket = program, feed, plan, preset, bucket
+        self.program, self.feed, self.plan, self.presets, self.bucket = program, feed, plan, presets, bucket
         self.rungs = {rung["name"]: rung for rung in plan["video"]}
         codecs = {rung["codec"] for rung in plan["video"]}
-        if len(codecs) > 1 or not codecs <= ENCODERS.keys():
-            raise Failed(f"the ladder has rungs of {', '.join(sorted(codecs))}; accepted: {' or '.join(ENCODERS)} throughout")
-        self.encoder = ENCODERS[codecs.pop()]
+        if not codecs <= presets.keys():
+            raise Failed(f"the ladder has rungs of {', '.join(sorted(codecs))}; accepted: {', '.join(presets)}")
         self.crf = {name: rung["quality"] for name, rung in self.rungs.items()}
         self.maxrate = {name: rung["max_bitrate"] for name, rung in self.rungs.items()}
 
@@ -83,23 +83,31 @@ class Ffmpeg(Worker):
             # Its own picture goes to the encoder as it is.
             scale = "null" if size == (source["width"], source["height"]) else f"scale={size[0]}:{size[1]}:flags=bicubic"
             graph.append(f"[s{n}]{scale}[v{n}]")
-            maxrate = round(self.maxrate[name])
-            words += ["-map", f"[v{n}]", f"-crf:v:{n}", f"{self.crf[name]:.3f}", f"-maxrate:v:{n}", maxrate, f"-bufsize:v:{n}", round(maxrate * self.bucket)]
+            words += ["-map", f"[v{n}]", *self.encoder(n, name, rung)]
             variants.append(f"v:{n}{sound},name:{name}")
         for n, rung in enumerate(self.plan["audio"]):
             words += ["-map", "0:a:0", f"-b:a:{n}", rung["bitrate"], f"-ac:a:{n}", rung["channels"]]
             variants.append(f"a:{n}{sound},name:{rung['name']}")
-        words += ["-c:v", self.encoder, "-preset", self.preset, "-pix_fmt", "yuv420p", "-fps_mode", "passthrough", "-g", gop, "-keyint_min", gop]
-        words += ["-sc_threshold", 0, "-flags", "+cgop"]
-        if self.encoder == "libx265":
-            # Its wrapper passes neither of these two on.
-            words += ["-x265-params", "scenecut=0:open-gop=0:log-level=error", "-tag:v", "hvc1"]
+        words += ["-fps_mode", "passthrough", "-g", gop, "-keyint_min", gop, "-sc_threshold", 0, "-flags", "+cgop"]
         words += ["-c:a", "aac", "-ar", 48000, "-f", "hls", "-hls_segment_type", "fmp4", "-hls_playlist_type", "vod", "-master_pl_name", "main.m3u8"]
         # A little less than a GOP, or rounding makes segments of two.
-        seconds = gop * denominator(self.plan["grid"]["rate"]) / numerator(self.plan["grid"]["rate"]) - 0.01
-        words += ["-hls_time", f"{seconds:.3f}", "-var_stream_map", " ".join(variants)]
+        words += ["-hls_time", f"{gop_seconds(self.plan) - 0.01:.3f}", "-var_stream_map", " ".join(variants)]
         words += ["-hls_segment_filename", self.out / "%v/%d.m4s", self.out / "%v/media.m3u8"]
         return [self.program, "-nostdin", "-y", "-v", "error", "-i", self.feed, "-filter_complex", ";".join(graph), *words]
+
+    def encoder(self, n, name, rung):
+        """What rung number `n` is told."""
+        encoder, maxrate = ENCODERS[rung["codec"]], round(self.maxrate[name])
+        words = [f"-c:v:{n}", encoder, f"-preset:v:{n}", self.presets[rung["codec"]], f"-pix_fmt:v:{n}", "yuv420p10le" if rung["depth"] == 10 else "yuv420p"]
+        words += [f"-crf:v:{n}", f"{self.crf[name]:.3f}", f"-maxrate:v:{n}", maxrate, f"-bufsize:v:{n}", round(maxrate * self.bucket)]
+        if rung["codec"] == "hevc":
+            words += [f"-x265-params:v:{n}", X265, f"-tag:v:{n}", "hvc1"]
+        return words
+
+
+def gop_seconds(plan):
+    """Seconds of a GOP."""
+    return plan["grid"]["gop_slots"] * denominator(plan["grid"]["rate"]) / numerator(plan["grid"]["rate"])
 
 
 def numerator(rate):

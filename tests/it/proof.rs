@@ -49,7 +49,7 @@ fn two_workers_are_one() {
     wait(&mut first, 10);
     let killed = count(0);
     let mut again = worker(dir.path(), &[own], &outputs[0]);
-    until("the first goes on", 60, || count(0) >= killed + 4);
+    until("the first goes on", 60, || count(0) >= killed + 6);
     for child in [&mut again, &mut second, &mut feed] {
         signal(child, "TERM");
         wait(child, 15);
