@@ -36,6 +36,7 @@ use head::Head;
 use hwaccel::host::{Format, Options, ScaleError, Scaler};
 use hwaccel::isa::Isa;
 use planes::Planes;
+use rayon::prelude::*;
 use std::cmp::Reverse;
 use std::sync::Arc;
 
@@ -120,6 +121,10 @@ pub struct Chain {
     steps: Vec<Step>,
     /// Indices into `steps`: an order in which every step's source is made before it.
     order: Vec<usize>,
+    /// Of each step: how many others are made before it, one of the other. Those of one generation do not need each other.
+    generations: Vec<usize>,
+    /// Whether the steps of a generation are made at once, on the threads that rayon keeps.
+    spread: bool,
     last: Option<(Arc<Video>, Vec<Option<Picture>>)>,
 }
 
@@ -141,6 +146,30 @@ enum From {
     },
     /// From the picture of another step, of the same signal but for its size.
     Step(usize, Scaler),
+}
+
+impl From {
+    /// The steps that it may be made of.
+    fn steps(&self) -> impl Iterator<Item = usize> {
+        let (one, other) = match self {
+            From::Step(step, _) => (Some(*step), None),
+            From::Source { twin, deeper, .. } => (*twin, deeper.as_ref().map(|(step, _)| *step)),
+        };
+        one.into_iter().chain(other)
+    }
+}
+
+impl Step {
+    /// Makes its picture of `source`, or of those that `made` has.
+    fn make<'a>(&mut self, source: &Arc<Video>, hdr: bool, made: impl Fn(usize) -> Option<&'a Arc<Video>>) -> Result<Arc<Video>, DownscaleError> {
+        let Step { target, pool, from } = self;
+        let picture_of = |step: usize| made(step).expect("what a step is made of comes first");
+        match from {
+            From::Step(step, scaler) => smaller(scaler, picture_of(*step), pool, target),
+            From::Source { deeper: Some((step, scaler)), .. } if hdr => smaller(scaler, picture_of(*step), pool, target),
+            From::Source { head, twin, .. } => head.make(source, twin.map(picture_of), pool),
+        }
+    }
 }
 
 impl Chain {
@@ -173,7 +202,18 @@ impl Chain {
             };
             steps[index] = Some(Step { target, pool, from });
         }
-        Ok(Chain { steps: steps.into_iter().flatten().collect(), order, last: None })
+        let steps: Vec<Step> = steps.into_iter().flatten().collect();
+        let mut generations = vec![0; steps.len()];
+        for &index in &order {
+            generations[index] = steps[index].from.steps().map(|step| generations[step] + 1).max().unwrap_or(0);
+        }
+        Ok(Chain { steps, order, generations, spread: false, last: None })
+    }
+
+    /// Makes sizes that do not need each other at once. One thread makes six sizes of a 2160p picture no faster than 50 times a second, however many processors there are; on few of them,
+    /// which encoders keep busy, waiting for one another costs more than it saves. Alters no sample.
+    pub fn spread(&mut self, spread: bool) {
+        self.spread = spread;
     }
 
     /// One picture per target, in the order of the targets. The source itself where it is that already. The same source twice in a row
@@ -202,15 +242,20 @@ impl Chain {
         let needed = self.needed(wanted);
         let hdr = colour::range(&ffmpeg::colour(source)) != VideoRange::Sdr;
         let mut made: Vec<Option<Arc<Video>>> = vec![None; self.steps.len()];
-        for &index in self.order.iter().filter(|index| needed[**index]) {
-            let Step { target, pool, from } = &mut self.steps[index];
-            let picture_of = |step: usize| made[step].as_ref().expect("what a step is made of comes first in the order");
-            let picture = match from {
-                From::Step(step, scaler) => smaller(scaler, picture_of(*step), pool, target)?,
-                From::Source { deeper: Some((step, scaler)), .. } if hdr => smaller(scaler, picture_of(*step), pool, target)?,
-                From::Source { head, twin, .. } => head.make(source, twin.map(picture_of), pool)?,
-            };
-            made[index] = Some(picture);
+        if self.spread {
+            for generation in 0..=self.generations.iter().copied().max().unwrap_or(0) {
+                let (generations, of) = (&self.generations, |index: usize| made[index].as_ref());
+                let steps = self.steps.iter_mut().enumerate().filter(|(index, _)| needed[*index] && generations[*index] == generation);
+                let steps: Vec<(usize, &mut Step)> = steps.collect();
+                let pictures: Vec<(usize, Arc<Video>)> =
+                    steps.into_par_iter().map(|(index, step)| Ok((index, step.make(source, hdr, of)?))).collect::<Result<_, DownscaleError>>()?;
+                pictures.into_iter().for_each(|(index, picture)| made[index] = Some(picture));
+            }
+        } else {
+            for &index in self.order.iter().filter(|index| needed[**index]) {
+                let picture = self.steps[index].make(source, hdr, |step| made[step].as_ref())?;
+                made[index] = Some(picture);
+            }
         }
         Ok(made.into_iter().zip(wanted).map(|(picture, wanted)| picture.filter(|_| *wanted).map(Picture::Cpu)).collect())
     }
@@ -222,12 +267,7 @@ impl Chain {
             if !needed[index] {
                 continue;
             }
-            match &self.steps[index].from {
-                From::Step(step, _) => needed[*step] = true,
-                From::Source { twin, deeper, .. } => {
-                    twin.iter().chain(deeper.iter().map(|(step, _)| step)).for_each(|step| needed[*step] = true);
-                }
-            }
+            self.steps[index].from.steps().for_each(|step| needed[step] = true);
         }
         needed
     }

@@ -16,6 +16,9 @@ use hwaccel::device::{Device, Name};
 use std::sync::Arc;
 use std::time::Instant;
 
+/// Processors from which on sizes are made at once.
+const SPREAD_FROM: usize = 4;
+
 /// What is asked, or shown something, beside the scaling.
 pub struct Beside {
     /// Puts a slate in where an edit asks for it.
@@ -43,7 +46,8 @@ pub fn run(
     Beside { mut slates, mut watcher, tap, mut burst, mut governor }: Beside,
     mut rungs: Vec<RungQueue>,
 ) -> Result<(), DownscaleError> {
-    let chain = Chain::new(targets, hdr)?;
+    let mut chain = Chain::new(targets, hdr)?;
+    chain.spread(rayon::current_num_threads() >= SPREAD_FROM);
     let places: Vec<usize> = rungs
         .iter()
         .map(|rung| {

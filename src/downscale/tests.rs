@@ -64,6 +64,22 @@ fn a_picture_that_is_right_passes_uncopied_and_a_repeat_costs_nothing() {
 }
 
 #[test]
+fn sizes_made_at_once_are_the_same() {
+    let sizes = [(1280, 720), (640, 360), (960, 540), (320, 180), (854, 480), (426, 240)];
+    let (mut alone, mut spread) = (chain(&sizes).expect("legal"), chain(&sizes).expect("legal"));
+    spread.spread(true);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().expect("threads");
+    for n in 0..8 {
+        let source = pattern(1280, 720, n);
+        let wanted: Vec<bool> = (0..sizes.len()).map(|size| n < 4 || (size + n as usize) % 3 == 0).collect();
+        let [one, other] = [alone.some(&source, &wanted), pool.install(|| spread.some(&source, &wanted))].map(|made| made.expect("it scales"));
+        assert!(wanted.iter().zip(&one).all(|(wanted, picture)| *wanted == picture.is_some()));
+        let hashes = |made: Vec<Option<Picture>>| hash_pictures(&made.into_iter().flatten().collect::<Vec<_>>());
+        assert_eq!(hashes(one), hashes(other), "picture {n}");
+    }
+}
+
+#[test]
 fn history_leaves_no_trace() {
     let (a, b) = (pattern(854, 480, 3), pattern(1920, 1080, 9));
     let targets = [(640, 360), (320, 180)];

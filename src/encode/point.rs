@@ -85,7 +85,7 @@ const X264: [X264Point; 8] = [
         name: "swift",
         refs: 1,
         bframes: 3,
-        lookahead: 5,
+        lookahead: 6,
         transform_8x8: true,
         fill_percent: 85,
         start_percent: 70,
