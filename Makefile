@@ -16,7 +16,7 @@ PACKAGES := libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev libavde
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: deps, build, install (what make build made; PREFIX, DESTDIR), man, check (format, lints, documentation), bench, versus FEED=file (beside FFmpeg 9), latency (likewise), test-players (hls.js, Shaka Player, dash.js in Chromium), drill (the same beside an origin whose workers are killed), test-api (schemathesis), s3 (a server for the tests of object stores), encoders (docs/encoders.md), faults (the drill of docs/faults.md), check-deploy (the manifests of deploy/kubernetes), check-mpd DASH_SCHEMA=file (MPDs against the schema), testdata, docs (the tables of docs/job.md, from the code), prove-container (the Dockerfile, step by step, without an engine; as root), fuzz TARGET=name"
+	@echo "also: deps, build, install (what make build made; PREFIX, DESTDIR), man, check (format, lints, documentation), bench, versus FEED=file (beside FFmpeg 9), report (beside three programs, as a page), scaling (docs/scaling.md), latency (likewise), test-players (hls.js, Shaka Player, dash.js in Chromium), drill (the same beside an origin whose workers are killed), test-api (schemathesis), s3 (a server for the tests of object stores), encoders (docs/encoders.md), faults (the drill of docs/faults.md), check-deploy (the manifests of deploy/kubernetes), check-mpd DASH_SCHEMA=file (MPDs against the schema), testdata, docs (the tables of docs/job.md, from the code), prove-container (the Dockerfile, step by step, without an engine; as root), fuzz TARGET=name"
 	@echo "settings: INPUT=$(INPUT) LADDER=$(LADDER) PORT=$(PORT)"
 
 # Installs only what is missing; without anything missing it needs no network and no rights.
@@ -120,6 +120,17 @@ latency: build ffmpeg-9
 FEED ?= testdata/pattern-1080p25.ts
 versus: build ffmpeg-9
 	target/versus/bin/python benches/versus $(ARGS) '$(FEED)'
+
+# The same and Debian's FFmpeg and GStreamer, on the cells of benches/versus/matrix.toml; writes docs/benchmarks/<today>.html. What is measured already is kept: a run that broke off goes on.
+.PHONY: report
+report: PACKAGES += gstreamer1.0-tools gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
+report: build ffmpeg-9
+	target/versus/bin/python benches/versus/report.py $(ARGS)
+
+# Cost against rungs, pixels, frame rate and cores, and a model of many cores; the tables and plots of docs/scaling.md. Takes about ten minutes of two cores.
+.PHONY: scaling
+scaling: build ffmpeg-9
+	target/versus/bin/python benches/scaling $(ARGS)
 
 # Every backend and point on a few contents; writes the tables of docs/encoders.md. Takes about 25 minutes of two cores.
 encoders: build ffmpeg-9

@@ -71,7 +71,7 @@ fn sizes_made_at_once_are_the_same() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().expect("threads");
     for n in 0..8 {
         let source = pattern(1280, 720, n);
-        let wanted: Vec<bool> = (0..sizes.len()).map(|size| n < 4 || (size + n as usize) % 3 == 0).collect();
+        let wanted: Vec<bool> = (0..sizes.len()).map(|size| n < 4 || (size + n as usize).is_multiple_of(3)).collect();
         let [one, other] = [alone.some(&source, &wanted), pool.install(|| spread.some(&source, &wanted))].map(|made| made.expect("it scales"));
         assert!(wanted.iter().zip(&one).all(|(wanted, picture)| *wanted == picture.is_some()));
         let hashes = |made: Vec<Option<Picture>>| hash_pictures(&made.into_iter().flatten().collect::<Vec<_>>());
