@@ -142,7 +142,7 @@ def how(cells):
     runs = sorted({cell["settings"]["runs"] for cell in cells})
     times = " or ".join({1: "once", 2: "twice"}.get(n, f"{n} times") for n in runs)
     subsample = sorted({cell["settings"]["subsample"] for cell in cells})
-    every = ", ".join("every picture" if n == 1 else f"every {n}th picture" for n in subsample)
+    every = ", ".join("every picture" if n == 1 else f"every {n}{ {2: 'nd', 3: 'rd'}.get(n, 'th')} picture" for n in subsample)
     presets = ", ".join(sorted({f"{ENCODERS[codec]} {preset}" for cell in cells for codec, preset in cell["presets"].items()}))
     gstreamer = any("gstreamer" in results.peers(cell) for cell in cells)
     return f"""<p>Four points: the ladder's caps times 1, 0.7, 0.5 and 0.35, with CRF 0, 3, 6 and 9 above the ladder's own, the same numbers for everybody. mezzo chooses its operating points and backends

@@ -23,7 +23,7 @@ def heading(args, ffmpeg, plan):
 
 
 def ordinal(n):
-    return "" if n == 1 else f"{n}th "
+    return "" if n == 1 else f"{n}{ {2: 'nd', 3: 'rd'}.get(n, 'th')} "
 
 
 def machine(usages):
