@@ -82,6 +82,8 @@ def main():
         print(text)
         if slower:
             print(f"\nslower by more than {SLOWER - 1:.0%} than the others are: {', '.join(slower)}")
+    elif not args.record:
+        print(f"recorded: {len(now)} benchmarks, and nothing in {args.numbers} to compare them with: --record writes it")
     if args.record:
         recorded = {"date": str(datetime.date.today()), "machine": machine(), "benchmarks": now}
         args.numbers.write_text(json.dumps(recorded, indent=1) + "\n")

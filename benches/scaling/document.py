@@ -123,7 +123,8 @@ def table(held_by, usable, part=()):
         found, planned = (where.get(cores, where.get(str(cores))) for where in (held_by, usable))
         rungs = part and part.get(cores, part.get(str(cores)))
         if not found:
-            rows.append(f"| {cores} | " + (f"none whole; {rungs['count']} from {rungs['from']} down | {rungs['load']:.0%} | {rungs['latency']:.2f} s | {rungs['latency_most']:.2f} s | |" if rungs else "none | | | | |"))
+            some = rungs and f"none whole; {rungs['count']} from {rungs['from']} down | {rungs['load']:.0%} | {rungs['latency']:.2f} s | {rungs['latency_most']:.2f} s | |"
+            rows.append(f"| {cores} | " + (some or "none | | | | |"))
             continue
         fewer = f"{planned['count']}, {planned['latency_most']:.2f} s" if planned else "none"
         rows.append(f"| {cores} | {found['count']} | {found['load']:.0%} | {found['latency']:.2f} s | {found['latency_most']:.2f} s | {fewer} |")

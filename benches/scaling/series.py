@@ -96,7 +96,8 @@ def costs(bench, feed, ladder):
     rungs = []
     for rung in plan["video"]:
         # The kernel keeps 15 characters of a thread's name.
-        own = sum(seconds for name, seconds in threads.items() if name.rpartition("/")[0] and f"{rung['name']}/{name.rpartition('/')[2]}"[:15] == name)
+        lanes = {f"{rung['name']}/{lane}"[:15] for lane in range(16)}
+        own = sum(seconds for name, seconds in threads.items() if name in lanes)
         rungs.append({"name": rung["name"], "width": rung["width"], "height": rung["height"], "depth": rung["depth"], "seconds": own / pictures, "lanes": rung["lanes"], "point": rung["point"], "backend": rung["backends"][0]})
     parts = {"start": threads.get("start", 0.0), "decode": threads["decode"] / pictures, "scale": threads["downscale"] / pictures}
     parts["other"] = max(0.0, made["cpu"] - parts["start"] - pictures * (parts["decode"] + parts["scale"] + sum(rung["seconds"] for rung in rungs))) / feed["seconds"]

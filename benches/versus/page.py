@@ -134,7 +134,8 @@ def by_rung(compared):
             rows.append(f"<tr>{section.cells(values, words=3)}</tr>")
     if not rows:
         return ""
-    return f'<h3>BD-rate by rung</h3><div class="wide"><table>{section.head(["cell", "beside", "codec", *[f"{height}p" for height in heights]], words=3)}{"".join(rows)}</table></div>'
+    titles = ["cell", "beside", "codec", *[f"{height}p" for height in heights]]
+    return f'<h3>BD-rate by rung</h3><div class="wide"><table>{section.head(titles, words=3)}{"".join(rows)}</table></div>'
 
 
 def how(cells):

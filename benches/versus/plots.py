@@ -30,7 +30,8 @@ def plot(title, lines, x_name, y_name, log=True, zero=False):
     out = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}: {html.escape(y_name)} over {html.escape(x_name)}">']
     out.append(f'<text class="name" x="{LEFT}" y="14">{html.escape(title)}</text>')
     for value in ys[1]:
-        out.append(f'<path class="grid" d="M{LEFT} {fy(value):.1f}H{WIDTH - RIGHT}"/><text class="tick" x="{LEFT - 5}" y="{fy(value) + 3.5:.1f}" text-anchor="end">{number(value)}</text>')
+        out.append(f'<path class="grid" d="M{LEFT} {fy(value):.1f}H{WIDTH - RIGHT}"/>')
+        out.append(f'<text class="tick" x="{LEFT - 5}" y="{fy(value) + 3.5:.1f}" text-anchor="end">{number(value)}</text>')
     for value in xs[1]:
         out.append(f'<path class="grid" d="M{fx(value):.1f} {TOP}V{HEIGHT - BOTTOM}"/>')
         out.append(f'<text class="tick" x="{fx(value):.1f}" y="{HEIGHT - BOTTOM + 13}" text-anchor="middle">{number(value)}</text>')
