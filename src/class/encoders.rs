@@ -14,7 +14,7 @@ pub(super) fn x264() -> Option<String> {
 /// "3.5+1-f0c1022b6", read from the settings SEI in the headers of an encoder just opened; `None` where there is no x265 or it writes none.
 pub(super) fn x265() -> Option<String> {
     // "x265 (build 199) - 3.5+1-f0c1022b6:[Linux]…"
-    let settled = x265::of_the_process(Isa::pinned().x265()).map(|(key, value)| format!("{key}={value}")).join(":");
+    let settled = x265::of_the_process(Isa::pinned().x265(), 8).map(|(key, value)| format!("{key}={value}")).join(":");
     let settings = format!("log-level=none:pools=none:frame-threads=1:info=1:{settled}");
     let encoder = open("libx265", &[("x265-params", &settings)]).ok()?;
     let headers = extradata(&encoder);

@@ -229,16 +229,28 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// PSNR of the luma of two pictures of one size, in dB.
+/// PSNR of the luma of two pictures of one size and depth, in dB.
 pub fn psnr(a: &Video, b: &Video) -> f64 {
+    assert_eq!(a.format(), b.format());
+    let deep = a.format() == ffmpeg::format::Pixel::YUV420P10LE;
     let (width, height) = (a.width() as usize, a.height() as usize);
-    let of = |f| raw::plane(f, 0, width, height).expect("a whole plane");
+    let row = if deep { 2 * width } else { width };
+    let of = |f| raw::plane(f, 0, row, height).expect("a whole plane");
     let ((a, a_stride), (b, b_stride)) = (of(a), of(b));
     let mut sum = 0u64;
     for (a, b) in a.chunks(a_stride).zip(b.chunks(b_stride)) {
-        sum += a[..width].iter().zip(&b[..width]).map(|(a, b)| u64::from(a.abs_diff(*b)).pow(2)).sum::<u64>();
+        let (a, b) = (&a[..row], &b[..row]);
+        sum += match deep {
+            true => a
+                .chunks_exact(2)
+                .zip(b.chunks_exact(2))
+                .map(|(a, b)| u64::from(u16::from_le_bytes([a[0], a[1]]).abs_diff(u16::from_le_bytes([b[0], b[1]]))).pow(2))
+                .sum::<u64>(),
+            false => a.iter().zip(b).map(|(a, b)| u64::from(a.abs_diff(*b)).pow(2)).sum::<u64>(),
+        };
     }
-    10.0 * (255.0f64.powi(2) * (width * height) as f64 / (sum as f64).max(1e-9)).log10()
+    let peak = if deep { 1020.0f64 } else { 255.0 };
+    10.0 * (peak.powi(2) * (width * height) as f64 / (sum as f64).max(1e-9)).log10()
 }
 
 /// One segment that a rung made: its number, what it holds, and how often it was encoded.

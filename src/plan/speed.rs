@@ -10,6 +10,12 @@ use crate::ladder::VideoCodec;
 const PIXELS: &[(&str, &str, u64)] = &[
     // 1280x720 at 50 is what x264 veryfast makes on one core with room to spare.
     ("x264", "ultrafast", 46_080_000),
+    // What film takes at 1080p to 360p in 8 bits, of the slower of the machines it was measured on.
+    ("x265", "ultrafast", 40_000_000),
+    ("x265", "superfast", 28_000_000),
+    ("x265", "veryfast", 22_000_000),
+    ("x265", "fast", 18_000_000),
+    ("x265", "medium", 14_000_000),
     // The scout included.
     ("rav1e", "ultrafast", 7_000_000),
     ("rav1e", "brisk", 4_000_000),
@@ -18,9 +24,13 @@ const PIXELS: &[(&str, &str, u64)] = &[
     ("rav1e", "medium", 2_200_000),
 ];
 
-/// Lanes at most: each holds a GOP of pictures, and makes a live segment later by one GOP. AV1 by rav1e is slow enough to want more than two.
+/// What x265 makes of 10 bits, of what it makes of 8.
+const TEN_BITS_PERCENT: u64 = 70;
+
+/// Lanes at most: each holds a GOP of pictures, and makes a live segment later by one GOP. HEVC by x265 and AV1 by rav1e are slow enough to want more than two.
 const MOST_LANES: u64 = 2;
-const MOST_LANES_OF_RAV1E: u64 = 8;
+const MOST_LANES_OF_SLOW: u64 = 8;
+const SLOW: [&str; 2] = ["x265", "rav1e"];
 /// Bytes of pictures that the lanes of a rung may hold, where there are more than two.
 const MOST_HELD: u64 = 1 << 30;
 
@@ -29,7 +39,8 @@ pub fn pixels_of_one_core(rendition: &Rendition) -> Option<u64> {
     let backend = rendition.backends.first()?;
     let place = |point: &str| crate::encode::point::POINTS.iter().position(|p| *p == point);
     let own = place(&rendition.point)?;
-    PIXELS.iter().filter(|(name, point, _)| name == backend && place(point).is_some_and(|at| at <= own)).map(|row| row.2).next_back()
+    let row = PIXELS.iter().filter(|(name, point, _)| name == backend && place(point).is_some_and(|at| at <= own)).map(|row| row.2).next_back();
+    row.map(|pixels| if backend == "x265" && rendition.depth > 8 { pixels * TEN_BITS_PERCENT / 100 } else { pixels })
 }
 
 /// Cores that a rung keeps busy in real time, in hundredths; `None` where that is not known.
@@ -49,14 +60,14 @@ pub fn work(rendition: &Rendition) -> u64 {
 /// GOPs of a rung that are encoded at once, so that it keeps up in real time where there are processors enough.
 pub fn lanes(rendition: &Rendition) -> u32 {
     let wanted = cores_percent(rendition).map_or(1, |percent| percent.div_ceil(100)).max(1);
-    let of_rav1e = rendition.backends.first().is_some_and(|name| name == "rav1e");
-    if !of_rav1e {
+    let slow = rendition.backends.first().is_some_and(|name| SLOW.contains(&name.as_str()));
+    if !slow {
         return wanted.min(MOST_LANES) as u32;
     }
     // 4:2:0: a sample and a half for each pixel.
     let samples = u64::from(rendition.width) * u64::from(rendition.height) * u64::from(rendition.grid.gop_slots) * 3 / 2;
     let bytes = if rendition.depth > 8 { 2 * samples } else { samples };
-    wanted.min((MOST_HELD / bytes.max(1)).max(MOST_LANES)).min(MOST_LANES_OF_RAV1E) as u32
+    wanted.min((MOST_HELD / bytes.max(1)).max(MOST_LANES)).min(MOST_LANES_OF_SLOW) as u32
 }
 
 /// A line for each AV1 rung that rav1e will not hold in real time on a machine of `processors`, with what would.
@@ -89,7 +100,11 @@ mod tests {
 
     fn rung(backend: &str, point: &str, size: (u32, u32), fps: u32) -> Rendition {
         let like = rendition(size, Rate::new(fps, 1).expect("legal"), 2 * fps, 1_000_000, &[backend]);
-        let codec = if backend == "x264" { VideoCodec::Avc } else { VideoCodec::Av1 };
+        let codec = match backend {
+            "x264" => VideoCodec::Avc,
+            "x265" => VideoCodec::Hevc,
+            _ => VideoCodec::Av1,
+        };
         Rendition { codec, point: point.to_owned(), ..like }
     }
 
@@ -102,6 +117,10 @@ mod tests {
         assert_eq!(lanes(&rung("rav1e", "swift", (1280, 720), 25)), 4);
         assert_eq!(lanes(&rung("rav1e", "swift", (1920, 1080), 25)), 6, "a gigabyte of pictures");
         assert_eq!(lanes(&rung("rav1e", "medium", (1280, 720), 25)), 8);
+        assert_eq!(lanes(&rung("x265", "brisk", (1280, 720), 30)), 1);
+        assert_eq!(lanes(&Rendition { depth: 10, ..rung("x265", "brisk", (1280, 720), 30) }), 2, "10 bits take longer");
+        assert_eq!(lanes(&rung("x265", "swift", (1920, 1080), 30)), 3);
+        assert_eq!(lanes(&rung("x265", "swift", (3840, 2160), 60)), 2, "a gigabyte of pictures, but two at least");
         assert_eq!(lanes(&rung("nvenc", "swift", (3840, 2160), 60)), 1, "not known");
     }
 
