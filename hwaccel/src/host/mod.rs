@@ -1,18 +1,20 @@
-//! Scaling and colour conversion in host memory, by libzimg, pinned to one instruction set.
+//! Scaling and colour conversion in host memory, pinned to one instruction set: what only becomes smaller by `resize`, all else by libzimg.
 //!
 //! A [`Scaler`] converts one [`Format`] into another in one pass: size, colour, depth, chroma layout. It keeps no state between pictures.
 
+mod conversion;
 pub mod cube;
 mod graph;
 mod noise;
+mod resize;
 #[cfg(test)]
 mod tests;
 mod zimg;
 
 use crate::isa::Isa;
-use graph::Graph;
+use conversion::Conversion;
+use resize::Resize;
 use std::ffi::c_void;
-use std::ptr;
 
 /// Data and strides must be multiples of this many bytes (what libzimg asks for up to AVX2; 64 keeps rows on cache lines).
 pub const ALIGN: usize = 32;
@@ -128,35 +130,25 @@ pub type Target<'a> = (&'a mut [u8], usize);
 
 /// One conversion, ready to run on any number of pictures.
 pub struct Scaler {
-    graph: Graph,
-    /// The same on wider vectors, where that makes the same samples: for planes that are aligned to [`WIDE`].
-    wide: Option<Graph>,
+    way: Way,
     src: Format,
     dst: Format,
-    scratch: Scratch,
+}
+
+enum Way {
+    /// Of the size alone, and that to a smaller one.
+    Resize(Resize),
+    Convert(Conversion),
 }
 
 impl Scaler {
     /// Builds the conversion from `src` to `dst`. Bicubic (b = 0, c = 0.6), widened when it makes pictures smaller.
     pub fn new(src: &Format, dst: &Format, options: &Options) -> Result<Scaler, ScaleError> {
-        let refused = |why: String| ScaleError::Build { from: format!("{src:?}"), to: format!("{dst:?}"), why };
-        // SAFETY: takes no input; null outputs are allowed (zimg.h).
-        let api = unsafe { zimg::zimg_get_api_version(ptr::null_mut(), ptr::null_mut()) };
-        if api < zimg::API_VERSION {
-            return Err(refused(format!("this libzimg has API {}.{}, 2.4 is needed", api >> 8, api & 0xff)));
-        }
-        if !(8..=16).contains(&src.depth) || !(8..=16).contains(&dst.depth) {
-            return Err(refused("depths from 8 to 16 bits are supported".to_owned()));
-        }
-        let graph = Graph::new(src, dst, options, false).map_err(refused)?;
-        let resizes_wide = options.isa.resizes_wide() && is_resize(src, dst);
-        let wide = if resizes_wide { Graph::new(src, dst, options, true).ok() } else { None };
-        let scratch = Scratch::new(graph.scratch_bytes().max(wide.as_ref().map_or(0, Graph::scratch_bytes)));
-        let mut scaler = Scaler { graph, wide, src: *src, dst: *dst, scratch };
-        if scaler.wide.is_some() && !noise::is_same(&mut scaler).unwrap_or(false) {
-            scaler.wide = None;
-        }
-        Ok(scaler)
+        let way = match Resize::new(src, dst, options) {
+            Some(resize) => Way::Resize(resize),
+            None => Way::Convert(Conversion::new(src, dst, options)?),
+        };
+        Ok(Scaler { way, src: *src, dst: *dst })
     }
 
     /// What it converts from.
@@ -166,26 +158,19 @@ impl Scaler {
 
     /// Converts one picture. Planes are in the order of [`Family`]; each slice holds whole strides for all its rows.
     pub fn process(&mut self, src: &[Source<'_>], dst: &mut [Target<'_>]) -> Result<(), ScaleError> {
-        let none = zimg::ConstPlane { data: ptr::null(), stride: 0, mask: zimg::BUFFER_MAX };
-        let mut from = zimg::ConstBuffer { version: zimg::API_VERSION, plane: [none; 4] };
         for index in 0..self.src.planes() {
             let (data, stride) = src.get(index).copied().unwrap_or((&[], 0));
             check(&self.src, index, data, stride)?;
-            from.plane[index] = zimg::ConstPlane { data: data.as_ptr().cast(), stride: stride as isize, mask: zimg::BUFFER_MAX };
         }
-        let none = zimg::Plane { data: ptr::null_mut(), stride: 0, mask: zimg::BUFFER_MAX };
-        let mut to = zimg::Buffer { version: zimg::API_VERSION, plane: [none; 4] };
         for index in 0..self.dst.planes() {
-            let (data, stride) = dst.get_mut(index).map_or((Default::default(), 0), |(data, stride)| (&mut **data, *stride));
+            let (data, stride) = dst.get(index).map_or((Default::default(), 0), |(data, stride)| (&**data, *stride));
             check(&self.dst, index, data, stride)?;
-            to.plane[index] = zimg::Plane { data: data.as_mut_ptr().cast(), stride: stride as isize, mask: zimg::BUFFER_MAX };
         }
-        let planes = from.plane.iter().map(|p| (p.data.addr(), p.stride)).chain(to.plane.iter().map(|p| (p.data.addr(), p.stride)));
-        let aligned = planes.into_iter().all(|(address, stride)| address.is_multiple_of(WIDE) && stride.unsigned_abs().is_multiple_of(WIDE));
-        let graph = self.wide.as_ref().filter(|_| aligned).unwrap_or(&self.graph);
-        // SAFETY: every plane that the graph touches was checked to hold all rows at an address and stride that are aligned for it; the scratch has the size and
-        // alignment the graph asked for; `&mut self` and `&mut` targets keep anyone else away.
-        unsafe { graph.process(&from, &to, self.scratch.as_mut_ptr()) }.map_err(ScaleError::Process)
+        match &mut self.way {
+            Way::Resize(resize) => resize.run(src, dst),
+            Way::Convert(conversion) => conversion.process(src, dst)?,
+        }
+        Ok(())
     }
 }
 
@@ -197,7 +182,7 @@ pub fn version() -> String {
     format!("{major}.{minor}.{micro}")
 }
 
-/// Whether nothing but the size differs, which libzimg does in whole numbers: the same samples on every instruction set.
+/// Whether nothing but the size differs, which is done in whole numbers: the same samples on every instruction set.
 fn is_resize(src: &Format, dst: &Format) -> bool {
     Format { width: dst.width, height: dst.height, ..*src } == *dst
 }

@@ -1,8 +1,9 @@
-//! A trial of a scaler that has two ways: whether both make the same samples of noise.
+//! A trial of a conversion that has two ways: whether both make the same samples of noise.
 //!
 //! libzimg 3.0.4 resizes 1280 to 638 columns wrongly by AVX-512, three columns of them, and most other sizes rightly: so each is tried before it is used.
 
-use super::{Format, ScaleError, Scaler, Scratch, Source, Target, WIDE};
+use super::conversion::Conversion;
+use super::{Format, ScaleError, Scratch, Source, Target, WIDE};
 
 /// A plane and its stride.
 struct Plane(Scratch, usize);
@@ -39,27 +40,27 @@ fn fill(plane: &mut Plane, depth: u32, extremes: bool, state: &mut u32) {
     }
 }
 
-/// Whether the two graphs of `scaler` make the same of pictures of noise. Takes as long as eight pictures.
-pub fn is_same(scaler: &mut Scaler) -> Result<bool, ScaleError> {
-    Ok(is_same_of(scaler, false)? && is_same_of(scaler, true)?)
+/// Whether the two graphs of `conversion` make the same of pictures of noise. Takes as long as eight pictures.
+pub fn is_same(conversion: &mut Conversion) -> Result<bool, ScaleError> {
+    Ok(is_same_of(conversion, false)? && is_same_of(conversion, true)?)
 }
 
-fn is_same_of(scaler: &mut Scaler, extremes: bool) -> Result<bool, ScaleError> {
-    let (from, to) = (scaler.src, scaler.dst);
+fn is_same_of(conversion: &mut Conversion, extremes: bool) -> Result<bool, ScaleError> {
+    let (from, to) = (conversion.src, conversion.dst);
     let (mut source, mut state) = (Plane::all(&from), 0x9e37_79b9);
     source.iter_mut().for_each(|plane| fill(plane, from.depth, extremes, &mut state));
-    let mut made = |scaler: &mut Scaler| {
+    let mut made = |conversion: &mut Conversion| {
         let mut target = Plane::all(&to);
         let sources: Vec<Source<'_>> = source.iter_mut().map(|plane| (plane.1, plane)).map(|(stride, plane)| (&*plane.bytes(), stride)).collect();
         let mut targets: Vec<Target<'_>> = target.iter_mut().map(|plane| (plane.1, plane)).map(|(stride, plane)| (plane.bytes(), stride)).collect();
-        scaler.process(&sources, &mut targets)?;
+        conversion.process(&sources, &mut targets)?;
         drop(targets);
         Ok::<_, ScaleError>(target)
     };
-    let mut wide = made(scaler)?;
-    let kept = scaler.wide.take();
-    let narrow = made(scaler);
-    scaler.wide = kept;
+    let mut wide = made(conversion)?;
+    let kept = conversion.wide.take();
+    let narrow = made(conversion);
+    conversion.wide = kept;
     let mut narrow = narrow?;
     let same = |index: usize, wide: &mut Plane, narrow: &mut Plane| {
         let (stride, bytes) = (wide.1, to.row_bytes(index));

@@ -1,5 +1,6 @@
 //! The scaler by its samples.
 
+use super::conversion::Conversion;
 use super::*;
 
 /// 64-byte aligned planes of a format, filled by a formula.
@@ -62,7 +63,7 @@ fn resizing_is_the_same_on_every_instruction_set_and_conversion_nearly() {
         }
     }
     let options = Options { isa: Isa::Avx2, dither: true, peak_luminance: 400.0 };
-    let goes_wide = |from, to| Scaler::new(&from, &to, &options).expect("it builds").wide.is_some();
+    let goes_wide = |from, to| Conversion::new(&from, &to, &options).expect("it builds").wide.is_some();
     assert_eq!(goes_wide(yuv420(1920, 1080), yuv420(1280, 720)), Isa::Avx2.resizes_wide());
     assert!(!goes_wide(Format { full_range: true, ..hd }, small), "a conversion never does");
     for (name, from) in [

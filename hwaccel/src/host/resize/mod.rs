@@ -1,0 +1,212 @@
+//! Making pictures smaller in whole numbers: bicubic (b = 0, c = 0.6), first down, then across.
+//!
+//! libzimg does the same by way of pictures of 16 bits, in twice the time; pictures of several sizes are a tenth of what a ladder costs. Every way here makes the same samples:
+//! weights have 14 bits, what lies between the two passes 14 as well, and sums are exact in 32.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod axis;
+mod portable;
+#[cfg(test)]
+mod tests;
+
+use super::{Family, Format, Options, Source, Target};
+use crate::isa::{Isa, has_cheap_avx512};
+use axis::{Across, Down};
+
+/// Bits of a weight, and of a sample between the passes.
+const BITS: u32 = 14;
+/// Samples that are made at once across; rows between the passes are longer than the pictures by two of them and what fills the last.
+const BLOCK: usize = 16;
+
+/// Pairs of rows that a row is made of, at most.
+const MOST_PAIRS: usize = 9;
+
+/// How a plane is made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Way {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Way {
+    fn of(isa: Isa) -> Way {
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 if has_cheap_avx512() => Way::Avx512,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => Way::Avx2,
+            _ => Way::Portable,
+        }
+    }
+}
+
+/// What a way needs to know beside the weights.
+enum Picks {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2(avx2::Picks),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(avx512::Picks),
+}
+
+/// One change of size, ready for any number of pictures.
+pub struct Resize {
+    /// Of luma, and of chroma.
+    planes: Vec<Plane>,
+    rows: Rows,
+}
+
+/// What is known of a plane beforehand.
+struct Plane {
+    depth: u32,
+    down: Down,
+    across: Across,
+    picks: Picks,
+}
+
+/// Rows in the making.
+#[derive(Default)]
+struct Rows {
+    /// Pairs of source rows, their samples in turn, the last few of them.
+    pairs: Vec<Vec<i16>>,
+    /// Which pair each of them holds.
+    holds: Vec<Option<usize>>,
+    /// A row of the target's, as wide as the source.
+    narrow: Vec<i16>,
+}
+
+impl Resize {
+    /// The change from `src` to `dst`; `None` where something else but their size differs, or the size not by one to four, or where a sample has more than twelve bits.
+    pub fn new(src: &Format, dst: &Format, options: &Options) -> Option<Resize> {
+        Resize::by(Way::of(options.isa), src, dst)
+    }
+
+    fn by(way: Way, src: &Format, dst: &Format) -> Option<Resize> {
+        if !super::is_resize(src, dst) || src == dst || !(8..=12).contains(&src.depth) {
+            return None;
+        }
+        let (left, top) = axis::places(src.chroma_location)?;
+        let (sub_w, sub_h) = match src.family {
+            Family::Yuv { sub_w: w @ (0 | 1), sub_h: h @ (0 | 1) } => (w, h),
+            Family::Grey => (0, 0),
+            _ => return None,
+        };
+        let whole = |format: &Format| format.width.is_multiple_of(1 << sub_w) && format.height.is_multiple_of(1 << sub_h);
+        if !whole(src) || !whole(dst) {
+            return None;
+        }
+        let plane = |index: usize| {
+            let ((width, height), (to_width, to_height)) = (src.plane_size(index), dst.plane_size(index));
+            let lies = |sub: u32, place: f64| if index > 0 && sub == 1 { place } else { axis::CENTRE };
+            let down = Down::new(height as usize, to_height as usize, lies(sub_h, top))?;
+            let across = Across::new(width as usize, to_width as usize, lies(sub_w, left))?;
+            let picks = match way {
+                Way::Portable => Picks::Portable,
+                #[cfg(target_arch = "x86_64")]
+                Way::Avx2 => Picks::Avx2(avx2::Picks::new(&across)?),
+                #[cfg(target_arch = "x86_64")]
+                Way::Avx512 => Picks::Avx512(avx512::Picks::new(&across)?),
+            };
+            Some(Plane { depth: src.depth, down, across, picks })
+        };
+        let planes: Vec<Plane> = (0..src.planes().min(2)).map(plane).collect::<Option<_>>()?;
+        Some(Resize { planes, rows: Rows::default() })
+    }
+
+    /// Makes one picture. Every plane holds whole strides of all its rows, each of which has room for its samples in whole blocks of 32 bytes.
+    pub fn run(&mut self, src: &[Source<'_>], dst: &mut [Target<'_>]) {
+        for (index, (source, target)) in src.iter().zip(dst).enumerate() {
+            let Some(plane) = self.planes.get(index.min(1)) else { return };
+            plane.run(&mut self.rows, *source, target);
+        }
+    }
+}
+
+impl Plane {
+    fn run(&self, rows: &mut Rows, (source, stride): Source<'_>, (target, to_stride): &mut Target<'_>) {
+        let (width, slots) = (self.across.source.next_multiple_of(32), self.down.most_pairs);
+        rows.narrow.resize(width + 64, 0);
+        rows.pairs.resize_with(slots, Vec::new);
+        rows.pairs.iter_mut().for_each(|pair| pair.resize(2 * width, 0));
+        rows.holds.clear();
+        rows.holds.resize(slots, None);
+        let row = |y: usize| &source[y.min(self.down.source - 1) * stride..][..stride];
+        for (y, out) in target.chunks_mut(*to_stride).take(self.down.rows.len()).enumerate() {
+            let (first, weights) = self.down.row(y);
+            for pair in first..first + weights.len() {
+                if rows.holds[pair % slots].replace(pair) != Some(pair) {
+                    self.interleave(row(2 * pair), row(2 * pair + 1), &mut rows.pairs[pair % slots], width);
+                }
+            }
+            let mut pairs: [&[i16]; MOST_PAIRS] = [&[]; MOST_PAIRS];
+            (first..first + weights.len()).zip(&mut pairs).for_each(|(pair, of)| *of = &rows.pairs[pair % slots]);
+            self.down(&pairs[..weights.len()], weights, &mut rows.narrow, width);
+            self.across(&rows.narrow, out);
+        }
+    }
+
+    /// Two rows in turn, `width` samples of each or as many as there are.
+    fn interleave(&self, upper: &[u8], lower: &[u8], pair: &mut [i16], width: usize) {
+        match self.picks {
+            Picks::Portable => portable::interleave(self.depth, upper, lower, pair),
+            // SAFETY: this way is only taken on processors that have the instructions.
+            #[cfg(target_arch = "x86_64")]
+            Picks::Avx2(_) => unsafe { avx2::interleave(self.depth, upper, lower, pair, width) },
+            // SAFETY: likewise.
+            #[cfg(target_arch = "x86_64")]
+            Picks::Avx512(_) => unsafe { avx512::interleave(self.depth, upper, lower, pair, width) },
+        }
+    }
+
+    /// The sum of pairs of rows by their weights.
+    fn down(&self, pairs: &[&[i16]], weights: &[[i16; 2]], narrow: &mut [i16], width: usize) {
+        match self.picks {
+            Picks::Portable => portable::down(self.depth, pairs, weights, narrow, width),
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Picks::Avx2(_) => unsafe { avx2::down(self.depth, pairs, weights, narrow, width) },
+            // SAFETY: likewise.
+            #[cfg(target_arch = "x86_64")]
+            Picks::Avx512(_) => unsafe { avx512::down(self.depth, pairs, weights, narrow, width) },
+        }
+    }
+
+    /// A row of the target out of one as wide as the source.
+    fn across(&self, narrow: &[i16], out: &mut [u8]) {
+        match &self.picks {
+            Picks::Portable => portable::across(self.depth, narrow, &self.across, out),
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Picks::Avx2(picks) => unsafe { avx2::across(self.depth, narrow, &self.across, picks, out) },
+            // SAFETY: likewise.
+            #[cfg(target_arch = "x86_64")]
+            Picks::Avx512(picks) => unsafe { avx512::across(self.depth, narrow, &self.across, picks, out) },
+        }
+    }
+}
+
+/// Calls a function that is built for each number of pairs, with that of `weights`.
+#[cfg(target_arch = "x86_64")]
+macro_rules! by_number {
+    ($function:ident($depth:expr, $pairs:expr, $weights:expr, $narrow:expr, $width:expr)) => {
+        match $weights.len() {
+            0 | 1 => $function::<1>($depth, $pairs, $weights, $narrow, $width),
+            2 => $function::<2>($depth, $pairs, $weights, $narrow, $width),
+            3 => $function::<3>($depth, $pairs, $weights, $narrow, $width),
+            4 => $function::<4>($depth, $pairs, $weights, $narrow, $width),
+            5 => $function::<5>($depth, $pairs, $weights, $narrow, $width),
+            6 => $function::<6>($depth, $pairs, $weights, $narrow, $width),
+            7 => $function::<7>($depth, $pairs, $weights, $narrow, $width),
+            8 => $function::<8>($depth, $pairs, $weights, $narrow, $width),
+            _ => $function::<9>($depth, $pairs, $weights, $narrow, $width),
+        }
+    };
+}
+#[cfg(target_arch = "x86_64")]
+use by_number;
