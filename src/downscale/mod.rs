@@ -33,7 +33,7 @@ use crate::ffmpeg::{self, FramePool};
 use crate::frame::Picture;
 use ffmpeg_next::frame::Video;
 use head::Head;
-use hwaccel::host::{Format, Options, ScaleError, Scaler};
+use hwaccel::host::{Format, Options, ScaleError, Scaler, process_all};
 use hwaccel::isa::Isa;
 use planes::Planes;
 use rayon::prelude::*;
@@ -253,7 +253,11 @@ impl Chain {
             }
         } else {
             for &index in self.order.iter().filter(|index| needed[**index]) {
-                let picture = self.steps[index].make(source, hdr, |step| made[step].as_ref())?;
+                let picture = match &made[index] {
+                    Some(picture) => Arc::clone(picture),
+                    None => self.steps[index].make(source, hdr, |step| made[step].as_ref())?,
+                };
+                smaller_ones(&mut self.steps, index, &picture, &needed, &mut made)?;
                 made[index] = Some(picture);
             }
         }
@@ -279,6 +283,30 @@ fn smaller(scaler: &mut Scaler, larger: &Video, pool: &FramePool, target: &Targe
     let from = *scaler.source();
     convert(scaler, larger, &from, [0, 1, 2], &mut out)?;
     Ok(Arc::new(out))
+}
+
+/// Makes all pictures that are only smaller than `larger`, which is that of step `of`, and are `needed`: together, so that it comes from memory once.
+fn smaller_ones(steps: &mut [Step], of: usize, larger: &Video, needed: &[bool], made: &mut [Option<Arc<Video>>]) -> Result<(), DownscaleError> {
+    let mut scalers = Vec::new();
+    for (index, Step { target, pool, from }) in steps.iter_mut().enumerate().filter(|(index, _)| needed[*index]) {
+        if let From::Step(step, scaler) = from
+            && *step == of
+            && scaler.shares()
+        {
+            scalers.push((index, scaler, pool.get().ok_or(DownscaleError::Memory { width: target.width, height: target.height })?));
+        }
+    }
+    let Some((_, first, _)) = scalers.first() else { return Ok(()) };
+    let planes = Planes::of(larger, first.source(), [0, 1, 2])?;
+    let mut targets = Vec::with_capacity(scalers.len());
+    for (_, scaler, out) in &mut scalers {
+        let memory = DownscaleError::Memory { width: out.width(), height: out.height() };
+        targets.push((&mut **scaler, ffmpeg::planes_mut(out).ok_or(memory)?));
+    }
+    let mut all: Vec<_> = targets.iter_mut().map(|(scaler, planes)| (&mut **scaler, planes.as_mut_slice())).collect();
+    process_all(&mut all, &planes.sources())?;
+    scalers.into_iter().for_each(|(index, _, out)| made[index] = Some(Arc::new(out)));
+    Ok(())
 }
 
 /// Runs `scaler` from `source`, whose samples are `format` with component i in plane `order[i]`, into all of `out`.

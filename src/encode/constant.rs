@@ -97,7 +97,7 @@ impl Tries {
         Some(recipe)
     }
 
-    /// Where the bits should be right: between the nearest tries on both sides, else as far as they are missing.
+    /// Where the bits should be right: between the nearest tries on both sides, else as far as they are missing by the last two, or the one.
     fn step(&self) -> f64 {
         let log = |t: &Try| (t.permille.max(1) as f64 / 1000.0).log2();
         let below = self.tried.iter().filter(|t| t.permille < 1000).max_by(|a, b| a.setting.total_cmp(&b.setting));
@@ -107,7 +107,15 @@ impl Tries {
                 let part = -log(low) / (log(high) - log(low));
                 low.setting + (high.setting - low.setting) * part.clamp(0.1, 0.9)
             }
-            _ => self.tried.last().map_or(0.0, |last| last.setting - log(last).clamp(-STEP, STEP)),
+            // What an octave of the setting made of the bits, where that is known.
+            _ => match self.tried.as_slice() {
+                [.., before, last] if before.setting != last.setting => {
+                    let slope = ((log(last) - log(before)) / (last.setting - before.setting)).clamp(FLAT, 1.0 / FLAT);
+                    last.setting - (log(last) / slope).clamp(-STEP, STEP)
+                }
+                [.., last] => last.setting - log(last).clamp(-STEP, STEP),
+                [] => 0.0,
+            },
         }
     }
 

@@ -119,6 +119,29 @@ fn every_way_makes_the_same_samples() {
     }
 }
 
+#[test]
+fn together_they_are_what_each_is_alone() {
+    for depth in [8, 10] {
+        let (from, sizes) = (format(1280, 722, depth), [(854, 480), (640, 362), (512, 288), (1280, 362), (320, 182)]);
+        let source = noise(&from, false);
+        let sources: Vec<Source<'_>> = source.iter().map(|plane| (plane.bytes(), plane.1)).collect();
+        let to = |(width, height)| format(width, height, depth);
+        let alone: Vec<_> = sizes.iter().map(|size| by(Way::of(Isa::pinned()), &from, &to(*size), &source)).collect();
+        let mut resizes: Vec<Resize> = sizes.iter().map(|size| Resize::by(Way::of(Isa::pinned()), &from, &to(*size)).expect("one")).collect();
+        let mut made: Vec<Vec<Held>> = sizes.iter().map(|size| Held::all(&to(*size), |_, _, _| 7)).collect();
+        let mut targets: Vec<Vec<Target<'_>>> = made
+            .iter_mut()
+            .map(|planes| planes.iter_mut().map(|plane| (plane.1, plane)).map(|(stride, plane)| (plane.bytes_mut(), stride)).collect())
+            .collect();
+        run_all(&mut resizes.iter_mut().zip(&mut targets).map(|(resize, targets)| (resize, targets.as_mut_slice())).collect::<Vec<_>>(), &sources);
+        drop(targets);
+        for ((size, alone), made) in sizes.iter().zip(&alone).zip(&made) {
+            let together: Vec<Vec<u16>> = made.iter().enumerate().map(|(index, plane)| plane.samples(&to(*size), index)).collect();
+            assert!(together == *alone, "{size:?}, {depth} bits");
+        }
+    }
+}
+
 /// libzimg has the same weights, but rounds to 16 bits between.
 #[test]
 fn samples_are_those_of_libzimg() {
