@@ -1,4 +1,4 @@
-//! For processors with AVX-512 (F, BW, VL): thirty-two samples at once down, sixteen across.
+//! For processors with AVX-512 (F, BW, VL, VNNI): thirty-two samples at once down, sixteen across.
 
 use super::axis::Across;
 use super::{BITS, BLOCK};
@@ -10,8 +10,8 @@ const LANES: usize = 32;
 /// As [`super::avx2::interleave`], in an order of its own.
 ///
 /// # Safety
-/// The processor has AVX-512 F, BW and VL.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+/// The processor has AVX-512 F, BW, VL and VNNI.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 pub unsafe fn interleave(depth: u32, upper: &[u8], lower: &[u8], pair: &mut [i16], width: usize) {
     let bytes = if depth == 8 { 1 } else { 2 };
     let there = width.min(upper.len() / bytes).min(lower.len() / bytes).min(pair.len() / 2);
@@ -36,14 +36,14 @@ pub unsafe fn interleave(depth: u32, upper: &[u8], lower: &[u8], pair: &mut [i16
 /// As [`super::portable::down`], of pairs as [`interleave`] has them.
 ///
 /// # Safety
-/// The processor has AVX-512 F, BW and VL.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+/// The processor has AVX-512 F, BW, VL and VNNI.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 pub unsafe fn down(depth: u32, pairs: &[&[i16]], weights: &[[i16; 2]], narrow: &mut [i16], width: usize) {
     // SAFETY: as the caller says.
     unsafe { super::by_number!(down_by(depth, pairs, weights, narrow, width)) }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn down_by<const N: usize>(depth: u32, pairs: &[&[i16]], weights: &[[i16; 2]], narrow: &mut [i16], width: usize) {
     let whole = pairs.iter().map(|pair| pair.len() / 2).min().unwrap_or(0).min(width).min(narrow.len()) / LANES * LANES;
     let (half, shift) = (_mm512_set1_epi32(1 << (depth - 1)), _mm_cvtsi32_si128(depth as i32));
@@ -57,8 +57,8 @@ unsafe fn down_by<const N: usize>(depth: u32, pairs: &[&[i16]], weights: &[[i16;
         unsafe {
             for index in 0..N {
                 let at = of[index].add(2 * x);
-                low = _mm512_add_epi32(low, _mm512_madd_epi16(_mm512_loadu_si512(at.cast()), by[index]));
-                high = _mm512_add_epi32(high, _mm512_madd_epi16(_mm512_loadu_si512(at.add(LANES).cast()), by[index]));
+                low = _mm512_dpwssd_epi32(low, _mm512_loadu_si512(at.cast()), by[index]);
+                high = _mm512_dpwssd_epi32(high, _mm512_loadu_si512(at.add(LANES).cast()), by[index]);
             }
             let row = _mm512_packs_epi32(_mm512_sra_epi32(low, shift), _mm512_sra_epi32(high, shift));
             _mm512_storeu_si512(narrow.as_mut_ptr().add(x).cast(), row);
@@ -87,14 +87,14 @@ impl Picks {
 /// As [`super::portable::across`]; writes whole blocks, as far as `out` goes.
 ///
 /// # Safety
-/// The processor has AVX-512 F, BW and VL.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+/// The processor has AVX-512 F, BW, VL and VNNI.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 pub unsafe fn across(depth: u32, narrow: &[i16], across: &Across, picks: &Picks, out: &mut [u8]) {
     // SAFETY: as the caller says.
     unsafe { if picks.is_far { across_by::<true>(depth, narrow, across, picks, out) } else { across_by::<false>(depth, narrow, across, picks, out) } }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn across_by<const FAR: bool>(depth: u32, narrow: &[i16], across: &Across, picks: &Picks, out: &mut [u8]) {
     let shift = 2 * BITS - depth;
     let (half, shift, most) = (_mm512_set1_epi32(1 << (shift - 1)), _mm_cvtsi32_si128(shift as i32), _mm512_set1_epi32((1 << depth) - 1));
@@ -110,7 +110,7 @@ unsafe fn across_by<const FAR: bool>(depth: u32, narrow: &[i16], across: &Across
                 let near = _mm512_loadu_si512(at.cast());
                 let samples =
                     if FAR { _mm512_permutex2var_epi16(near, words, _mm512_loadu_si512(at.add(32).cast())) } else { _mm512_permutexvar_epi16(words, near) };
-                sum = _mm512_add_epi32(sum, _mm512_madd_epi16(samples, _mm512_loadu_si512(weights.as_ptr().cast())));
+                sum = _mm512_dpwssd_epi32(sum, samples, _mm512_loadu_si512(weights.as_ptr().cast()));
             }
             let sum = _mm512_min_epi32(_mm512_max_epi32(_mm512_sra_epi32(sum, shift), _mm512_setzero_si512()), most);
             if depth == 8 {

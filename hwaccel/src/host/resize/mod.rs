@@ -38,7 +38,7 @@ impl Way {
     fn of(isa: Isa) -> Way {
         match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 if has_cheap_avx512() => Way::Avx512,
+            Isa::Avx2 if has_cheap_avx512() && is_x86_feature_detected!("avx512vnni") => Way::Avx512,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => Way::Avx2,
             _ => Way::Portable,

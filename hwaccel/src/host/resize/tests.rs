@@ -83,7 +83,7 @@ fn ways() -> Vec<Way> {
     #[cfg(target_arch = "x86_64")]
     {
         ways.extend((Isa::pinned() == Isa::Avx2).then_some(Way::Avx2));
-        ways.extend(has_cheap_avx512().then_some(Way::Avx512));
+        ways.extend((Way::of(Isa::Avx2) == Way::Avx512).then_some(Way::Avx512));
     }
     ways
 }
