@@ -120,17 +120,13 @@ impl Resize {
         let planes: Vec<Plane> = (0..src.planes().min(2)).map(plane).collect::<Option<_>>()?;
         Some(Resize { planes, rows: Rows::default() })
     }
-
-    /// Makes one picture. Every plane holds whole strides of all its rows, each of which has room for its samples in whole blocks of 32 bytes.
-    pub fn run(&mut self, src: &[Source<'_>], dst: &mut [Target<'_>]) {
-        run_all(&mut [(self, dst)], src);
-    }
 }
 
 /// Rows of the source that every target is taken through before the next: what they take in the processor's cache, at 2160p in 10 bits still.
 const BAND: usize = 32;
 
-/// Makes several pictures of one, so that its samples come from memory once. Each is what it is by itself; planes are as in [`Resize::run`].
+/// Makes pictures of one, which comes from memory once for all of them; each is what it is by itself. Every plane holds whole strides of all its rows, each of which has room for its
+/// samples in whole blocks of 32 bytes.
 pub fn run_all(targets: &mut [(&mut Resize, &mut [Target<'_>])], src: &[Source<'_>]) {
     for (index, source) in src.iter().enumerate() {
         let rows = targets.iter().filter_map(|(resize, _)| Some(resize.planes.get(index.min(1))?.down.source)).max().unwrap_or(0);

@@ -73,8 +73,8 @@ fn run(to: &Format, source: &[Held], make: impl FnOnce(&[Source<'_>], &mut [Targ
 fn by(way: Way, from: &Format, to: &Format, source: &[Held]) -> Vec<Vec<u16>> {
     let mut resize = Resize::by(way, from, to).unwrap_or_else(|| panic!("{from:?} to {to:?} is one"));
     run(to, source, |sources, targets| {
-        resize.run(sources, targets);
-        resize.run(sources, targets);
+        run_all(&mut [(&mut resize, &mut *targets)], sources);
+        run_all(&mut [(&mut resize, targets)], sources);
     })
 }
 
