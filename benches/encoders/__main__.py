@@ -33,7 +33,7 @@ def arguments():
     parser.add_argument("--size", action="append", type=int, metavar="LINES", help="[default: 1080, 540, 270]")
     parser.add_argument("--backend", action="append", choices=cells.POINTS, help="[default: all that open here]")
     parser.add_argument("--runs", type=int, default=2, help="of each, of which the one that took least CPU counts [default: 2]")
-    parser.add_argument("--subsample", type=int, default=2, help="score every so manieth picture [default: 2]")
+    parser.add_argument("--subsample", type=int, default=3, help="score every so manieth picture; with 3 every place in groups of 4 and 5 pictures is met, with 2 the better ones of groups of 4 [default: 3]")
     parser.add_argument("--mezzo", type=pathlib.Path, default=ROOT / "target/release/mezzo", help="[default: target/release/mezzo]")
     parser.add_argument("--ffmpeg", default=os.environ.get("VERSUS_FFMPEG"), help="FFmpeg 9 with libvmaf [default: $VERSUS_FFMPEG, else imageio-ffmpeg's]")
     parser.add_argument("--write", default=str(ROOT / "docs/encoders.md"), help="page whose table is replaced; - for none [default: docs/encoders.md]")

@@ -31,13 +31,17 @@ pub struct X264Point {
 /// Names of all points, fastest first.
 pub const POINTS: &[&str] = &["ultrafast", "superfast", "swift", "brisk", "veryfast", "faster", "fast", "medium"];
 
-/// HEVC and AV1 of this many pixels and more are coded at `swift` where a ladder names no point, smaller ones at `brisk`.
+/// Pictures of this many pixels and more are coded at `swift` where a ladder names no point, smaller ones at `brisk`.
 const LARGE: u64 = 1920 * 1080;
+/// The same by x264.
+const LARGE_AVC: u64 = 960 * 540;
 
-/// The point of a rung that names none. What x264's own presets miss is trellis quantisation with a cheap motion search, and that three B pictures each time are better than what it chooses:
-/// `swift` makes the same picture of fewer bytes than `veryfast` in 0.6 of its time, at every size (measured in docs/encoders.md and docs/benchmarks.md).
+/// The point of a rung that names none. What x264's own presets miss is trellis quantisation with a cheap motion search, and that as many B pictures each time are better than what it chooses:
+/// at the bytes of `veryfast`, `swift` takes 0.6 of its time at 1080p, and `brisk` 0.8 to 0.9 for more VMAF, which is worth most where pictures are small: at 270p `swift` needs 2 to 8 % more
+/// bytes than `brisk` (docs/benchmarks.md, docs/design/speed.md).
 pub fn for_size(codec: VideoCodec, width: u32, height: u32) -> &'static str {
-    if codec == VideoCodec::Avc || u64::from(width) * u64::from(height) >= LARGE { "swift" } else { "brisk" }
+    let large = if codec == VideoCodec::Avc { LARGE_AVC } else { LARGE };
+    if u64::from(width) * u64::from(height) >= large { "swift" } else { "brisk" }
 }
 
 /// The point called `name`.
