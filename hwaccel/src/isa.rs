@@ -45,11 +45,6 @@ impl Isa {
         if self == Isa::Avx2 && has_cheap_avx512() { "avx512" } else { self.x264() }
     }
 
-    /// Whether pictures may be resized by AVX-512: libzimg resizes in whole numbers, so that it makes the same samples as AVX2 does (`host::tests`), in two thirds of the time on Zen 5.
-    pub fn resizes_wide(self) -> bool {
-        self == Isa::Avx2 && has_cheap_avx512()
-    }
-
     /// As SVT-AV1 wants it in `asm=`; on other architectures than x86 it has but its own.
     pub fn svt_av1(self) -> &'static str {
         match self {

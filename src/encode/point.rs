@@ -37,8 +37,8 @@ const LARGE: u64 = 1920 * 1080;
 const LARGE_AVC: u64 = 960 * 540;
 
 /// The point of a rung that names none. What x264's own presets miss is trellis quantisation with a cheap motion search, and that as many B pictures each time are better than what it chooses:
-/// at the bytes of `veryfast`, `swift` takes 0.6 of its time at 1080p, and `brisk` 0.8 to 0.9 for more VMAF, which is worth most where pictures are small: at 270p `swift` needs 2 to 8 % more
-/// bytes than `brisk` (docs/benchmarks.md, docs/design/speed.md).
+/// at the bytes of `veryfast`, `swift` takes 0.6 of its time, and `brisk` 0.8 to 0.9 for more VMAF, which is worth most where pictures are small: at 270 lines `swift` needs 2 to 8 % more
+/// bytes than `brisk` for the same VMAF (docs/benchmarks.md, docs/design/speed.md, which say what was measured when).
 pub fn for_size(codec: VideoCodec, width: u32, height: u32) -> &'static str {
     let large = if codec == VideoCodec::Avc { LARGE_AVC } else { LARGE };
     if u64::from(width) * u64::from(height) >= large { "swift" } else { "brisk" }

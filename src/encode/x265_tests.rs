@@ -137,7 +137,6 @@ fn ten_bits_are_as_good_as_eight() {
     for (name, kind) in [("waves", (|depth| Some(waves(depth))) as fn(u32) -> Option<_>), ("film", film)] {
         let (Some(eight), Some(ten)) = (kind(8), kind(10)) else { continue };
         let ((bits8, psnr8), (bits10, psnr10)) = (quality(8, &eight), quality(10, &ten));
-        println!("{name}: {bits8} bits {psnr8:.2} dB in 8 bits, {bits10} bits {psnr10:.2} dB in 10");
         assert!(psnr10 > psnr8 - 0.5 && bits10 < bits8 * 1.3, "{name}: {bits8} bits {psnr8:.2} dB in 8 bits, {bits10} bits {psnr10:.2} dB in 10");
     }
 }

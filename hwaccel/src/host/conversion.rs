@@ -1,16 +1,14 @@
 //! A conversion by libzimg.
 
 use super::graph::Graph;
-use super::{Format, Options, ScaleError, Scratch, Source, Target, WIDE, is_resize, noise, zimg};
+use super::{Format, Options, ScaleError, Scratch, Source, Target, zimg};
 use std::ptr;
 
 /// One conversion, ready to run on any number of pictures.
 pub struct Conversion {
     graph: Graph,
-    /// The same on wider vectors, where that makes the same samples: for planes that are aligned to [`WIDE`].
-    pub(super) wide: Option<Graph>,
-    pub(super) src: Format,
-    pub(super) dst: Format,
+    src: Format,
+    dst: Format,
     scratch: Scratch,
 }
 
@@ -26,15 +24,9 @@ impl Conversion {
         if !(8..=16).contains(&src.depth) || !(8..=16).contains(&dst.depth) {
             return Err(refused("depths from 8 to 16 bits are supported".to_owned()));
         }
-        let graph = Graph::new(src, dst, options, false).map_err(refused)?;
-        let resizes_wide = options.isa.resizes_wide() && is_resize(src, dst);
-        let wide = if resizes_wide { Graph::new(src, dst, options, true).ok() } else { None };
-        let scratch = Scratch::new(graph.scratch_bytes().max(wide.as_ref().map_or(0, Graph::scratch_bytes)));
-        let mut conversion = Conversion { graph, wide, src: *src, dst: *dst, scratch };
-        if conversion.wide.is_some() && !noise::is_same(&mut conversion).unwrap_or(false) {
-            conversion.wide = None;
-        }
-        Ok(conversion)
+        let graph = Graph::new(src, dst, options).map_err(refused)?;
+        let scratch = Scratch::new(graph.scratch_bytes());
+        Ok(Conversion { graph, src: *src, dst: *dst, scratch })
     }
 
     /// Converts one picture, whose planes [`super::check`] has seen.
@@ -49,11 +41,8 @@ impl Conversion {
         for (index, (data, stride)) in dst.iter_mut().enumerate().take(self.dst.planes()) {
             to.plane[index] = zimg::Plane { data: data.as_mut_ptr().cast(), stride: *stride as isize, mask: zimg::BUFFER_MAX };
         }
-        let planes = from.plane.iter().map(|p| (p.data.addr(), p.stride)).chain(to.plane.iter().map(|p| (p.data.addr(), p.stride)));
-        let aligned = planes.into_iter().all(|(address, stride)| address.is_multiple_of(WIDE) && stride.unsigned_abs().is_multiple_of(WIDE));
-        let graph = self.wide.as_ref().filter(|_| aligned).unwrap_or(&self.graph);
         // SAFETY: every plane that the graph touches was checked to hold all rows at an address and stride that are aligned for it; the scratch has the size and
         // alignment the graph asked for; `&mut self` and `&mut` targets keep anyone else away.
-        unsafe { graph.process(&from, &to, self.scratch.as_mut_ptr()) }.map_err(ScaleError::Process)
+        unsafe { self.graph.process(&from, &to, self.scratch.as_mut_ptr()) }.map_err(ScaleError::Process)
     }
 }

@@ -12,10 +12,10 @@ pub struct Graph(ptr::NonNull<zimg::Graph>, usize);
 unsafe impl Send for Graph {}
 
 impl Graph {
-    /// Builds it; `wide`: for a processor with AVX-512 (F, CD, VL, BW, DQ).
-    pub fn new(src: &Format, dst: &Format, options: &Options, wide: bool) -> Result<Graph, String> {
+    /// Builds it.
+    pub fn new(src: &Format, dst: &Format, options: &Options) -> Result<Graph, String> {
         let (from, to) = (image_format(src), image_format(dst));
-        let params = graph_params(src, dst, options, wide);
+        let params = graph_params(src, dst, options);
         // SAFETY: all three are initialised to the layout of the API version that they carry, and outlive the call.
         let graph = unsafe { zimg::zimg_filter_graph_build(&from, &to, &params) };
         let mut graph = Graph(ptr::NonNull::new(graph).ok_or_else(last_error)?, 0);
@@ -32,7 +32,7 @@ impl Graph {
     /// Converts a picture.
     ///
     /// # Safety
-    /// Every plane of `from` and `to` has all rows of its format, at an address and stride that are multiples of 32 bytes, of 64 where the graph is wide; nobody else writes `from`,
+    /// Every plane of `from` and `to` has all rows of its format, at an address and stride that are multiples of 32 bytes; nobody else writes `from`,
     /// nor touches `to`. `scratch` is aligned to 64 bytes, has the size that was asked for, and is nobody else's meanwhile.
     pub unsafe fn process(&self, from: &zimg::ConstBuffer, to: &zimg::Buffer, scratch: *mut c_void) -> Result<(), String> {
         // SAFETY: as the caller says; no callbacks are given.
@@ -75,7 +75,7 @@ fn image_format(format: &Format) -> zimg::ImageFormat {
     out
 }
 
-fn graph_params(src: &Format, dst: &Format, options: &Options, wide: bool) -> zimg::GraphParams {
+fn graph_params(src: &Format, dst: &Format, options: &Options) -> zimg::GraphParams {
     let mut out = std::mem::MaybeUninit::<zimg::GraphParams>::zeroed();
     // SAFETY: as for the image format.
     let mut out = unsafe {
@@ -88,7 +88,6 @@ fn graph_params(src: &Format, dst: &Format, options: &Options, wide: bool) -> zi
     (out.filter_param_a_uv, out.filter_param_b_uv) = (0.0, 0.6);
     out.dither_type = if options.dither && src.depth > dst.depth { zimg::DITHER_ORDERED } else { zimg::DITHER_NONE };
     out.cpu_type = match options.isa {
-        _ if wide => zimg::CPU_X86_AVX512_SKX,
         Isa::Avx2 => zimg::CPU_X86_AVX2,
         Isa::Sse2 => zimg::CPU_X86_SSE2,
         Isa::Baseline => zimg::CPU_NONE,

@@ -5,7 +5,6 @@
 mod conversion;
 pub mod cube;
 mod graph;
-mod noise;
 mod resize;
 #[cfg(test)]
 mod tests;
@@ -18,8 +17,6 @@ use std::ffi::c_void;
 
 /// Data and strides must be multiples of this many bytes (what libzimg asks for up to AVX2; 64 keeps rows on cache lines).
 pub const ALIGN: usize = 32;
-/// And up to AVX-512.
-const WIDE: usize = 64;
 
 /// What the samples of a picture are.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -221,11 +218,6 @@ struct Line([u8; 64]);
 impl Scratch {
     fn new(bytes: usize) -> Scratch {
         Scratch(vec![Line([0; 64]); bytes.div_ceil(64)])
-    }
-
-    fn bytes(&mut self) -> &mut [u8] {
-        // SAFETY: lines are 64 initialised bytes each, without padding, and borrowed exclusively.
-        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * size_of::<Line>()) }
     }
 
     fn as_mut_ptr(&mut self) -> *mut c_void {

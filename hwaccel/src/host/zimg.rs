@@ -10,7 +10,6 @@ pub const BUFFER_MAX: c_uint = c_uint::MAX;
 pub const CPU_NONE: c_int = 0;
 pub const CPU_X86_SSE2: c_int = 1002;
 pub const CPU_X86_AVX2: c_int = 1009;
-pub const CPU_X86_AVX512_SKX: c_int = 1011;
 pub const PIXEL_BYTE: c_int = 0;
 pub const PIXEL_WORD: c_int = 1;
 pub const COLOR_GREY: c_int = 0;
