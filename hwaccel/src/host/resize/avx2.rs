@@ -12,7 +12,7 @@ const LANES: usize = 16;
 /// # Safety
 /// The processor has AVX2.
 #[target_feature(enable = "avx2")]
-pub unsafe fn interleave(depth: u32, upper: &[u8], lower: &[u8], pair: &mut [i16], width: usize) {
+pub unsafe fn interleave(depth: u32, (upper, lower): (&[u8], &[u8]), soon: &[u8], pair: &mut [i16], width: usize) {
     let bytes = if depth == 8 { 1 } else { 2 };
     let whole = width.min(upper.len() / bytes).min(lower.len() / bytes).min(pair.len() / 2) / LANES * LANES;
     for x in (0..whole).step_by(LANES) {
@@ -23,6 +23,7 @@ pub unsafe fn interleave(depth: u32, upper: &[u8], lower: &[u8], pair: &mut [i16
                 _ => (_mm256_loadu_si256(upper.as_ptr().add(2 * x).cast()), _mm256_loadu_si256(lower.as_ptr().add(2 * x).cast())),
             };
             let to = pair.as_mut_ptr().add(2 * x);
+            _mm_prefetch::<_MM_HINT_T0>(soon.as_ptr().wrapping_add(2 * bytes * x).cast());
             _mm256_storeu_si256(to.cast(), _mm256_unpacklo_epi16(upper, lower));
             _mm256_storeu_si256(to.add(LANES).cast(), _mm256_unpackhi_epi16(upper, lower));
         }
@@ -117,22 +118,29 @@ unsafe fn across_by<const FAR: bool>(depth: u32, narrow: &[i16], across: &Across
     let shift = 2 * BITS - depth;
     let (half, shift, most) = (_mm256_set1_epi32(1 << (shift - 1)), _mm_cvtsi32_si128(shift as i32), _mm256_set1_epi16((1 << depth) - 1));
     let bytes = if depth == 8 { BLOCK } else { 2 * BLOCK };
-    let blocks = picks.starts.iter().zip(picks.near.iter().zip(&picks.far)).zip(across.weights.chunks_exact(across.pairs));
-    for (((starts, (near, far)), weights), out) in blocks.zip(out.chunks_exact_mut(bytes)) {
+    let blocks = picks.starts.iter().zip(picks.near.iter().zip(&picks.far)).zip(&across.blocks);
+    for (((starts, (near, far)), block), out) in blocks.zip(out.chunks_exact_mut(bytes)) {
         let reach = starts[3] as usize + 2 * across.pairs + 16;
         assert!(reach <= narrow.len(), "a row between the passes is longer than the source's by two blocks");
+        let weights = &across.weights[block.weights..][..across.pairs];
         let mut sums = [half; 2];
         for (one, sum) in sums.iter_mut().enumerate() {
             // SAFETY: starts only grow, and eight words from one and a pair on, with `FAR` eight more, are within `reach`; picks and weights are read whole.
             unsafe {
                 let (near, far) = (_mm256_loadu_si256(near.as_ptr().add(2 * one).cast()), _mm256_loadu_si256(far.as_ptr().add(2 * one).cast()));
                 let (a, b) = (narrow.as_ptr().add(starts[2 * one] as usize), narrow.as_ptr().add(starts[2 * one + 1] as usize));
-                for (pair, weights) in weights.iter().enumerate() {
+                let weights = weights.iter().map(|weights| _mm256_loadu_si256(weights.as_ptr().add(16 * one).cast())).enumerate();
+                if block.is_straight {
+                    for (pair, weights) in weights {
+                        *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(_mm256_loadu_si256(a.add(2 * pair).cast()), weights));
+                    }
+                    continue;
+                }
+                for (pair, weights) in weights {
                     let mut samples = _mm256_shuffle_epi8(both(a.add(2 * pair), b.add(2 * pair)), near);
                     if FAR {
                         samples = _mm256_or_si256(samples, _mm256_shuffle_epi8(both(a.add(2 * pair + 8), b.add(2 * pair + 8)), far));
                     }
-                    let weights = _mm256_loadu_si256(weights.as_ptr().add(16 * one).cast());
                     *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(samples, weights));
                 }
             }

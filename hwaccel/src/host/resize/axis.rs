@@ -102,6 +102,14 @@ impl Down {
     }
 }
 
+/// Samples that are made at once.
+pub struct Block {
+    /// Where their weights begin. Most blocks have those of the one before, so that they stay in the processor's cache.
+    pub weights: usize,
+    /// Whether each begins two behind the one before, as at half the size: what is read lies as it is needed.
+    pub is_straight: bool,
+}
+
 /// Samples of a row out of those of a longer one.
 pub struct Across {
     /// Samples of the source's row.
@@ -112,7 +120,8 @@ pub struct Across {
     pub pairs: usize,
     /// Of each sample, and of those that fill the last block: where its source begins.
     pub starts: Vec<usize>,
-    /// Of each block of samples and each of their pairs: its weights. Those that only fill the last block have none.
+    pub blocks: Vec<Block>,
+    /// The weights of a block's samples, pair by pair. Samples that only fill the last block have none.
     pub weights: Vec<[i16; 2 * BLOCK]>,
 }
 
@@ -121,9 +130,16 @@ impl Across {
         let plain = weights(from, to, place)?;
         let (pairs, whole) = (plain.taps / 2, to.next_multiple_of(BLOCK));
         let weight = |sample: usize, tap: usize| if sample < to { plain.weights[sample * plain.taps + tap] } else { 0 };
-        let block = |block: usize| (0..pairs).map(move |pair| std::array::from_fn(|at| weight(block + at / 2, 2 * pair + at % 2)));
-        let weights = (0..whole).step_by(BLOCK).flat_map(block).collect();
-        let starts = (0..whole).map(|sample| plain.starts[sample.min(to - 1)]).collect();
-        Some(Across { source: from, width: to, pairs, starts, weights })
+        let starts: Vec<usize> = (0..whole).map(|sample| plain.starts[sample.min(to - 1)]).collect();
+        let (mut blocks, mut weights) = (Vec::with_capacity(whole / BLOCK), Vec::<[i16; 2 * BLOCK]>::new());
+        for (starts, first) in starts.chunks_exact(BLOCK).zip((0..).step_by(BLOCK)) {
+            let of: Vec<_> = (0..pairs).map(|pair| std::array::from_fn(|at| weight(first + at / 2, 2 * pair + at % 2))).collect();
+            let known = weights.chunks_exact(pairs).position(|known| known == of).unwrap_or_else(|| {
+                weights.extend(&of);
+                weights.len() / pairs - 1
+            });
+            blocks.push(Block { weights: known * pairs, is_straight: starts.windows(2).all(|two| two[1] == two[0] + 2) });
+        }
+        Some(Across { source: from, width: to, pairs, starts, blocks, weights })
     }
 }

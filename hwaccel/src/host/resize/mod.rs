@@ -24,6 +24,9 @@ const BLOCK: usize = 16;
 /// Pairs of rows that a row is made of, at most.
 const MOST_PAIRS: usize = 9;
 
+/// Samples of a line of the processor's cache.
+const LINE: usize = 32;
+
 /// How a plane is made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Way {
@@ -76,11 +79,33 @@ struct Rows {
     /// Rows of the target that are made.
     done: usize,
     /// Pairs of source rows, their samples in turn, the last few of them.
-    pairs: Vec<Vec<i16>>,
+    pairs: Vec<Row>,
     /// Which pair each of them holds.
     holds: Vec<Option<usize>>,
     /// A row of the target's, as wide as the source.
-    narrow: Vec<i16>,
+    narrow: Row,
+}
+
+/// Samples from an address on that begins a line of the processor's cache.
+#[derive(Default)]
+struct Row {
+    samples: Vec<i16>,
+    from: usize,
+}
+
+impl Row {
+    fn resize(&mut self, length: usize) {
+        self.samples.resize(length + LINE, 0);
+        self.from = self.samples.as_ptr().align_offset(2 * LINE).min(LINE);
+    }
+
+    fn samples(&self) -> &[i16] {
+        &self.samples[self.from..]
+    }
+
+    fn samples_mut(&mut self) -> &mut [i16] {
+        &mut self.samples[self.from..]
+    }
 }
 
 impl Resize {
@@ -125,6 +150,9 @@ impl Resize {
 /// Rows of the source that every target is taken through before the next: what they take in the processor's cache, at 2160p in 10 bits still.
 const BAND: usize = 32;
 
+/// Rows that are fetched from memory before they are read.
+const AHEAD: usize = 16;
+
 /// Makes pictures of one, which comes from memory once for all of them; each is what it is by itself. Every plane holds whole strides of all its rows, each of which has room for its
 /// samples in whole blocks of 32 bytes.
 pub fn run_all(targets: &mut [(&mut Resize, &mut [Target<'_>])], src: &[Source<'_>]) {
@@ -147,9 +175,9 @@ impl Resize {
         let (Some(plane), rows) = (self.planes.get(index.min(1)), &mut self.rows) else { return };
         let (width, slots) = (plane.across.source.next_multiple_of(32), plane.down.most_pairs);
         rows.done = 0;
-        rows.narrow.resize(width + 64, 0);
-        rows.pairs.resize_with(slots, Vec::new);
-        rows.pairs.iter_mut().for_each(|pair| pair.resize(2 * width, 0));
+        rows.narrow.resize(width + 64);
+        rows.pairs.resize_with(slots, Row::default);
+        rows.pairs.iter_mut().for_each(|pair| pair.resize(2 * width));
         rows.holds.clear();
         rows.holds.resize(slots, None);
     }
@@ -167,27 +195,28 @@ impl Plane {
             }
             for pair in first..first + weights.len() {
                 if rows.holds[pair % slots].replace(pair) != Some(pair) {
-                    self.interleave(row(2 * pair), row(2 * pair + 1), &mut rows.pairs[pair % slots], width);
+                    let soon = &source[((2 * pair + AHEAD) * stride).min(source.len())..];
+                    self.interleave((row(2 * pair), row(2 * pair + 1)), soon, rows.pairs[pair % slots].samples_mut(), width);
                 }
             }
             let mut pairs: [&[i16]; MOST_PAIRS] = [&[]; MOST_PAIRS];
-            (first..first + weights.len()).zip(&mut pairs).for_each(|(pair, of)| *of = &rows.pairs[pair % slots]);
-            self.down(&pairs[..weights.len()], weights, &mut rows.narrow, width);
-            self.across(&rows.narrow, out);
+            (first..first + weights.len()).zip(&mut pairs).for_each(|(pair, of)| *of = rows.pairs[pair % slots].samples());
+            self.down(&pairs[..weights.len()], weights, rows.narrow.samples_mut(), width);
+            self.across(rows.narrow.samples(), out);
             rows.done = y + 1;
         }
     }
 
-    /// Two rows in turn, `width` samples of each or as many as there are.
-    fn interleave(&self, upper: &[u8], lower: &[u8], pair: &mut [i16], width: usize) {
+    /// Two rows in turn, `width` samples of each or as many as there are. Meanwhile two rows' worth of `soon` is fetched from memory.
+    fn interleave(&self, of: (&[u8], &[u8]), soon: &[u8], pair: &mut [i16], width: usize) {
         match self.picks {
-            Picks::Portable => portable::interleave(self.depth, upper, lower, pair),
+            Picks::Portable => portable::interleave(self.depth, of, pair),
             // SAFETY: this way is only taken on processors that have the instructions.
             #[cfg(target_arch = "x86_64")]
-            Picks::Avx2(_) => unsafe { avx2::interleave(self.depth, upper, lower, pair, width) },
+            Picks::Avx2(_) => unsafe { avx2::interleave(self.depth, of, soon, pair, width) },
             // SAFETY: likewise.
             #[cfg(target_arch = "x86_64")]
-            Picks::Avx512(_) => unsafe { avx512::interleave(self.depth, upper, lower, pair, width) },
+            Picks::Avx512(_) => unsafe { avx512::interleave(self.depth, of, soon, pair, width) },
         }
     }
 

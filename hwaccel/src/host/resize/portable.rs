@@ -4,7 +4,7 @@ use super::axis::Across;
 use super::{BITS, BLOCK};
 
 /// Rows of bytes, or of words where samples have more than eight bits.
-pub fn interleave(depth: u32, upper: &[u8], lower: &[u8], pair: &mut [i16]) {
+pub fn interleave(depth: u32, (upper, lower): (&[u8], &[u8]), pair: &mut [i16]) {
     let pairs = pair.chunks_exact_mut(2);
     if depth == 8 {
         pairs.zip(upper.iter().zip(lower)).for_each(|(pair, (upper, lower))| pair.copy_from_slice(&[i16::from(*upper), i16::from(*lower)]));
@@ -30,7 +30,7 @@ pub fn across(depth: u32, narrow: &[i16], across: &Across, out: &mut [u8]) {
     for x in 0..across.width {
         let mut sum = 1i32 << (shift - 1);
         for pair in 0..across.pairs {
-            let weights = &across.weights[x / BLOCK * across.pairs + pair][2 * (x % BLOCK)..][..2];
+            let weights = &across.weights[across.blocks[x / BLOCK].weights + pair][2 * (x % BLOCK)..][..2];
             let samples = &narrow[across.starts[x] + 2 * pair..][..2];
             sum = sum.wrapping_add(i32::from(samples[0]) * i32::from(weights[0])).wrapping_add(i32::from(samples[1]) * i32::from(weights[1]));
         }
