@@ -147,10 +147,27 @@ pub fn programs(input: &Input) -> Vec<Program> {
 pub fn open_decoder(parameters: &Parameters, time_base: (i32, i32), threads: usize) -> Result<Opened, Error> {
     let codec = ffmpeg::decoder::find(parameters.id()).ok_or(Error::DecoderNotFound)?;
     open_decoder_as(codec, parameters, time_base, threads, |context| {
-        if says_its_size(parameters) {
-            // SAFETY: the context is not opened yet, which is when these fields may be set.
-            unsafe { ((*context.as_mut_ptr()).width, (*context.as_mut_ptr()).height) = (0, 0) };
-        }
+        forget_size(context, parameters);
+        Ok(())
+    })
+}
+
+fn forget_size(context: &mut ffmpeg::codec::Context, parameters: &Parameters) {
+    if says_its_size(parameters) {
+        // SAFETY: the context is not opened yet, which is when these fields may be set.
+        unsafe { ((*context.as_mut_ptr()).width, (*context.as_mut_ptr()).height) = (0, 0) };
+    }
+}
+
+/// As [`open_decoder`], with what `old` has learned of how far its pictures are out of order: until then, one of H.264 may show them so.
+pub fn open_decoder_after(old: &Opened, parameters: &Parameters, time_base: (i32, i32), threads: usize) -> Result<Opened, Error> {
+    // SAFETY: a valid context; a plain field is read.
+    let learned = unsafe { (*old.as_ptr()).has_b_frames };
+    let codec = ffmpeg::decoder::find(parameters.id()).ok_or(Error::DecoderNotFound)?;
+    open_decoder_as(codec, parameters, time_base, threads, |context| {
+        forget_size(context, parameters);
+        // SAFETY: the context is not opened yet, which is when this field may be set.
+        unsafe { (*context.as_mut_ptr()).has_b_frames = learned };
         Ok(())
     })
 }

@@ -62,6 +62,8 @@ struct Built {
     /// Number of the next picture in: the graph counts pictures, not time, so that a jump of the source cannot bend a field's stamp.
     next: i64,
     held: VecDeque<(i64, Facts)>,
+    /// The picture before the first of those.
+    before: Option<(i64, Facts)>,
 }
 
 impl Filter {
@@ -100,7 +102,7 @@ impl Filter {
         built.held.push_back((built.next, facts));
         built.next += 1;
         if built.held.len() > HELD {
-            built.held.pop_front();
+            built.before = built.held.pop_front();
         }
         built.graph.get("in").ok_or(Error::Bug)?.source().add(&picture)?;
         built.collect(&self.work, out);
@@ -136,7 +138,7 @@ fn build(work: &Work, shape: Shape) -> Result<Built, Error> {
     let spec = format!("sws_flags=accurate_rnd+bitexact+bicubic;{}", chain.join(","));
     graph.output("in", 0)?.input("out", 0)?.parse(&spec)?;
     graph.validate()?;
-    Ok(Built { graph, shape, next: 0, held: VecDeque::new() })
+    Ok(Built { graph, shape, next: 0, held: VecDeque::new(), before: None })
 }
 
 impl Built {
@@ -151,10 +153,15 @@ impl Built {
             // bwdif counts in half pictures: even for a picture or its first field, odd for its second field.
             let (number, second) = if self.shape.fields != Fields::None { (pts.div_euclid(2), pts.rem_euclid(2) == 1) } else { (pts, false) };
             while self.held.front().is_some_and(|(n, _)| *n < number) {
-                self.held.pop_front();
+                self.before = self.held.pop_front();
             }
             let Some(&(_, facts)) = self.held.front().filter(|(n, _)| *n == number) else { continue };
-            let following = self.held.get(1).filter(|(n, _)| *n == number + 1).map(|(_, f)| f.pts);
+            let beside = [self.before, self.held.get(1).copied()].map(|beside| beside.filter(|(n, _)| n.abs_diff(number) == 1).map(|(_, facts)| facts));
+            let following = beside[1].map(|following| following.pts);
+            // Fields are made from those of the pictures beside, too: of others where one is missing.
+            let made_of_damage = |beside: &Facts| beside.damaged || (beside.pts - facts.pts).abs() > work.field.times(3);
+            let fields = self.shape.fields != Fields::None && facts.interlaced;
+            let facts = Facts { damaged: facts.damaged || fields && beside.iter().flatten().any(made_of_damage), ..facts };
             let facts = match second {
                 true => second_field(facts, following, work.field),
                 false if self.shape.fields == Fields::Each && facts.interlaced => Facts { duration: Some(half(&facts, following, work.field)), ..facts },

@@ -1,6 +1,7 @@
 //! The video decoder: access units in, upright progressive pictures out, in presentation order.
 
 mod device;
+mod renewal;
 
 use super::convert::Planar;
 use super::damage::Damage;
@@ -15,6 +16,7 @@ use ffmpeg_next as ffmpeg;
 use ffmpeg_next::codec::decoder::Opened;
 use ffmpeg_next::frame::Video;
 use ffmpeg_next::{Error, Packet};
+use renewal::{Recipe, Renewal};
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Add;
 use std::sync::Arc;
@@ -79,6 +81,8 @@ pub struct VideoCounters {
     pub lost: u64,
     /// Times that it left a device for the host.
     pub left_device: u64,
+    /// Times that a new decoder took over behind damage.
+    pub renewed: u64,
 }
 
 impl Add for VideoCounters {
@@ -93,6 +97,7 @@ impl Add for VideoCounters {
             damaged: self.damaged + other.damaged,
             lost: self.lost + other.lost,
             left_device: self.left_device + other.left_device,
+            renewed: self.renewed + other.renewed,
         }
     }
 }
@@ -112,10 +117,15 @@ pub struct VideoError {
 /// Decodes one stream. Owned by the decode thread.
 pub struct VideoDecoder {
     decoder: Opened,
+    recipe: Recipe,
+    /// While a new one takes over.
+    renewal: Option<Renewal>,
     /// Where it is at work on one.
     device: Option<OnDevice>,
     time_base: (i32, i32),
     period: Seconds,
+    /// Whether packets may hold one field each.
+    fields: bool,
     planar: Planar,
     filter: Filter,
     join: Join,
@@ -137,9 +147,10 @@ struct Sent {
     pts: Option<i64>,
     duration: i64,
     arrival: Seconds,
-    damaged: bool,
     key: bool,
     leads: bool,
+    /// It leads a key picture from which a new decoder takes over, and the old one shows it.
+    carried: bool,
 }
 
 enum Join {
@@ -164,9 +175,12 @@ impl VideoDecoder {
         let period = if facts.interlaced { field.times(2) } else { field };
         Ok(VideoDecoder {
             decoder,
+            recipe: Recipe { parameters: info.parameters.clone().into(), threads },
+            renewal: None,
             device: None,
             time_base: info.time_base,
             period,
+            fields: facts.interlaced,
             planar: Planar::default(),
             filter: Filter::new(Work { deinterlace: facts.interlaced, turn: info.turn, threads, field }),
             join: Join::Waiting,
@@ -203,13 +217,20 @@ impl VideoDecoder {
             self.counters.errors += 1;
             return;
         };
-        let number = self.remember(unit);
+        let carried = self.carried(&unit.packet, out);
+        let number = self.remember(unit, carried);
         packet.set_pts(Some(number));
         packet.set_dts(Some(number));
-        let mut sent = self.decoder.send_packet(&packet);
+        self.keep(&unit.packet, &packet, number);
+        self.send(&packet, number, out);
+    }
+
+    /// A packet whose time is its number goes in, and pictures come out.
+    fn send(&mut self, packet: &Packet, number: i64, out: &mut Vec<SourcePicture>) {
+        let mut sent = self.decoder.send_packet(packet);
         if sent == Err(Error::Other { errno: ffmpeg::error::EAGAIN }) {
             self.receive(out);
-            sent = self.decoder.send_packet(&packet);
+            sent = self.decoder.send_packet(packet);
         }
         if let Err(error) = sent {
             self.failed(&error);
@@ -220,14 +241,20 @@ impl VideoDecoder {
 
     /// The end: everything still held is appended to `out`. No use after.
     pub fn flush(&mut self, out: &mut Vec<SourcePicture>) {
-        if self.decoder.send_eof().is_ok() {
-            self.receive(out);
-        }
-        if self.after(out) && self.decoder.send_eof().is_ok() {
-            self.receive(out);
+        self.end_renewal(out);
+        self.drain(out);
+        if self.after(out) {
+            self.drain(out);
         }
         self.filter.flush(&mut self.filtered);
         self.hand_out(out);
+    }
+
+    /// The decoder gives what it still holds, and takes no more.
+    fn drain(&mut self, out: &mut Vec<SourcePicture>) {
+        if self.decoder.send_eof().is_ok() {
+            self.receive(out);
+        }
     }
 
     /// Whether the packet is decoded at all: nothing is before the first key packet.
@@ -242,7 +269,7 @@ impl VideoDecoder {
         true
     }
 
-    fn remember(&mut self, unit: &Unit) -> i64 {
+    fn remember(&mut self, unit: &Unit, carried: bool) -> i64 {
         let packet = &unit.packet;
         let number = self.next;
         self.next += 1;
@@ -250,8 +277,11 @@ impl VideoDecoder {
             Join::Leading(leading) => leading.has(packet),
             Join::Waiting | Join::Joined => false,
         };
-        let (damaged, key) = (self.damage.flagged(packet.is_corrupt()) || unit.hurt, packet.is_key());
-        let sent = Sent { number, pts: packet.pts(), duration: packet.duration(), arrival: unit.arrival, damaged, key, leads };
+        let damaged = self.damage.flagged(packet.is_corrupt()) || unit.hurt;
+        let sent = Sent { number, pts: packet.pts(), duration: packet.duration(), arrival: unit.arrival, key: packet.is_key(), leads, carried };
+        if damaged {
+            self.damage.at(number);
+        }
         if let (None, Some(dts)) = (packet.pts(), packet.dts()) {
             self.unstamped.insert((dts, number));
             if self.unstamped.len() > IN_FLIGHT {
@@ -310,21 +340,27 @@ impl VideoDecoder {
             self.counters.before_key += 1;
             return;
         }
+        let shown = self.renewal.as_ref().map_or(!sent.carried, |renewal| renewal.shows(sent.number, sent.carried));
+        if !shown {
+            return;
+        }
         let Some(pts) = self.time_of(&sent) else {
             self.counters.lost += 1;
             return;
         };
         let key = self.opens_period(&sent, picture.is_key());
         let seen = picture.is_corrupt() || picture.has_decode_errors();
-        let own = seen || sent.damaged;
-        self.counters.damaged += u64::from(seen);
+        if seen {
+            self.counters.damaged += 1;
+            self.damage.at(sent.number);
+        }
         let facts = Facts {
             pts,
             key,
             stamp: unregistered_sei(&picture).into_iter().find_map(parse_st0604),
             arrival: sent.arrival,
             duration: Seconds::from_ticks(sent.duration, self.time_base.0, self.time_base.1).filter(|&d| d > Seconds::ZERO),
-            damaged: self.damage.reaches(sent.number, key, own),
+            damaged: self.damage.reaches(sent.number, key),
             interlaced: picture.is_interlaced(),
         };
         self.last = Some(pts);

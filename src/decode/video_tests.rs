@@ -10,9 +10,9 @@ use std::path::Path;
 use std::process::Command;
 
 /// (PTS, key, SHA-256 of the samples without padding).
-type Line = (Seconds, bool, String);
+pub(super) type Line = (Seconds, bool, String);
 
-fn hash(picture: &Video) -> String {
+pub(super) fn hash(picture: &Video) -> String {
     let bytes = if picture.format().descriptor().is_some() && format!("{:?}", picture.format()).contains("LE") { 2 } else { 1 };
     let mut sha = Sha256::new();
     for plane in 0..picture.planes() {
@@ -27,7 +27,7 @@ fn hash(picture: &Video) -> String {
     })
 }
 
-fn decode(source: &Source, units: &[Unit], threads: usize) -> Vec<SourcePicture> {
+pub(super) fn decode(source: &Source, units: &[Unit], threads: usize) -> Vec<SourcePicture> {
     decode_told(source, units, threads).0
 }
 
@@ -55,13 +55,13 @@ fn lines(pictures: &[SourcePicture]) -> Vec<Line> {
     pictures.iter().map(|p| (p.pts, p.key, hash(&p.picture))).collect()
 }
 
-fn opened(path: &Path) -> (Source, Vec<Unit>) {
+pub(super) fn opened(path: &Path) -> (Source, Vec<Unit>) {
     let (source, mut input) = open_path(path).expect("it opens");
     let units = read_all(input.as_mut(), usize::MAX);
     (source, units)
 }
 
-fn run(program: &str, args: &[&str]) -> String {
+pub(super) fn run(program: &str, args: &[&str]) -> String {
     let out = Command::new(program).args(args).output().unwrap_or_else(|e| panic!("{program}: {e}"));
     assert!(out.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8_lossy(&out.stdout).into_owned()

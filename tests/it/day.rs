@@ -72,7 +72,7 @@ fn tracks(grid: Grid) -> [TrackSpec; 2] {
         bitrate: None,
         point,
         backends,
-        lanes: 1,
+        lanes: 2,
         half_rate: false,
         chunk: None,
         latency: Default::default(),

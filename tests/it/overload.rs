@@ -2,7 +2,7 @@
 
 use crate::common::ask;
 use crate::support::network::free_port;
-use crate::support::{Running, alone, finish, mezzo, numbers, signal, until, wait};
+use crate::support::{Running, alone, finish, mezzo, numbers, signal, until, wait, within};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -119,8 +119,13 @@ fn the_whole_ladder_is_back_ten_seconds_after_a_hog() {
     let whole = || steps(&address).iter().filter(|step| *step == "full").count() == 3;
     until("it runs", 60, || numbers(&out, "avc-540p").len() >= 4 && whole());
     let spin = || Running::start(Command::new("taskset").args(["-c", &processor(), "sh", "-c", "while :; do :; done"]).stdout(Stdio::null()));
-    let hogs: Vec<Running> = (0..4).map(|_| spin()).collect();
-    until("steps are taken", 40, || steps(&address).first().is_some_and(|step| step != "full"));
+    // As many as it takes: what one of them leaves is enough for all rungs on a fast machine, and for none on a slow one.
+    let mut hogs = Vec::new();
+    while steps(&address).first().is_none_or(|step| step == "full") {
+        assert!(hogs.len() < 8, "no step is taken, whatever else wants the processor: {}", said());
+        hogs.push(spin());
+        within(6, || steps(&address).first().is_some_and(|step| step != "full"));
+    }
     let at = numbers(&out, "avc-180p").len();
     until("the smallest goes on", 40, || numbers(&out, "avc-180p").len() >= at + 6);
     drop(hogs);

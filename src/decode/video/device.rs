@@ -86,6 +86,7 @@ impl VideoDecoder {
         match codec.ok_or(ffmpeg::Error::DecoderNotFound).and_then(attached) {
             Ok(decoder) => {
                 self.decoder = decoder;
+                self.damage.on_device();
                 self.device = Some(OnDevice {
                     device: Arc::clone(device),
                     parameters: info.parameters.clone(),
@@ -109,9 +110,7 @@ impl VideoDecoder {
         if !unit.packet.is_key() {
             return;
         }
-        if self.decoder.send_eof().is_ok() {
-            self.receive(out);
-        }
+        self.drain(out);
         self.go_to_host();
     }
 
@@ -141,6 +140,7 @@ impl VideoDecoder {
             Ok(decoder) => {
                 tracing::warn!("decoding on {} is given up: {why}; the source is decoded in software from here on", device.name());
                 self.decoder = decoder;
+                self.damage.renewed(self.next);
             }
             // It opened when the event began; the old one is at its end, and each packet counts as an error from here on.
             Err(error) => tracing::error!("decoding on {} is given up: {why}; and {OPEN}: {error}", device.name()),

@@ -100,12 +100,20 @@ pub fn succeed(command: Command, seconds: u64) -> Output {
 }
 
 /// Waits until `ready` says so; not saying so within `seconds` fails the test.
-pub fn until(what: &str, seconds: u64, mut ready: impl FnMut() -> bool) {
+pub fn until(what: &str, seconds: u64, ready: impl FnMut() -> bool) {
+    assert!(within(seconds, ready), "{what}: not within {seconds} s");
+}
+
+/// Whether `ready` says so within `seconds`.
+pub fn within(seconds: u64, mut ready: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + Duration::from_secs(seconds);
     while !ready() {
-        assert!(Instant::now() < deadline, "{what}: not within {seconds} s");
+        if Instant::now() >= deadline {
+            return false;
+        }
         std::thread::sleep(Duration::from_millis(20));
     }
+    true
 }
 
 /// Reads what a child logs until a line has `text`, within `seconds`, and gives that line. What follows is read and forgotten, so that the child is not held up.
