@@ -35,7 +35,7 @@ use crate::govern::ladder::Ladder;
 use crate::job::{Job, Pace, Prft, Start};
 use crate::mux::{self, TrackSpec};
 use crate::plan::capacity::least;
-use crate::plan::{self, Rendition};
+use crate::plan::{self, Rendition, speed};
 use crate::probe;
 use crate::resolution::Resolution;
 use crate::schedule::{Desk, Mute, Schedule};
@@ -194,9 +194,10 @@ pub fn run(job: &Job, stop: &Stop, ready: impl FnOnce(&Arc<Status>, Option<&str>
         let (queue, runners, counters) = RungQueue::open(&served, track.id, share.part(&track.name), job.pace, &packets_tx, &schedule, &budget);
         status.watch_rung(track.id, counters);
         queues.push(queue);
-        // Where processors are short, sound, the muxer and the lowest rung go first; at full speed, where all wait for the slowest, the largest.
-        let behind = if job.pace == Pace::Fast { track.id.0 } else { plan.video.len() - 1 - track.id.0 };
+        // Where processors are short, sound, the muxer and the lowest rung go first; at full speed, where all wait for the slowest, each as far as it has work.
+        let behind = plan.video.len() - 1 - track.id.0;
         let way = u8::try_from(behind * GIVES_WAY / (plan.video.len() - 1).max(1)).unwrap_or(u8::MAX);
+        let way = if job.pace == Pace::Fast { speed::gives_way(&served.rendition, &plan.video) } else { way };
         all_lanes.extend(runners.into_iter().enumerate().map(|(lane, runner)| (format!("{}/{lane}", served.rendition.name), way, runner)));
     }
     status.watch_memory(memory, budgets);
