@@ -240,7 +240,9 @@ mod tests {
                 }
                 ToMux::Done { gop, stats, .. } => log.push(format!("{gop} done {} {} {}", stats.units, stats.filler, stats.silent)),
                 ToMux::Void { gop, .. } => log.push(format!("{gop} void")),
-                other @ (ToMux::Told { .. } | ToMux::Backend { .. } | ToMux::Continue { .. } | ToMux::Absent { .. }) => panic!("{other:?}"),
+                other @ (ToMux::First { .. } | ToMux::Told { .. } | ToMux::Backend { .. } | ToMux::Continue { .. } | ToMux::Absent { .. }) => {
+                    panic!("{other:?}")
+                }
                 ToMux::Skipped { gop, why, .. } => log.push(format!("{gop} {why:?}")),
                 ToMux::End { track, end } => log.push(format!("{track:?} {end:?}")),
             }

@@ -474,6 +474,13 @@ pub enum ToMux {
         /// Why.
         why: Why,
     },
+    /// The track begins with this GOP: whichever its lanes are done with first, it is the first to go out. Before everything else of a rung.
+    First {
+        /// Track.
+        track: TrackId,
+        /// GOP.
+        gop: GopId,
+    },
     /// The feed has nothing of these GOPs: what lies before and behind them may still be on its way.
     Absent {
         /// Track.

@@ -255,12 +255,15 @@ impl RungQueue {
         if frame.last || *units as usize >= self.gop_slots { self.passed() } else { Ok(()) }
     }
 
-    /// What the feed left out is told, so that nobody waits for it.
+    /// What the rung begins with, and what the feed left out, is told: of several lanes, the one that has the first GOP may be done after another, and nobody waits for what is not there.
     fn opens(&mut self, gop: GopId) -> Result<(), Gone> {
-        match self.next.replace(gop.next()) {
-            Some(from) if from < gop => self.tx.send(ToMux::Absent { track: self.track, from, to: gop }).map_err(|_| self.gone()),
-            _ => Ok(()),
-        }
+        let track = self.track;
+        let message = match self.next.replace(gop.next()) {
+            None => ToMux::First { track, gop },
+            Some(from) if from < gop => ToMux::Absent { track, from, to: gop },
+            Some(_) => return Ok(()),
+        };
+        self.tx.send(message).map_err(|_| self.gone())
     }
 
     fn passed(&mut self) -> Result<(), Gone> {

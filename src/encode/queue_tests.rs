@@ -68,6 +68,27 @@ fn what_others_make_passes_in_its_place_with_its_length() {
 }
 
 #[test]
+fn what_a_rung_begins_with_is_told_before_all_else() {
+    let rendition = crate::plan::Rendition { lanes: 2, ..rendition((64, 36), Rate::new(4, 1).expect("a rate"), G, 100_000, &["probe"]) };
+    let config = find("probe").expect("there").open(&rendition, &Recipe::of(&rendition)).expect("opens").config;
+    let served = Served { rendition: rendition.clone(), configs: vec![config.clone()], config };
+    let (tx, rx) = unbounded();
+    let (mut queue, lanes, _) = RungQueue::open(&served, TrackId(0), Part::all(), Pace::Fast, &tx, &Arc::default(), &Arc::default());
+    drop(tx);
+    let pictures: Vec<_> = (0..2 * G).map(|n| pattern(64, 36, n)).collect();
+    // Lanes have not run yet: it is said when the first frame comes, not when it is encoded.
+    let mut frames = frames(rendition.grid, i64::from(7 * G), &pictures).into_iter();
+    queue.send(frames.next().expect("some")).expect("taken");
+    assert!(matches!(rx.try_iter().collect::<Vec<_>>()[..], [ToMux::First { track: TrackId(0), gop: GopId(7) }]));
+    let threads: Vec<_> = lanes.into_iter().map(|lane| std::thread::spawn(move || lane.run())).collect();
+    frames.for_each(|frame| queue.send(frame).expect("taken"));
+    queue.end(End::Leaving).expect("the end fits");
+    drop(queue);
+    threads.into_iter().for_each(|t| t.join().expect("no panic").expect("no error"));
+    assert!(!rx.iter().any(|message| matches!(message, ToMux::First { .. })), "once");
+}
+
+#[test]
 fn what_the_feed_left_out_is_told() {
     let has = |gop: GopId| !(1..3).contains(&gop.0);
     // Told at once, while what is before it is still being made.

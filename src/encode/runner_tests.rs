@@ -67,7 +67,7 @@ fn told(messages: &[ToMux]) -> Vec<String> {
             ToMux::Packet { gop, attempt, .. } => format!("packets {gop}.{attempt}"),
             ToMux::Done { gop, attempt, stats, .. } => format!("done {gop}.{attempt} {}", stats.units),
             ToMux::Void { gop, attempt, .. } => format!("void {gop}.{attempt}"),
-            ToMux::Told { .. } => continue,
+            ToMux::First { .. } | ToMux::Told { .. } => continue,
             ToMux::Backend { gop, fallback, .. } => format!("backend {gop} {fallback}"),
             ToMux::Continue { gop, attempt, from, .. } => format!("continue {gop}.{attempt} {from}"),
             ToMux::Skipped { gop, why, .. } => format!("skipped {gop} {why:?}"),
@@ -128,7 +128,7 @@ fn a_join_in_mid_gop_waits_for_the_next_and_counts_are_kept() {
     items.last_mut().expect("some").last = true;
     let (messages, _) = run(&of, items, Some(End::Ended));
     assert_eq!(told(&messages), ["packets 11.0 x8", "done 11.0 8", "end Ended"]);
-    let Some(ToMux::Done { stats, track, .. }) = messages.get(8).cloned() else { panic!("done comes ninth") };
+    let Some(ToMux::Done { stats, track, .. }) = messages.iter().find(|m| matches!(m, ToMux::Done { .. })).cloned() else { panic!("it is done") };
     assert_eq!(Stats { busy: Default::default(), ..stats }, Stats { units: 8, repeats: 1, filler: 1, black: 1, frozen: 2, last: true, ..Stats::default() });
     assert_eq!(track, TRACK);
 }
@@ -246,10 +246,10 @@ fn a_muxer_that_is_gone_and_a_lane_that_is_gone_are_errors() {
     let of = rung(&["probe"]);
     let (tx, rx): (_, Receiver<ToMux>) = bounded(1);
     let (mut queue, lanes, _) = RungQueue::open(&served(&of), TRACK, Part::all(), Pace::Live, &tx, &Arc::default(), &Arc::default());
-    drop(rx);
     for frame in input(&of, 0, G) {
         queue.send(frame).expect("there is room");
     }
+    drop(rx);
     let lane = lanes.into_iter().next().expect("one lane");
     assert_eq!(lane.run(), Err(RunError::MuxGone("avc-test".to_owned())));
     let next = input(&of, i64::from(G), 1).remove(0);

@@ -310,7 +310,7 @@ pub fn publish_and_count(of: &Rendition, pictures: &[Arc<Video>]) -> (Vec<Made>,
                 let kept: Vec<Packet> = all.get(&(gop.0, attempt - 1)).into_iter().flatten().take(from as usize).cloned().collect();
                 all.insert((gop.0, attempt), kept);
             }
-            ToMux::Void { .. } | ToMux::Absent { .. } | ToMux::End { .. } => {}
+            ToMux::Void { .. } | ToMux::First { .. } | ToMux::Absent { .. } | ToMux::End { .. } => {}
         }
     }
     (out, counters.over_cap.load(Ordering::Relaxed))

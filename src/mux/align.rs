@@ -61,7 +61,7 @@ pub struct Align {
 }
 
 struct Track {
-    /// The next number to hand out; unknown before the first.
+    /// The next number to hand out; unknown before anything has come.
     next: Option<GopId>,
     /// Numbers below are not wanted.
     floor: Option<GopId>,
@@ -96,8 +96,8 @@ enum Decision {
 }
 
 impl Align {
-    /// `lanes`: for every track, how many of its GOPs are encoded at once. Numbers below `first` are dropped; the first to be handed out is
-    /// whichever comes first.
+    /// `lanes`: for every track, how many of its GOPs are encoded at once. Numbers below `first` are dropped; the first to be handed out is the one that
+    /// [`ToMux::First`] tells of, or else whichever comes first.
     /// `chunked`: parts are handed out as they come.
     pub fn new(lanes: &[u32], first: &[Option<GopId>], chunked: bool) -> Align {
         let track = |(i, lanes): (usize, &u32)| {
@@ -135,13 +135,14 @@ impl Align {
         | ToMux::Done { track: id, .. }
         | ToMux::Void { track: id, .. }
         | ToMux::Skipped { track: id, .. }
+        | ToMux::First { track: id, .. }
         | ToMux::Absent { track: id, .. }
         | ToMux::End { track: id, .. }) = message;
         let track = self.tracks.get_mut(id.0).ok_or(MuxError::Track { id })?;
         let gop = match message {
             ToMux::Packet { gop, .. } | ToMux::Done { gop, .. } | ToMux::Void { gop, .. } | ToMux::Skipped { gop, .. } => Some(gop),
             ToMux::Told { gop, .. } | ToMux::Backend { gop, .. } | ToMux::Continue { gop, .. } => Some(gop),
-            ToMux::Absent { .. } | ToMux::End { .. } => None,
+            ToMux::First { .. } | ToMux::Absent { .. } | ToMux::End { .. } => None,
         };
         if track.end.is_some() || gop.is_some_and(|gop| track.next.max(track.floor).is_some_and(|next| gop < next) || track.decided.contains_key(&gop)) {
             self.stale += 1;
@@ -174,6 +175,7 @@ impl Align {
                 track.open.remove(&gop);
                 track.decided.insert(gop, Decision::Skipped(Some(why)));
             }
+            ToMux::First { gop, .. } => track.next = track.next.or(Some(gop).max(track.floor)),
             ToMux::Absent { from, to, .. } => track.absent = Some((from, to)),
             ToMux::End { end, .. } => track.end = Some(end),
         }

@@ -268,6 +268,22 @@ fn a_lost_number_is_not_waited_for_without_end() {
 }
 
 #[test]
+fn the_first_segment_is_the_first_whichever_lane_is_done_first() {
+    let t = tracks();
+    let first = |gop: i64| vec![ToMux::First { track: t[0].id, gop: GopId(gop) }];
+    let ends = vec![end(&t[0], End::Leaving), end(&t[1], End::Leaving)];
+    // Its lane opens a slow device, say: another has a whole GOP before the first packet of this one.
+    let input = [first(10), whole(&t[0], 11), whole(&t[0], 10), ends.clone()].concat();
+    assert_eq!(outcome(tracks(), settings(), input).1.segments("v"), [10, 11]);
+    // It is not waited for without end, and what is stored already is not made again.
+    let many: Vec<ToMux> = (11..16).flat_map(|k| whole(&t[0], k)).collect();
+    assert_eq!(outcome(tracks(), settings(), [first(10), many].concat()).1.segments("v"), [11, 12, 13, 14, 15]);
+    let input = [first(10), whole(&t[0], 12), whole(&t[0], 11), whole(&t[0], 10), ends].concat();
+    let stored = vec![("v".to_owned(), vec![GopId(9), GopId(10)])];
+    assert_eq!(outcome(tracks(), Settings { stored, ..settings() }, input).1.segments("v"), [11, 12]);
+}
+
+#[test]
 fn a_window_slides_and_what_left_it_is_removed_later() {
     let t = tracks();
     let input =
