@@ -159,8 +159,9 @@ fn forget_size(context: &mut ffmpeg::codec::Context, parameters: &Parameters) {
     }
 }
 
-/// As [`open_decoder`], with what `old` has learned of how far its pictures are out of order: until then, one of H.264 may show them so.
-pub fn open_decoder_after(old: &Opened, parameters: &Parameters, time_base: (i32, i32), threads: usize) -> Result<Opened, Error> {
+/// As [`open_decoder`], with what `old` has learned of how far its pictures are out of order: until then, one of H.264 may show them so. `headers` go before those in
+/// `parameters`.
+pub fn open_decoder_after(old: &Opened, parameters: &Parameters, headers: Option<&[u8]>, time_base: (i32, i32), threads: usize) -> Result<Opened, Error> {
     // SAFETY: a valid context; a plain field is read.
     let learned = unsafe { (*old.as_ptr()).has_b_frames };
     let codec = ffmpeg::decoder::find(parameters.id()).ok_or(Error::DecoderNotFound)?;
@@ -168,8 +169,14 @@ pub fn open_decoder_after(old: &Opened, parameters: &Parameters, time_base: (i32
         forget_size(context, parameters);
         // SAFETY: the context is not opened yet, which is when this field may be set.
         unsafe { (*context.as_mut_ptr()).has_b_frames = learned };
-        Ok(())
+        headers.map_or(Some(()), |headers| set_extradata(context, headers)).ok_or(Error::Other { errno: ffmpeg::error::ENOMEM })
     })
+}
+
+/// Parameter sets that take the place of those before, where a packet has some beside it.
+pub fn new_headers(packet: &Packet) -> Option<Vec<u8>> {
+    use ffmpeg::packet::side_data::Type;
+    packet.side_data().find(|side| side.kind() == Type::NewExtraData).map(|side| side.data().to_vec())
 }
 
 /// Whether a stream's pictures are as large as it says itself, whatever its container says: H.264 with its parameter sets in band, of which libav's decoder would cut

@@ -3,6 +3,9 @@
 /// Ranges of damaged packets that are kept apart; more of them are taken for one.
 const RANGES: usize = 64;
 
+/// What the first decoder was opened with: a time so long ago that any key picture may be the first of another.
+const FIRST: i64 = i64::MIN / 2;
+
 /// What is known to be damaged, by number in decoding order.
 pub struct Damage {
     /// How many packets late libav tells of an error: one for each thread.
@@ -20,7 +23,7 @@ pub struct Damage {
 impl Damage {
     /// Nothing is damaged yet. `threads` decode.
     pub fn new(threads: usize) -> Damage {
-        Damage { late: i64::try_from(threads).unwrap_or(i64::MAX), opened: Some(0), last: None, ranges: Vec::new(), flags: u8::MAX }
+        Damage { late: i64::try_from(threads).unwrap_or(i64::MAX), opened: Some(FIRST), last: None, ranges: Vec::new(), flags: u8::MAX }
     }
 
     /// Whether the next packet is damaged, which the demuxer may have flagged. libav flags every packet of some multiplexers, whose PES lengths are a byte off:
@@ -34,6 +37,11 @@ impl Damage {
     /// Packet `number` is damaged. Told when it goes in, it reaches those that refer to it and are shown before it, too.
     pub fn at(&mut self, number: i64) {
         self.add(number, number);
+    }
+
+    /// Packet `number` is damaged, and may be the second field of a picture, which has the number of the packet before.
+    pub fn at_field(&mut self, number: i64) {
+        self.add(number.saturating_sub(1), number);
     }
 
     /// The decoder told of an error when packet `number` was in: it is in that packet, or in one of the few before it.
@@ -54,6 +62,11 @@ impl Damage {
     /// Whether the present decoder may get clean packets wrong, from `number` on, unless it is newer than `apart` packets.
     pub fn outlives(&self, number: i64, apart: i64) -> bool {
         self.opened.is_some_and(|opened| self.last.is_some_and(|last| (opened..number).contains(&last)) && number - opened >= apart)
+    }
+
+    /// Whether any packet from `number` on was damaged.
+    pub fn since(&self, number: i64) -> bool {
+        self.last.is_some_and(|last| last >= number)
     }
 
     /// Whether the picture of packet `number`, the next in presentation order, may show damage. `key`: it opens a random-access period.
@@ -86,7 +99,8 @@ mod tests {
             let mut damage = Damage::new(4);
             damage.at(2);
             let outlives = [2, 3, 6].map(|number| damage.outlives(number, 4));
-            assert_eq!(outlives, [false, false, true], "not before it, and not too soon");
+            assert_eq!(outlives, [false, true, true], "not before it, whatever a worker has had");
+            assert!(damage.since(2) && !damage.since(3));
             if renewed {
                 damage.renewed(6);
                 assert!(!damage.outlives(12, 4));
@@ -106,6 +120,14 @@ mod tests {
     }
 
     #[test]
+    fn a_second_field_has_the_number_of_the_first() {
+        let mut damage = Damage::new(4);
+        damage.at_field(5);
+        let seen = [2, 4, 6].map(|number| damage.reaches(number, false));
+        assert_eq!(seen, [false, true, true]);
+    }
+
+    #[test]
     fn a_key_picture_ends_what_was_before_it_and_not_what_comes() {
         let mut damage = Damage::new(4);
         damage.at(2);
@@ -113,6 +135,8 @@ mod tests {
         damage.at(9);
         let seen = [3, 5, 6, 8, 10, 9].map(|number| damage.reaches(number, number == 6));
         assert_eq!(seen, [true, true, false, false, true, true]);
+        let outlives = [9, 12, 18].map(|number| damage.outlives(number, 12));
+        assert_eq!(outlives, [false, false, true], "not before it, and not too soon");
     }
 
     #[test]

@@ -159,7 +159,8 @@ impl Built {
             let beside = [self.before, self.held.get(1).copied()].map(|beside| beside.filter(|(n, _)| n.abs_diff(number) == 1).map(|(_, facts)| facts));
             let following = beside[1].map(|following| following.pts);
             // Fields are made from those of the pictures beside, too: of others where one is missing.
-            let made_of_damage = |beside: &Facts| beside.damaged || (beside.pts - facts.pts).abs() > work.field.times(3);
+            let apart = next_to(&facts, self.shape.fields, work.field);
+            let made_of_damage = |beside: &Facts| beside.damaged || (beside.pts - facts.pts).abs() > apart;
             let fields = self.shape.fields != Fields::None && facts.interlaced;
             let facts = Facts { damaged: facts.damaged || fields && beside.iter().flatten().any(made_of_damage), ..facts };
             let facts = match second {
@@ -170,6 +171,13 @@ impl Built {
             out.push((picture, facts));
         }
     }
+}
+
+/// How far apart two pictures are at most between which none is missing: two fields and a repeated one, of which `field` is one, or both where only pictures come out;
+/// or what the container says that this one lasts, and a little.
+fn next_to(facts: &Facts, fields: Fields, field: Seconds) -> Seconds {
+    let three_and_a_half = if fields == Fields::Both { field.times(7).over(4) } else { field.times(7).over(2) };
+    facts.duration.map_or(three_and_a_half, |duration| duration.times(5).over(4).max(three_and_a_half))
 }
 
 /// Half of the way to the next picture, where that is plausible; else the nominal time of a field.

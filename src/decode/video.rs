@@ -1,6 +1,7 @@
 //! The video decoder: access units in, upright progressive pictures out, in presentation order.
 
 mod device;
+mod gradual;
 mod renewal;
 
 use super::convert::Planar;
@@ -16,6 +17,7 @@ use ffmpeg_next as ffmpeg;
 use ffmpeg_next::codec::decoder::Opened;
 use ffmpeg_next::frame::Video;
 use ffmpeg_next::{Error, Packet};
+use gradual::{Gradual, Overlap};
 use renewal::{Recipe, Renewal};
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Add;
@@ -120,6 +122,8 @@ pub struct VideoDecoder {
     recipe: Recipe,
     /// While a new one takes over.
     renewal: Option<Renewal>,
+    gradual: Option<Gradual>,
+    overlap: Option<Overlap>,
     /// Where it is at work on one.
     device: Option<OnDevice>,
     time_base: (i32, i32),
@@ -131,6 +135,8 @@ pub struct VideoDecoder {
     join: Join,
     sent: VecDeque<Sent>,
     next: i64,
+    /// The last packet that the present decoder was given.
+    fed: i64,
     keys: VecDeque<Sent>,
     /// DTSs of packets without PTS, whose pictures are not out yet.
     unstamped: BTreeSet<(i64, i64)>,
@@ -175,8 +181,10 @@ impl VideoDecoder {
         let period = if facts.interlaced { field.times(2) } else { field };
         Ok(VideoDecoder {
             decoder,
-            recipe: Recipe { parameters: info.parameters.clone().into(), threads },
+            recipe: Recipe { parameters: info.parameters.clone().into(), headers: None, threads },
             renewal: None,
+            gradual: None,
+            overlap: None,
             device: None,
             time_base: info.time_base,
             period,
@@ -186,6 +194,7 @@ impl VideoDecoder {
             join: Join::Waiting,
             sent: VecDeque::new(),
             next: 0,
+            fed: 0,
             keys: VecDeque::new(),
             unstamped: BTreeSet::new(),
             damage: Damage::new(threads),
@@ -217,16 +226,20 @@ impl VideoDecoder {
             self.counters.errors += 1;
             return;
         };
+        self.recipe.learn(&unit.packet);
         let carried = self.carried(&unit.packet, out);
         let number = self.remember(unit, carried);
         packet.set_pts(Some(number));
         packet.set_dts(Some(number));
         self.keep(&unit.packet, &packet, number);
-        self.send(&packet, number, out);
+        if !self.refresh(&unit.packet, &packet, number, out) {
+            self.send(&packet, number, out);
+        }
     }
 
     /// A packet whose time is its number goes in, and pictures come out.
     fn send(&mut self, packet: &Packet, number: i64, out: &mut Vec<SourcePicture>) {
+        self.fed = number;
         let mut sent = self.decoder.send_packet(packet);
         if sent == Err(Error::Other { errno: ffmpeg::error::EAGAIN }) {
             self.receive(out);
@@ -234,7 +247,6 @@ impl VideoDecoder {
         }
         if let Err(error) = sent {
             self.failed(&error);
-            self.damage.near(number);
         }
         self.receive(out);
     }
@@ -250,11 +262,14 @@ impl VideoDecoder {
         self.hand_out(out);
     }
 
-    /// The decoder gives what it still holds, and takes no more.
+    /// The decoder gives what it still holds, and takes no more. That it is told may give an error of a packet before.
     fn drain(&mut self, out: &mut Vec<SourcePicture>) {
-        if self.decoder.send_eof().is_ok() {
-            self.receive(out);
+        match self.decoder.send_eof() {
+            Ok(()) => {}
+            Err(Error::Eof) => return,
+            Err(error) => self.failed(&error),
         }
+        self.receive(out);
     }
 
     /// Whether the packet is decoded at all: nothing is before the first key packet.
@@ -279,7 +294,9 @@ impl VideoDecoder {
         };
         let damaged = self.damage.flagged(packet.is_corrupt()) || unit.hurt;
         let sent = Sent { number, pts: packet.pts(), duration: packet.duration(), arrival: unit.arrival, key: packet.is_key(), leads, carried };
-        if damaged {
+        if damaged && self.fields {
+            self.damage.at_field(number);
+        } else if damaged {
             self.damage.at(number);
         }
         if let (None, Some(dts)) = (packet.pts(), packet.dts()) {
@@ -311,18 +328,24 @@ impl VideoDecoder {
                 Err(error) => {
                     errors += 1;
                     self.failed(&error);
-                    self.damage.near(self.next - 1);
                 }
             }
         }
         self.hand_out(out);
     }
 
+    /// The decoder told of an error in one of the last packets that it was given, which for one that is about to be replaced are those before its end.
     fn failed(&mut self, error: &Error) {
         self.counters.errors += 1;
+        self.damage.near(self.own(self.fed));
         if let Some(device) = &mut self.device {
             device.failed(error);
         }
+    }
+
+    /// A packet's number; but where the decoder is about to be replaced, at most that of the last packet before.
+    fn own(&self, number: i64) -> i64 {
+        self.renewal.as_ref().map_or(number, |renewal| number.min(renewal.from - 1))
     }
 
     /// Gives a picture its facts and sends it through the filters.
@@ -341,7 +364,7 @@ impl VideoDecoder {
             return;
         }
         let shown = self.renewal.as_ref().map_or(!sent.carried, |renewal| renewal.shows(sent.number, sent.carried));
-        if !shown {
+        if !shown || self.overlap.is_some_and(|overlap| overlap.hides(self.time_at(&sent), sent.number)) {
             return;
         }
         let Some(pts) = self.time_of(&sent) else {
@@ -352,7 +375,7 @@ impl VideoDecoder {
         let seen = picture.is_corrupt() || picture.has_decode_errors();
         if seen {
             self.counters.damaged += 1;
-            self.damage.at(sent.number);
+            self.damage.at(self.own(sent.number));
         }
         let facts = Facts {
             pts,

@@ -11,34 +11,52 @@
 
 use super::{Join, SourcePicture, VideoDecoder};
 use crate::capture::Leading;
-use crate::ffmpeg::{SharedParameters, open_decoder_after, share_packet};
+use crate::ffmpeg::{SharedParameters, new_headers, parameters_extradata, share_packet};
 use crate::time::Seconds;
 use ffmpeg_next::Packet;
+use std::ops::Range;
 
 /// Packets between two renewals, so that a feed of key pictures, many of them damaged, does not open decoders all the time. Until then the mark stays.
-const APART: i64 = 12;
+pub(super) const APART: i64 = 12;
 
 /// What a decoder is opened from again.
 pub(super) struct Recipe {
     pub parameters: SharedParameters,
+    /// Parameter sets that came in mid-stream, in place of those in `parameters`.
+    pub headers: Option<Vec<u8>>,
     pub threads: usize,
+}
+
+impl Recipe {
+    /// Takes note of new parameter sets beside a packet (FLV's sequence headers).
+    pub fn learn(&mut self, packet: &Packet) {
+        if let Some(headers) = new_headers(packet) {
+            self.headers = Some(headers);
+        }
+    }
+
+    /// Bytes of the length of a NAL unit of H.264; absent where there are start codes (ISO 14496-15, 5.3.3.1).
+    pub fn length_size(&self) -> Option<usize> {
+        let headers = self.headers.as_deref().unwrap_or_else(|| parameters_extradata(&self.parameters));
+        headers.get(4).filter(|_| headers.first() == Some(&1)).map(|sizes| usize::from(sizes & 3) + 1)
+    }
 }
 
 /// The key packet and those that lead it, which the old decoder has had and the new one needs.
 pub(super) struct Renewal {
     /// The number of the key packet.
-    from: i64,
+    pub from: i64,
     kept: Vec<(i64, Packet)>,
     leading: Leading,
-    /// A packet before this time that does not lead belongs to the key picture: its second field.
-    second_field: Option<Seconds>,
+    /// A packet at these times belongs to the key picture: its second field. There is one.
+    second_field: Option<Range<Seconds>>,
 }
 
 impl Renewal {
     /// Whether this next packet goes to both, and if so whether it leads the key picture.
     fn takes(&mut self, packet: &Packet, time: Option<Seconds>) -> Option<bool> {
         let leads = self.leading.has(packet);
-        let second = !packet.is_key() && time.zip(self.second_field).is_some_and(|(time, until)| time < until);
+        let second = !packet.is_key() && self.second_field.take_if(|times| time.is_some_and(|time| times.contains(&time))).is_some();
         (leads || second).then_some(leads)
     }
 
@@ -61,13 +79,13 @@ impl VideoDecoder {
 
     /// Begins a renewal at a clean key packet behind damage; keeps what belongs to one, as the decoder gets it.
     pub(super) fn keep(&mut self, packet: &Packet, numbered: &Packet, number: i64) {
-        let due = packet.is_key() && self.damage.outlives(number, APART);
+        let due = packet.is_key() && self.damage.outlives(number, APART) && !self.is_gradual(packet);
         if self.renewal.is_none() && due && self.device.is_none() && matches!(self.join, Join::Joined) {
             self.renewal = Some(Renewal {
                 from: number,
                 kept: Vec::new(),
                 leading: Leading::of(packet, self.time_base),
-                second_field: self.time_in(packet).filter(|_| self.fields).map(|time| time + self.period.times(3).over(4)),
+                second_field: self.time_in(packet).filter(|_| self.fields).map(|time| time..time + self.period.times(3).over(4)),
             });
         }
         if let Some(renewal) = &mut self.renewal {
@@ -81,8 +99,10 @@ impl VideoDecoder {
 
     /// The old decoder shows what it has, and the new one takes over.
     pub(super) fn end_renewal(&mut self, out: &mut Vec<SourcePicture>) {
-        let Some(recipe) = self.renewal.as_ref().map(|_| &self.recipe) else { return };
-        match open_decoder_after(&self.decoder, &recipe.parameters, self.time_base, recipe.threads) {
+        if self.renewal.is_none() {
+            return;
+        }
+        match self.reopened() {
             Ok(decoder) => {
                 self.drain(out);
                 self.decoder = decoder;

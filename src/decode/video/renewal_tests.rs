@@ -57,7 +57,10 @@ const EVERY: usize = 60;
 /// Hundredths of the pictures that are without a mark, at least: about two GOPs of five are damaged.
 const KEPT: usize = 30;
 
-fn check(path: &std::path::Path) {
+/// And of a feed without key pictures, where it takes two periods until all is as it was.
+const KEPT_OF_REFRESHED: usize = 5;
+
+fn check(path: &std::path::Path, kept: usize) {
     let name = path.display();
     crate::ffmpeg::pin_cpu();
     let (source, mut units) = opened(path);
@@ -76,7 +79,7 @@ fn check(path: &std::path::Path) {
         assert_eq!(wrong, [], "{name}, {seed}, {threads} threads: {count} damaged packets, and not marked are these that differ, of {}", clean.len());
         assert!(clean.windows(2).all(|two| two[0].0 < two[1].0), "{name}, {seed}: in order");
         let share = clean.len() * 100 / whole.len();
-        assert!(share >= KEPT, "{name}, {seed}: {share} % are without a mark");
+        assert!(share >= kept, "{name}, {seed}: {share} % are without a mark");
         // libav shows none of a GOP of HEVC whose key picture has lost its head.
         assert!(pictures.len() + 3 * count + 24 >= whole.len(), "{name}, {seed}: {} of {}", pictures.len(), whole.len());
     }
@@ -110,5 +113,67 @@ fn what_is_not_marked_is_as_without_damage() {
         made(dir.path(), "hevc", &x265),
         made(dir.path(), "mpeg2", &mpeg2),
     ];
-    clips.iter().flatten().for_each(|path| check(path));
+    clips.iter().flatten().for_each(|path| check(path, KEPT));
+    let refreshed = x264("refreshed", "veryfast", ":intra-refresh=1");
+    refreshed.iter().for_each(|path| check(path, KEPT_OF_REFRESHED));
+}
+
+/// What a decoder shows of a clip of which some packets lost all but `left` bytes: of every picture its time, whether it is marked, and whether it is as in the whole clip.
+fn shown_without(path: &std::path::Path, lost: &[usize], left: usize, threads: usize) -> (usize, Vec<(Seconds, bool, bool)>, u64) {
+    crate::ffmpeg::pin_cpu();
+    let (source, mut units) = opened(path);
+    units.retain(|unit| unit.kind == Kind::Video);
+    let whole: HashMap<Seconds, String> = decode(&source, &units, 1).iter().map(|p| (p.pts, hash(&p.picture))).collect();
+    for n in lost {
+        let unit = &mut units[*n];
+        let mut packet = Packet::copy(&unit.packet.data().expect("not empty")[..left]);
+        packet.set_pts(unit.packet.pts());
+        packet.set_dts(unit.packet.dts());
+        packet.set_duration(unit.packet.duration());
+        (unit.packet, unit.hurt) = (packet, true);
+    }
+    let mut decoder = VideoDecoder::open(&source.video, &source.facts, threads).expect("a decoder opens");
+    let mut pictures = Vec::new();
+    units.iter().for_each(|unit| decoder.push(unit, &mut pictures));
+    decoder.flush(&mut pictures);
+    let lines = pictures.iter().map(|p| (p.pts, p.damaged, whole.get(&p.pts) == Some(&hash(&p.picture)))).collect();
+    (whole.len(), lines, decoder.counters().renewed)
+}
+
+/// A packet without a picture in it just before a key picture is an error that libav tells when it is told of the end.
+#[test]
+fn what_the_old_decoder_holds_is_shown() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gop = "keyint=24:min-keyint=24:scenecut=0";
+    let Some(path) = made(dir.path(), "plain", &["-c:v", "libx264", "-preset", "ultrafast", "-x264-params", gop]) else { return };
+    for lost in 44..48 {
+        // An access unit delimiter.
+        let (whole, lines, renewed) = shown_without(&path, &[lost], 6, 4);
+        assert_eq!((lines.len(), renewed), (whole - 1, 1), "packet {lost}");
+        let wrong = lines.iter().filter(|(_, marked, same)| !marked && !same).count();
+        let marked = lines.iter().filter(|(_, marked, _)| *marked).count();
+        assert!(wrong == 0 && marked < 8, "packet {lost}: {wrong} differ without a mark, {marked} are marked");
+    }
+}
+
+/// Without key pictures, the old decoder goes on until all of the picture has been refreshed behind damage.
+#[test]
+fn where_pictures_are_refreshed_bit_by_bit_none_is_missing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let refresh = "keyint=24:min-keyint=24:scenecut=0:intra-refresh=1";
+    let Some(path) = made(dir.path(), "refreshed", &["-c:v", "libx264", "-preset", "veryfast", "-x264-params", refresh]) else { return };
+    for threads in [1, 4] {
+        let (whole, lines, renewed) = shown_without(&path, &[40], 200, threads);
+        assert_eq!((lines.len(), renewed), (whole, 1), "{threads} threads: all are shown");
+        assert!(lines.windows(2).all(|two| two[0].0 < two[1].0), "in order");
+        let wrong = lines.iter().filter(|(_, marked, same)| !marked && !same).count();
+        let marked = lines.iter().filter(|(_, marked, _)| *marked).count();
+        assert!(wrong == 0 && (8..=56).contains(&marked), "{threads} threads: {wrong} differ without a mark, {marked} are marked");
+        assert!(lines.last().is_some_and(|(_, marked, same)| !marked && *same));
+        // A loss in every period: it never heals, and all goes on being shown.
+        let every: Vec<usize> = (40..whole - 10).step_by(20).collect();
+        let (whole, lines, _) = shown_without(&path, &every, 200, threads);
+        assert_eq!(lines.len(), whole);
+        assert!(lines.iter().all(|(_, marked, same)| *marked || *same));
+    }
 }
