@@ -17,7 +17,7 @@ use ffmpeg_next as ffmpeg;
 use ffmpeg_next::codec::decoder::Opened;
 use ffmpeg_next::frame::Video;
 use ffmpeg_next::{Error, Packet};
-use gradual::{Gradual, Overlap};
+use gradual::{Gradual, Healing, Overlap};
 use renewal::{Recipe, Renewal};
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Add;
@@ -123,6 +123,7 @@ pub struct VideoDecoder {
     /// While a new one takes over.
     renewal: Option<Renewal>,
     gradual: Option<Gradual>,
+    healing: Option<Healing>,
     overlap: Option<Overlap>,
     /// Where it is at work on one.
     device: Option<OnDevice>,
@@ -154,6 +155,8 @@ struct Sent {
     duration: i64,
     arrival: Seconds,
     key: bool,
+    /// It is a key packet from which pictures are refreshed bit by bit.
+    gradual: bool,
     leads: bool,
     /// It leads a key picture from which a new decoder takes over, and the old one shows it.
     carried: bool,
@@ -184,6 +187,7 @@ impl VideoDecoder {
             recipe: Recipe { parameters: info.parameters.clone().into(), headers: None, threads },
             renewal: None,
             gradual: None,
+            healing: None,
             overlap: None,
             device: None,
             time_base: info.time_base,
@@ -275,7 +279,10 @@ impl VideoDecoder {
     /// Whether the packet is decoded at all: nothing is before the first key packet.
     fn admits(&mut self, packet: &Packet) -> bool {
         match &self.join {
-            Join::Waiting if packet.is_key() => self.join = Join::Leading(Leading::of(packet, self.time_base)),
+            Join::Waiting if packet.is_key() => {
+                self.join = Join::Leading(Leading::of(packet, self.time_base));
+                self.joined_at(packet, self.next);
+            }
             Join::Waiting if self.counters.packets > BLIND_AFTER => self.join = Join::Joined,
             Join::Waiting => return false,
             Join::Leading(leading) if leading.is_over(packet) => self.join = Join::Joined,
@@ -293,7 +300,8 @@ impl VideoDecoder {
             Join::Waiting | Join::Joined => false,
         };
         let damaged = self.damage.flagged(packet.is_corrupt()) || unit.hurt;
-        let sent = Sent { number, pts: packet.pts(), duration: packet.duration(), arrival: unit.arrival, key: packet.is_key(), leads, carried };
+        let gradual = self.device.is_none() && packet.is_key() && self.is_gradual(packet);
+        let sent = Sent { number, pts: packet.pts(), duration: packet.duration(), arrival: unit.arrival, key: packet.is_key(), gradual, leads, carried };
         if damaged && self.fields {
             self.damage.at_field(number);
         } else if damaged {
@@ -371,19 +379,21 @@ impl VideoDecoder {
             self.counters.lost += 1;
             return;
         };
-        let key = self.opens_period(&sent, picture.is_key());
+        let opens = self.opens_period(&sent);
+        let key = opens.is_some() || picture.is_key();
         let seen = picture.is_corrupt() || picture.has_decode_errors();
         if seen {
             self.counters.damaged += 1;
             self.damage.at(self.own(sent.number));
         }
+        let clean = self.heals(sent.number) || opens.map_or(picture.is_key() && self.healing.is_none(), |key| !key.gradual);
         let facts = Facts {
             pts,
             key,
             stamp: unregistered_sei(&picture).into_iter().find_map(parse_st0604),
             arrival: sent.arrival,
             duration: Seconds::from_ticks(sent.duration, self.time_base.0, self.time_base.1).filter(|&d| d > Seconds::ZERO),
-            damaged: self.damage.reaches(sent.number, key),
+            damaged: self.damage.reaches(sent.number, clean),
             interlaced: picture.is_interlaced(),
         };
         self.last = Some(pts);
@@ -412,14 +422,10 @@ impl VideoDecoder {
         }
     }
 
-    /// Whether the picture is the first of a random-access period: it is the key packet's own, or the first that is shown after it (where its own was not shown).
-    fn opens_period(&mut self, sent: &Sent, intra: bool) -> bool {
+    /// The key packet of the random-access period of which the picture is the first: its own, or one before it (whose own was not shown).
+    fn opens_period(&mut self, sent: &Sent) -> Option<Sent> {
         let follows = |key: &Sent| key.number <= sent.number && key.pts.zip(sent.pts).is_none_or(|(key, own)| own >= key);
-        let opened = self.keys.iter().rposition(follows);
-        if let Some(n) = opened {
-            self.keys.drain(..=n);
-        }
-        opened.is_some() || intra
+        self.keys.iter().rposition(follows).and_then(|n| self.keys.drain(..=n).next_back())
     }
 
     fn hand_out(&mut self, out: &mut Vec<SourcePicture>) {

@@ -10,6 +10,7 @@ use mezzo::pattern::tone;
 use mezzo::time::{Rate, Seconds};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 /// When every feed begins; between two whole seconds, and on no slot of a fractional rate.
 const START: &str = "2026-11-21T20:15:30.5Z";
@@ -45,7 +46,9 @@ impl Seen {
 
 /// The middle of the pattern's flash, in pictures of this size.
 fn flash_area(rate: Rate, width: u32, height: u32) -> Area {
-    let area = Pattern::new(Size::new(WIDTH, HEIGHT).expect("legal"), rate).flash_area();
+    // To paint a pattern takes longer than to decode a picture.
+    static AREA: OnceLock<Area> = OnceLock::new();
+    let area = AREA.get_or_init(|| Pattern::new(Size::new(WIDTH, HEIGHT).expect("legal"), rate).flash_area());
     let (x, y) = (|n: usize| n * width as usize / WIDTH as usize, |n: usize| n * height as usize / HEIGHT as usize);
     let (inset_x, inset_y) = ((area.right - area.left) / 4, (area.bottom - area.top) / 4);
     Area { left: x(area.left + inset_x), right: x(area.right - inset_x), top: y(area.top + inset_y), bottom: y(area.bottom - inset_y) }

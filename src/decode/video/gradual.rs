@@ -6,6 +6,9 @@
 //! old        P x P K P P
 //! new              - - - P P
 //! ```
+//!
+//! What a recovery point says is not always so: of ten of x264's, one or two left something of what was before in pictures that should have been as if it had not been, until the next
+//! refresh. So what a decoder shows that began at a recovery point is marked until it has seen a second one through.
 
 use super::renewal::{APART, Recipe};
 use super::{Join, Sent, SourcePicture, VideoDecoder};
@@ -30,6 +33,28 @@ pub(super) struct Gradual {
     decoder: Opened,
 }
 
+/// A decoder began at a recovery point, and its pictures stay marked until a second refresh is over.
+pub(super) struct Healing {
+    /// The number of its first packet.
+    from: i64,
+    /// From there to its first picture, in packets.
+    refresh: Option<i64>,
+    /// The next recovery point.
+    second: Option<i64>,
+}
+
+impl Healing {
+    pub fn from(from: i64) -> Healing {
+        Healing { from, refresh: None, second: None }
+    }
+
+    /// Whether it is over with the picture of packet `number`.
+    fn is_over(&mut self, number: i64) -> bool {
+        let refresh = *self.refresh.get_or_insert(number.saturating_sub(self.from));
+        self.second.is_some_and(|second| number >= second.saturating_add(refresh))
+    }
+}
+
 /// Where the two decoders have the same pictures, which are shown once.
 #[derive(Clone, Copy)]
 pub(super) enum Overlap {
@@ -52,7 +77,7 @@ impl Overlap {
 impl VideoDecoder {
     /// Whether from this key packet on pictures are refreshed bit by bit.
     pub(super) fn is_gradual(&self, packet: &Packet) -> bool {
-        self.recipe.parameters.id() == Id::H264 && packet.data().is_some_and(|data| is_recovery(data, self.recipe.length_size()))
+        self.recipe.is_gradual(packet)
     }
 
     /// Begins at a recovery point behind damage, and gives the new decoder what the old one gets. Whether it has taken over with this packet, which then is no longer the old one's.
@@ -71,7 +96,24 @@ impl VideoDecoder {
         shown
     }
 
+    /// A decoder that begins at a recovery point is marked, as one behind damage is.
+    pub(super) fn joined_at(&mut self, packet: &Packet, number: i64) {
+        if self.device.is_none() && self.is_gradual(packet) {
+            self.damage.at(number.saturating_sub(1));
+            self.damage.renewed(number);
+            self.healing = Some(Healing::from(number));
+        }
+    }
+
+    /// Before the picture of packet `number`: whether what was before the recovery point is over, as behind a key picture.
+    pub(super) fn heals(&mut self, number: i64) -> bool {
+        self.healing.take_if(|healing| healing.is_over(number)).is_some()
+    }
+
     fn begin_gradual(&mut self, packet: &Packet, number: i64) {
+        if let Some(healing) = self.healing.as_mut().filter(|healing| healing.second.is_none() && number > healing.from) {
+            healing.second = self.recipe.is_gradual(packet).then_some(number);
+        }
         let goes_on = self.gradual.as_ref().is_some_and(|gradual| !self.damage.since(gradual.from));
         let due = self.device.is_none() && matches!(self.join, Join::Joined) && packet.pts().is_some() && self.damage.outlives(number, APART);
         if goes_on && self.is_gradual(packet) {
@@ -97,8 +139,7 @@ impl VideoDecoder {
         self.decoder = decoder;
         self.counters.renewed += 1;
         self.damage.renewed(from);
-        // What was before the recovery point is over; what is behind it is not.
-        self.damage.reaches(number, true);
+        self.healing = Some(Healing::from(from));
         self.fed = newest;
         self.decoded(first);
         self.receive(out);
@@ -116,15 +157,21 @@ impl VideoDecoder {
     }
 }
 
+impl Recipe {
+    fn is_gradual(&self, packet: &Packet) -> bool {
+        self.parameters.id() == Id::H264 && packet.data().is_some_and(|data| is_recovery(data, self.length_size()))
+    }
+}
+
 /// Whether an access unit of H.264 is a recovery point with pictures to go: no IDR slice, and an SEI with a `recovery_frame_cnt` that is not zero. NAL units have lengths of
 /// `length_size` bytes, or start codes where that is absent.
 fn is_recovery(data: &[u8], length_size: Option<usize>) -> bool {
-    let mut gradual = false;
-    let mut rest = data;
+    let (mut gradual, mut rest) = (false, data);
     while let Some((unit, behind)) = next_unit(rest, length_size) {
-        match unit.first().map(|header| header & 31) {
-            Some(SLICE | IDR) => return gradual && unit.first().is_some_and(|header| header & 31 == SLICE),
-            Some(SEI) => gradual |= has_gradual_sei(unit.get(1..).unwrap_or_default()),
+        match unit.split_first().map(|(header, messages)| (header & 31, messages)) {
+            Some((SLICE, _)) => return gradual,
+            Some((IDR, _)) => return false,
+            Some((SEI, messages)) => gradual |= has_gradual_sei(messages),
             _ => {}
         }
         rest = behind;
@@ -132,7 +179,7 @@ fn is_recovery(data: &[u8], length_size: Option<usize>) -> bool {
     false
 }
 
-/// The first NAL unit, its header first, and what is behind it.
+/// The first NAL unit, its header first, and what is behind it. A slice is only its header: nothing behind it is wanted.
 fn next_unit(data: &[u8], length_size: Option<usize>) -> Option<(&[u8], &[u8])> {
     if let Some(size) = length_size {
         let (length, rest) = data.split_at_checked(size)?;
@@ -140,6 +187,9 @@ fn next_unit(data: &[u8], length_size: Option<usize>) -> Option<(&[u8], &[u8])> 
     }
     let begin = data.windows(3).position(|three| three == [0, 0, 1])? + 3;
     let unit = data.get(begin..)?;
+    if unit.first().is_some_and(|header| [SLICE, IDR].contains(&(header & 31))) {
+        return Some(unit.split_at(1));
+    }
     let end = unit.windows(3).position(|three| three == [0, 0, 1]).unwrap_or(unit.len());
     Some(unit.split_at(end))
 }
