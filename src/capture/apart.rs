@@ -4,7 +4,7 @@ use super::{CaptureError, Delivery, Input, Opened, Read, Source};
 use crate::stop::Stop;
 use crossbeam::channel::{Receiver, Sender, bounded, never, select, tick};
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -15,12 +15,29 @@ const TOLD_EVERY: Duration = Duration::from_secs(10);
 /// How long a thread that has been told to end is waited for; libav looks up ten times a second, a name server may take half a minute.
 const LEAVING: Duration = Duration::from_millis(40);
 
-/// Threads that did not end in time and were left behind, in this process.
-static ABANDONED: AtomicU64 = AtomicU64::new(0);
+/// Threads that did not end in time and were left behind, in this process. Each belongs to an input that was opened; those that have ended are taken off.
+static LEFT: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
 
-/// How many threads of inputs have been left behind so far: they were told to end, and were still busy. Where there are any, the process ends without its libraries' destructors.
-pub fn abandoned() -> u64 {
-    ABANDONED.load(Ordering::Relaxed)
+/// How many threads of inputs have been left behind and are still busy. Where there are any, the process ends without its libraries' destructors.
+pub fn abandoned() -> usize {
+    let mut left = LEFT.lock().unwrap_or_else(PoisonError::into_inner);
+    left.retain(|thread| !thread.is_finished());
+    left.len()
+}
+
+/// Waits, where it is dropped, for those that were left behind: libsrt does not bear that a test's process ends while a thread is inside it.
+#[cfg(test)]
+pub struct Settled;
+
+#[cfg(test)]
+impl Drop for Settled {
+    fn drop(&mut self) {
+        let left = std::mem::take(&mut *LEFT.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in left {
+            // A panic has been reported by its hook.
+            let _ = thread.join();
+        }
+    }
 }
 
 /// An input on a thread of its own.
@@ -118,8 +135,8 @@ impl Reader {
             let _ = thread.join();
             return;
         }
-        let left = ABANDONED.fetch_add(1, Ordering::Relaxed) + 1;
-        tracing::debug!(left, "input {}: its thread is still busy and was left behind", self.shown);
+        LEFT.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        tracing::debug!(left = abandoned(), "input {}: its thread is still busy and was left behind", self.shown);
     }
 }
 

@@ -1,5 +1,6 @@
 //! What tests over the loopback share: ports, senders, and what a stop may take.
 
+use crate::capture::apart::Settled;
 use crate::capture::media_tests::raised_after;
 use crate::capture::{Input, Opened, Read, open};
 use crate::job::{Pace, Select};
@@ -7,7 +8,7 @@ use crate::stop::Stop;
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What a stop may take.
 const AT_ONCE: Duration = Duration::from_millis(100);
@@ -19,23 +20,13 @@ pub(super) fn try_open(url: &str, stop: &Stop) -> Opened {
 
 /// Opens what never comes, raises the flag meanwhile, and asserts that this ends it at once.
 pub(super) fn assert_opening_stops(url: &str) {
+    let _settled = Settled;
     let stop = Stop::new();
     let stopper = raised_after(&stop, 400);
     let opened = try_open(url, &stop);
     let late = stopper.join().expect("no panic").elapsed();
     let error = opened.err().expect("it does not open").to_string();
     assert!(error.contains("stopped") && late < AT_ONCE, "{url}: {late:?}, {error}");
-    until_inputs_have_ended();
-}
-
-/// libsrt does not bear that the process ends while a thread is still inside it, and libav looks up ten times a second.
-/// Inputs of other tests in this process may go on for longer.
-fn until_inputs_have_ended() {
-    let is_input = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.trim_end() == "input");
-    let began = Instant::now();
-    while std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.flatten().any(is_input)) && began.elapsed() < Duration::from_secs(1) {
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// Reads on, raises the flag after `millis`, and asserts that this ends the reading at once.

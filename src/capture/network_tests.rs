@@ -1,6 +1,7 @@
 //! Connections over the loopback, fed by libav's own tools, and stopped while they are silent.
 
 use super::loopback::{Sender, assert_opening_stops, assert_reading_stops, free_tcp_port, free_udp_port, try_open};
+use crate::capture::apart::Settled;
 use crate::capture::media_tests::{clip, raised_after, read_pictures};
 use crate::capture::{CaptureError, Input, Kind, Lost, Origin, Read, Source};
 use crate::stop::Stop;
@@ -82,6 +83,7 @@ fn a_port_scan_does_not_discourage_a_tcp_or_rtmp_listener() {
 
 #[test]
 fn a_caller_without_media_does_not_discourage_an_srt_listener() {
+    let _settled = Settled;
     let Some(path) = clip("ts_dvb_576p25_h264_aac_12s.ts") else { return };
     let url = format!("srt://127.0.0.1:{}", free_udp_port());
     let stop = Stop::new();
@@ -101,6 +103,7 @@ fn a_caller_without_media_does_not_discourage_an_srt_listener() {
 
 #[test]
 fn srt_calls_and_is_called_and_stops_at_once() {
+    let _settled = Settled;
     assert_opening_stops(&format!("srt://127.0.0.1:{}", free_udp_port()));
     assert_opening_stops(&format!("srt://127.0.0.1:{}?mode=listener", free_udp_port()));
     let Some(path) = clip("ts_dvb_576p25_h264_aac_12s.ts") else { return };
@@ -184,6 +187,7 @@ fn what_cannot_be_connected_to_says_why_and_what_is_accepted() {
 #[cfg(feature = "gstreamer")]
 #[test]
 fn srt_in_rendezvous_goes_through_gstreamer() {
+    let _settled = Settled;
     let Some(path) = clip("ts_dvb_576p25_h264_aac_12s.ts") else { return };
     let port = free_udp_port();
     let place = |host: u8, local: u8| format!("srt://127.0.0.{host}:{port}?mode=rendezvous&localaddress=127.0.0.{local}&localport={port}");
@@ -204,6 +208,7 @@ fn srt_in_rendezvous_goes_through_gstreamer() {
 /// libsrt refuses a caller with another passphrase by itself; the next one is taken.
 #[test]
 fn a_wrong_passphrase_does_not_discourage_an_srt_listener() {
+    let _settled = Settled;
     let Some(path) = clip("ts_dvb_576p25_h264_aac_12s.ts") else { return };
     let url = format!("srt://127.0.0.1:{}", free_udp_port());
     let (listen, stop) = (format!("{url}?mode=listener&passphrase=right-passphrase"), Stop::new());

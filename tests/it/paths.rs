@@ -3,8 +3,7 @@
 //! What is lost is drawn from seeds, and what is sent waits for what was taken: nothing depends on the pace of the machine.
 
 use crate::common::ask;
-use crate::support::{alone, finish, mezzo, numbers, published, signal, succeed, until, until_said, wait};
-use std::collections::BTreeMap;
+use crate::support::{alone, finish, marked, mezzo, numbers, published, signal, succeed, until, until_said, wait};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -135,18 +134,6 @@ fn expected(pictures: &[std::ops::RangeInclusive<usize>], percent: u64) -> f64 {
         sum += 1.0 - whole;
     }
     sum / pictures.len() as f64
-}
-
-/// What a segment says of itself: (repeats, fillers, damaged), as `mux/marks.rs` lays it out.
-fn marks(segment: &[u8]) -> [u32; 3] {
-    const UUID: [u8; 16] = [0x92, 0x74, 0xad, 0x31, 0xa2, 0x10, 0x42, 0x59, 0x99, 0x91, 0x8d, 0x0a, 0x09, 0x51, 0x00, 0xe1];
-    let at = segment.windows(16).position(|w| w == UUID).expect("a box of ours") + 20;
-    [0, 4, 8].map(|n| u32::from_be_bytes(segment[at + n..at + n + 4].try_into().expect("four bytes")))
-}
-
-fn marked(tree: &BTreeMap<String, Vec<u8>>, track: &str) -> BTreeMap<i64, [u32; 3]> {
-    let number = |name: &str| name.strip_prefix(track)?.strip_prefix('/')?.strip_suffix(".m4s")?.parse().ok();
-    tree.iter().filter_map(|(name, bytes)| Some((number(name)?, marks(bytes)))).collect()
 }
 
 fn two_paths(percent: u64, seconds: usize, numbered: bool) {

@@ -3,6 +3,7 @@
 mod limits;
 
 use super::*;
+use crate::capture::apart::Settled;
 use crate::capture::media_tests::{clip, raised_after, read_pictures};
 use crate::capture::{open, open_all};
 use crate::time::Seconds;
@@ -269,6 +270,7 @@ impl Drop for Tee {
 
 #[test]
 fn two_srt_connections_are_merged() {
+    let _settled = Settled;
     let Some(path) = clip("ts_dvb_576p25_h264_aac_12s.ts") else { return };
     let ports = free_ports();
     let out = ports.map(|port| format!("[f=mpegts]srt://127.0.0.1:{port}?mode=caller&connect_timeout=15000")).join("|");

@@ -184,6 +184,19 @@ pub fn assert_interchangeable(what: &str, one: &Path, other: &Path, least: usize
     assert!(differing.is_empty(), "{what}: of {segments} segments in both these differ: {differing:?}");
 }
 
+/// What a segment says of itself: (repeats, fillers, damaged), as `mux/marks.rs` lays it out.
+fn marks(segment: &[u8]) -> [u32; 3] {
+    const UUID: [u8; 16] = [0x92, 0x74, 0xad, 0x31, 0xa2, 0x10, 0x42, 0x59, 0x99, 0x91, 0x8d, 0x0a, 0x09, 0x51, 0x00, 0xe1];
+    let at = segment.windows(16).position(|w| w == UUID).expect("a box of ours") + 20;
+    [0, 4, 8].map(|n| u32::from_be_bytes(segment[at + n..at + n + 4].try_into().expect("four bytes")))
+}
+
+/// The marks of a track's segments, by their numbers.
+pub fn marked(tree: &BTreeMap<String, Vec<u8>>, track: &str) -> BTreeMap<i64, [u32; 3]> {
+    let number = |name: &str| name.strip_prefix(track)?.strip_prefix('/')?.strip_suffix(".m4s")?.parse().ok();
+    tree.iter().filter_map(|(name, bytes)| Some((number(name)?, marks(bytes)))).collect()
+}
+
 /// Writes the part of a transport stream from `share` (of a hundred) on, cut at a packet boundary.
 pub fn cut_ts(source: &Path, share: usize, to: &Path) {
     let bytes = std::fs::read(source).expect("a clip");
